@@ -1,0 +1,89 @@
+// swift-tools-version:6.0
+import PackageDescription
+
+// The targets are the rooms of the house (ARCHITECTURE.md); their dependencies are the architecture rule that the
+// compiler checks.
+
+/// Vector code for the processor that it will run on. `-fno-math-errno` turns `.squareRoot()` into an instruction
+/// instead of a call. DTRAIN_MARCH chooses another x86-64 level or processor name.
+#if arch(x86_64)
+let processorFlags = ["-Xcc", "-march=\(Context.environment["DTRAIN_MARCH"] ?? "x86-64-v3")", "-Xcc", "-fno-math-errno"]
+#else
+let processorFlags = ["-Xcc", "-fno-math-errno"]
+#endif
+
+let swift: [SwiftSetting] = [.unsafeFlags(processorFlags)]
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// A room and what it may use.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+
+/// The tests of a room, in a folder that mirrors it.
+func tests(of name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+    .testTarget(name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, resources: resources,
+                swiftSettings: swift)
+}
+
+let package = Package(
+    name: "dtrain",
+    products: [.executable(name: "dtrain", targets: ["dtrain"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CProcessor"),
+
+        room("Diagnostics"),
+        room("Settings", ["Diagnostics", yams]),
+        room("Storage", ["CProcessor"]),
+        room("Kernels", ["Storage"]),
+        room("Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
+        room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
+        room("Collectives", ["Diagnostics", "Storage", "CMPI"]),
+        room("Datasets", ["Diagnostics", "Settings", "Storage", "CZlib", "CCrypto"]),
+        room("Checkpointing", ["Diagnostics", "CCrypto"]),
+        room("Metrics", ["Diagnostics", "Settings", "Storage"]),
+        room("Reporting", ["Diagnostics"]),
+        room("Launching", ["Diagnostics"]),
+        room("Training", ["Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
+                          "Datasets", "Metrics", "Checkpointing", "Reporting"]),
+
+        .executableTarget(name: "dtrain", dependencies: [arguments, "Diagnostics", "Settings", "Storage", "Network",
+                                                         "Collectives", "Metrics", "Checkpointing", "Reporting",
+                                                         "Launching", "Training"], swiftSettings: swift),
+
+        // What tests that start programs share, and the program that they start under mpirun.
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .executableTarget(name: "rank-scenarios", dependencies: ["Collectives", "Diagnostics", "Settings", "Storage",
+                                                                 "Kernels", "Training"],
+                          path: "Tests/RankScenarios", swiftSettings: swift),
+
+        tests(of: "Settings", ["Diagnostics"]),
+        tests(of: "Storage"),
+        tests(of: "Kernels", ["Storage", "COpenBLAS"]),
+        tests(of: "Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
+        tests(of: "Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
+        tests(of: "Datasets", ["Diagnostics", "Settings", "Storage", "CZlib"]),
+        tests(of: "Checkpointing", ["Diagnostics", "TestSupport"]),
+        tests(of: "Metrics", ["Diagnostics", "Settings", "Storage"]),
+        tests(of: "Reporting", ["Diagnostics"]),
+        tests(of: "Launching", ["Diagnostics"]),
+        tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
+        tests(of: "Training", ["Diagnostics", "Settings", "Storage", "TestSupport"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["dtrain", "Diagnostics", "Checkpointing", "Reporting",
+                                                          "TestSupport"], swiftSettings: swift),
+        .testTarget(name: "ExactnessTests", dependencies: ["dtrain", "rank-scenarios", "Reporting", "Training",
+                                                           "TestSupport"], swiftSettings: swift),
+        .testTarget(name: "FaultTests", dependencies: ["dtrain", "Checkpointing", "Diagnostics", "Reporting", "TestSupport",
+                                                       "rank-scenarios"], swiftSettings: swift),
+    ],
+    swiftLanguageModes: [.v6]
+)

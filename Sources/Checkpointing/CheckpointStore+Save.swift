@@ -1,0 +1,185 @@
+import Diagnostics
+import Foundation
+
+/// What a save has put on the disk.
+package struct SavedCheckpoint: Equatable, Sendable {
+    /// The SHA-256 sum of `model.safetensors`, hexadecimal.
+    package let digest: String
+    /// The directory; `best` if it was saved there alone.
+    package let path: String
+    /// What went wrong without harm to the checkpoint: an older one that couldn't be removed, one that was found
+    /// damaged and set aside. A line each.
+    package let warnings: [String]
+}
+
+/// Where a checkpoint is to be kept.
+package struct CheckpointPlaces: OptionSet, Sendable {
+    package let rawValue: Int
+    package init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// As `step-N`, one of those that make room for newer ones.
+    package static let numbered = CheckpointPlaces(rawValue: 1)
+    /// As `best`, until a better one comes.
+    package static let best = CheckpointPlaces(rawValue: 2)
+}
+
+extension CheckpointStore {
+    /// Writes a checkpoint and, once it is safely on the disk, removes the oldest beyond `keep`.
+    ///
+    /// The two places share their files where the file system can (hard links). A `step-N` that is there already is
+    /// replaced, or set aside as `step-N.damaged-1` if it is damaged. Checkpoints of later steps are left alone.
+    /// - Parameters:
+    ///   - state: a JSON object; it is kept byte for byte.
+    ///   - keep: how many numbered checkpoints up to this one stay, at least 1.
+    /// - Throws: `Failure(.inputOutput)`; every older checkpoint is then still there, and what was half-written is
+    ///   removed as far as the disk allows, if not by the next save or `recover`. Where saving `step-N` succeeded and
+    ///   only `best` failed, the message says so.
+    package func save(step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
+                      to places: CheckpointPlaces = .numbered, keep: Int) throws -> SavedCheckpoint {
+        precondition(step >= 0 && keep >= 1 && !places.isEmpty, "save step \(step), keep \(keep), \(places)")
+        guard (try? JSONSerialization.jsonObject(with: state)) is [String: Any] else {
+            throw Failure(.internalError, "the state of step \(step) is no JSON object: \(state.count) bytes")
+        }
+        return try reportingSystemErrors {
+            try makeDirectory()
+            // Leftovers of saves that failed hold room that this one may need.
+            try? recover()
+            let name = places.contains(.numbered) ? CheckpointNames.numbered(step) : CheckpointNames.best
+            var warnings: [String] = []
+            let summary = try stage(name) { temporary in
+                try write(step: step, model: model, optimizer: optimizer, state: state, into: temporary)
+            } publish: { temporary in
+                if places.contains(.numbered) { try warnings += setAsideIfDamaged(name) }
+                try warnings += publish(temporary, as: name)
+            }
+            if places == [.numbered, .best] {
+                do {
+                    try warnings += copyToBest(from: name)
+                } catch let error as SystemError {
+                    throw Failure(.inputOutput, "\(error); step \(step) is saved, but not as best")
+                }
+            }
+            if places.contains(.numbered) { warnings += removeOldest(upTo: step, keep: keep) }
+            return SavedCheckpoint(digest: summary.sha256, path: directory + "/" + name, warnings: warnings)
+        }
+    }
+
+    private func makeDirectory() throws {
+        if try fileSystem.status(of: directory) != nil { return }
+        try fileSystem.makeDirectory(directory)
+        try fileSystem.syncDirectory(parentDirectory(of: directory))
+    }
+
+    /// Makes a hidden directory, fills, syncs and publishes it; removes it if one of these fails.
+    private func stage<Result>(_ name: String, fill: (_ temporary: String) throws -> Result,
+                               publish: (_ temporary: String) throws -> Void) throws -> Result {
+        let temporary = directory + "/" + CheckpointNames.incomplete + name
+        try fileSystem.makeDirectory(temporary)
+        do {
+            let result = try fill(temporary)
+            try fileSystem.syncDirectory(temporary)
+            try publish(temporary)
+            return result
+        } catch {
+            try? fileSystem.removeTree(temporary)
+            throw error
+        }
+    }
+
+    private func write(step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
+                       into temporary: String) throws -> FileSummary {
+        var files: [String: FileSummary] = [:]
+        for (name, tensors) in [(CheckpointNames.model, model), (CheckpointNames.optimizer, optimizer)] {
+            files[name] = try fileSystem.writeDurably(temporary + "/" + name) { sink in
+                try Safetensors.encode(tensors, to: sink)
+            }
+        }
+        let manifest = try CheckpointManifest(step: step, files: files, state: state).encoded()
+        _ = try fileSystem.writeDurably(temporary + "/" + CheckpointManifest.fileName) { sink in
+            try manifest.withUnsafeBytes(sink)
+        }
+        guard let summary = files[CheckpointNames.model] else { preconditionFailure("no model was written") }
+        return summary
+    }
+
+    /// Gives a finished checkpoint its name. Where another has that name, it steps aside to a hidden one, and comes
+    /// back if the newcomer can't take its place.
+    /// - Returns: warnings about what was replaced and couldn't be removed.
+    private func publish(_ temporary: String, as name: String) throws -> [String] {
+        let path = directory + "/" + name
+        guard try fileSystem.status(of: path) != nil else {
+            try fileSystem.rename(temporary, to: path)
+            try fileSystem.syncDirectory(directory)
+            return []
+        }
+        let aside = CheckpointNames.replaced + name
+        if try fileSystem.status(of: directory + "/" + aside) != nil { try discard([aside]) }
+        try fileSystem.rename(path, to: directory + "/" + aside)
+        do {
+            try fileSystem.rename(temporary, to: path)
+        } catch {
+            try? fileSystem.rename(directory + "/" + aside, to: path)
+            throw error
+        }
+        try fileSystem.syncDirectory(directory)
+        return collectingWarnings { try discard([aside]) }
+    }
+
+    /// Makes room for a checkpoint whose predecessor of the same step is no valid one, and keeps that for a look.
+    private func setAsideIfDamaged(_ name: String) throws -> [String] {
+        let path = directory + "/" + name
+        guard try fileSystem.status(of: path) != nil else { return [] }
+        do {
+            _ = try LoadedCheckpoint(path: path, fileSystem: fileSystem)
+            return []
+        } catch let failure as Failure {
+            let aside = try setAside(name, as: "damaged")
+            return ["\(failure.message); set aside as \(aside)"]
+        }
+    }
+
+    /// Publishes the files of a numbered checkpoint as `best` too.
+    private func copyToBest(from name: String) throws -> [String] {
+        var warnings: [String] = []
+        try stage(CheckpointNames.best) { temporary in
+            for file in [CheckpointNames.model, CheckpointNames.optimizer, CheckpointManifest.fileName] {
+                try linkOrCopy(directory + "/" + name + "/" + file, to: temporary + "/" + file)
+            }
+        } publish: { temporary in
+            warnings = try publish(temporary, as: CheckpointNames.best)
+        }
+        return warnings
+    }
+
+    private func linkOrCopy(_ source: String, to destination: String) throws {
+        do {
+            try fileSystem.link(source, to: destination)
+            return
+        } catch {
+            if !Self.meaningNoLinks.contains(error.code) { throw error }
+        }
+        let input = try InputFile(path: source, fileSystem: fileSystem)
+        _ = try fileSystem.writeDurably(destination) { sink in try input.pass(to: sink) }
+    }
+
+    /// What file systems say that have no hard links, or no more of them for this file.
+    private static let meaningNoLinks = [EPERM, ENOTSUP, ENOSYS, EMLINK, EXDEV]
+
+    /// Removes the oldest numbered checkpoints up to `step`, of which `keep` stay.
+    private func removeOldest(upTo step: Int, keep: Int) -> [String] {
+        collectingWarnings {
+            let steps = try names().compactMap(CheckpointNames.step(in:)).filter { $0 <= step }.sorted()
+            try discard(steps.dropLast(keep).map(CheckpointNames.numbered))
+        }
+    }
+
+    /// Runs what isn't needed for the checkpoint; its failure is a warning.
+    private func collectingWarnings(_ body: () throws -> Void) -> [String] {
+        do {
+            try body()
+            return []
+        } catch {
+            return ["\(error); an older checkpoint could not be removed"]
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import Diagnostics
+
+/// The ranks of a job and how they talk. Training sees nothing else of MPI.
+///
+/// Every call but `rank` and `size` is collective: all ranks make it in the same order. A failure of a call is a
+/// `Failure` that names call, rank and the library's own text.
+package protocol Communicator: AnyObject, Sendable {
+    /// This rank, 0 ..< `size`.
+    var rank: Int { get }
+    /// How many ranks there are.
+    var size: Int { get }
+
+    /// Returns when all ranks have come here.
+    func barrier() throws
+
+    /// `bytes` of rank `root` replace those of all others, which have as many.
+    func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws
+
+    /// The bytes of all ranks one behind the other, in rank order. `counts` holds the number of bytes of each rank.
+    /// With `own` nil this rank's bytes are in their place in `all` already.
+    func allGather(_ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer, counts: [Int]) throws
+
+    /// Sends and receives everything in the two lists at once. What one rank sends another the other receives in the
+    /// same order and size.
+    func exchange(sending: [Outgoing], receiving: [Incoming]) throws
+
+    /// Adds up the values of all ranks, element by element, in the library's order. Not part of law 1.
+    func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws
+
+    /// Ends the job at once, all ranks, with this exit status. For a failure that the other ranks can't know of.
+    func abort(_ code: ExitCode) -> Never
+}
+
+/// Bytes for another rank. They must stay in place until `exchange` returns.
+package struct Outgoing {
+    package let rank: Int
+    package let bytes: UnsafeRawBufferPointer
+
+    package init(to rank: Int, _ bytes: UnsafeRawBufferPointer) {
+        self.rank = rank
+        self.bytes = bytes
+    }
+}
+
+/// Room for bytes of another rank.
+package struct Incoming {
+    package let rank: Int
+    package let bytes: UnsafeMutableRawBufferPointer
+
+    package init(from rank: Int, _ bytes: UnsafeMutableRawBufferPointer) {
+        self.rank = rank
+        self.bytes = bytes
+    }
+}
+
+extension Communicator {
+    /// Every rank's numbers, which may be of different length, in rank order. For set-up and reports.
+    package func allGather(_ own: [UInt8]) throws -> [[UInt8]] {
+        var counts = [Int64](repeating: 0, count: size)
+        let ownCount = [Int64(own.count)]
+        try ownCount.withUnsafeBytes { ownBytes in
+            try counts.withUnsafeMutableBytes {
+                try allGather(ownBytes, into: $0, counts: Array(repeating: MemoryLayout<Int64>.size, count: size))
+            }
+        }
+        let sizes = counts.map(Int.init)
+        var all = [UInt8](repeating: 0, count: max(1, sizes.reduce(0, +)))
+        try own.withUnsafeBytes { ownBytes in
+            try all.withUnsafeMutableBytes { try allGather(ownBytes, into: $0, counts: sizes) }
+        }
+        var start = 0
+        return sizes.map { size in
+            defer { start += size }
+            return Array(all[start..<start + size])
+        }
+    }
+
+    /// Every rank's text in rank order.
+    package func allGather(_ text: String) throws -> [String] {
+        try allGather(Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// The text of rank `root`.
+    package func broadcast(_ text: String, from root: Int) throws -> String {
+        try allGather(rank == root ? text : "")[root]
+    }
+
+    /// Agrees on whether set-up worked everywhere: throws on all ranks the failure of the lowest rank that has one.
+    /// Collective; `AgreedFailure` says which rank speaks.
+    package func agree<Value>(_ work: () throws -> Value) throws -> Value {
+        var value: Value?
+        var own: Failure?
+        do {
+            value = try work()
+        } catch let failure as Failure {
+            own = failure
+        } catch {
+            own = Failure(.internalError, "\(error)")
+        }
+        let texts = try allGather(own.map { "\($0.code.rawValue) \($0.message)" } ?? "")
+        for (rank, text) in texts.enumerated() where !text.isEmpty {
+            let code = ExitCode(rawValue: Int32(text.prefix { $0 != " " }) ?? 0) ?? .internalError
+            throw AgreedFailure(rank: rank, failure: Failure(code, String(text.drop { $0 != " " }.dropFirst())))
+        }
+        guard let value else { throw Failure(.internalError, "an agreed success without a value") }
+        return value
+    }
+}
+
+/// A failure that all ranks know of: the lowest rank that met it prints it, all end with its code.
+package struct AgreedFailure: Error {
+    package let rank: Int
+    package let failure: Failure
+
+    package init(rank: Int, failure: Failure) {
+        self.rank = rank
+        self.failure = failure
+    }
+}

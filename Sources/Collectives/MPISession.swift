@@ -1,0 +1,30 @@
+import CMPI
+import Diagnostics
+import Foundation
+
+/// MPI from start to finish. It has one owner and finishes with it; a failing rank doesn't get there, but aborts.
+package struct MPISession: ~Copyable {
+    /// All ranks of the job.
+    package let world: MPICommunicator
+
+    /// Starts MPI. Only the calling thread may communicate.
+    package init() throws {
+        var provided: Int32 = 0
+        let code = MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided)
+        guard code == MPI_SUCCESS else {
+            throw Failure(.internalError, "MPI_Init_thread failed with code \(code); is Open MPI installed completely?")
+        }
+        world = try MPICommunicator(dtrain_mpi_comm_world())
+    }
+
+    deinit { MPI_Finalize() }
+
+    /// The name and version of the library.
+    package static var libraryVersion: String {
+        var text = [CChar](repeating: 0, count: Int(MPI_MAX_LIBRARY_VERSION_STRING))
+        var length: Int32 = 0
+        guard MPI_Get_library_version(&text, &length) == MPI_SUCCESS else { return "MPI" }
+        let bytes = text.prefix(Int(length)).map { UInt8(bitPattern: $0) }
+        return String(decoding: bytes, as: UTF8.self).split(separator: ",").first.map(String.init) ?? "MPI"
+    }
+}

@@ -1,0 +1,49 @@
+import Diagnostics
+import Foundation
+
+/// Bytes in memory pages of their own: a mapped file, or room that was filled once. Unmapped with its last owner.
+final class ByteRegion: @unchecked Sendable {
+    // Sendable: nobody writes after `init` has returned.
+
+    /// Invariant: `count` bytes from here are readable while the region lives.
+    let base: UnsafeRawPointer
+    let count: Int
+
+    /// The whole file behind `descriptor`, which may be closed afterwards. A file that another program shortens while
+    /// it is mapped ends the process (SIGBUS), as with every mapping.
+    init(mapping descriptor: Int32, count: Int, name: String) throws {
+        let pages = try Self.pages(count, protection: PROT_READ, flags: MAP_PRIVATE, descriptor: descriptor, name: name)
+        base = UnsafeRawPointer(pages)
+        self.count = count
+    }
+
+    /// `count` bytes of new memory that `fill` writes before anybody can read them.
+    init(count: Int, name: String, fill: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
+        let pages = try Self.pages(count, protection: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | Self.anonymous,
+                                   descriptor: -1, name: name)
+        base = UnsafeRawPointer(pages)
+        self.count = count
+        // A throw from here runs `deinit`, since everything is initialised.
+        try fill(UnsafeMutableRawBufferPointer(start: pages, count: count))
+    }
+
+    deinit {
+        munmap(UnsafeMutableRawPointer(mutating: base), max(count, 1))
+    }
+
+    private static func pages(_ count: Int, protection: Int32, flags: Int32, descriptor: Int32,
+                              name: String) throws -> UnsafeMutableRawPointer {
+        let pages = mmap(nil, max(count, 1), protection, flags, descriptor, 0)
+        guard let pages, pages != MAP_FAILED else {
+            let reason = String(cString: strerror(errno))
+            throw Failure(.inputOutput, "\(name): no memory for its \(count) bytes: \(reason)")
+        }
+        return pages
+    }
+
+    #if canImport(Darwin)
+    private static let anonymous = MAP_ANON
+    #else
+    private static let anonymous = MAP_ANONYMOUS
+    #endif
+}

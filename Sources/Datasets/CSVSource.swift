@@ -1,0 +1,140 @@
+import Diagnostics
+import Storage
+
+/// The CSV files of a configuration and how they are to be understood.
+struct CSVSource: Sendable {
+    /// A table, and its targets where they are a file of their own.
+    struct Files: Sendable {
+        let path: String
+        let targets: String?
+    }
+
+    let train: Files
+    let validation: Files?
+    let format: CSVFormat
+    /// Names or numbers of the columns to predict; nil where they are a file of their own.
+    let target: [String]?
+    /// Names or numbers of the columns to learn from; nil for all others.
+    let features: [String]?
+    /// Columns that are categories although they begin with a number.
+    let categorical: [String]
+    let fillsMissing: Bool
+
+    /// More categories than this are names or keys, not categories.
+    static let mostCategories = 1000
+
+    /// The training table, before anything was learnt from it.
+    struct Parsed {
+        var content: CSVTable.Content
+        var schema: TableSchema
+        let targets: CodedTargets
+    }
+
+    /// Reads the training files; which columns are categorical and what the targets are follows from them.
+    func readTraining(_ rule: TargetRule) throws -> Parsed {
+        let table = try CSVTable(path: train.path, format: format)
+        let targetIndices = try (target ?? []).map { try table.index(of: $0, option: "data.train.target") }
+        try requireDistinct(targetIndices, table, "data.train.target")
+        let featureIndices = try features.map { names in
+            try names.map { try table.index(of: $0, option: "data.train.features") }
+        } ?? (0..<table.columnCount).filter { !targetIndices.contains($0) }
+        try requireDistinct(featureIndices, table, "data.train.features")
+        if let both = featureIndices.first(where: targetIndices.contains) {
+            throw Failure(.badConfiguration, "data.train.features: column \"\(table.label(both))\" is the target; a "
+                + "network would learn nothing but to copy it")
+        }
+        guard !featureIndices.isEmpty else {
+            throw Failure(.badConfiguration, "data.train: \(train.path) has no column to learn from beside the target")
+        }
+        let forced = try Set(categorical.map { try table.index(of: $0, option: "data.train.categorical") })
+        func column(_ index: Int, isTarget: Bool) -> CSVTable.Column {
+            CSVTable.Column(index: index, reading: forced.contains(index) ? .texts : .asTheyBegin,
+                            mayBeMissing: fillsMissing && !isTarget)
+        }
+        var content = try table.read(featureIndices.map { column($0, isTarget: false) }
+            + targetIndices.map { column($0, isTarget: true) })
+        let coded: CodedTargets, targets: [TableSchema.Target]
+        if let path = train.targets {
+            let other = try CSVTable(path: path, format: format)
+            let all = 0..<other.columnCount
+            let answers = try other.read(all.map {
+                CSVTable.Column(index: $0, reading: .asTheyBegin, mayBeMissing: false)
+            })
+            try requireEqualCounts(content, train.path, answers, path)
+            coded = try CodedTargets(answers, columns: all, path: path, labels: all.map(other.label), rule)
+            targets = all.map { TableSchema.Target(name: other.label($0), index: $0) }
+        } else {
+            let places = featureIndices.count..<featureIndices.count + targetIndices.count
+            coded = try CodedTargets(content, columns: places, path: train.path,
+                                     labels: targetIndices.map(table.label), rule)
+            targets = targetIndices.map { TableSchema.Target(name: table.label($0), index: $0) }
+        }
+        let schema = TableSchema(
+            format: format, columnCount: table.columnCount,
+            features: try featureIndices.enumerated().map { place, index in
+                TableSchema.Feature(name: table.label(index), index: index,
+                                    categories: try categories(place, &content, label: table.label(index)), mean: nil)
+            },
+            targets: targets, hasTargetFile: train.targets != nil, fillsMissing: fillsMissing,
+            targetsAreNames: coded.areNames)
+        return Parsed(content: content, schema: schema, targets: coded)
+    }
+
+    /// The texts of a column, sorted, to which its cells are renumbered; nil for numbers.
+    private func categories(_ column: Int, _ content: inout CSVTable.Content, label: String) throws -> [String]? {
+        guard let texts = content.texts[column] else { return nil }
+        guard texts.count <= Self.mostCategories else {
+            throw Failure(.badData, "\(train.path): column \"\(label)\" holds \(texts.count) different texts, more "
+                + "than the \(Self.mostCategories) that can be categories; leave it out by naming the others in "
+                + "data.train.features")
+        }
+        let sorted = texts.sorted()
+        let ranks = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
+        let renumbered = texts.map { Double(ranks[$0] ?? 0) }
+        for row in content.lines.indices {
+            let cell = row * content.width + column
+            if !content.cells[cell].isNaN { content.cells[cell] = renumbered[Int(content.cells[cell])] }
+        }
+        return sorted
+    }
+
+    private func requireDistinct(_ indices: [Int], _ table: CSVTable, _ option: String) throws {
+        var seen: Set<Int> = []
+        for index in indices where !seen.insert(index).inserted {
+            throw Failure(.badConfiguration, "\(option): column \"\(table.label(index))\" is named twice")
+        }
+    }
+}
+
+/// Refuses a file of targets with another number of rows than the table that it belongs to.
+func requireEqualCounts(_ inputs: CSVTable.Content, _ inputPath: String, _ targets: CSVTable.Content,
+                        _ targetPath: String) throws {
+    guard inputs.lines.count == targets.lines.count else {
+        throw Failure(.badData, "\(targetPath): \(targets.lines.count) rows of targets, but \(inputPath) has "
+            + "\(inputs.lines.count) rows")
+    }
+}
+
+extension TableSchema {
+    /// The schema with the means of numeric columns over `rows`, where missing values are to be filled in.
+    func learningMeans(_ content: CSVTable.Content, rows: [Int32], path: String) throws -> TableSchema {
+        guard fillsMissing else { return self }
+        var learnt = self
+        for (column, feature) in features.enumerated() where feature.categories == nil {
+            var sum = 0.0, count = 0
+            for row in rows {
+                let cell = content.cell(Int(row), column)
+                if !cell.isNaN {
+                    sum += cell
+                    count += 1
+                }
+            }
+            guard count > 0 else {
+                throw Failure(.badData, "\(path): column \"\(feature.name)\" has no value in the training split; leave "
+                    + "it out by naming the others in data.train.features")
+            }
+            learnt.features[column].mean = sum / Double(count)
+        }
+        return learnt
+    }
+}

@@ -1,0 +1,147 @@
+import Diagnostics
+import Storage
+
+extension DataConfiguration {
+    /// Reads the splits. With `stored` (of a checkpoint) the training data must fit what is stored, and its numbers,
+    /// columns and classes are used instead of being found anew.
+    ///
+    /// Errors: 66 for a missing file, 65 for what is wrong in one, 78 where configuration and data don't fit, 74 where
+    /// reading fails.
+    package func load(with stored: Preprocessing? = nil) throws -> DataSplits {
+        switch source {
+        case .digits: try loadDigits(stored)
+        case .idx(let train, let validation): try loadIDX(train, validation, stored)
+        case .csv(let csv): try loadCSV(csv, stored)
+        }
+    }
+
+    private func loadDigits(_ stored: Preprocessing?) throws -> DataSplits {
+        let (samples, labels) = try Digits.load()
+        let rows = Digits.split
+        return try splits(samples, inputShape: Shape([Digits.pixelCount]), .classes(labels),
+                          .classes(count: Digits.classCount), rows: (rows.train, rows.validation), stored,
+                          fallback: Digits.normalization, name: "digits")
+    }
+
+    private func loadIDX(_ train: IDXPaths, _ validation: IDXPaths?, _ stored: Preprocessing?) throws -> DataSplits {
+        let inputs = try IDXFile(path: train.inputs)
+        try inputs.requireFinite()
+        let (targets, kind) = try IDXFile(path: train.targets)
+            .targets(following: stored.map(TargetRule.init) ?? rule, sampleCount: inputs.samples.count,
+                     inputs: inputs.path)
+        let rows = try validationFraction.map {
+            try Split.draw(count: inputs.samples.count, fraction: $0, seed: splitSeed, name: inputs.path)
+        }
+        let splits = try splits(inputs.samples, inputShape: inputs.shape, targets, kind, rows: rows.map { ($0, $1) },
+                                stored, fallback: .none, name: inputs.path)
+        guard let validation else { return splits }
+        let held = try IDXFile(path: validation.inputs)
+        let dataset = try splits.preprocessing.dataset(of: held, targets: try IDXFile(path: validation.targets))
+        return DataSplits(train: splits.train, validation: dataset, preprocessing: splits.preprocessing)
+    }
+
+    /// The splits of samples that stay as their file has them.
+    private func splits(_ samples: EncodedSamples, inputShape: Shape, _ targets: StoredTargets, _ kind: TargetKind,
+                        rows: (train: [Int32], validation: [Int32])?, _ stored: Preprocessing?,
+                        fallback: Normalization, name: String) throws -> DataSplits {
+        let found = Preprocessing(
+            inputShape: inputShape, targetKind: kind, classNames: rule.classNames,
+            normalization: try stored?.normalization ?? normalization(
+                width: inputShape.count, rows: rows?.train ?? Array(0..<Int32(samples.count)), fallback: fallback,
+                fetch: { samples.numbers(sample: $0, into: &$1) }))
+        let preprocessing = try stored.map { try Self.require($0, toFit: found, name: name) } ?? found
+        func dataset(_ rows: [Int32]?) -> Dataset {
+            Dataset(inputs: .encoded(samples, Rescaling(preprocessing.normalization, width: inputShape.count)),
+                    inputShape: inputShape, targets: targets, targetKind: kind, classNames: preprocessing.classNames,
+                    rows: rows)
+        }
+        return DataSplits(train: dataset(rows?.train), validation: rows.map { dataset($0.validation) },
+                          preprocessing: preprocessing)
+    }
+
+    private func loadCSV(_ csv: CSVSource, _ stored: Preprocessing?) throws -> DataSplits {
+        if let stored { return try loadCSV(csv, with: stored) }
+        let parsed = try csv.readTraining(rule)
+        let rows = try split(count: parsed.content.lines.count, name: csv.train.path)
+        let trainRows = rows?.train ?? Array(0..<Int32(parsed.content.lines.count))
+        let schema = try parsed.schema.learningMeans(parsed.content, rows: trainRows, path: csv.train.path)
+        let preprocessing = Preprocessing(
+            inputShape: Shape([schema.width]), targetKind: parsed.targets.kind, classNames: parsed.targets.classNames,
+            normalization: try normalization(width: schema.width, rows: trainRows, untouched: schema.indicators,
+                                             fallback: .none,
+                                             fetch: { schema.encode($0, of: parsed.content, into: &$1) }),
+            table: schema)
+        let inputs = try schema.inputs(of: parsed.content, preprocessing.normalization, path: csv.train.path)
+        let all = Dataset(inputs: .ready(inputs, count: parsed.content.lines.count),
+                          inputShape: preprocessing.inputShape,
+                          targets: parsed.targets.targets, targetKind: parsed.targets.kind,
+                          classNames: parsed.targets.classNames)
+        return try splits(all, rows, csv, preprocessing)
+    }
+
+    private func loadCSV(_ csv: CSVSource, with stored: Preprocessing) throws -> DataSplits {
+        guard let schema = stored.table else {
+            throw Failure(.badConfiguration, "data.format: csv, but the checkpoint was trained on samples of shape "
+                + "\(stored.inputShape) that were no table")
+        }
+        let all = try stored.readTable(csv.train.path, targetPath: csv.train.targets, schema: schema, isLabelled: true)
+        return try splits(all, try split(count: all.count, name: csv.train.path), csv, stored)
+    }
+
+    private func splits(_ all: Dataset, _ rows: (train: [Int32], validation: [Int32])?, _ csv: CSVSource,
+                        _ preprocessing: Preprocessing) throws -> DataSplits {
+        if let rows {
+            return DataSplits(train: all.part(rows.train), validation: all.part(rows.validation),
+                              preprocessing: preprocessing)
+        }
+        let validation = try csv.validation.flatMap { files in
+            try preprocessing.table.map {
+                try preprocessing.readTable(files.path, targetPath: files.targets, schema: $0, isLabelled: true)
+            }
+        }
+        return DataSplits(train: all, validation: validation, preprocessing: preprocessing)
+    }
+
+    private func split(count: Int, name: String) throws -> (train: [Int32], validation: [Int32])? {
+        try validationFraction.map { try Split.draw(count: count, fraction: $0, seed: splitSeed, name: name) }
+    }
+
+    /// The configured normalisation, the one that the training rows ask for, or `fallback`.
+    private func normalization(width: Int, rows: [Int32], untouched: Set<Int> = [], fallback: Normalization,
+                               fetch: (Int, inout [Double]) -> Void) throws -> Normalization {
+        if standardizes {
+            let found = Normalization(standardizing: width, rows: rows, untouched: untouched, fetch: fetch)
+            guard found.problem(width: width, prefix: "") == nil else {
+                throw Failure(.badData, "the training data are too large to be standardized; scale them down")
+            }
+            return found
+        }
+        guard let normalization else { return fallback }
+        if let problem = normalization.problem(width: width, prefix: "data.normalize.") {
+            throw Failure(.badConfiguration, problem)
+        }
+        return normalization
+    }
+
+    /// `stored`, which has to describe samples like those that were found.
+    private static func require(_ stored: Preprocessing, toFit found: Preprocessing,
+                                name: String) throws -> Preprocessing {
+        guard stored.table == nil, stored.inputDimensions == found.inputDimensions else {
+            throw Failure(.badConfiguration, "\(name): samples of shape \(found.inputShape), but the checkpoint was "
+                + "trained on \(stored.table == nil ? "samples of shape \(stored.inputShape)" : "a table")")
+        }
+        guard stored.targetKind == found.targetKind else {
+            throw Failure(.badConfiguration, "\(name): each target is \(found.targetKind), but the checkpoint was "
+                + "trained on \(stored.targetKind)")
+        }
+        return stored
+    }
+}
+
+extension Dataset {
+    /// Some of the samples; `rows` are places in memory.
+    fileprivate func part(_ rows: [Int32]) -> Dataset {
+        Dataset(inputs: inputs, inputShape: inputShape, targets: targets, targetKind: targetKind,
+                classNames: classNames, rows: rows)
+    }
+}

@@ -1,0 +1,191 @@
+import Diagnostics
+import Settings
+import Storage
+
+/// The `data` section of a configuration.
+///
+///     data:
+///       format: digits                 # built in; the default
+///
+///       format: idx                    # .gz or plain
+///       train: {inputs: FILE, targets: FILE}
+///       validation: {inputs: FILE, targets: FILE}
+///
+///       format: csv                    # .gz or plain
+///       train:
+///         path: FILE
+///         target: species              # name or number (0 is the first column, -1 the last), or a list of them
+///         targets: FILE                # or a file of their own, row by row
+///         features: [a, b]             # default: all other columns
+///         categorical: [zip]           # categories although they begin with a number
+///         header: true
+///         skip_lines: 0                # in front of header and data
+///         delimiter: ","               # , ; tab or space (runs of blanks)
+///       validation: {path: FILE}       # laid out alike; with `targets` where `train` has it
+///       missing: error                 # or mean
+///
+///     in every format:
+///       validation_fraction: 0.2       # where there is no validation split
+///       split_seed: 0
+///       normalize: {scale: 1, mean: 0, std: 1}   # numbers, or lists with one per input
+///       standardize: false             # mean 0 and deviation 1, statistics from the training split
+///       target_kind: class             # or value; default: what the targets look like
+///       classes: 10
+///       class_names: [ant, bee]
+///
+/// Columns of a table are numbers if their first cell is one, else categories, each of which is an input of its own.
+/// Missing cells are empty, NA, N/A, NaN, null or ?.
+package struct DataConfiguration: Sendable {
+    enum Source: Sendable {
+        case digits
+        case idx(train: IDXPaths, validation: IDXPaths?)
+        case csv(CSVSource)
+    }
+
+    struct IDXPaths: Sendable {
+        let inputs: String
+        let targets: String
+    }
+
+    let source: Source
+    let validationFraction: Double?
+    let splitSeed: UInt64
+    /// Nil where the configuration gives no numbers.
+    let normalization: Normalization?
+    let standardizes: Bool
+    let rule: TargetRule
+
+    /// Reads the section; `settings` is the section itself, empty where the configuration has none. 78 for what is
+    /// wrong in it; files are not looked at.
+    package init(_ settings: Settings) throws {
+        let format = try settings.choice("format", of: ["digits", "idx", "csv"], default: "digits")
+        let hasValidation = settings.has("validation")
+        switch format {
+        case "idx":
+            let train = try Self.paths(try Self.section(settings, "train"))
+            source = .idx(train: train, validation: try settings.optionalSection("validation").map(Self.paths))
+        case "csv":
+            source = .csv(try CSVSource(settings))
+        default:
+            for key in ["train", "validation"] where settings.has(key) {
+                throw settings.failure(key, "the built-in digits have splits of their own; leave it out, or set "
+                    + "data.format to idx or csv")
+            }
+            source = .digits
+        }
+        validationFraction = try settings.optionalDouble("validation_fraction", in: .fraction)
+        if let validationFraction {
+            guard validationFraction > 0 else {
+                throw settings.failure("validation_fraction", "expected a number between 0 and 1, found 0; leave it "
+                    + "out to train without validation")
+            }
+            guard !hasValidation, format != "digits" else {
+                throw settings.failure("validation_fraction", hasValidation
+                    ? "there is a validation split already; leave out one of the two"
+                    : "the built-in digits have a validation split (every fifth image); leave it out")
+            }
+        }
+        splitSeed = UInt64(try settings.int("split_seed", default: 0))
+        normalization = try settings.optionalSection("normalize").map { section in
+            Normalization(scale: try section.optionalDoubles("scale", in: .positive) ?? [1],
+                          mean: try section.optionalDoubles("mean") ?? [0],
+                          std: try section.optionalDoubles("std", in: .positive) ?? [1])
+        }
+        standardizes = try settings.bool("standardize", default: false)
+        guard !standardizes || normalization == nil else {
+            throw settings.failure("standardize", "normalize gives the numbers that standardize would find; leave out "
+                + "one of the two")
+        }
+        rule = try Self.rule(settings)
+        if case .digits = source {
+            guard rule.wantsClasses != false, rule.classCount ?? Digits.classCount == Digits.classCount else {
+                throw settings.failure("the built-in digits have \(Digits.classCount) classes; leave out target_kind, "
+                    + "classes and class_names, or give as many")
+            }
+        }
+    }
+
+    private static func rule(_ settings: Settings) throws -> TargetRule {
+        var rule = TargetRule()
+        if let kind = try settings.optionalString("target_kind") {
+            guard kind == "class" || kind == "value" else {
+                throw settings.failure("target_kind", "unknown value \"\(kind)\""
+                    + "\(suggestion(for: kind, among: ["class", "value"])); expected class, value")
+            }
+            rule.wantsClasses = kind == "class"
+        }
+        rule.classCount = try settings.optionalInt("classes", in: 1...Int(Int32.max))
+        rule.classNames = try settings.optionalStrings("class_names")
+        if let names = rule.classNames {
+            guard Set(names).count == names.count, rule.classCount ?? names.count == names.count, !names.isEmpty else {
+                throw settings.failure("class_names", "\(names.count) names; expected a name of its own for each of "
+                    + "the \(rule.classCount ?? Set(names).count) classes")
+            }
+            rule.classCount = names.count
+        }
+        if let count = rule.classCount {
+            guard rule.wantsClasses != false else {
+                throw settings.failure("target_kind", "targets that are values have no classes, but classes or "
+                    + "class_names gives \(count)")
+            }
+            rule.wantsClasses = true
+        }
+        return rule
+    }
+
+    private static func paths(_ section: Settings) throws -> IDXPaths {
+        IDXPaths(inputs: try section.string("inputs"), targets: try section.string("targets"))
+    }
+
+    static func section(_ settings: Settings, _ key: String) throws -> Settings {
+        guard let section = try settings.optionalSection(key) else {
+            throw settings.failure(key, "missing; expected the files to train on")
+        }
+        return section
+    }
+}
+
+extension CSVSource {
+    /// Reads the keys of `format: csv`.
+    init(_ settings: Settings) throws {
+        let train = try DataConfiguration.section(settings, "train")
+        self.train = Files(path: try train.string("path"), targets: try train.optionalString("targets"))
+        target = try train.optionalStrings("target")
+        features = try train.optionalStrings("features")
+        categorical = try train.optionalStrings("categorical") ?? []
+        let header = try train.bool("header", default: true)
+        let skipLines = try train.int("skip_lines", default: 0)
+        let delimiters = [",", ";", "tab", "space"]
+        let delimiter = try train.string("delimiter", default: ",")
+        let written = delimiter == "\t" ? "tab" : delimiter == " " ? "space" : delimiter
+        guard let known = CSVDelimiter(rawValue: written) else {
+            throw train.failure("delimiter", "unknown value \"\(delimiter)\"; expected "
+                + delimiters.joined(separator: " "))
+        }
+        format = CSVFormat(delimiter: known, header: header, skipLines: skipLines)
+        guard target != nil || self.train.targets != nil else {
+            throw train.failure("target", "missing; expected the name or number of the column to predict, a list of "
+                + "them, or a file of targets (\"targets: FILE\")")
+        }
+        guard target == nil || self.train.targets == nil else {
+            throw train.failure("target", "target names a column and targets a file; leave out one of the two")
+        }
+        guard target?.isEmpty != true else {
+            throw train.failure("target", "an empty list; expected the name or number of a column")
+        }
+        guard features?.isEmpty != true else {
+            throw train.failure("features", "an empty list; expected names or numbers of columns, or nothing for all "
+                + "others")
+        }
+        let hasTargetFile = self.train.targets != nil
+        validation = try settings.optionalSection("validation").map { section in
+            let files = Files(path: try section.string("path"), targets: try section.optionalString("targets"))
+            guard (files.targets != nil) == hasTargetFile else {
+                throw section.failure("targets", hasTargetFile ? "missing; expected a file of targets, as for train"
+                    : "the targets are a column, as for train; leave it out")
+            }
+            return files
+        }
+        fillsMissing = try settings.choice("missing", of: ["error", "mean"], default: "error") == "mean"
+    }
+}

@@ -1,0 +1,149 @@
+import Storage
+
+/// What the target of a sample is.
+package enum TargetKind: Hashable, Codable, Sendable, CustomStringConvertible {
+    /// One class index, 0 ..< `count`.
+    case classes(count: Int)
+    /// `count` numbers.
+    case values(count: Int)
+
+    package var description: String {
+        switch self {
+        case .classes(let count): "one of \(count) classes"
+        case .values(let count): count == 1 ? "a number" : "\(count) numbers"
+        }
+    }
+}
+
+/// One split of a data set, ready to be gathered from. A value that never changes: any number of threads may gather at
+/// once. Samples have the numbers 0 ..< `count`, in the order of their file.
+package struct Dataset: Sendable {
+    /// The shape of one sample's input.
+    package let inputShape: Shape
+    package let targetKind: TargetKind
+    /// What the classes are called; nil where they are just numbers.
+    package let classNames: [String]?
+    /// How many samples.
+    package let count: Int
+
+    let inputs: StoredInputs
+    let targets: StoredTargets?
+    /// Which of the stored samples these are; nil for all of them.
+    let rows: [Int32]?
+
+    init(inputs: StoredInputs, inputShape: Shape, targets: StoredTargets?, targetKind: TargetKind,
+         classNames: [String]?, rows: [Int32]? = nil) {
+        self.inputs = inputs
+        self.inputShape = inputShape
+        self.targets = targets
+        self.targetKind = targetKind
+        self.classNames = classNames
+        self.rows = rows
+        count = rows?.count ?? inputs.count(width: inputShape.count)
+    }
+
+    /// Samples from memory, one class index each. `inputs` holds one sample behind the other.
+    package init(inputs: [Float], inputShape: Shape, classes: [Int32], classCount: Int, classNames: [String]? = nil) {
+        precondition(inputs.count == classes.count * inputShape.count,
+                     "\(inputs.count) numbers for \(classes.count) samples of shape \(inputShape)")
+        precondition(classes.allSatisfy { $0 >= 0 && $0 < classCount }, "a class outside of 0 ..< \(classCount)")
+        precondition(classNames.map { $0.count == classCount } ?? true, "names for \(classCount) classes")
+        self.init(inputs: .ready(inputs, count: classes.count), inputShape: inputShape, targets: .classes(classes),
+                  targetKind: .classes(count: classCount), classNames: classNames)
+    }
+
+    /// Samples from memory, `valueCount` target numbers each. Both arrays hold one sample behind the other.
+    package init(inputs: [Float], inputShape: Shape, values: [Float], valueCount: Int) {
+        precondition(valueCount > 0 && values.count % valueCount == 0, "\(values.count) targets, \(valueCount) each")
+        let count = values.count / valueCount
+        precondition(inputs.count == count * inputShape.count,
+                     "\(inputs.count) numbers for \(count) samples of shape \(inputShape)")
+        self.init(inputs: .ready(inputs, count: count), inputShape: inputShape, targets: .values(values),
+                  targetKind: .values(count: valueCount), classNames: nil)
+    }
+
+    /// Whether there is something to compare predictions with; false for inputs that were read for `predict`.
+    package var hasTargets: Bool { targets != nil }
+
+    /// What a message calls a class.
+    package func className(_ index: Int) -> String {
+        guard let classNames, classNames.indices.contains(index) else { return String(index) }
+        return classNames[index]
+    }
+
+    // MARK: - Gathering
+
+    /// Row i of `destination` becomes the normalised input of `samples[i]`; columns are `inputShape.count`. Allocates
+    /// nothing.
+    package func gatherInputs(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView) {
+        let width = inputShape.count
+        precondition(destination.rows == samples.count && destination.columns == width,
+                     "\(samples.count) samples of \(width) into \(destination.rows)×\(destination.columns)")
+        var row = 0
+        for sample in samples {
+            inputs.copy(sample: stored(sample), width: width, into: destination.row(row))
+            row += 1
+        }
+    }
+
+    /// Element i of `destination` becomes the class of `samples[i]`. For targets that are classes.
+    package func gatherClasses(_ samples: ArraySlice<Int32>, into destination: UnsafeMutableBufferPointer<Int32>) {
+        guard case .classes(let classes) = targets else { preconditionFailure("the targets are not classes") }
+        precondition(destination.count == samples.count, "\(samples.count) samples into \(destination.count) places")
+        var row = 0
+        for sample in samples {
+            destination[row] = classes[stored(sample)]
+            row += 1
+        }
+    }
+
+    /// Row i of `destination` becomes the targets of `samples[i]` as numbers.
+    ///
+    /// Classes are written as one-hot rows into as many columns as there are classes, or as their index (0 or 1, for
+    /// binary cross entropy) into a single column.
+    package func gatherTargets(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView) {
+        precondition(destination.rows == samples.count, "\(samples.count) samples into \(destination.rows) rows")
+        let columns = destination.columns
+        var row = 0
+        switch (targets, targetKind) {
+        case (.values(let values), .values(let width)):
+            precondition(columns == width, "targets of \(width) numbers into \(columns) columns")
+            for sample in samples {
+                let start = stored(sample) * width, target = destination.row(row)
+                for column in 0..<width { target[column] = values[start + column] }
+                row += 1
+            }
+        case (.classes(let classes), .classes(let classCount)):
+            precondition(columns == classCount || columns == 1, "\(classCount) classes into \(columns) columns")
+            for sample in samples {
+                let target = destination.row(row), index = Int(classes[stored(sample)])
+                if columns == 1 {
+                    target[0] = Float(index)
+                } else {
+                    target.update(repeating: 0)
+                    target[index] = 1
+                }
+                row += 1
+            }
+        default:
+            preconditionFailure("these samples have no targets")
+        }
+    }
+
+    /// The place of a sample in memory.
+    @inline(__always)
+    private func stored(_ sample: Int32) -> Int {
+        precondition(sample >= 0 && sample < count, "sample \(sample) of \(count)")
+        guard let rows else { return Int(sample) }
+        return Int(rows[Int(sample)])
+    }
+}
+
+/// The splits that a configuration asks for.
+package struct DataSplits: Sendable {
+    package let train: Dataset
+    /// Nil where the configuration names none.
+    package let validation: Dataset?
+    /// What a checkpoint keeps, to read other files the same way.
+    package let preprocessing: Preprocessing
+}

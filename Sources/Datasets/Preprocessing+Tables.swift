@@ -1,0 +1,130 @@
+import Diagnostics
+
+/// Reading another table the way the training table was read.
+extension Preprocessing {
+    /// The samples of a CSV file; `schema` is `table`, or one made up for the file. `targetPath` is the file of
+    /// targets. Without `isLabelled` the target columns may be missing and are not looked at.
+    func readTable(_ path: String, targetPath: String?, schema: TableSchema, isLabelled: Bool) throws -> Dataset {
+        let (table, places) = try open(path, schema, isLabelled: isLabelled && !schema.hasTargetFile)
+        var columns = columns(schema, places)
+        let featureCount = columns.count
+        if isLabelled, !schema.hasTargetFile {
+            columns += try schema.targets.map {
+                targetColumn($0, at: try Self.place(of: $0.name, $0.index, in: table), schema)
+            }
+        }
+        let content = try table.read(columns)
+        var targets: StoredTargets?
+        if isLabelled {
+            if schema.hasTargetFile {
+                guard let targetPath else {
+                    throw Failure(.badConfiguration, "\(path): the targets are a file of their own; name it as "
+                        + "\"targets\"")
+                }
+                let other = try CSVTable(path: targetPath, format: schema.format)
+                let answers = try other.read(try schema.targets.map {
+                    targetColumn($0, at: try Self.place(of: $0.name, $0.index, in: other), schema)
+                })
+                try requireEqualCounts(content, path, answers, targetPath)
+                targets = try stored(answers, from: 0, path: targetPath, schema)
+            } else {
+                targets = try stored(content, from: featureCount, path: path, schema)
+            }
+        }
+        let inputs = try schema.inputs(of: content, normalization, path: path)
+        return Dataset(inputs: .ready(inputs, count: content.lines.count), inputShape: inputShape, targets: targets,
+                       targetKind: targetKind, classNames: classNames)
+    }
+
+    /// The table and where its features are. Lines that were skipped in the training file, such as one that counts the
+    /// rows, may be absent from a file for predictions: they are skipped unless the first line reads as data.
+    private func open(_ path: String, _ schema: TableSchema, isLabelled: Bool) throws -> (CSVTable, [Int]) {
+        if !isLabelled, schema.format.skipLines > 0 {
+            var format = schema.format
+            format.skipLines = 0
+            if let table = try? CSVTable(path: path, format: format),
+               let places = try? Self.places(schema, in: table, isLabelled: false),
+               table.firstRowReads(columns(schema, places)) { return (table, places) }
+        }
+        let table = try CSVTable(path: path, format: schema.format)
+        return (table, try Self.places(schema, in: table, isLabelled: isLabelled))
+    }
+
+    private func columns(_ schema: TableSchema, _ places: [Int]) -> [CSVTable.Column] {
+        zip(schema.features, places).map { feature, place in
+            let reading = feature.categories.map { categories in
+                CSVTable.Reading.known(Dictionary(uniqueKeysWithValues: categories.enumerated().map { ($1, $0) }),
+                                       what: "categories of the training data")
+            }
+            return CSVTable.Column(index: place, reading: reading ?? .numbers, mayBeMissing: schema.fillsMissing)
+        }
+    }
+
+    private func targetColumn(_ target: TableSchema.Target, at place: Int, _ schema: TableSchema) -> CSVTable.Column {
+        guard schema.targetsAreNames, let classNames else {
+            return CSVTable.Column(index: place, reading: .numbers, mayBeMissing: false)
+        }
+        let known = Dictionary(uniqueKeysWithValues: classNames.enumerated().map { ($1, $0) })
+        return CSVTable.Column(index: place, reading: .known(known, what: "classes of the training data"),
+                               mayBeMissing: false)
+    }
+
+    /// Where the features are: by name where there is a header, else by place, with or without the target columns.
+    private static func places(_ schema: TableSchema, in table: CSVTable, isLabelled: Bool) throws -> [Int] {
+        if table.names != nil { return try schema.features.map { try place(of: $0.name, $0.index, in: table) } }
+        if table.columnCount == schema.columnCount { return schema.features.map(\.index) }
+        let targets = schema.hasTargetFile ? [] : schema.targets.map(\.index)
+        let without = schema.columnCount - targets.count
+        guard !isLabelled, table.columnCount == without else {
+            let alternative = isLabelled || targets.isEmpty ? "" : " (or \(without) without the target)"
+            throw Failure(.badData, "\(table.path): expected \(schema.columnCount) columns as in the training data"
+                + "\(alternative), found \(table.columnCount)")
+        }
+        return schema.features.map { feature in feature.index - targets.count { $0 < feature.index } }
+    }
+
+    private static func place(of name: String, _ index: Int, in table: CSVTable) throws -> Int {
+        guard let names = table.names else {
+            guard index < table.columnCount else {
+                throw Failure(.badData, "\(table.path): no column \(index), where the training data have one; the file "
+                    + "has \(table.columnCount)")
+            }
+            return index
+        }
+        guard let place = names.firstIndex(of: name) else {
+            throw Failure(.badData, "\(table.path): no column \"\(name)\", which the training data have"
+                + "\(suggestion(for: name, among: names)); its columns: \(CSVTable.list(names))")
+        }
+        return place
+    }
+
+    /// The cells of the target columns, which begin at `first`, as targets.
+    private func stored(_ content: CSVTable.Content, from first: Int, path: String,
+                        _ schema: TableSchema) throws -> StoredTargets {
+        switch targetKind {
+        case .classes(let count):
+            return .classes(try content.lines.indices.map { row in
+                let number = content.cell(row, first)
+                guard let label = Int32(exactly: number), label >= 0, label < count else {
+                    throw Failure(.badData, "\(path):\(content.lines[row]): column \"\(schema.targets[0].name)\": "
+                        + "label out of range: expected a class from 0 to \(count - 1), found "
+                        + "\(Int(exactly: number).map(String.init) ?? "\(number)")")
+                }
+                return label
+            })
+        case .values(let count):
+            var values: [Float] = []
+            for row in content.lines.indices {
+                for column in 0..<count {
+                    let value = Float(content.cell(row, first + column))
+                    guard value.isFinite else {
+                        throw Failure(.badData, "\(path):\(content.lines[row]): column "
+                            + "\"\(schema.targets[column].name)\": the target is too large for Float32")
+                    }
+                    values.append(value)
+                }
+            }
+            return .values(values)
+        }
+    }
+}

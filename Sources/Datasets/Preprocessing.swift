@@ -1,0 +1,83 @@
+import Diagnostics
+import Storage
+
+/// All that turns a new file into inputs of a trained network; a checkpoint keeps it (as JSON, being `Codable`).
+///
+/// Decoding checks that the parts fit each other: a file that was tampered with is refused, and never traps.
+package struct Preprocessing: Hashable, Codable, Sendable {
+    /// The dimensions of one sample's input.
+    package let inputDimensions: [Int]
+    package let targetKind: TargetKind
+    /// What the classes are called; nil where they are just numbers.
+    package let classNames: [String]?
+    package let normalization: Normalization
+    /// How rows of a table become inputs; nil where the training data were no table.
+    package let table: TableSchema?
+
+    package var inputShape: Shape { Shape(inputDimensions) }
+
+    init(inputShape: Shape, targetKind: TargetKind, classNames: [String]?, normalization: Normalization,
+         table: TableSchema? = nil) {
+        inputDimensions = inputShape.dimensions
+        self.targetKind = targetKind
+        self.classNames = classNames
+        self.normalization = normalization
+        self.table = table
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        inputDimensions = try values.decode([Int].self, forKey: .inputDimensions)
+        targetKind = try values.decode(TargetKind.self, forKey: .targetKind)
+        classNames = try values.decodeIfPresent([String].self, forKey: .classNames)
+        normalization = try values.decode(Normalization.self, forKey: .normalization)
+        table = try values.decodeIfPresent(TableSchema.self, forKey: .table)
+        if let problem {
+            throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: problem))
+        }
+    }
+
+    /// What doesn't fit together; nil if all does.
+    private var problem: String? {
+        var width = 1
+        for dimension in inputDimensions {
+            let product = width.multipliedReportingOverflow(by: dimension)
+            guard dimension > 0, !product.overflow else { return "inputDimensions: \(inputDimensions)" }
+            width = product.partialValue
+        }
+        if let problem = normalization.problem(width: width, prefix: "normalization.") { return problem }
+        switch targetKind {
+        case .classes(let count):
+            guard count > 0, count <= Int(Int32.max), classNames.map({ $0.count == count }) ?? true else {
+                return "targetKind: \(count) classes, \(classNames?.count ?? count) names"
+            }
+        case .values(let count):
+            guard count > 0 else { return "targetKind: \(count) values" }
+        }
+        return table?.problem(width: width, targetKind: targetKind, classNames: classNames)
+    }
+}
+
+/// What the configuration, or a checkpoint, says about targets.
+struct TargetRule: Sendable {
+    /// Classes or values; nil lets the data decide.
+    var wantsClasses: Bool?
+    /// How many classes there are; nil lets the data decide.
+    var classCount: Int?
+    /// What they are called.
+    var classNames: [String]?
+
+    /// The rule that gives the targets of the training data their kind again.
+    init(_ preprocessing: Preprocessing) {
+        switch preprocessing.targetKind {
+        case .classes(let count): self.init(wantsClasses: true, classCount: count, classNames: preprocessing.classNames)
+        case .values: self.init(wantsClasses: false)
+        }
+    }
+
+    init(wantsClasses: Bool? = nil, classCount: Int? = nil, classNames: [String]? = nil) {
+        self.wantsClasses = wantsClasses
+        self.classCount = classCount
+        self.classNames = classNames
+    }
+}

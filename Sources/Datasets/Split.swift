@@ -1,0 +1,17 @@
+import Diagnostics
+import Storage
+
+/// Cuts a fraction off for validation.
+enum Split {
+    /// `fraction` of `count` samples, rounded, at least one and never all, drawn by a permutation that `seed` alone
+    /// fixes; both parts in the order of the file.
+    static func draw(count: Int, fraction: Double, seed: UInt64,
+                     name: String) throws -> (train: [Int32], validation: [Int32]) {
+        guard count >= 2 else {
+            throw Failure(.badData, "\(name): \(count) sample can't be split; data.validation_fraction needs 2 or more")
+        }
+        let size = min(max(Int((fraction * Double(count)).rounded()), 1), count - 1)
+        let order = RandomStream(seed: seed, purpose: .split).permutation(count: count, ordinal: 0)
+        return (order[size...].sorted(), order[..<size].sorted())
+    }
+}

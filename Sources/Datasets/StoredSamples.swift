@@ -1,0 +1,163 @@
+import Storage
+
+/// The inputs of samples as they lie in memory.
+enum StoredInputs: Sendable {
+    /// Float32, already normalised, one sample behind the other.
+    case ready([Float], count: Int)
+    /// As the file has them; converted and normalised when they are gathered, so that bytes stay bytes.
+    case encoded(EncodedSamples, Rescaling)
+
+    func count(width: Int) -> Int {
+        switch self {
+        case .ready(_, let count): count
+        case .encoded(let samples, _): samples.count
+        }
+    }
+
+    @inline(__always)
+    func copy(sample: Int, width: Int, into destination: UnsafeMutableBufferPointer<Float>) {
+        switch self {
+        case .ready(let values, _):
+            let start = sample * width
+            for column in 0..<width { destination[column] = values[start + column] }
+        case .encoded(let samples, let rescaling):
+            samples.rescale(sample: sample, by: rescaling, into: destination)
+        }
+    }
+}
+
+/// The targets of samples as they lie in memory.
+enum StoredTargets: Sendable {
+    case classes([Int32])
+    /// One sample behind the other.
+    case values([Float])
+}
+
+/// The element types of IDX files by their code (http://yann.lecun.com/exdb/mnist/). All are big-endian.
+enum ElementType: UInt8, Sendable, CaseIterable {
+    case unsigned8 = 0x08, signed8 = 0x09, signed16 = 0x0B, signed32 = 0x0C, float32 = 0x0D, float64 = 0x0E
+
+    var byteCount: Int {
+        switch self {
+        case .unsigned8, .signed8: 1
+        case .signed16: 2
+        case .signed32, .float32: 4
+        case .float64: 8
+        }
+    }
+
+    var isFloatingPoint: Bool { self == .float32 || self == .float64 }
+}
+
+/// A table of numbers in the form of an IDX file: `count` samples of `width` big-endian elements.
+struct EncodedSamples: Sendable {
+    let region: ByteRegion
+    /// Where in the region the first sample begins. Invariant: count × width elements from there lie in the region.
+    let offset: Int
+    let type: ElementType
+    let width: Int
+    let count: Int
+
+    init(region: ByteRegion, offset: Int, type: ElementType, width: Int, count: Int) {
+        precondition(offset >= 0 && width >= 0 && count >= 0
+                     && offset + count * width * type.byteCount <= region.count,
+                     "\(count)×\(width) elements of \(type.byteCount) bytes at \(offset) of \(region.count) bytes")
+        self.region = region
+        self.offset = offset
+        self.type = type
+        self.width = width
+        self.count = count
+    }
+
+    /// The bytes of a sample.
+    func bytes(ofSample sample: Int) -> UnsafeRawBufferPointer {
+        precondition(sample >= 0 && sample < count, "sample \(sample) of \(count)")
+        let length = width * type.byteCount
+        return UnsafeRawBufferPointer(start: region.base + offset + sample * length, count: length)
+    }
+
+    /// (x − offset) · factor for every element x of a sample.
+    @inline(__always)
+    func rescale(sample: Int, by rescaling: Rescaling, into destination: UnsafeMutableBufferPointer<Float>) {
+        let source = bytes(ofSample: sample)
+        switch type {
+        case .unsigned8: rescaled(UInt8.self, source, rescaling.floats, destination)
+        case .signed8: rescaled(Int8.self, source, rescaling.floats, destination)
+        case .signed16: rescaled(Int16.self, source, rescaling.floats, destination)
+        case .signed32: rescaled(Int32.self, source, rescaling.doubles, destination)
+        case .float32: rescaled(Float32Bits.self, source, rescaling.floats, destination)
+        case .float64: rescaled(Float64Bits.self, source, rescaling.doubles, destination)
+        }
+    }
+
+    /// The elements of a sample as they are.
+    func numbers(sample: Int, into destination: inout [Double]) {
+        precondition(destination.count == width, "\(width) elements into \(destination.count)")
+        let source = bytes(ofSample: sample)
+        switch type {
+        case .unsigned8: decode(UInt8.self, source, &destination)
+        case .signed8: decode(Int8.self, source, &destination)
+        case .signed16: decode(Int16.self, source, &destination)
+        case .signed32: decode(Int32.self, source, &destination)
+        case .float32: decode(Float32Bits.self, source, &destination)
+        case .float64: decode(Float64Bits.self, source, &destination)
+        }
+    }
+
+    @inline(__always)
+    private func rescaled<Element: EncodedElement>(
+        _: Element.Type, _ source: UnsafeRawBufferPointer, _ terms: Rescaling.Terms<Element.Number>,
+        _ destination: UnsafeMutableBufferPointer<Float>
+    ) {
+        precondition(destination.count == width, "\(width) elements into \(destination.count)")
+        guard let input = source.baseAddress, let output = destination.baseAddress else { return }
+        // Pointers stay inside `source` and `destination`: both hold `width` elements (the lengths are checked above).
+        if let offset = terms.singleOffset, let factor = terms.singleFactor {
+            for i in 0..<width {
+                let raw = input.loadUnaligned(fromByteOffset: i &* MemoryLayout<Element>.size, as: Element.self)
+                output[i] = Float((raw.number - offset) * factor)
+            }
+        } else {
+            precondition(terms.offsets.count == width && terms.factors.count == width, "terms for \(width) elements")
+            terms.offsets.withUnsafeBufferPointer { offsets in
+                terms.factors.withUnsafeBufferPointer { factors in
+                    for i in 0..<width {
+                        let raw = input.loadUnaligned(fromByteOffset: i &* MemoryLayout<Element>.size, as: Element.self)
+                        output[i] = Float((raw.number - offsets[i]) * factors[i])
+                    }
+                }
+            }
+        }
+    }
+
+    @inline(__always)
+    private func decode<Element: EncodedElement>(_: Element.Type, _ source: UnsafeRawBufferPointer,
+                                                 _ destination: inout [Double]) {
+        for i in 0..<width {
+            let raw = source.loadUnaligned(fromByteOffset: i &* MemoryLayout<Element>.size, as: Element.self)
+            destination[i] = Double(raw.number)
+        }
+    }
+}
+
+/// A number in its big-endian form.
+private protocol EncodedElement: BitwiseCopyable {
+    /// Float where that holds every value exactly, else Double.
+    associatedtype Number: BinaryFloatingPoint
+    var number: Number { get }
+}
+
+extension UInt8: EncodedElement { fileprivate var number: Float { Float(self) } }
+extension Int8: EncodedElement { fileprivate var number: Float { Float(self) } }
+extension Int16: EncodedElement { fileprivate var number: Float { Float(Int16(bigEndian: self)) } }
+extension Int32: EncodedElement { fileprivate var number: Double { Double(Int32(bigEndian: self)) } }
+
+private struct Float32Bits: EncodedElement {
+    let bits: UInt32
+    var number: Float { Float(bitPattern: UInt32(bigEndian: bits)) }
+}
+
+private struct Float64Bits: EncodedElement {
+    let bits: UInt64
+    var number: Double { Double(bitPattern: UInt64(bigEndian: bits)) }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import Storage
+import Synchronization
+
+/// Threads that wait for a piece of work, do it together with the caller, and wait again.
+///
+/// They spin for some microseconds, because the next kernel of a step follows at once, and then sleep.
+final class ThreadTeam: Sendable {
+    private let shared: Shared
+    private let helpers: Int
+
+    /// What the caller and the helpers both touch. `work` is written before `generation` is released and read after it
+    /// was acquired; `remaining` counts helpers that are still at it.
+    private final class Shared: @unchecked Sendable {
+        let generation = Atomic<Int>(0)
+        let remaining = Atomic<Int>(0)
+        let stopping = Atomic<Bool>(false)
+        let condition = NSCondition()
+        var work: (@Sendable (Int) -> Void)?
+    }
+
+    init(helpers: Int) {
+        precondition(helpers >= 1, "\(helpers) helper threads")
+        self.helpers = helpers
+        let shared = Shared()
+        self.shared = shared
+        for helper in 1...helpers {
+            let thread = Thread { ThreadTeam.help(shared, thread: helper) }
+            thread.name = "dtrain-\(helper)"
+            thread.stackSize = 1 << 20
+            thread.start()
+        }
+    }
+
+    deinit {
+        shared.stopping.store(true, ordering: .releasing)
+        signal()
+    }
+
+    /// Runs `body(0)` here and `body(1)` … on the helpers; returns when all are done.
+    func run(_ body: (Int) -> Void) {
+        withoutActuallyEscaping(body) { body in
+            // The helpers are done with the closure before this call returns; it is the caller's to share tiles safely.
+            nonisolated(unsafe) let shareable = body
+            shared.work = { thread in shareable(thread) }
+            shared.remaining.store(helpers, ordering: .relaxed)
+            signal()
+            shareable(0)
+            var spins = 0
+            while shared.remaining.load(ordering: .acquiring) > 0 {
+                spins += 1
+                if spins & 0xfff == 0 { sched_yield() } else { Processor.pause() }
+            }
+            shared.work = nil
+        }
+    }
+
+    private func signal() {
+        shared.condition.lock()
+        shared.generation.add(1, ordering: .releasing)
+        shared.condition.broadcast()
+        shared.condition.unlock()
+    }
+
+    private static func help(_ shared: Shared, thread: Int) {
+        Processor.flushDenormals()
+        var seen = 0
+        while true {
+            var spins = 0
+            while shared.generation.load(ordering: .acquiring) == seen {
+                spins += 1
+                if spins < 20_000 { Processor.pause(); continue }
+                shared.condition.lock()
+                while shared.generation.load(ordering: .acquiring) == seen { shared.condition.wait() }
+                shared.condition.unlock()
+            }
+            seen += 1
+            if shared.stopping.load(ordering: .acquiring) { return }
+            shared.work?(thread)
+            shared.remaining.subtract(1, ordering: .acquiringAndReleasing)
+        }
+    }
+}

@@ -1,0 +1,254 @@
+import Storage
+
+/// One vectorised pass of an optimizer over a range of parameters: gradient in, state and weights changed in place.
+/// Elements are independent, so how the flat buffer is cut doesn't show.
+package enum Updates {
+    /// Coefficients of SGD for one step.
+    package struct SGD: Sendable {
+        package var learningRate: Float, momentum: Float, dampening: Float, weightDecay: Float
+        package var isNesterov: Bool, isFirstStep: Bool
+
+        package init(learningRate: Float, momentum: Float, dampening: Float, weightDecay: Float, isNesterov: Bool,
+                     isFirstStep: Bool) {
+            self.learningRate = learningRate
+            self.momentum = momentum
+            self.dampening = dampening
+            self.weightDecay = weightDecay
+            self.isNesterov = isNesterov
+            self.isFirstStep = isFirstStep
+        }
+    }
+
+    /// w ← w − η·g′ with g′ = g + λ·w.
+    package static func sgd(_ c: SGD, weights: MutableMatrixView, gradient: MatrixView) {
+        require(weights, gradient)
+        eachVector(weights.count) { part in
+            let w = part.load(weights)
+            part.store(w - (part.load(gradient) + w * c.weightDecay) * c.learningRate, to: weights)
+        }
+    }
+
+    /// b ← μ·b + (1 − τ)·g′ (g′ at the first step), w ← w − η·b, or with Nesterov w − η·(g′ + μ·b).
+    package static func sgd(_ c: SGD, weights: MutableMatrixView, gradient: MatrixView, momentum: MutableMatrixView) {
+        require(weights, gradient, momentum)
+        let fresh: Float = c.isFirstStep ? 1 : 1 - c.dampening
+        eachVector(weights.count) { part in
+            let w = part.load(weights)
+            let g = part.load(gradient) + w * c.weightDecay
+            let b = part.load(momentum) * c.momentum + g * fresh
+            part.store(b, to: momentum)
+            part.store(w - (c.isNesterov ? g + b * c.momentum : b) * c.learningRate, to: weights)
+        }
+    }
+
+    /// Coefficients of Adam and AdamW for one step.
+    package struct Adam: Sendable {
+        /// η / (1 − β₁ᵗ).
+        package var stepSize: Float
+        package var beta1: Float, beta2: Float
+        /// 1 − β₁ and 1 − β₂, each rounded once from the exact numbers.
+        package var oneMinusBeta1: Float, oneMinusBeta2: Float
+        /// √(1 − β₂ᵗ).
+        package var correction: Float
+        package var epsilon: Float
+        /// λ added to the gradient as λ·w; 0 for AdamW.
+        package var coupledDecay: Float
+        /// The factor 1 − η·λ on the weights; 1 for Adam.
+        package var decoupledDecay: Float
+
+        package init(stepSize: Float, beta1: Float, beta2: Float, oneMinusBeta1: Float, oneMinusBeta2: Float,
+                     correction: Float, epsilon: Float, coupledDecay: Float, decoupledDecay: Float) {
+            self.stepSize = stepSize
+            self.beta1 = beta1
+            self.beta2 = beta2
+            self.oneMinusBeta1 = oneMinusBeta1
+            self.oneMinusBeta2 = oneMinusBeta2
+            self.correction = correction
+            self.epsilon = epsilon
+            self.coupledDecay = coupledDecay
+            self.decoupledDecay = decoupledDecay
+        }
+    }
+
+    /// m ← β₁·m + (1 − β₁)·g, v ← β₂·v + (1 − β₂)·g², w ← w − stepSize·m / (√v / correction + ε); with `largest`
+    /// (AMSGrad) the running maximum of v in its place.
+    package static func adam(_ c: Adam, weights: MutableMatrixView, gradient: MatrixView, first: MutableMatrixView,
+                             second: MutableMatrixView, largest: MutableMatrixView?) {
+        require(weights, gradient, first, second, largest)
+        let inverse = 1 / c.correction
+        eachVector(weights.count) { part in
+            let w = part.load(weights)
+            let g = part.load(gradient) + w * c.coupledDecay
+            let m = part.load(first) * c.beta1 + g * c.oneMinusBeta1
+            var v = part.load(second) * c.beta2 + g * g * c.oneMinusBeta2
+            part.store(m, to: first)
+            part.store(v, to: second)
+            if let largest {
+                let before = part.load(largest)
+                v = v.replacing(with: before, where: before .> v)
+                part.store(v, to: largest)
+            }
+            let denominator = v.squareRoot() * inverse + c.epsilon
+            part.store(w * c.decoupledDecay - m * c.stepSize / denominator, to: weights)
+        }
+    }
+
+    /// Coefficients of RMSprop.
+    package struct RMSprop: Sendable {
+        package var learningRate: Float, alpha: Float, oneMinusAlpha: Float, epsilon: Float, momentum: Float
+        package var weightDecay: Float
+
+        package init(learningRate: Float, alpha: Float, oneMinusAlpha: Float, epsilon: Float, momentum: Float,
+                     weightDecay: Float) {
+            self.learningRate = learningRate
+            self.alpha = alpha
+            self.oneMinusAlpha = oneMinusAlpha
+            self.epsilon = epsilon
+            self.momentum = momentum
+            self.weightDecay = weightDecay
+        }
+    }
+
+    /// v ← α·v + (1 − α)·g², d = √(v − ḡ²) + ε with ḡ ← α·ḡ + (1 − α)·g where centred, w ← w − η·g/d, or through the
+    /// momentum b ← μ·b + g/d.
+    package static func rmsprop(_ c: RMSprop, weights: MutableMatrixView, gradient: MatrixView, square: MutableMatrixView,
+                                mean: MutableMatrixView?, momentum: MutableMatrixView?) {
+        require(weights, gradient, square, mean, momentum)
+        eachVector(weights.count) { part in
+            let w = part.load(weights)
+            let g = part.load(gradient) + w * c.weightDecay
+            let v = part.load(square) * c.alpha + g * g * c.oneMinusAlpha
+            part.store(v, to: square)
+            var spread = v
+            if let mean {
+                let average = part.load(mean) * c.alpha + g * c.oneMinusAlpha
+                part.store(average, to: mean)
+                spread = v - average * average
+                spread = spread.replacing(with: 0, where: spread .< 0)
+            }
+            var direction = g / (spread.squareRoot() + c.epsilon)
+            if let momentum {
+                direction = part.load(momentum) * c.momentum + direction
+                part.store(direction, to: momentum)
+            }
+            part.store(w - direction * c.learningRate, to: weights)
+        }
+    }
+
+    /// s ← s + g², w ← w − η·g / (√s + ε), with g + λ·w for g.
+    package static func adagrad(learningRate: Float, epsilon: Float, weightDecay: Float, weights: MutableMatrixView,
+                                gradient: MatrixView, sum: MutableMatrixView) {
+        require(weights, gradient, sum)
+        eachVector(weights.count) { part in
+            let w = part.load(weights)
+            let g = part.load(gradient) + w * weightDecay
+            let s = part.load(sum) + g * g
+            part.store(s, to: sum)
+            part.store(w - g * learningRate / (s.squareRoot() + epsilon), to: weights)
+        }
+    }
+
+    // MARK: - Gradients
+
+    /// g ← g·factor.
+    package static func scale(_ gradient: MutableMatrixView, by factor: Float) {
+        eachVector(gradient.count) { $0.store($0.load(gradient) * factor, to: gradient) }
+    }
+
+    /// sum ← sum + gradient.
+    package static func add(_ gradient: MatrixView, to sum: MutableMatrixView) {
+        precondition(gradient.count == sum.count, "\(gradient.count) elements to \(sum.count)")
+        eachVector(sum.count) { $0.store($0.load(sum) + $0.load(gradient), to: sum) }
+    }
+
+    /// g ← min(max(g, −limit), limit); NaN stays NaN.
+    package static func clip(_ gradient: MutableMatrixView, to limit: Float) {
+        eachVector(gradient.count) { part in
+            let g = part.load(gradient)
+            part.store(g.replacing(with: limit, where: g .> limit).replacing(with: -limit, where: g .< -limit), to: gradient)
+        }
+    }
+
+    /// g ← g + l1·sign(w) + 2·l2·w: the gradient of l1·Σ|w| + l2·Σw².
+    package static func addPenalties(l1: Float, l2: Float, weights: MatrixView, to gradient: MutableMatrixView) {
+        require(gradient, weights)
+        eachVector(gradient.count) { part in
+            let w = part.load(weights)
+            let sign = Vector(repeating: 0).replacing(with: 1, where: w .> 0).replacing(with: -1, where: w .< 0)
+            part.store(part.load(gradient) + sign * l1 + w * (2 * l2), to: gradient)
+        }
+    }
+
+    // MARK: -
+
+    /// Eight elements, or the last few.
+    private struct Part {
+        let index: Int, count: Int
+
+        @inline(__always)
+        func load(_ view: MatrixView) -> Vector {
+            count == 8 ? .load(view.base + index) : .load(view.base + index, count: count)
+        }
+
+        @inline(__always)
+        func load(_ view: MutableMatrixView) -> Vector { load(view.readOnly) }
+
+        @inline(__always)
+        func store(_ vector: Vector, to view: MutableMatrixView) {
+            if count == 8 { vector.store(to: view.base + index) } else { vector.store(to: view.base + index, count: count) }
+        }
+    }
+
+    @inline(__always)
+    private static func eachVector(_ count: Int, _ body: (Part) -> Void) {
+        let whole = count & ~7
+        var index = 0
+        while index < whole {
+            body(Part(index: index, count: 8))
+            index &+= 8
+        }
+        if index < count { body(Part(index: index, count: count - index)) }
+    }
+
+    /// Fixed parameters, not a list: nothing is allocated in a step.
+    @inline(__always)
+    private static func require(_ weights: MutableMatrixView, _ gradient: MatrixView, _ first: MutableMatrixView? = nil,
+                                _ second: MutableMatrixView? = nil, _ third: MutableMatrixView? = nil) {
+        let count = weights.count
+        precondition(gradient.count == count && first?.count ?? count == count && second?.count ?? count == count
+                         && third?.count ?? count == count,
+                     "\(count) weights, but \(gradient.count) gradients and states of \(first?.count ?? count), "
+                         + "\(second?.count ?? count) and \(third?.count ?? count)")
+    }
+}
+
+/// The root of the tree over the blocks that all ranks hand over, for one block of the flat buffer: `sources` are the
+/// subtrees in order, `additions[k]` how many times the two topmost are added after the k-th. The result is multiplied
+/// once by `factor`.
+package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], offset: Int, factor: Float,
+                         scratch: UnsafeMutablePointer<Float>, into result: MutableMatrixView) {
+    precondition(sources.count == additions.count && !sources.isEmpty, "\(sources.count) subtrees")
+    let count = result.count
+    if sources.count == 1 {
+        mapVectors(sources[0] + offset, into: result.base, count: count) { $0 * factor }
+        return
+    }
+    // Invariant: `scratch` has room for `count` elements per level of the stack, at most 64.
+    var stack = scratch
+    for (source, additions) in zip(sources, additions) {
+        if additions == 0 {
+            stack.update(from: source + offset, count: count)
+        } else {
+            let left = stack - count
+            mapVectors(left, source + offset, into: left, count: count) { $0 + $1 }
+            stack = left
+            for _ in 1..<additions {
+                let left = stack - count
+                mapVectors(left, stack, into: left, count: count) { $0 + $1 }
+                stack = left
+            }
+        }
+        stack += count
+    }
+    mapVectors(scratch, into: result.base, count: count) { $0 * factor }
+}

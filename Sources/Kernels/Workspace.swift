@@ -1,0 +1,48 @@
+import Storage
+
+/// What kernels need besides their operands: the threads that share tiles, and scratch memory that grows to what the
+/// largest call needs and then stays.
+///
+/// One per rank. Calls are made from one thread at a time.
+package final class Workspace: @unchecked Sendable {
+    // Sendable: used by one thread at a time (the training thread), which `parallel` alone shares tiles with.
+
+    private let team: ThreadTeam?
+    private var packed = AlignedBuffer<Float>(count: 0)
+    private var stacks: AlignedBuffer<Float>
+
+    /// How many threads compute, the calling one included.
+    package let threadCount: Int
+
+    /// Elements of one thread's stack of partial tiles: 12 vectors for each of 48 levels of the tree.
+    static let stackSize = 48 * 96
+
+    package init(threadCount: Int = 1) {
+        precondition(threadCount >= 1, "\(threadCount) threads")
+        self.threadCount = threadCount
+        team = threadCount > 1 ? ThreadTeam(helpers: threadCount - 1) : nil
+        stacks = AlignedBuffer(count: Self.stackSize * threadCount)
+    }
+
+    /// Room for a packed operand, valid until the next call.
+    func packing(count: Int) -> UnsafeMutablePointer<Float> {
+        if packed.count < count { packed = AlignedBuffer(count: count) }
+        return packed.base
+    }
+
+    /// The stack of partial tiles of one thread.
+    func stack(thread: Int) -> UnsafeMutablePointer<Float> { stacks.base + thread * Self.stackSize }
+
+    /// Cuts 0 ..< `count` into one contiguous range per thread, cut at multiples of `unit`, and runs them at once.
+    /// Which thread computes a tile never shows in its result.
+    @inline(__always)
+    func parallel(_ count: Int, unit: Int = 1, _ body: (_ thread: Int, _ range: Range<Int>) -> Void) {
+        guard let team, count > unit else { return body(0, 0..<count) }
+        let units = (count + unit - 1) / unit, threads = threadCount
+        team.run { thread in
+            let first = min(thread * units / threads * unit, count)
+            let end = min((thread + 1) * units / threads * unit, count)
+            if first < end { body(thread, first..<end) }
+        }
+    }
+}

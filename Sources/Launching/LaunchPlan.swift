@@ -1,0 +1,51 @@
+import Foundation
+
+/// What is run for `--ranks N`: mpirun, its arguments and its environment. The same choices as in `launch/local.sh`,
+/// where they are explained to those who copy them.
+package struct LaunchPlan: Equatable, Sendable {
+    /// mpirun and its arguments.
+    package let commandLine: [String]
+    /// The whole environment, sorted `NAME=value`.
+    package let environment: [String]
+
+    /// - Parameters:
+    ///   - mpirun: path of mpirun.
+    ///   - program: path of the program that becomes the ranks.
+    ///   - arguments: its arguments.
+    ///   - ranks: number of ranks, at least 1.
+    ///   - threadsPerRank: a rank of several threads isn't tied to one core.
+    ///   - cores: cores that may be used; with more ranks than cores, waiting ranks yield.
+    ///   - session: directory for Open MPI's own files.
+    ///   - inherited: the environment to start from.
+    ///   - isRoot: mpirun refuses root unless told twice.
+    ///   - isTerminal: whether our own standard output is a terminal, and how wide.
+    package init(mpirun: String, program: String, arguments: [String], ranks: Int, threadsPerRank: Int, cores: Int,
+                 session: String, inherited: [String: String], isRoot: Bool, isTerminal: Bool, columns: Int) {
+        precondition(ranks > 0 && threadsPerRank > 0, "\(ranks) ranks of \(threadsPerRank) threads")
+        let isOversubscribed = ranks > cores
+        let binding = isOversubscribed || threadsPerRank > 1 ? "none" : "core:overload-allowed"
+        commandLine = [mpirun, "-q", "-np", String(ranks), "--oversubscribe", "--bind-to", binding, program] + arguments
+
+        var variables = inherited
+        func set(_ name: String, unlessSet value: String) {
+            if variables[name, default: ""].isEmpty { variables[name] = value }
+        }
+        if isRoot {
+            variables["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
+            variables["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
+        }
+        if isOversubscribed { set("OMPI_MCA_mpi_yield_when_idle", unlessSet: "1") }
+        // Seconds between SIGTERM and SIGKILL when a job is torn down; Open MPI waits for them twice.
+        set("OMPI_MCA_odls_base_sigkill_timeout", unlessSet: "0")
+        set("OMP_NUM_THREADS", unlessSet: "1")
+        set("OPENBLAS_NUM_THREADS", unlessSet: "1")
+        set("DTRAIN_TERMINAL", unlessSet: isTerminal ? "1" : "0")
+        set("DTRAIN_COLUMNS", unlessSet: String(columns))
+        for name in ["orte_tmpdir_base", "btl_vader_backing_directory", "osc_sm_backing_directory",
+                     "osc_rdma_backing_directory"] {
+            variables["OMPI_MCA_\(name)"] = session
+        }
+        variables[Session.variable] = session
+        environment = variables.map { "\($0.key)=\($0.value)" }.sorted()
+    }
+}

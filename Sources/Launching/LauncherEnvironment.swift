@@ -1,0 +1,68 @@
+import Diagnostics
+import Foundation
+
+/// What the environment says about how this process was started.
+package struct LauncherEnvironment: Sendable {
+    /// Whether an MPI launcher started this process. Slurm's variables alone mean nothing: they stand in every batch
+    /// script, also around a program that was started once.
+    package let isUnderLauncher: Bool
+    /// The number of ranks that the launcher declares; nil where none does.
+    package let declaredSize: Int?
+    /// This process's rank as the launcher declares it; nil where none does.
+    package let declaredRank: Int?
+    /// This process's rank among those of its machine; nil where none is declared.
+    package let declaredLocalRank: Int?
+    /// Whether a person watches the output. Under a launcher a rank's standard output is a terminal of the launcher's
+    /// making, so there only the launcher's word counts (`DTRAIN_TERMINAL`), and without it the answer is no.
+    package let isTerminal: Bool
+    /// Width of that terminal in characters.
+    package let columns: Int
+
+    /// Variables by which launchers say how many ranks there are: Open MPI, MPICH and its relatives, MVAPICH.
+    private static let sizes = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"]
+    private static let ranks = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK"]
+    private static let localRanks = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK"]
+
+    /// Reads `environment`. `outputIsTerminal` is what `isatty` says about standard output.
+    package init(_ environment: [String: String] = ProcessInfo.processInfo.environment,
+                 outputIsTerminal: @autoclosure () -> Bool = isatty(STDOUT_FILENO) == 1) {
+        func number(_ names: [String]) -> Int? {
+            names.lazy.compactMap { environment[$0].flatMap { Int($0) } }.first { $0 >= 0 }
+        }
+        declaredSize = number(Self.sizes).flatMap { $0 > 0 ? $0 : nil }
+        declaredRank = number(Self.ranks)
+        declaredLocalRank = number(Self.localRanks)
+        isUnderLauncher = declaredSize != nil || declaredRank != nil
+        switch environment["DTRAIN_TERMINAL"] {
+        case "1": isTerminal = true
+        case "0": isTerminal = false
+        default: isTerminal = isUnderLauncher ? false : outputIsTerminal()
+        }
+        let declaredColumns = number(["DTRAIN_COLUMNS"]).flatMap { $0 > 0 ? $0 : nil }
+        columns = declaredColumns ?? (isUnderLauncher ? nil : terminalColumns()) ?? 80
+    }
+
+    /// Refuses to go on when the launcher started several ranks and MPI knows of one: each of them would take itself
+    /// for the whole job, in the same run directory.
+    ///
+    /// - Parameter size: what `MPI_Comm_size` says, or 1 where MPI is not used.
+    package func check(size: Int) throws {
+        if let declaredSize, declaredSize > 1, size == 1 {
+            throw Failure(.usage, "the launcher started \(declaredSize) ranks, but MPI says that this one is alone; "
+                + "start with the mpirun of the Open MPI that dtrain was built with (not with another MPI's), without "
+                + "--no-mpi, or start one process only")
+        }
+        // PMIx alone names the rank and not the size; a rank above 0 still tells of others.
+        if declaredSize == nil, let declaredRank, declaredRank > 0, size == 1 {
+            throw Failure(.usage, "the launcher calls this rank \(declaredRank), but MPI says that it is alone; start "
+                + "with the mpirun of the Open MPI that dtrain was built with (under Slurm: srun --mpi=pmix)")
+        }
+    }
+}
+
+/// The width of the terminal on standard output; nil where there is none.
+func terminalColumns() -> Int? {
+    var size = winsize()
+    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+    return Int(size.ws_col)
+}

@@ -1,0 +1,90 @@
+import Diagnostics
+import Foundation
+
+/// `dtrain --ranks N`: starts this program again under mpirun with the right flags, as `launch/local.sh` does.
+///
+/// SIGTERM, SIGINT, SIGHUP and SIGUSR1 reach the ranks as SIGUSR1, on which they write a checkpoint and end with 75;
+/// mpirun itself would answer the first three by killing them. A second SIGINT ends the job at once.
+package struct RankLauncher: Sendable {
+    private let ranks: Int
+    private let threadsPerRank: Int
+    private let arguments: [String]
+    private let program: String
+    private let environment: [String: String]
+
+    /// - Parameters:
+    ///   - ranks: the value of `--ranks`.
+    ///   - threadsPerRank: the configuration's `training.threads`, where it is known.
+    ///   - arguments: the arguments for the ranks; see `argumentsWithoutRanks`.
+    ///   - program: the program to start; this one unless given.
+    ///   - environment: the environment to start from.
+    package init(ranks: RankCount, threadsPerRank: Int = 1, arguments: [String], program: String? = nil,
+                 environment: [String: String] = ProcessInfo.processInfo.environment) {
+        self.ranks = ranks.resolved
+        self.threadsPerRank = threadsPerRank
+        self.arguments = arguments
+        self.program = program ?? Self.currentExecutable
+        self.environment = environment
+    }
+
+    /// A command line without `--ranks N` and `--ranks=N`. What follows a bare `--` stays as it is.
+    package static func argumentsWithoutRanks(_ arguments: [String]) -> [String] {
+        var kept: [String] = []
+        var index = 0
+        while index < arguments.count {
+            let argument = arguments[index]
+            if argument == "--" { return kept + arguments[index...] }
+            if argument == "--ranks" {
+                index += 2
+                continue
+            }
+            if !argument.hasPrefix("--ranks=") { kept.append(argument) }
+            index += 1
+        }
+        return kept
+    }
+
+    /// Runs the job to its end and returns its exit code.
+    ///
+    /// Call it on the main thread, before any other thread exists: it blocks the signals above while the job runs and
+    /// takes them one by one, so no work is done in a handler.
+    ///
+    /// Throws `Failure`: 64 inside another launcher, 66 without mpirun, 73 without room for the session directory, 74
+    /// where the process can't be started.
+    package func run() throws -> Int32 {
+        let launcher = LauncherEnvironment(environment)
+        guard !launcher.isUnderLauncher else {
+            throw Failure(.usage, "--ranks \(ranks): this process was itself started by an MPI launcher; use one of "
+                + "the two, mpirun -np N dtrain or dtrain --ranks N")
+        }
+        guard let mpirun = Self.find("mpirun", path: environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin") else {
+            throw Failure(.missingInput, "--ranks \(ranks): mpirun is not on the PATH; install it (apt-get install "
+                + "openmpi-bin), or run dtrain without --ranks, in one process")
+        }
+        // Open MPI keeps 4 MB for each rank in shared memory, and some for itself.
+        let session = try Session(requiredBytes: (ranks * 8 + 16) << 20)
+        let plan = LaunchPlan(mpirun: mpirun, program: program, arguments: arguments, ranks: ranks,
+                              threadsPerRank: threadsPerRank, cores: availableCores(), session: session.path,
+                              inherited: environment, isRoot: geteuid() == 0, isTerminal: launcher.isTerminal,
+                              columns: launcher.columns)
+        return try withExtendedLifetime(session) {
+            var job = try Job(plan)
+            let code = job.waitForwardingSignals()
+            if code != 0 { session.awaitProcesses() }
+            return code
+        }
+    }
+
+    /// The path of this program, which stays right when the working directory changes.
+    private static var currentExecutable: String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+    }
+
+    /// The first executable file of that name on a search path.
+    private static func find(_ name: String, path: String) -> String? {
+        path.split(separator: ":").lazy.map { "\($0)/\(name)" }.first { candidate in
+            var status = stat()
+            return stat(candidate, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(candidate, X_OK) == 0
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import Diagnostics
+import Foundation
+
+/// What has been asked of a job by signals, and what is to be done about it.
+package struct StopRequests {
+    /// What the launcher does next.
+    package enum Action: Equatable {
+        case none
+        /// SIGUSR1 to mpirun, which forwards it: finish the step, write a checkpoint.
+        case askToStop
+        /// SIGTERM to mpirun, which ends its ranks.
+        case end
+        /// SIGKILL to mpirun's process group.
+        case kill
+    }
+
+    /// Repeated, because mpirun forwards nothing to ranks that it hasn't started yet.
+    package static let secondsBetweenRequests = 1.0
+    /// How long mpirun may take to end its ranks before it is killed itself.
+    package static let secondsFromEndToKill = 1.0
+
+    private var isAsked = false
+    private var interrupts = 0
+    private var lastAsked: Double?
+    private var ended: Double?
+    private var isKilled = false
+
+    package init() {}
+
+    /// SIGINT counts; every other signal asks to stop.
+    package mutating func note(_ signal: Int32, at time: Double) {
+        isAsked = true
+        if signal == SIGINT { interrupts += 1 }
+    }
+
+    /// What to do now, given the time in seconds.
+    package mutating func action(at time: Double) -> Action {
+        guard isAsked else { return .none }
+        if interrupts > 1 {
+            guard let ended else {
+                self.ended = time
+                return .end
+            }
+            if !isKilled, time - ended >= Self.secondsFromEndToKill {
+                isKilled = true
+                return .kill
+            }
+            return .none
+        }
+        if let lastAsked, time - lastAsked < Self.secondsBetweenRequests { return .none }
+        lastAsked = time
+        return .askToStop
+    }
+
+    /// The exit code that the job's own stands for.
+    package func exitCode(of code: Int32) -> Int32 {
+        if ended != nil { return 128 + SIGINT }
+        // The signal met a rank that had no handler yet: nothing was computed.
+        if isAsked, code == 128 + SIGUSR1 { return ExitCode.interrupted.rawValue }
+        return code
+    }
+}

@@ -1,0 +1,184 @@
+import Diagnostics
+import Settings
+import Storage
+
+/// The metrics of a run, computed from additive statistics: Doubles (mostly counts) that are summed over micro-batches
+/// and ranks in whatever fixed tree the caller has, and turned into values at the end. So a value doesn't depend on how
+/// the rows were spread.
+///
+/// `MetricSet+Accumulation.swift` adds rows to the statistics, `MetricSet+Values.swift` makes values of them.
+package struct MetricSet: Sendable {
+    package let task: LearningTask
+    /// How many Doubles the statistics are. They start at zero.
+    package let statisticsCount: Int
+    /// The metrics that are one number, in the order of the configuration.
+    package let scalars: [ScalarMetric]
+
+    let metrics: [Metric]
+    let layout: Layout
+
+    /// Larger confusion matrices are refused: a matrix is summed per micro-batch and nobody reads it.
+    static let largestConfusionMatrix = 1024
+
+    enum Metric: Sendable, Equatable {
+        case accuracy
+        case topK(Int)
+        case precision
+        case recall
+        case f1
+        case confusionMatrix
+        case rocAUC
+        case meanSquaredError
+        case meanAbsoluteError
+        case rSquared
+
+        /// The name in `metrics.jsonl`.
+        var name: String {
+            switch self {
+            case .accuracy: "accuracy"
+            case .topK(let k): "top_\(k)_accuracy"
+            case .precision: "precision"
+            case .recall: "recall"
+            case .f1: "f1"
+            case .confusionMatrix: "confusion_matrix"
+            case .rocAUC: "roc_auc"
+            case .meanSquaredError: "mean_squared_error"
+            case .meanAbsoluteError: "mean_absolute_error"
+            case .rSquared: "r2"
+            }
+        }
+
+        var isScalar: Bool { self != .confusionMatrix }
+        var higherIsBetter: Bool { self != .meanSquaredError && self != .meanAbsoluteError }
+    }
+
+    /// Where each group of statistics begins; nil where no metric needs it. The row count is always at 0.
+    struct Layout: Sendable {
+        /// Classification: rows whose class is right. Yes/no: answers that are right.
+        var correct: Int?
+        /// Rows whose class is among the k largest outputs, for each top-k metric.
+        var topK: [(k: Int, start: Int)] = []
+        /// Three per class or yes/no output: true positives, predicted, actual.
+        var perClass: Int?
+        /// Row by row, the true class first. Yes/no: no before yes.
+        var confusion: Int?
+        /// Six per output; see `RegressionSum`.
+        var regression: Int?
+        var count = 1
+    }
+
+    /// Reads `metrics: [accuracy, {top_k: {k: 5}}, …]`; without it `accuracy`, or for regression `mean_absolute_error`
+    /// and `r2`. Throws 78 for a name that isn't known or doesn't fit the task.
+    package init(_ variants: [Settings.Variant]?, task: LearningTask) throws {
+        precondition(task.outputs >= 1, "metrics of \(task.outputs) outputs")
+        self.task = task
+        guard let variants else {
+            switch task {
+            case .classification, .binary: metrics = [.accuracy]
+            case .regression: metrics = [.meanAbsoluteError, .rSquared]
+            }
+            layout = Self.layout(of: metrics, task: task)
+            statisticsCount = layout.count
+            scalars = Self.scalars(of: metrics)
+            return
+        }
+        var metrics: [Metric] = []
+        for variant in variants {
+            let metric = try Self.metric(variant, task: task)
+            guard !metrics.contains(metric) else {
+                throw variant.options.failure("the metric \(metric.name) stands twice; leave one out")
+            }
+            metrics.append(metric)
+        }
+        self.metrics = metrics
+        layout = Self.layout(of: metrics, task: task)
+        statisticsCount = layout.count
+        scalars = Self.scalars(of: metrics)
+    }
+
+    /// The names of `scalars`.
+    package var names: [String] { scalars.map(\.name) }
+
+    /// Whether `values` needs every (score, label) pair as well (ROC AUC).
+    package var needsScores: Bool { metrics.contains(.rocAUC) }
+
+    // MARK: - Configuration
+
+    private static let allNames = ["accuracy", "top_k", "precision", "recall", "f1", "confusion_matrix", "roc_auc",
+                                   "mean_squared_error", "mse", "mean_absolute_error", "mae", "r2"]
+
+    /// The names that make sense for a task.
+    private static func names(for task: LearningTask) -> [String] {
+        switch task {
+        case .classification(let classes):
+            ["accuracy", "top_k", "precision", "recall", "f1", "confusion_matrix"] + (classes == 2 ? ["roc_auc"] : [])
+        case .binary(let outputs):
+            ["accuracy", "precision", "recall", "f1"] + (outputs == 1 ? ["confusion_matrix", "roc_auc"] : [])
+        case .regression:
+            ["mean_squared_error", "mean_absolute_error", "r2"]
+        }
+    }
+
+    private static func metric(_ variant: Settings.Variant, task: LearningTask) throws -> Metric {
+        let fitting = names(for: task)
+        let name = ["mse": "mean_squared_error", "mae": "mean_absolute_error"][variant.name] ?? variant.name
+        guard allNames.contains(name) else { throw variant.unknown("metric", known: fitting) }
+        guard fitting.contains(name) else {
+            let count = "\(task.outputs) \(task.outputs == 1 ? "output" : "outputs")"
+            throw variant.options.failure("the metric \(variant.name) doesn't fit \(task.name) with \(count), which "
+                + "the loss asks for; expected \(fitting.joined(separator: ", "))")
+        }
+        switch name {
+        case "accuracy": return .accuracy
+        case "top_k": return .topK(try variant.options.int("k", default: min(5, task.outputs), in: 1...task.outputs))
+        case "precision": return .precision
+        case "recall": return .recall
+        case "f1": return .f1
+        case "confusion_matrix":
+            guard task.outputs <= largestConfusionMatrix else {
+                throw variant.options.failure("a confusion matrix of \(task.outputs) classes is larger than the "
+                    + "\(largestConfusionMatrix) that are kept; use f1, which is also reported per class")
+            }
+            return .confusionMatrix
+        case "roc_auc": return .rocAUC
+        case "mean_squared_error": return .meanSquaredError
+        case "mean_absolute_error": return .meanAbsoluteError
+        default: return .rSquared
+        }
+    }
+
+    private static func layout(of metrics: [Metric], task: LearningTask) -> Layout {
+        var layout = Layout()
+        func reserve(_ count: Int) -> Int {
+            defer { layout.count += count }
+            return layout.count
+        }
+        if metrics.contains(.accuracy) { layout.correct = reserve(1) }
+        for case .topK(let k) in metrics { layout.topK.append((k, reserve(1))) }
+        if metrics.contains(where: { [.precision, .recall, .f1].contains($0) }) {
+            layout.perClass = reserve(3 * task.outputs)
+        }
+        if metrics.contains(.confusionMatrix) {
+            let classes = if case .binary = task { 2 } else { task.outputs }
+            layout.confusion = reserve(classes * classes)
+        }
+        if case .regression(let outputs) = task { layout.regression = reserve(RegressionSum.count * outputs) }
+        return layout
+    }
+
+    private static func scalars(of metrics: [Metric]) -> [ScalarMetric] {
+        metrics.filter(\.isScalar).map { ScalarMetric(name: $0.name, higherIsBetter: $0.higherIsBetter) }
+    }
+}
+
+/// The statistics of one regression output, in this order. ŷ is the output and y the target.
+///
+/// Σy and Σy² carry what their additions rounded off in a second Double (Knuth's two-sum), because R² subtracts them
+/// from each other. What is left is the rounding of the caller's own additions: with sums over L levels of a tree, the
+/// variation Σy² − (Σy)²/n has an error of at most (L + 4)·2⁻⁵³·Σy².
+enum RegressionSum {
+    static let squaredError = 0, absoluteError = 1
+    static let target = 2, targetRest = 3
+    static let squaredTarget = 4, squaredTargetRest = 5
+    static let count = 6
+}

@@ -1,0 +1,68 @@
+import Diagnostics
+import Foundation
+import Settings
+import Storage
+
+/// What a parameter is before training. Every number is a function of the seed, the slot and its index.
+package enum Initializer: Sendable, Equatable {
+    case constant(Float)
+    /// Uniform in ±bound.
+    case uniform(bound: Double)
+    case normal(mean: Double, deviation: Double)
+
+    /// The names of initializers of weights in a configuration.
+    static let names = ["pytorch", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
+                        "lecun_normal", "uniform", "normal", "zeros"]
+
+    /// The initializer of a weight with so many inputs and outputs, and of the bias beside it.
+    ///
+    /// - `pytorch` (the default): both uniform in ±1/√inputs, as `torch.nn.Linear`.
+    /// - Glorot and Bengio, AISTATS 2010; He et al., ICCV 2015; LeCun et al., "Efficient BackProp", 1998; biases 0.
+    /// - `uniform: {bound}`, `normal: {mean, standard_deviation}`, `zeros`; biases 0.
+    static func read(_ options: Settings, inputs: Int, outputs: Int) throws -> (weight: Initializer, bias: Initializer) {
+        let variant = try options.variant("initializer", default: "pytorch")
+        let fanIn = Double(max(inputs, 1)), fanSum = Double(max(inputs + outputs, 1))
+        let weight: Initializer
+        switch variant.name {
+        case "pytorch": return (.uniform(bound: 1 / fanIn.squareRoot()), .uniform(bound: 1 / fanIn.squareRoot()))
+        case "glorot_uniform": weight = .uniform(bound: (6 / fanSum).squareRoot())
+        case "glorot_normal": weight = .normal(mean: 0, deviation: (2 / fanSum).squareRoot())
+        case "he_uniform": weight = .uniform(bound: (6 / fanIn).squareRoot())
+        case "he_normal": weight = .normal(mean: 0, deviation: (2 / fanIn).squareRoot())
+        case "lecun_uniform": weight = .uniform(bound: (3 / fanIn).squareRoot())
+        case "lecun_normal": weight = .normal(mean: 0, deviation: (1 / fanIn).squareRoot())
+        case "uniform": weight = .uniform(bound: try variant.options.double("bound", default: 0.05, in: .nonNegative))
+        case "normal":
+            weight = .normal(mean: try variant.options.double("mean", default: 0),
+                             deviation: try variant.options.double("standard_deviation", default: 0.05, in: .nonNegative))
+        case "zeros": weight = .constant(0)
+        default: throw variant.unknown("initializer", known: names)
+        }
+        return (weight, .constant(0))
+    }
+
+    /// Fills the slot's numbers.
+    func fill(_ numbers: MutableMatrixView, slot: ParameterSlot, seed: UInt64) {
+        let stream = RandomStream(seed: seed, purpose: .initialization, layer: slot.index)
+        let target = numbers.elements
+        switch self {
+        case .constant(let value): numbers.fill(value)
+        case .uniform(let bound):
+            for index in target.indices {
+                let unit = Self.unit(stream.word(0, ordinal: UInt64(index)))
+                target[index] = Float((2 * unit - 1) * bound)
+            }
+        case .normal(let mean, let deviation):
+            for index in target.indices {
+                // Box and Muller, "A note on the generation of random normal deviates", 1958.
+                let block = stream.block(0, ordinal: UInt64(index))
+                let u = Self.unit(UInt64(block.x) << 32 | UInt64(block.y))
+                let v = Self.unit(UInt64(block.z) << 32 | UInt64(block.w))
+                target[index] = Float(mean + deviation * (-2 * log(u)).squareRoot() * cos(2 * .pi * v))
+            }
+        }
+    }
+
+    /// A number between 0 and 1, both excluded: 52 random bits and a half, which Double holds exactly.
+    private static func unit(_ word: UInt64) -> Double { (Double(word >> 12) + 0.5) * 0x1p-52 }
+}

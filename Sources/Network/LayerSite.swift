@@ -1,0 +1,37 @@
+import Diagnostics
+import Settings
+import Storage
+
+/// Where a layer is being built: the shape that comes in, the name its parameters get, and the layout to reserve them in.
+package struct LayerSite {
+    /// The shape of one sample of the input.
+    package let inputShape: Shape
+    /// `2` or `2.0`: the layer's index, or its `name:`, behind those of the layers around it.
+    package let path: String
+    /// The number of the layer in building order; keys its random numbers.
+    package let ordinal: Int
+    /// The seed of the run, for layers that draw random numbers while training.
+    package let seed: UInt64
+    var blueprint: Blueprint
+
+    /// What building collects.
+    struct Blueprint {
+        var layout = ParameterLayout()
+        var initializers: [(slot: ParameterSlot, initializer: Initializer)] = []
+        var nextOrdinal = 0
+    }
+
+    /// Reserves a parameter of the layer; `initializer` says what it starts as.
+    package mutating func reserve(_ name: String, shape: Shape, role: ParameterSlot.Role,
+                                  initializer: Initializer) -> ParameterSlot {
+        let slot = blueprint.layout.reserve(name: "\(path).\(name)", shape: shape, role: role)
+        blueprint.initializers.append((slot, initializer))
+        return slot
+    }
+
+    /// Builds the layers of a list one behind the other, for a composite.
+    package mutating func build(_ variants: [Settings.Variant], in options: Settings) throws -> Sequential {
+        try Sequential(variants, options: options, path: path, inputShape: inputShape, seed: seed,
+                       blueprint: &blueprint)
+    }
+}

@@ -1,0 +1,39 @@
+import Kernels
+import Settings
+import Storage
+
+/// Sets each element to 0 with probability `rate` while training and scales the others by 1/(1 − rate); the identity in
+/// evaluation (Srivastava et al., JMLR 15, 2014, in the inverted form of PyTorch).
+///
+/// The mask is a function of the seed, the layer and the sample's draw. Kept: the mask.
+package struct Dropout: Layer {
+    package static let kind = "dropout"
+    package let outputShape: Shape
+    private let rate: Double
+    private let stream: RandomStream
+
+    package init(options: Settings, site: inout LayerSite) throws {
+        rate = try options.double("rate", default: 0.5, in: .fraction)
+        outputShape = site.inputShape
+        stream = RandomStream(seed: site.seed, purpose: .dropout, layer: site.ordinal)
+    }
+
+    package var keptCount: Int { outputShape.count }
+
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
+        let mask = kept.matrix(rows: input.rows, columns: input.columns)
+        guard let firstDraw = pass.firstDraw else {
+            mask.fill(1)
+            return output.copy(from: input)
+        }
+        pass.workspace.dropoutMask(rate: rate, stream: stream, firstDraw: firstDraw, into: mask)
+        pass.workspace.multiply(input, mask.readOnly, into: output)
+    }
+
+    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+                          output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
+        guard let inputGradient else { return }
+        pass.workspace.multiply(outputGradient, kept.matrix(rows: input.rows, columns: input.columns).readOnly,
+                                into: inputGradient)
+    }
+}

@@ -1,0 +1,22 @@
+import Kernels
+import Settings
+import Storage
+
+/// A layer that applies one activation function to every element: y = f(x), ∂L/∂x = ∂L/∂y · f′. The shape stays; nothing
+/// is kept beyond the input or the output.
+protocol ElementwiseLayer: Layer {
+    var activation: Activation { get }
+}
+
+extension ElementwiseLayer {
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
+        pass.workspace.activate(activation, input, into: output)
+    }
+
+    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+                          output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
+        guard let inputGradient else { return }
+        pass.workspace.activationGradient(activation, outputGradient, saved: activation.needsOutput ? output : input,
+                                          into: inputGradient)
+    }
+}

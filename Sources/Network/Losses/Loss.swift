@@ -1,0 +1,74 @@
+import Diagnostics
+import Kernels
+import Settings
+import Storage
+
+/// What training makes smaller: a number per sample, averaged over the global batch as PyTorch's `mean` does.
+package protocol Loss: Sendable {
+    /// The name in a configuration.
+    static var kind: String { get }
+
+    init(options: Settings) throws
+
+    /// What turns outputs into predictions: the activation that the loss contains.
+    var outputTransform: OutputTransform { get }
+
+    /// What kind of targets it compares with.
+    var targetDemand: TargetDemand { get }
+
+    /// How many terms a sample of `outputs` numbers adds to the mean's divisor.
+    func weightPerSample(outputs: Int) -> Int
+
+    /// Assigns each row's loss and, where asked for, the gradient of their sum with respect to the outputs. Not scaled
+    /// by the batch: the owner of a parameter does that once.
+    func evaluate(_ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
+                  gradient: MutableMatrixView?, in workspace: Workspace)
+}
+
+/// The activation that a loss on logits contains.
+package enum OutputTransform: Sendable, Equatable { case none, softmax, sigmoid }
+
+/// The targets that a loss compares with.
+package enum TargetDemand: Sendable, Equatable {
+    /// One class per sample, or a row of class probabilities.
+    case classes
+    /// A row of 0 and 1, or with one output one of two classes.
+    case binary
+    /// A row of numbers.
+    case values
+}
+
+/// All losses that a configuration can name. A new loss is its file, its row in the table of tests, and a line here.
+package let lossCatalog: [any Loss.Type] = [
+    MeanSquaredError.self,
+    MeanAbsoluteError.self,
+    Huber.self,
+    BinaryCrossEntropy.self,
+    CrossEntropy.self,
+]
+
+/// Reads `loss:` of a configuration; cross entropy where there is none.
+package func readLoss(_ settings: Settings) throws -> any Loss {
+    let variant = try settings.variant("loss", default: CrossEntropy.kind)
+    guard let type = lossCatalog.first(where: { $0.kind == variant.name }) else {
+        throw variant.unknown("loss", known: lossCatalog.map { $0.kind })
+    }
+    return try type.init(options: variant.options)
+}
+
+/// A loss that is a sum over the elements of a row, averaged over elements.
+protocol ElementwiseLoss: Loss {
+    var elementLoss: ElementLoss { get }
+}
+
+extension ElementwiseLoss {
+    package var outputTransform: OutputTransform { .none }
+    package var targetDemand: TargetDemand { .values }
+    package func weightPerSample(outputs: Int) -> Int { outputs }
+
+    package func evaluate(_ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
+                          gradient: MutableMatrixView?, in workspace: Workspace) {
+        guard case .values(let values) = targets else { preconditionFailure("\(Self.kind) takes numbers, not classes") }
+        workspace.elementLoss(elementLoss, outputs, values, losses: losses, gradient: gradient)
+    }
+}

@@ -1,0 +1,107 @@
+import Diagnostics
+import Kernels
+import Settings
+import Storage
+
+/// A network as a configuration describes it, with the loss it is trained with: layers, the layout of its parameters,
+/// and what they start as. It holds no weights and no activations; those are handed to it.
+package struct Network: Sendable {
+    package let inputShape: Shape
+    /// What training runs: the layers up to the logits.
+    package let layers: Sequential
+    package let layout: ParameterLayout
+    /// A final softmax or sigmoid that the loss contains already, and that is therefore applied to predictions only.
+    package let fusedActivation: String?
+    private let initializers: [(slot: ParameterSlot, initializer: Initializer)]
+
+    /// The shape of one sample of the output.
+    package var outputShape: Shape { layers.outputShape }
+
+    /// Builds the layers of `model:` for samples of `inputShape`. A network that ends in the activation that `loss`
+    /// contains (softmax and cross entropy, sigmoid and binary cross entropy) has it fused, not applied twice.
+    package init(_ settings: Settings, inputShape: Shape, loss: any Loss, seed: UInt64) throws {
+        self.inputShape = inputShape
+        guard let variants = try settings.optionalVariants("layers"), !variants.isEmpty else {
+            throw settings.failure("layers", "a network needs at least one layer, as in layers: [dense: {units: 10}]")
+        }
+        var blueprint = LayerSite.Blueprint()
+        let all = try Sequential(variants, options: settings, path: "", inputShape: inputShape, seed: seed,
+                                 blueprint: &blueprint)
+        let final = all.stages.last.map { type(of: $0.layer).kind }
+        switch (loss.outputTransform, final) {
+        case (.softmax, "softmax") where all.stages.last?.inputShape.dimensions.count ?? 1 > 1:
+            throw settings.failure("layers", "the final softmax makes several rows of probabilities out of "
+                + "\(all.stages.last?.inputShape.description ?? "?"), but cross_entropy compares one row of classes per "
+                + "sample; put \"flatten\" in front of it")
+        case (.softmax, "softmax"), (.sigmoid, "sigmoid"):
+            layers = all.dropping(last: final ?? "")
+            fusedActivation = final
+        case (.softmax, "sigmoid"):
+            throw settings.failure("layers", "the network ends in sigmoid, but cross_entropy contains a softmax over "
+                + "classes; end in the last dense layer, or use loss: binary_cross_entropy for yes/no answers")
+        case (.sigmoid, "softmax"):
+            throw settings.failure("layers", "the network ends in softmax, but binary_cross_entropy contains a sigmoid; "
+                + "end in a dense layer with one unit, or use loss: cross_entropy with one unit per class")
+        default:
+            layers = all
+            fusedActivation = nil
+        }
+        layout = blueprint.layout
+        initializers = blueprint.initializers
+        guard layout.parameterCount > 0 else {
+            throw settings.failure("layers", "the network has no parameters to train; add a dense layer")
+        }
+    }
+
+    /// Fills `weights` with the numbers a run with `seed` starts from; padding becomes zero.
+    package func initialize(_ weights: MutableParameterView, seed: UInt64) {
+        weights[0..<weights.count].fill(0)
+        for (slot, initializer) in initializers { initializer.fill(weights.matrix(slot), slot: slot, seed: seed) }
+    }
+
+    /// The layer that owns the slot, as messages name it.
+    package func layerDescription(ofSlot index: Int) -> String {
+        layers.listed.first { $0.slots.contains(index) }?.description ?? "?"
+    }
+}
+
+/// The activation memory for a number of rows, made once.
+package struct Activations: ~Copyable {
+    package let rowCapacity: Int
+    private let keptCount: Int, workCount: Int
+    private let keptBuffer: AlignedBuffer<Float>
+    private let workBuffer: AlignedBuffer<Float>
+
+    /// Rows are rounded up, so that every matrix begins on a cache line.
+    package init(network: Network, rows: Int, training: Bool) {
+        rowCapacity = (max(rows, 1) + 15) / 16 * 16
+        keptCount = network.layers.keptCount
+        workCount = training ? network.layers.workCount : 0
+        keptBuffer = AlignedBuffer(count: keptCount * rowCapacity)
+        workBuffer = AlignedBuffer(count: workCount * rowCapacity)
+    }
+
+    /// Bytes per sample that a network needs for training.
+    package static func bytesPerSample(of network: Network) -> Int {
+        (network.layers.keptCount + network.layers.workCount + 2 * network.outputShape.count
+            + network.inputShape.count) * MemoryLayout<Float>.stride
+    }
+
+    var kept: Scratch { Scratch(base: keptBuffer.base, perSample: keptCount, rowCapacity: rowCapacity) }
+    var work: Scratch { Scratch(base: workBuffer.base, perSample: workCount, rowCapacity: rowCapacity) }
+}
+
+extension Network {
+    /// Outputs (logits) for rows of inputs.
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, using activations: borrowing Activations,
+                         in pass: ForwardPass) {
+        layers.forward(input, into: output, kept: activations.kept, in: pass)
+    }
+
+    /// The gradients of all parameters, after `forward` of the same rows, and of the input where asked for.
+    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView? = nil, input: MatrixView,
+                          output: MatrixView, using activations: borrowing Activations, in pass: BackwardPass) {
+        layers.backward(outputGradient, into: inputGradient, input: input, output: output, kept: activations.kept,
+                        work: activations.work, in: pass)
+    }
+}

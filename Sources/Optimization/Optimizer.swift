@@ -1,0 +1,68 @@
+import Diagnostics
+import Settings
+import Storage
+
+/// A rule that turns gradients into changes of the weights, element by element.
+///
+/// It never sees a layer or a rank: it is handed ranges of the flat buffer. Hyperparameters are Double and rounded to
+/// Float32 where they meet the elements.
+package protocol Optimizer: Sendable {
+    /// The name in a configuration, and in a checkpoint the kind that must not change.
+    static var kind: String { get }
+
+    /// Reads the options (`learning_rate` is read by the caller), with PyTorch's names and defaults.
+    init(options: Settings) throws
+
+    /// The learning rate where the configuration names none.
+    static var defaultLearningRate: Double { get }
+
+    /// The per-parameter state, by PyTorch's names, and what it is before the first step.
+    var states: [OptimizerState] { get }
+
+    /// Changes `weights` and `states` (in the order of `states`) by `gradient`. `step` counts from 1.
+    func update(weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int, learningRate: Double)
+}
+
+/// One number of state per parameter.
+package struct OptimizerState: Sendable, Equatable {
+    /// PyTorch's name: `exp_avg`.
+    package let name: String
+    package let initialValue: Float
+
+    package init(_ name: String, initialValue: Float = 0) {
+        self.name = name
+        self.initialValue = initialValue
+    }
+}
+
+/// The same range of each state buffer, without an allocation. No rule has more than three.
+package struct StateViews: Sendable {
+    package var first, second, third: MutableMatrixView?
+
+    package init(first: MutableMatrixView? = nil, second: MutableMatrixView? = nil, third: MutableMatrixView? = nil) {
+        self.first = first
+        self.second = second
+        self.third = third
+    }
+}
+
+/// An optimizer, its learning rate and everything that changes gradients or the rate on the way.
+package struct OptimizerConfiguration: Sendable {
+    package let kind: String
+    package let optimizer: any Optimizer
+    package let learningRate: Double
+
+    /// All optimizers. A new one is its file and a line here.
+    static let kinds: [any Optimizer.Type] = [SGD.self, RMSprop.self, Adagrad.self, Adam.self, AdamW.self]
+
+    /// Reads `optimizer:` of a configuration; Adam where there is none.
+    package init(_ settings: Settings) throws {
+        let variant = try settings.variant("optimizer", default: Adam.kind)
+        guard let type = Self.kinds.first(where: { $0.kind == variant.name }) else {
+            throw variant.unknown("optimizer", known: Self.kinds.map { $0.kind })
+        }
+        kind = variant.name
+        learningRate = try variant.options.double("learning_rate", default: type.defaultLearningRate, in: .nonNegative)
+        optimizer = try type.init(options: variant.options)
+    }
+}

@@ -1,0 +1,44 @@
+import Foundation
+
+/// Numbers as people read them.
+package enum HumanText {
+    /// `1,234,567`
+    package static func count(_ number: Int) -> String {
+        let digits = String(number.magnitude)
+        var text = number < 0 ? "-" : ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0 && (digits.count - index) % 3 == 0 { text.append(",") }
+            text.append(digit)
+        }
+        return text
+    }
+
+    /// `0:07`, `1:02:03`; whole seconds, the rest cut off.
+    package static func duration(seconds: Double) -> String {
+        // A year is long enough, and keeps the conversion from trapping.
+        guard seconds.isFinite, seconds >= 0 else { return "-:--" }
+        let whole = Int(min(seconds, 1e9))
+        let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
+        let tail = rest < 10 ? "0\(rest)" : "\(rest)"
+        if hours == 0 { return "\(minutes):\(tail)" }
+        return "\(count(hours)):\(minutes < 10 ? "0" : "")\(minutes):\(tail)"
+    }
+
+    /// A loss or metric: `0.1234`, or `1.2345e-05` below 1e-4 and from 1e5 on.
+    package static func figure(_ number: Double) -> String {
+        guard number.isFinite else { return number.isNaN ? "nan" : (number < 0 ? "-inf" : "inf") }
+        let isPlain = number == 0 || (number.magnitude >= 1e-4 && number.magnitude < 1e5)
+        return String(format: isPlain ? "%.4f" : "%.4e", number)
+    }
+
+    /// Three significant digits: `1.00e-03`.
+    package static func learningRate(_ rate: Double) -> String {
+        rate == 0 ? "0" : String(format: "%.2e", rate)
+    }
+
+    /// `45,678 samples/s`; below 10 with one decimal.
+    package static func rate(samplesPerSecond rate: Double) -> String {
+        guard rate.isFinite, rate >= 0 else { return "- samples/s" }
+        return rate < 10 ? String(format: "%.1f samples/s", rate) : "\(count(Int(min(rate, 1e15)))) samples/s"
+    }
+}

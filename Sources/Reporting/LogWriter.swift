@@ -1,0 +1,275 @@
+import Diagnostics
+import Foundation
+
+/// What the log keeps of one step.
+package struct StepRecord: BitwiseCopyable, Sendable, Equatable {
+    /// The global step.
+    package var step: Int
+    package var epoch: Int
+    package var loss: Double
+    package var learningRate: Double
+    /// The norm of the gradient before clipping; nil (no key in the line) where nobody computed it.
+    package var gradientNorm: Double?
+
+    package init(step: Int, epoch: Int, loss: Double, learningRate: Double, gradientNorm: Double? = nil) {
+        self.step = step
+        self.epoch = epoch
+        self.loss = loss
+        self.learningRate = learningRate
+        self.gradientNorm = gradientNorm
+    }
+}
+
+/// Takes steps from the training loop and writes them as lines of `metrics.jsonl` on a thread of its own.
+///
+/// A push copies numbers into a batch that was allocated before, under a lock that the writer holds only to exchange
+/// the batch for an empty one; formatting and writing happen outside. The writer gathers for a moment before it takes
+/// a batch, so that it wakes a few times a second and not every step.
+///
+/// Nothing is dropped. Where writing fails, the formatted lines are kept, up to `backlogLimit` bytes, and offered
+/// again every `retrySeconds`; the failure is handed to the caller once per outage, as a warning. Only when backlog
+/// and batch are both full does a push wait.
+package final class LogWriter: @unchecked Sendable {
+    // Sendable: what both sides touch is guarded by `condition`; `draining` and `backlog` belong to the writer thread
+    // until `hasEnded`.
+
+    /// How long the writer gathers steps before it writes, seconds.
+    static let gatherSeconds = 0.05
+
+    private let sink: any LogSink
+    private let metricKeys: [[UInt8]]
+    private let capacity: Int
+    private let backlogLimit: Int
+    private let retrySeconds: Double
+    private let condition = NSCondition()
+
+    /// Steps in the order of their pushes, and formatted lines among them.
+    private struct Batch {
+        var records: [StepRecord]
+        var metrics: [Double]
+        var count = 0
+        /// Lines that stand behind the first `position` records.
+        var lines: [(position: Int, bytes: [UInt8])] = []
+
+        init(capacity: Int, metricCount: Int) {
+            records = Array(repeating: StepRecord(step: 0, epoch: 0, loss: 0, learningRate: 0), count: capacity)
+            metrics = Array(repeating: 0, count: capacity * metricCount)
+        }
+
+        var isEmpty: Bool { count == 0 && lines.isEmpty }
+        var lineCount: Int { count + lines.count }
+    }
+
+    private var filling: Batch
+    private var draining: Batch
+    /// Formatted bytes that the sink hasn't taken yet.
+    private var backlog: [UInt8] = []
+    /// The writer waits for work without a limit and must be woken.
+    private var isIdle = false
+    private var isClosing = false
+    private var hasEnded = false
+    private var flushesAsked = 0
+    private var flushesAnswered = 0
+    private var syncIsAsked = false
+    /// Why the last attempt to write failed; nil while the sink is well.
+    private var failure: Failure?
+    private var failureIsReported = false
+
+    /// Starts the writer thread. `metricNames` are the keys of the numbers that come with each step; `capacity` is how
+    /// many steps wait at most. The caller ends it with `close`.
+    package init(sink: any LogSink, metricNames: [String] = [], capacity: Int = 1024, backlogLimit: Int = 16 << 20,
+                 retrySeconds: Double = 1) {
+        precondition(capacity > 0, "a log of \(capacity) steps")
+        self.sink = sink
+        self.capacity = capacity
+        self.backlogLimit = backlogLimit
+        self.retrySeconds = retrySeconds
+        metricKeys = metricNames.map(LogValue.quoted)
+        filling = Batch(capacity: capacity, metricCount: metricNames.count)
+        draining = Batch(capacity: capacity, metricCount: metricNames.count)
+        let thread = Thread { self.run() }
+        thread.name = "metrics log"
+        thread.start()
+    }
+
+    // MARK: - The training loop's side
+
+    /// Hands over a step with its metrics (NaN becomes null), without allocating. Waits where there is no room.
+    /// Returns a failure of writing that hasn't been reported yet: a warning, nothing is lost so far.
+    @discardableResult
+    package func push(_ record: StepRecord, metrics values: UnsafeBufferPointer<Double>) -> Failure? {
+        precondition(values.count == metricKeys.count, "\(values.count) metrics for a log of \(metricKeys.count)")
+        condition.lock()
+        defer { condition.unlock() }
+        precondition(!isClosing, "a step pushed into a log that is closed")
+        while filling.count == capacity { condition.wait() }
+        let slot = filling.count
+        filling.records[slot] = record
+        for index in values.indices { filling.metrics[slot * values.count + index] = values[index] }
+        filling.count += 1
+        if isIdle || filling.count == enough { condition.broadcast() }
+        return takeFailure()
+    }
+
+    /// The same with metrics in an array.
+    @discardableResult
+    package func push(_ record: StepRecord, metrics values: [Double] = []) -> Failure? {
+        values.withUnsafeBufferPointer { push(record, metrics: $0) }
+    }
+
+    /// Appends a line of another kind behind the steps pushed so far. Returns a failure like `push`.
+    @discardableResult
+    package func append(_ line: LogLine) -> Failure? {
+        var bytes: [UInt8] = []
+        line.write(to: &bytes)
+        condition.lock()
+        defer { condition.unlock() }
+        precondition(!isClosing, "a line appended to a log that is closed")
+        filling.lines.append((filling.count, bytes))
+        if isIdle { condition.broadcast() }
+        return takeFailure()
+    }
+
+    /// Waits until everything pushed has been written, or an attempt to do so has failed; with `sync`, until it is
+    /// durable. Returns why the log isn't complete on the disk, whether or not that was reported before.
+    @discardableResult
+    package func flush(sync: Bool = false) -> Failure? {
+        condition.lock()
+        defer { condition.unlock() }
+        return waitForFlush(sync: sync)
+    }
+
+    /// Writes what is left and ends the thread. Returns why the log isn't complete, and how many lines are lost.
+    @discardableResult
+    package func close(sync: Bool = true) -> Failure? {
+        condition.lock()
+        defer { condition.unlock() }
+        guard !isClosing else { return nil }
+        isClosing = true
+        let failure = waitForFlush(sync: sync)
+        while !hasEnded { condition.wait() }
+        guard let failure else { return nil }
+        let lost = backlog.count { $0 == UInt8(ascii: "\n") } + filling.lineCount
+        return lost == 0 ? failure : Failure(failure.code, "\(failure.message) (\(lost) lines of metrics are lost)")
+    }
+
+    private func waitForFlush(sync: Bool) -> Failure? {
+        flushesAsked += 1
+        syncIsAsked = syncIsAsked || sync
+        let ticket = flushesAsked
+        condition.broadcast()
+        while flushesAnswered < ticket { condition.wait() }
+        failureIsReported = failure != nil
+        return failure
+    }
+
+    /// The failure, if the caller hasn't had it yet.
+    private func takeFailure() -> Failure? {
+        guard let failure, !failureIsReported else { return nil }
+        failureIsReported = true
+        return failure
+    }
+
+    // MARK: - The writer's side
+
+    /// From how many steps on the writer stops gathering.
+    private var enough: Int { max(1, capacity / 2) }
+    private var isUrgent: Bool { flushesAnswered < flushesAsked }
+    private var backlogIsFull: Bool { backlog.count >= backlogLimit }
+
+    private func run() {
+        condition.lock()
+        while !(isClosing && !isUrgent) {
+            waitForWork()
+            let ticket = flushesAsked
+            let wantsSync = syncIsAsked
+            repeat {
+                if !backlogIsFull {
+                    swap(&filling, &draining)
+                    condition.broadcast()
+                }
+                outsideLock {
+                    formatBatch()
+                    try writeBacklog()
+                }
+            } while failure == nil && !filling.isEmpty && isUrgent
+            if wantsSync && failure == nil {
+                syncIsAsked = false
+                outsideLock { try sink.sync() }
+            }
+            flushesAnswered = max(flushesAnswered, ticket)
+            condition.broadcast()
+        }
+        hasEnded = true
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    /// Waits until there is something to write, and then a moment for more to gather, or for the disk to recover.
+    private func waitForWork() {
+        while filling.isEmpty && backlog.isEmpty && !isUrgent {
+            isIdle = true
+            condition.wait()
+        }
+        isIdle = false
+        let deadline = Date(timeIntervalSinceNow: failure == nil ? Self.gatherSeconds : retrySeconds)
+        // While the sink fails, steps still move on into the backlog.
+        while !isUrgent && (filling.count < enough || backlogIsFull) {
+            if !condition.wait(until: deadline) { break }
+        }
+    }
+
+    /// Does the slow part and notes how it ended.
+    private func outsideLock(_ work: () throws -> Void) {
+        condition.unlock()
+        var outcome: Failure?
+        do {
+            try work()
+        } catch {
+            outcome = error as? Failure ?? Failure(.inputOutput, "the metrics log could not be written: \(error)")
+        }
+        condition.lock()
+        failure = outcome
+        if outcome == nil { failureIsReported = false }
+    }
+
+    private func formatBatch() {
+        var next = draining.lines.makeIterator()
+        var line = next.next()
+        for index in 0..<draining.count {
+            while let here = line, here.position <= index {
+                backlog.append(contentsOf: here.bytes)
+                line = next.next()
+            }
+            format(draining.records[index], metricsFrom: index * metricKeys.count)
+        }
+        while let here = line {
+            backlog.append(contentsOf: here.bytes)
+            line = next.next()
+        }
+        draining.count = 0
+        draining.lines.removeAll()
+    }
+
+    private static let lossKey = LogValue.quoted("loss")
+    private static let learningRateKey = LogValue.quoted("learning_rate")
+    private static let gradientNormKey = LogValue.quoted("gradient_norm")
+
+    private func format(_ record: StepRecord, metricsFrom start: Int) {
+        LogLine.writeStart(.step, step: record.step, epoch: record.epoch, to: &backlog)
+        LogLine.write(key: Self.lossKey, .number(record.loss), to: &backlog)
+        for (index, key) in metricKeys.enumerated() {
+            LogLine.write(key: key, .number(draining.metrics[start + index]), to: &backlog)
+        }
+        LogLine.write(key: Self.learningRateKey, .number(record.learningRate), to: &backlog)
+        if let norm = record.gradientNorm { LogLine.write(key: Self.gradientNormKey, .number(norm), to: &backlog) }
+        LogLine.writeEnd(to: &backlog)
+    }
+
+    /// Offers the backlog until the sink has taken it; what it took before it failed isn't offered again.
+    private func writeBacklog() throws {
+        var taken = 0
+        defer { backlog.removeFirst(taken) }
+        while taken < backlog.count { taken += try sink.append(backlog[taken...]) }
+    }
+}

@@ -1,0 +1,82 @@
+import Diagnostics
+import Foundation
+
+/// A line of `metrics.jsonl`, read back. Keys that it doesn't know do no harm.
+package struct LoggedLine: Sendable, Equatable {
+    /// `step`, `validation`, `end`, or what a later version writes.
+    package let event: String
+    package let step: Int?
+    package let epoch: Int?
+    /// Every value that is a single number, `step` and `epoch` too. Null (NaN in training) is left out.
+    package let numbers: [String: Double]
+    /// Its line number in the file, from 1.
+    package let line: Int
+
+    /// Nil where the bytes are no JSON object.
+    init?(_ bytes: Data, line: Int) {
+        // JSONDecoder, since JSONSerialization reads some Doubles (0.30000000000000004) one bit off.
+        guard let content = try? JSONDecoder().decode(Content.self, from: bytes) else { return nil }
+        event = content.event
+        step = content.step
+        epoch = content.epoch
+        numbers = content.numbers
+        self.line = line
+    }
+
+    private struct Content: Decodable {
+        var event = ""
+        var step: Int?
+        var epoch: Int?
+        var numbers: [String: Double] = [:]
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: Key.self)
+            for key in container.allKeys {
+                switch key.stringValue {
+                case "event": event = (try? container.decode(String.self, forKey: key)) ?? ""
+                case "step": step = try? container.decode(Int.self, forKey: key)
+                case "epoch": epoch = try? container.decode(Int.self, forKey: key)
+                default: break
+                }
+                if let number = try? container.decode(Double.self, forKey: key) { numbers[key.stringValue] = number }
+            }
+        }
+    }
+
+    /// Any key.
+    private struct Key: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+}
+
+extension MetricsLog {
+    /// The lines of a log. A last line without its newline, as a killed run leaves it, is passed over. Throws 66 where
+    /// the file is missing and 65 for a line that is no JSON object.
+    package static func lines(path: String) throws -> [LoggedLine] {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw Failure(.missingInput, "\(path): no such log; expected the metrics.jsonl of a run")
+        }
+        return try completeLines(of: try contents(of: path)).enumerated().map { index, bytes in
+            guard let line = LoggedLine(bytes, line: index + 1) else {
+                throw Failure(.badData, "\(path):\(index + 1): expected one JSON object per line, found "
+                    + "\"\(String(decoding: bytes.prefix(40), as: UTF8.self).filter { !$0.isNewline })\"")
+            }
+            return line
+        }
+    }
+
+    /// The lines that end in a newline, without it.
+    static func completeLines(of data: Data) -> [Data] {
+        var lines: [Data] = []
+        var start = data.startIndex
+        while let end = data[start...].firstIndex(of: UInt8(ascii: "\n")) {
+            lines.append(data[start..<end])
+            start = end + 1
+        }
+        return lines
+    }
+}

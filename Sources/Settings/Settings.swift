@@ -1,0 +1,382 @@
+import Diagnostics
+import Yams
+
+/// One section of a configuration, read key by key.
+///
+/// Reading is what declares a key: its type, its range and its default stand where the value is used and nowhere else.
+/// From the reads follow the errors for keys that nobody read (`finish`), with the nearest known one, and the effective
+/// configuration with every default filled in (`effectiveYAML`).
+///
+/// A class, because a section is handed to whoever owns the options (a layer, an optimizer) and remembers what was read.
+package final class Settings {
+    /// Where the section stands: `data.train`, `model.layers[2].dense`; empty for the whole.
+    package let path: String
+    private let document: SettingsDocument
+    private let line: Int?
+    private let entries: [(key: String, line: Int?, value: Node)]
+    private var knownKeys: [String] = []
+    private var effective: [(key: String, value: Effective)] = []
+
+    /// What a read left behind, for the effective configuration.
+    private enum Effective {
+        case node(Node)
+        case section(Settings)
+        case variant(Variant)
+        case variants([Variant])
+    }
+
+    /// A named choice with options of its own: `relu`, or `dense: {units: 128}`.
+    package struct Variant {
+        package let name: String
+        /// Its options; empty for a bare name.
+        package let options: Settings
+
+        /// The error for a name that isn't one of `known`.
+        package func unknown(_ what: String, known: [String]) -> Failure {
+            options.failure("unknown \(what) \"\(name)\"\(suggestion(for: name, among: known)); "
+                + "known: \(known.joined(separator: ", "))")
+        }
+    }
+
+    init(document: SettingsDocument, path: String, node: Node?, line: Int? = nil) {
+        self.document = document
+        self.path = path
+        self.line = line ?? node?.mark?.line
+        entries = (node?.mapping.map(Array.init) ?? []).map {
+            ($0.key.string ?? "\($0.key)", $0.key.mark?.line, $0.value)
+        }
+    }
+
+    // MARK: - Values
+
+    /// A whole number. Without a default the key is required.
+    package func int(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...Int.max) throws -> Int {
+        try required(key, try optionalInt(key, default: fallback, in: range), "a whole number")
+    }
+
+    /// A whole number, or nil where the key is missing or `null`.
+    package func optionalInt(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...Int.max) throws -> Int? {
+        try value(key, default: fallback.map { Node(String($0)) }) { node in
+            guard let text = Self.plain(node), let number = Int(text) else {
+                throw mismatch(key, expected: "a whole number", node)
+            }
+            guard range.contains(number) else {
+                let upper = range.upperBound == Int.max ? "or more" : "to \(range.upperBound)"
+                throw failure(key, "expected a whole number, \(range.lowerBound) \(upper), found \(number)")
+            }
+            return number
+        }
+    }
+
+    /// A number. Without a default the key is required.
+    package func double(_ key: String, default fallback: Double? = nil, in bounds: Bounds = .any) throws -> Double {
+        try required(key, try optionalDouble(key, default: fallback, in: bounds), "a number")
+    }
+
+    /// A number, or nil where the key is missing or `null`.
+    package func optionalDouble(_ key: String, default fallback: Double? = nil, in bounds: Bounds = .any) throws -> Double? {
+        try value(key, default: fallback.map { Node(String($0)) }) { try number($0, key, bounds) }
+    }
+
+    /// One number or a list of them; nil where the key is missing or `null`.
+    package func optionalDoubles(_ key: String, in bounds: Bounds = .any) throws -> [Double]? {
+        try value(key, default: nil) { node in
+            try (node.sequence.map(Array.init) ?? [node]).map { try number($0, key, bounds) }
+        }
+    }
+
+    /// One number or a list of them, with a default.
+    package func doubles(_ key: String, default fallback: [Double], in bounds: Bounds = .any) throws -> [Double] {
+        if let found = try optionalDoubles(key, in: bounds) { return found }
+        effective.append((key, .node(Node(fallback.map { Node(String($0)) }, .implicit, .flow))))
+        return fallback
+    }
+
+    /// `true` or `false`.
+    package func bool(_ key: String, default fallback: Bool) throws -> Bool {
+        try value(key, default: Node(String(fallback))) { node in
+            switch Self.plain(node)?.lowercased() {
+            case "true", "yes", "on": true
+            case "false", "no", "off": false
+            default: throw mismatch(key, expected: "true or false", node)
+            }
+        } ?? fallback
+    }
+
+    /// A text. Without a default the key is required.
+    package func string(_ key: String, default fallback: String? = nil) throws -> String {
+        try required(key, try optionalString(key, default: fallback), "a text")
+    }
+
+    /// A text, or nil where the key is missing or `null`.
+    package func optionalString(_ key: String, default fallback: String? = nil) throws -> String? {
+        try value(key, default: fallback.map { Node($0) }) { node in
+            guard let scalar = node.scalar else { throw mismatch(key, expected: "a text", node) }
+            return scalar.string
+        }
+    }
+
+    /// One text or a list of them; nil where the key is missing or `null`.
+    package func optionalStrings(_ key: String) throws -> [String]? {
+        try value(key, default: nil) { node in
+            try (node.sequence.map(Array.init) ?? [node]).map { item in
+                guard let scalar = item.scalar else { throw mismatch(key, expected: "a text or a list of texts", item) }
+                return scalar.string
+            }
+        }
+    }
+
+    /// One of the given names.
+    package func choice(_ key: String, of names: [String], default fallback: String? = nil) throws -> String {
+        let name = try string(key, default: fallback)
+        guard names.contains(name) else {
+            throw failure(key, "unknown value \"\(name)\"\(suggestion(for: name, among: names)); "
+                + "expected \(names.joined(separator: ", "))")
+        }
+        return name
+    }
+
+    // MARK: - Sections
+
+    /// Whether the key stands in the configuration with a value.
+    package func has(_ key: String) -> Bool {
+        find(key).map { !Self.isNull($0) } ?? false
+    }
+
+    /// A section whose keys all have defaults, or are asked for one by one; empty where missing.
+    package func section(_ key: String) throws -> Settings {
+        try optionalSection(key) ?? record(key, Settings(document: document, path: path(of: key), node: nil, line: line))
+    }
+
+    /// A section that may be left out.
+    package func optionalSection(_ key: String) throws -> Settings? {
+        try value(key, recording: false, default: nil) { node in
+            guard node.mapping != nil else { throw mismatch(key, expected: "a section (\"\(key): {...}\")", node) }
+            return record(key, Settings(document: document, path: path(of: key), node: node))
+        }
+    }
+
+    /// A choice with options. Without a default the key is required.
+    package func variant(_ key: String, default fallback: String? = nil) throws -> Variant {
+        try required(key, try optionalVariant(key, default: fallback), "a name, or a name with options")
+    }
+
+    /// A choice with options, or nil where the key is missing or `null`.
+    package func optionalVariant(_ key: String, default fallback: String? = nil) throws -> Variant? {
+        try value(key, recording: false, default: fallback.map { Node($0) }) { node in
+            let variant = try variant(of: node, path: path(of: key))
+            effective.append((key, .variant(variant)))
+            return variant
+        }
+    }
+
+    /// A list of choices with options; one without brackets counts as a list of one. Nil where the key is missing.
+    package func optionalVariants(_ key: String) throws -> [Variant]? {
+        try value(key, recording: false, default: nil) { node in
+            let nodes = node.sequence.map(Array.init) ?? [node]
+            let variants = try nodes.enumerated().map { index, node in
+                try variant(of: node, path: "\(path(of: key))[\(index)]")
+            }
+            effective.append((key, .variants(variants)))
+            return variants
+        }
+    }
+
+    /// Refuses keys, here and in every section that was opened, that nothing has read.
+    package func finish() throws {
+        for entry in entries where !knownKeys.contains(entry.key) {
+            let place = path.isEmpty ? "" : " in \"\(path)\""
+            throw Failure(.badConfiguration, "\(location(of: entry.key)): unknown key \"\(entry.key)\"\(place)"
+                + "\(suggestion(for: entry.key, among: knownKeys)); known here: "
+                + (knownKeys.isEmpty ? "none" : knownKeys.sorted().joined(separator: ", ")))
+        }
+        for entry in effective {
+            switch entry.value {
+            case .node: break
+            case .section(let section): try section.finish()
+            case .variant(let variant): try variant.options.finish()
+            case .variants(let variants): for variant in variants { try variant.options.finish() }
+            }
+        }
+    }
+
+    // MARK: - Messages
+
+    /// An error about `key`: file and line (or the override), the full name of the key, the text.
+    package func failure(_ key: String, _ text: String) -> Failure {
+        Failure(.badConfiguration, "\(location(of: key)): \(path(of: key)): \(text)")
+    }
+
+    /// An error about the section as a whole.
+    package func failure(_ text: String) -> Failure {
+        Failure(.badConfiguration, "\(location(of: nil)): \(path.isEmpty ? "" : "\(path): ")\(text)")
+    }
+
+    // MARK: - The effective configuration
+
+    /// What was read, with every default filled in, as YAML.
+    package func effectiveYAML() throws -> String {
+        try Yams.serialize(node: effectiveNode, width: 120)
+    }
+
+    /// What was read, as texts by their full keys: `training.seed`, `model.layers[1].dense.units`. A choice stands under
+    /// its own key with its name.
+    package func effectiveValues() -> [String: String] {
+        var values: [String: String] = [:]
+        collectEffectiveValues(into: &values)
+        return values
+    }
+
+    private func collectEffectiveValues(into values: inout [String: String]) {
+        for entry in effective {
+            let key = path(of: entry.key)
+            switch entry.value {
+            case .node(let node): values[key] = Self.text(of: node)
+            case .section(let section): section.collectEffectiveValues(into: &values)
+            case .variant(let variant):
+                values[key] = variant.name
+                variant.options.collectEffectiveValues(into: &values)
+            case .variants(let variants):
+                for (index, variant) in variants.enumerated() {
+                    values["\(key)[\(index)]"] = variant.name
+                    variant.options.collectEffectiveValues(into: &values)
+                }
+            }
+        }
+    }
+
+    private static func text(of node: Node) -> String {
+        node.scalar?.string ?? "[\((node.sequence.map(Array.init) ?? []).map(text).joined(separator: ", "))]"
+    }
+
+    private var effectiveNode: Node {
+        Node(effective.compactMap { entry -> (Node, Node)? in
+            let value: Node
+            switch entry.value {
+            case .node(let node): value = node
+            case .section(let section):
+                guard !section.effective.isEmpty else { return nil }
+                value = section.effectiveNode
+            case .variant(let variant): value = Self.effectiveNode(of: variant)
+            case .variants(let variants): value = Node(variants.map(Self.effectiveNode))
+            }
+            return (Node(entry.key), value)
+        })
+    }
+
+    private static func effectiveNode(of variant: Variant) -> Node {
+        let options = variant.options
+        guard !options.effective.isEmpty else { return Node(variant.name) }
+        let style: Node.Mapping.Style = options.effective.allSatisfy { if case .node = $0.value { true } else { false } } ? .flow : .any
+        guard case .mapping(var mapping) = options.effectiveNode else { return Node(variant.name) }
+        mapping.style = style
+        return Node([(Node(variant.name), .mapping(mapping))])
+    }
+
+    // MARK: - Reading
+
+    /// Looks up `key`, marks it as known, converts it, and records what is in force.
+    private func value<Value>(_ key: String, recording: Bool = true, default fallback: Node?,
+                              _ convert: (Node) throws -> Value) throws -> Value? {
+        if !knownKeys.contains(key) { knownKeys.append(key) }
+        effective.removeAll { $0.key == key }
+        let found = find(key).flatMap { Self.isNull($0) ? nil : $0 }
+        guard let node = found ?? fallback else { return nil }
+        let value = try convert(node)
+        if recording { effective.append((key, .node(Self.withoutMarks(node)))) }
+        return value
+    }
+
+    private func find(_ key: String) -> Node? { entries.first { $0.key == key }?.value }
+
+    private func record(_ key: String, _ section: Settings) -> Settings {
+        effective.append((key, .section(section)))
+        return section
+    }
+
+    private func variant(of node: Node, path: String) throws -> Variant {
+        if let name = node.scalar?.string, !name.isEmpty {
+            return Variant(name: name, options: Settings(document: document, path: "\(path).\(name)", node: nil,
+                                                         line: node.mark?.line))
+        }
+        guard let mapping = node.mapping, let pair = chosen(mapping, path: path), let name = pair.key.string,
+              pair.value.mapping != nil || Self.isNull(pair.value) else {
+            throw Failure(.badConfiguration, "\(location(ofPath: path, line: node.mark?.line)): \(path): expected one "
+                + "name, or one name with options (\"name: {option: value}\"), found \(Self.description(of: node))")
+        }
+        return Variant(name: name, options: Settings(document: document, path: "\(path).\(name)", node: pair.value,
+                                                     line: pair.key.mark?.line))
+    }
+
+    /// The one choice of a mapping, or of several the one that an override made: `--set optimizer.sgd.momentum=0.9` over
+    /// a file that says `optimizer: {adam: ...}` means sgd.
+    private func chosen(_ mapping: Node.Mapping, path: String) -> (key: Node, value: Node)? {
+        if mapping.count == 1 { return mapping.first.map { ($0.key, $0.value) } }
+        let dotted = path.replacing("[", with: ".").replacing("]", with: "")
+        let overridden = mapping.filter { pair in
+            let key = "\(dotted).\(pair.key.string ?? "")"
+            return document.overrides.contains { $0.path == key || $0.path.hasPrefix(key + ".") }
+        }
+        return overridden.count == 1 ? overridden.first.map { ($0.key, $0.value) } : nil
+    }
+
+    private func number(_ node: Node, _ key: String, _ bounds: Bounds) throws -> Double {
+        guard let text = Self.plain(node), let number = Double(text), number.isFinite else {
+            throw mismatch(key, expected: "a number", node)
+        }
+        guard bounds.contains(number) else {
+            throw failure(key, "expected a number \(bounds.description), found \(text)")
+        }
+        return number
+    }
+
+    private func required<Value>(_ key: String, _ value: Value?, _ what: String) throws -> Value {
+        guard let value else { throw failure(key, "missing; expected \(what)") }
+        return value
+    }
+
+    private func mismatch(_ key: String, expected: String, _ node: Node) -> Failure {
+        failure(key, "expected \(expected), found \(Self.description(of: node))")
+    }
+
+    private func path(of key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+
+    private func location(of key: String?) -> String {
+        let entry = key.flatMap { key in entries.first { $0.key == key } }
+        return location(ofPath: key.map { path(of: $0) } ?? path, line: entry?.line ?? line)
+    }
+
+    /// `file:line`, or the override that set the value.
+    private func location(ofPath path: String, line: Int?) -> String {
+        let dotted = path.replacing("[", with: ".").replacing("]", with: "")
+        let override = document.overrides.last { dotted == $0.path || dotted.hasPrefix($0.path + ".") }
+        if let override { return "--set \(override.text)" }
+        return line.map { "\(document.name):\($0)" } ?? document.name
+    }
+
+    private static func plain(_ node: Node) -> String? {
+        guard let scalar = node.scalar, scalar.style == .plain || scalar.style == .any else { return nil }
+        return scalar.string
+    }
+
+    private static func isNull(_ node: Node) -> Bool {
+        plain(node).map { ["", "~", "null", "Null", "NULL"].contains($0) } ?? false
+    }
+
+    /// The node as it goes into the effective configuration: lists on one line.
+    private static func withoutMarks(_ node: Node) -> Node {
+        if let sequence = node.sequence { return Node(sequence.map(withoutMarks), .implicit, .flow) }
+        return node
+    }
+
+    /// What a message says was found.
+    static func description(of node: Node) -> String {
+        switch node {
+        case .scalar(let scalar): isNull(node) ? "nothing" : "\"\(scalar.string.prefix(60))\""
+        case .mapping(let mapping): "a section with \(mapping.count == 1 ? "the key" : "keys") "
+            + mapping.prefix(4).map { "\"\($0.key.string ?? "?")\"" }.joined(separator: ", ")
+        case .sequence(let sequence): "a list of \(sequence.count)"
+        case .alias: "an alias"
+        }
+    }
+}

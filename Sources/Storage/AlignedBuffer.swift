@@ -1,0 +1,57 @@
+/// A fixed number of elements in memory of its own, on a cache line boundary, zero at first. It has one owner and is
+/// freed with it.
+///
+/// `Element` is a plain number. The pointers it hands out are valid as long as the buffer lives.
+package struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
+    // Sendable: moving the owner moves the memory; sharing while it is written is for the kernels' tiling to exclude.
+
+    /// The first element. Invariant: `count` elements from here are initialised.
+    package let base: UnsafeMutablePointer<Element>
+    package let count: Int
+
+    /// Cache lines, and no vector load crosses one.
+    package static var alignment: Int { 64 }
+
+    package init(count: Int, repeating value: Element) {
+        precondition(count >= 0, "a buffer of \(count) elements")
+        let bytes = max(count, 1) * MemoryLayout<Element>.stride
+        let rounded = (bytes + Self.alignment - 1) / Self.alignment * Self.alignment
+        base = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: Self.alignment)
+            .bindMemory(to: Element.self, capacity: max(count, 1))
+        base.initialize(repeating: value, count: max(count, 1))
+        self.count = count
+    }
+
+    deinit {
+        UnsafeMutableRawPointer(base).deallocate()
+    }
+
+    package subscript(index: Int) -> Element {
+        get {
+            precondition(index >= 0 && index < count, "element \(index) of \(count)")
+            return base[index]
+        }
+        nonmutating set {
+            precondition(index >= 0 && index < count, "element \(index) of \(count)")
+            base[index] = newValue
+        }
+    }
+
+    /// All elements.
+    package var elements: UnsafeMutableBufferPointer<Element> { UnsafeMutableBufferPointer(start: base, count: count) }
+}
+
+extension AlignedBuffer where Element == Float {
+    package init(count: Int) { self.init(count: count, repeating: 0) }
+
+    /// Rows of `columns` elements from `offset` on.
+    package func matrix(rows: Int, columns: Int, offset: Int = 0) -> MutableMatrixView {
+        precondition(offset >= 0 && offset + rows * columns <= count,
+                     "a \(rows)×\(columns) matrix at \(offset) of a buffer of \(count)")
+        return MutableMatrixView(base: base + offset, rows: rows, columns: columns)
+    }
+}
+
+extension AlignedBuffer where Element == Double {
+    package init(count: Int) { self.init(count: count, repeating: 0) }
+}

@@ -1,0 +1,96 @@
+/// Rows of Float32 that somebody else owns, to be read. Row-major, rows one behind the other.
+///
+/// Views are short-lived: they are made from an owner's memory for the length of a call.
+package struct MatrixView: @unchecked Sendable {
+    // Sendable: a view is only read, and its owner outlives the call that it was made for.
+
+    /// The first element. Invariant: `rows × columns` elements from here are readable while the owner lives.
+    package let base: UnsafePointer<Float>
+    package let rows: Int
+    package let columns: Int
+
+    package init(base: UnsafePointer<Float>, rows: Int, columns: Int) {
+        precondition(rows >= 0 && columns >= 0, "a view of \(rows)×\(columns)")
+        self.base = base
+        self.rows = rows
+        self.columns = columns
+    }
+
+    /// How many numbers it shows.
+    package var count: Int { rows * columns }
+
+    /// One row.
+    package func row(_ row: Int) -> UnsafeBufferPointer<Float> {
+        precondition(row >= 0 && row < rows, "row \(row) of \(rows)")
+        return UnsafeBufferPointer(start: base + row * columns, count: columns)
+    }
+
+    /// A range of rows.
+    package subscript(rows range: Range<Int>) -> MatrixView {
+        precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
+        return MatrixView(base: base + range.lowerBound * columns, rows: range.count, columns: columns)
+    }
+
+    /// The same numbers as rows of another length.
+    package func reshaped(rows newRows: Int, columns newColumns: Int) -> MatrixView {
+        precondition(newRows * newColumns == count, "\(rows)×\(columns) as \(newRows)×\(newColumns)")
+        return MatrixView(base: base, rows: newRows, columns: newColumns)
+    }
+}
+
+/// Rows of Float32 that somebody else owns, to be written. Row-major, rows one behind the other.
+package struct MutableMatrixView: @unchecked Sendable {
+    // Sendable: kernels hand disjoint tiles to their threads; nobody else holds the view during the call.
+
+    /// The first element. Invariant: `rows × columns` elements from here are writable while the owner lives.
+    package let base: UnsafeMutablePointer<Float>
+    package let rows: Int
+    package let columns: Int
+
+    package init(base: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
+        precondition(rows >= 0 && columns >= 0, "a view of \(rows)×\(columns)")
+        self.base = base
+        self.rows = rows
+        self.columns = columns
+    }
+
+    /// How many numbers it shows.
+    package var count: Int { rows * columns }
+
+    /// The same rows, to be read.
+    package var readOnly: MatrixView { MatrixView(base: base, rows: rows, columns: columns) }
+
+    /// One row.
+    package func row(_ row: Int) -> UnsafeMutableBufferPointer<Float> {
+        precondition(row >= 0 && row < rows, "row \(row) of \(rows)")
+        return UnsafeMutableBufferPointer(start: base + row * columns, count: columns)
+    }
+
+    /// A range of rows.
+    package subscript(rows range: Range<Int>) -> MutableMatrixView {
+        precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
+        return MutableMatrixView(base: base + range.lowerBound * columns, rows: range.count, columns: columns)
+    }
+
+    /// Every element becomes `value`.
+    package func fill(_ value: Float) { base.update(repeating: value, count: count) }
+
+    /// Takes the elements of `source`, which has the same count.
+    package func copy(from source: MatrixView) {
+        precondition(source.count == count, "\(source.rows)×\(source.columns) into \(rows)×\(columns)")
+        base.update(from: source.base, count: count)
+    }
+}
+
+extension MutableMatrixView {
+    /// All elements in order.
+    package var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
+}
+
+extension MutableMatrixView {
+    /// The same numbers as rows of another length.
+    package func reshaped(rows newRows: Int, columns newColumns: Int) -> MutableMatrixView {
+        precondition(newRows * newColumns == count, "\(rows)×\(columns) as \(newRows)×\(newColumns)")
+        return MutableMatrixView(base: base, rows: newRows, columns: newColumns)
+    }
+}

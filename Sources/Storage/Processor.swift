@@ -1,0 +1,11 @@
+import CProcessor
+
+/// Settings of the processor for the calling thread.
+package enum Processor {
+    /// Denormal numbers count as zero from here on, on this thread: each thread that computes calls it first.
+    package static func flushDenormals() { dtrain_flush_denormals() }
+
+    /// Tells the processor that the caller spins, waiting for another thread or process.
+    @inline(__always)
+    package static func pause() { dtrain_spin_pause() }
+}

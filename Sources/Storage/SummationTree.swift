@@ -1,0 +1,150 @@
+/// The fixed binary tree in which everything that training sums over micro-batches is added up: law 1's heart.
+///
+/// Leaves are numbered 0 … leafCount − 1. Level by level node(l, i) = node(l−1, 2i) + node(l−1, 2i+1); without a right
+/// child the left passes on unchanged. Who computed which leaf doesn't enter: a rank hands over the maximal complete
+/// subtrees of its leaves, and whoever combines adds only what the tree adds.
+package struct SummationTree: Sendable, Hashable {
+    package let leafCount: Int
+
+    package init(leafCount: Int) {
+        precondition(leafCount >= 0, "\(leafCount) leaves")
+        self.leafCount = leafCount
+    }
+
+    /// The leaves that `rank` of `rankCount` computes: contiguous, possibly none.
+    package func leaves(of rank: Int, rankCount: Int) -> Range<Int> {
+        rank * leafCount / rankCount..<(rank + 1) * leafCount / rankCount
+    }
+
+    /// The maximal complete subtrees of a range of leaves from left to right, each as the leaves it covers. At most
+    /// 2·log₂ leafCount.
+    package func subtrees(of leaves: Range<Int>) -> [Range<Int>] {
+        precondition(leaves.lowerBound >= 0 && leaves.upperBound <= leafCount, "leaves \(leaves) of \(leafCount)")
+        var result: [Range<Int>] = []
+        var first = leaves.lowerBound
+        while first < leaves.upperBound {
+            var end = first + 1, width = 2
+            while first % width == 0, end < leafCount, min(first + width, leafCount) <= leaves.upperBound {
+                end = min(first + width, leafCount)
+                width *= 2
+            }
+            result.append(first..<end)
+            first = end
+        }
+        return result
+    }
+
+    /// How the subtrees that all ranks hand over become the root: `additions[k]` is how often the two topmost values are
+    /// added after the k-th subtree was put on the stack.
+    package func program(rankCount: Int) -> Program {
+        var program = Program()
+        for rank in 0..<rankCount {
+            let nodes = subtrees(of: leaves(of: rank, rankCount: rankCount))
+            program.firstOfRank.append(program.subtrees.count)
+            program.subtrees += nodes
+        }
+        program.firstOfRank.append(program.subtrees.count)
+        program.additions = additions(for: program.subtrees)
+        return program
+    }
+
+    /// One subtree per rank that has leaves, added up from the first rank to the last: not the tree, but what sums in the
+    /// order of arrival would be.
+    package func sequentialProgram(rankCount: Int) -> Program {
+        var program = Program()
+        for rank in 0..<rankCount {
+            program.firstOfRank.append(program.subtrees.count)
+            let own = leaves(of: rank, rankCount: rankCount)
+            guard !own.isEmpty else { continue }
+            program.additions.append(program.subtrees.isEmpty ? 0 : 1)
+            program.subtrees.append(own)
+        }
+        program.firstOfRank.append(program.subtrees.count)
+        return program
+    }
+
+    /// The two halves that the tree adds to make the subtree over `leaves`, or nil for a single leaf.
+    package func children(of leaves: Range<Int>) -> (left: Range<Int>, right: Range<Int>)? {
+        guard leaves.count > 1 else { return nil }
+        var half = 1
+        while half * 2 < leaves.count { half *= 2 }
+        let middle = leaves.lowerBound + half
+        return (leaves.lowerBound..<middle, middle..<leaves.upperBound)
+    }
+
+    private func additions(for subtrees: [Range<Int>]) -> [Int] {
+        var additions: [Int] = []
+        var stack: [Range<Int>] = []
+        for subtree in subtrees {
+            stack.append(subtree)
+            var count = 0
+            while stack.count > 1, let right = stack.last, areSiblings(stack[stack.count - 2], right) {
+                stack.removeLast(2)
+                stack.append((stack.last?.upperBound ?? 0)..<right.upperBound)
+                count += 1
+            }
+            additions.append(count)
+        }
+        precondition(stack.count <= 1, "subtrees \(subtrees) don't make a tree of \(leafCount)")
+        return additions
+    }
+
+    /// Whether the tree adds these two neighbours directly: the left is a full power of two wide, aligned to twice its
+    /// width, and the right is all that is left of the same width.
+    private func areSiblings(_ left: Range<Int>, _ right: Range<Int>) -> Bool {
+        let width = left.count
+        return width & (width - 1) == 0 && left.lowerBound % (2 * width) == 0
+            && right.upperBound == min(left.lowerBound + 2 * width, leafCount)
+    }
+
+    /// The subtrees of all ranks in order and how they are combined.
+    package struct Program: Sendable, Equatable {
+        package fileprivate(set) var subtrees: [Range<Int>] = []
+        package fileprivate(set) var additions: [Int] = []
+        /// The index of each rank's first subtree, and behind the last rank the number of all.
+        package fileprivate(set) var firstOfRank: [Int] = []
+
+        /// The indices of the subtrees that `rank` hands over.
+        package func subtrees(of rank: Int) -> Range<Int> { firstOfRank[rank]..<firstOfRank[rank + 1] }
+
+        /// The sum of one number per subtree.
+        package func combine(_ values: [Double]) -> Double {
+            precondition(values.count == additions.count, "\(values.count) values for \(additions.count) subtrees")
+            return withUnsafeTemporaryAllocation(of: Double.self, capacity: 64) { stack in
+                // Invariant: what lies on the stack covers the first n leaves, one value per set bit of n: at most 63.
+                var height = 0
+                for (value, count) in zip(values, additions) {
+                    var sum = value
+                    for _ in 0..<count {
+                        height -= 1
+                        sum = stack[height] + sum
+                    }
+                    stack[height] = sum
+                    height += 1
+                }
+                return height > 0 ? stack[0] : 0
+            }
+        }
+    }
+
+    /// The tree's sum of `count` numbers that `value` gives.
+    package func sum(_ value: (Int) -> Double) -> Double {
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: 64) { stack in
+            // Invariant: the stack holds one value per set bit of the number of leaves so far, so at most 63.
+            var level = 0
+            for leaf in 0..<leafCount {
+                var sum = value(leaf)
+                var merged = leaf + 1
+                let isLast = leaf == leafCount - 1
+                while level > 0, isLast || merged & 1 == 0 {
+                    level -= 1
+                    sum = stack[level] + sum
+                    merged >>= 1
+                }
+                stack[level] = sum
+                level += 1
+            }
+            return level > 0 ? stack[0] : 0
+        }
+    }
+}

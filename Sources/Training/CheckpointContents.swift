@@ -1,0 +1,74 @@
+import Checkpointing
+import Collectives
+import Diagnostics
+import Network
+import Storage
+
+/// Puts weights, optimizer state and training state into the files of a checkpoint, and back.
+struct CheckpointContents {
+    let layout: ParameterLayout
+    let stateNames: [String]
+
+    /// The tensors of `model.safetensors`, in the layout of the flat buffer.
+    func modelTensors(_ weights: UnsafeBufferPointer<Float>) -> [TensorSource] {
+        layout.slots.map { slot in
+            TensorSource(name: slot.name, shape: slot.shape.dimensions,
+                         values: UnsafeBufferPointer(rebasing: weights[slot.range]))
+        }
+    }
+
+    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per state.
+    func optimizerTensors(_ states: UnsafeBufferPointer<Float>) -> [TensorSource] {
+        stateNames.enumerated().flatMap { index, name in
+            layout.slots.map { slot in
+                let start = index * layout.paddedCount + slot.offset
+                return TensorSource(name: "\(slot.name).\(name)", shape: slot.shape.dimensions,
+                                    values: UnsafeBufferPointer(rebasing: states[start..<start + slot.shape.count]))
+            }
+        }
+    }
+
+    /// Copies the weights of a safetensors file into the flat buffer. Names and shapes must be those of the network.
+    func loadModel(_ file: SafetensorsFile, into weights: MutableParameterView) throws {
+        let expected = Set(layout.slots.map(\.name))
+        for slot in layout.slots {
+            guard let tensor = file.tensor(named: slot.name) else {
+                throw Failure(.badData, "\(file.path): no tensor \"\(slot.name)\" of shape \(slot.shape)"
+                    + suggestion(for: slot.name, among: file.tensors.map(\.name))
+                    + "; it belongs to another network (its tensors: \(names(file)))")
+            }
+            guard tensor.shape == slot.shape.dimensions else {
+                throw Failure(.badData, "\(file.path): \"\(slot.name)\" has the shape \(tensor.shape), but the network's has "
+                    + "\(slot.shape); it belongs to another network")
+            }
+        }
+        if let extra = file.tensors.first(where: { !expected.contains($0.name) }) {
+            throw Failure(.badData, "\(file.path): the tensor \"\(extra.name)\" has no place in this network; it belongs "
+                + "to another one")
+        }
+        for slot in layout.slots { try file.copy(slot.name, into: weights.matrix(slot).elements) }
+    }
+
+    /// Copies the part of the optimizer's state that `engine` keeps.
+    func loadOptimizer(_ file: SafetensorsFile, into engine: UpdateEngine) throws {
+        for (index, name) in stateNames.enumerated() {
+            for slot in layout.slots {
+                let tensorName = "\(slot.name).\(name)"
+                guard let tensor = file.tensor(named: tensorName), tensor.shape == slot.shape.dimensions else {
+                    throw Failure(.badData, "\(file.path): no tensor \"\(tensorName)\" of shape \(slot.shape); the "
+                        + "checkpoint was made by another optimizer or network")
+                }
+                guard slot.range.overlaps(engine.slice) else { continue }
+                let part = slot.range.clamped(to: engine.slice)
+                let values = try file.floats(tensorName)
+                let target = engine.stateSlice(index).elements
+                for element in part { target[element - engine.slice.lowerBound] = values[element - slot.offset] }
+            }
+        }
+    }
+
+    private func names(_ file: SafetensorsFile) -> String {
+        let names = file.tensors.prefix(4).map { "\"\($0.name)\"" }.joined(separator: ", ")
+        return file.tensors.count > 4 ? names + ", …" : names
+    }
+}

@@ -1,0 +1,91 @@
+import Collectives
+import Datasets
+import Kernels
+import Metrics
+import Network
+import Storage
+
+/// Loss and metrics of a data split, shared out over the ranks: exact, nothing padded, nothing dropped, and the same
+/// numbers for every rank count, because losses and statistics are summed along the tree of micro-batches.
+final class Evaluator {
+    private let runner: RowRunner
+    private let dataset: Dataset
+    private let microBatchSize: Int
+    private let communicator: any Communicator
+    private let samples: [Int32]
+
+    /// Rows that are run at once: enough to amortise the passes over the weights.
+    private static let rowsAtOnce = 512
+
+    init(_ judged: JudgedNetwork, dataset: Dataset, microBatchSize: Int, workspace: Workspace,
+         communicator: any Communicator) {
+        self.microBatchSize = microBatchSize
+        self.dataset = dataset
+        self.communicator = communicator
+        let rows = min(dataset.count, max(microBatchSize, Self.rowsAtOnce / microBatchSize * microBatchSize))
+        runner = RowRunner(judged, workspace: workspace, rows: rows, microBatchSize: microBatchSize, training: false)
+        samples = (0..<Int32(dataset.count)).map { $0 }
+    }
+
+    /// What an evaluation came to.
+    struct Result {
+        let loss: Double
+        let metrics: [MetricValue]
+        let sampleCount: Int
+
+        /// Name and value of all that is one number, the loss first.
+        var scalars: [(name: String, value: Double)] {
+            [("loss", loss)] + metrics.compactMap { metric in metric.scalar.map { (metric.name, $0) } }
+        }
+    }
+
+    /// Evaluates the whole split. Collective.
+    func evaluate(weights: ParameterView) throws -> Result {
+        let tree = SummationTree(leafCount: (dataset.count + microBatchSize - 1) / microBatchSize)
+        let program = tree.program(rankCount: communicator.size)
+        var scores: [ScoredLabel] = []
+        var own: [Double] = []
+        for index in program.subtrees(of: communicator.rank) {
+            own += sums(over: program.subtrees[index], tree: tree, weights: weights, scores: &scores)
+        }
+        let count = runner.metrics.statisticsCount + 1
+        let all = try allGather(own)
+        precondition(all.count == program.subtrees.count * count, "\(all.count) sums for \(program.subtrees.count) nodes")
+        let totals = (0..<count).map { index in
+            program.combine(program.subtrees.indices.map { all[$0 * count + index] })
+        }
+        let everyScore = runner.metrics.needsScores ? try gather(scores) : nil
+        let weight = Double(dataset.count * runner.loss.weightPerSample(outputs: runner.network.outputShape.count))
+        return Result(loss: totals[0] / weight, metrics: runner.metrics.values(Array(totals[1...]), scores: everyScore),
+                      sampleCount: dataset.count)
+    }
+
+    /// The node over `leaves`: the loss and the statistics.
+    private func sums(over leaves: Range<Int>, tree: SummationTree, weights: ParameterView,
+                      scores: inout [ScoredLabel]) -> [Double] {
+        let rows = leaves.lowerBound * microBatchSize..<min(leaves.upperBound * microBatchSize, dataset.count)
+        if rows.count > runner.rowCapacity, let (left, right) = tree.children(of: leaves) {
+            let first = sums(over: left, tree: tree, weights: weights, scores: &scores)
+            return zip(first, sums(over: right, tree: tree, weights: weights, scores: &scores)).map { $0 + $1 }
+        }
+        _ = runner.outputs(dataset, samples[rows], weights: weights)
+        _ = runner.evaluateLoss(dataset, samples[rows], withGradient: false)
+        if runner.metrics.needsScores { runner.appendScores(rows: rows.count, to: &scores) }
+        var sums = [Double](repeating: 0, count: runner.metrics.statisticsCount + 1)
+        sums.withUnsafeMutableBufferPointer {
+            runner.sumStatistics(rows: rows.count, leafRows: microBatchSize, into: $0)
+        }
+        return sums
+    }
+
+    private func allGather(_ numbers: [Double]) throws -> [Double] {
+        try communicator.allGather(numbers.withUnsafeBytes { Array($0) }).flatMap { bytes in
+            bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+        }
+    }
+
+    private func gather(_ scores: [ScoredLabel]) throws -> [ScoredLabel] {
+        let flat = try allGather(scores.flatMap { [$0.score, $0.label] })
+        return stride(from: 0, to: flat.count, by: 2).map { ScoredLabel(score: flat[$0], isPositive: flat[$0 + 1] == 1) }
+    }
+}

@@ -1,0 +1,78 @@
+import Datasets
+import Kernels
+import Storage
+
+/// Computes this rank's share of a step: for each of its subtrees the node of the gradient tree, and beside it the sums
+/// of loss and metrics.
+final class GradientWorker {
+    private let runner: RowRunner
+    private let dataset: Dataset
+    private let layout: ParameterLayout
+    private let summation: TrainingSection.Summation
+    /// The sum of `auditHash` over all samples used since it was taken; order and grouping don't show in it.
+    private var auditSum: UInt64 = 0
+    /// Gradients of right halves that wait to be added, where a subtree has more rows than fit at once.
+    private var spares: [SpareGradient] = []
+
+    /// A flat gradient of its own.
+    private final class SpareGradient {
+        let buffer: AlignedBuffer<Float>
+        init(count: Int) { buffer = AlignedBuffer(count: count) }
+    }
+
+    init(runner: RowRunner, dataset: Dataset, summation: TrainingSection.Summation) {
+        self.summation = summation
+        self.runner = runner
+        self.dataset = dataset
+        layout = runner.network.layout
+    }
+
+    /// The hash of the samples that were used since the last call.
+    func takeAuditSum() -> UInt64 {
+        defer { auditSum = 0 }
+        return auditSum
+    }
+
+    /// The number of Doubles that a node carries beside its gradient: the loss and the metrics' statistics.
+    var sumCount: Int { runner.metrics.statisticsCount + 1 }
+
+    /// Assigns `gradients` and `sums` the node over `leaves` of the batch.
+    ///
+    /// - Parameter order: the samples of the epoch in their order.
+    func computeNode(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView,
+                     into gradients: MutableParameterView, sums: UnsafeMutableBufferPointer<Double>, depth: Int = 0) {
+        let rows = batch.rows(of: leaves)
+        if rows.count <= runner.rowCapacity {
+            let first = batch.positions.lowerBound
+            let samples = order[first + rows.lowerBound..<first + rows.upperBound]
+            _ = runner.outputs(dataset, samples, weights: weights, firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
+            _ = runner.evaluateLoss(dataset, samples, withGradient: true)
+            runner.sumStatistics(rows: rows.count, leafRows: batch.microBatchSize, into: sums)
+            let leafRows = summation == .tree ? batch.microBatchSize : rows.count
+            runner.backward(rows: rows.count, leafRows: leafRows, weights: weights, into: gradients)
+            for sample in samples { auditSum &+= auditHash(Int(sample)) }
+            return
+        }
+        guard let (left, right) = batch.tree.children(of: leaves) else {
+            preconditionFailure("a micro-batch of \(rows.count) rows where \(runner.rowCapacity) fit")
+        }
+        if spares.count == depth { spares.append(SpareGradient(count: layout.paddedCount)) }
+        let spare = spares[depth].buffer.parameters
+        computeNode(left, of: batch, order: order, weights: weights, into: gradients, sums: sums, depth: depth + 1)
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: sumCount) { rightSums in
+            computeNode(right, of: batch, order: order, weights: weights, into: spare, sums: rightSums, depth: depth + 1)
+            for index in sums.indices { sums[index] += rightSums[index] }
+        }
+        let all = 0..<layout.paddedCount
+        runner.workspace.add(gradients[all].readOnly, spare[all].readOnly, into: gradients[all])
+    }
+}
+
+/// What a sample adds to the hash of a step: its number through the finaliser of SplitMix64 (Steele, Lea and Flood,
+/// OOPSLA 2014). Sums of it over a set of samples tell sets apart, whatever the order.
+package func auditHash(_ sample: Int) -> UInt64 {
+    var z = UInt64(bitPattern: Int64(sample)) &+ 0x9E37_79B9_7F4A_7C15
+    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+    return z ^ z >> 31
+}

@@ -1,0 +1,243 @@
+import Checkpointing
+import Diagnostics
+import Foundation
+import Metrics
+import Reporting
+
+/// Rank 0's hands: the progress line, `metrics.jsonl` and the checkpoints of a run.
+final class Recorder {
+    private let experiment: Experiment
+    private let place: RunPlace
+    private let plannedSteps: Int
+    private let reporter: ProgressReporter
+    private var log: LogWriter?
+    private var checkpoints: CheckpointWriter?
+    private var checkpointCount = 0
+    private var hasLostBest = false
+    /// The newest numbered checkpoint that is on disk, and the digest of its weights.
+    private var safe = (step: -1, digest: "")
+    private let startSeconds = monotonicSeconds()
+    private var stepMetrics: [Double]
+
+    init(_ experiment: Experiment, place: RunPlace, options: TrainingOptions, totalSteps: Int) {
+        self.experiment = experiment
+        self.place = place
+        plannedSteps = totalSteps
+        let training = experiment.configuration.training
+        reporter = ProgressReporter(
+            style: options.style,
+            plan: .init(epochs: training.maxSteps == nil ? training.epochs : nil,
+                        stepsPerEpoch: experiment.sampler.stepsPerEpoch, totalSteps: totalSteps),
+            metricNames: experiment.metrics.names, output: DescriptorOutput.standardOutput,
+            errors: DescriptorOutput.standardError, columns: { options.columns })
+        stepMetrics = Array(repeating: .nan, count: experiment.metrics.names.count)
+    }
+
+    func warning(_ text: String) { reporter.warning(text) }
+
+    // MARK: - Beginning
+
+    /// Opens the log and writes the effective configuration; on a resume what the log says of later steps is cut.
+    func open(_ state: TrainingState, contents: CheckpointContents, resuming: Bool) throws {
+        try PosixFileSystem().writeAtomically(Array(state.configuration.utf8), to: place.configurationPath)
+        do {
+            // A run that begins anew in an old directory has no history.
+            let cut = try MetricsLog.truncate(path: place.logPath, afterStep: resuming ? state.step : -1)
+            if cut.damaged > 0 { warning("\(place.logPath): \(cut.damaged) unreadable lines were removed") }
+        }
+        let log = LogWriter(sink: try MetricsLog(path: place.logPath), metricNames: experiment.metrics.names)
+        self.log = log
+        checkpoints = CheckpointWriter(store: place.store, contents: contents,
+                                       keep: experiment.configuration.checkpoint.keep) { log.flush(sync: true) }
+    }
+
+    /// Says from where a run goes on, and what is different from before.
+    func resumed(from path: String, digest: String, state: TrainingState, changes: [String], otherBuild: String?) {
+        safe = (state.step, digest)
+        reporter.line("resumed from \(path) at step \(HumanText.count(state.step))")
+        for change in changes {
+            reporter.note("changed since then: \(change)")
+            append(LogLine(.change, step: state.step, fields: [.init("change", .text(change))]))
+        }
+        if let otherBuild {
+            reporter.warning("the checkpoint was written by \(otherBuild), this is \(Build.identity): the bits of the "
+                + "result may differ from here on")
+        }
+    }
+
+    /// The line that opens a run.
+    func begin(_ state: TrainingState, sampler: Sampler, rankCount: Int) {
+        let validation = experiment.splits.validation.map { ", \(HumanText.count($0.count)) to validate" } ?? ""
+        reporter.line("\(place.path): \(HumanText.count(state.parameterCount)) parameters, "
+            + "\(HumanText.count(sampler.sampleCount)) samples to train\(validation), "
+            + "\(rankCount) rank\(rankCount == 1 ? "" : "s")")
+        if let fused = experiment.network.fusedActivation {
+            reporter.note("the final \(fused) is part of the loss \(type(of: experiment.configuration.loss).kind); it is "
+                + "computed there, and applied once to predictions")
+        }
+        reporter.beginEpoch()
+    }
+
+    // MARK: - Steps
+
+    func step(_ outcome: StepOutcome, batch: Batch, state: TrainingState, loss: Double, learningRate: Double, logs: Bool) {
+        outcome.sums.withUnsafeBufferPointer { sums in
+            stepMetrics.withUnsafeMutableBufferPointer {
+                experiment.metrics.scalarValues(UnsafeBufferPointer(rebasing: sums[1...]), into: $0)
+            }
+        }
+        stepMetrics.withUnsafeBufferPointer {
+            reporter.step(StepFigures(epoch: batch.epoch + 1, stepInEpoch: batch.indexInEpoch + 1, step: state.step,
+                                      samples: batch.sampleCount, loss: loss, learningRate: learningRate), metrics: $0)
+            guard logs else { return }
+            warn(log?.push(StepRecord(step: state.step, epoch: batch.epoch + 1, loss: loss, learningRate: learningRate,
+                                      gradientNorm: outcome.gradientNorm), metrics: $0))
+        }
+    }
+
+    /// Logs what samples a step used.
+    func audit(_ state: TrainingState, batch: Batch, hash: UInt64) {
+        append(LogLine(.audit, step: state.step, epoch: batch.epoch + 1, fields: [
+            .init("samples", .integer(batch.sampleCount)), .init("hash", .text(String(hash, radix: 16)))]))
+    }
+
+    /// Stops the clock of samples per second while something else is done.
+    func pause() { reporter.pause() }
+    func resume() { reporter.resume() }
+
+    func validation(_ result: Evaluator.Result, epoch: Int, state: TrainingState, withinEpoch: Bool) {
+        append(LogLine(.validation, step: state.step, epoch: epoch, fields: fields(of: result)))
+        if withinEpoch { reporter.validation(afterStep: state.step, epoch: epoch, result.scalars) }
+    }
+
+    func endEpoch(_ epoch: Int, state: TrainingState, validation: Evaluator.Result?) {
+        var training: [(name: String, value: Double)] = []
+        if let lossSum = state.epochSums.first, state.epochSamples > 0 {
+            training.append(("loss", lossSum / Double(state.epochSamples * experiment.weightPerSample)))
+            let values = experiment.metrics.values(Array(state.epochSums.dropFirst()))
+            training += values.compactMap { value in value.scalar.map { (value.name, $0) } }
+        }
+        reporter.endEpoch(epoch, training: training, validation: validation?.scalars ?? [])
+        reporter.beginEpoch()
+    }
+
+    // MARK: - Checkpoints
+
+    /// The memory that the next checkpoint is copied into. Waits for one in flight.
+    func checkpointSnapshot() -> CheckpointWriter.Snapshot? { checkpoints?.snapshot() }
+
+    /// Hands the filled snapshot to the writer.
+    func submitCheckpoint(of state: TrainingState, places: CheckpointPlaces) throws {
+        checkpoints?.submit(step: state.step, places: places, state: try state.encoded())
+        checkpointCount += 1
+    }
+
+    /// Looks at how checkpoints ended. One that failed is a warning while an older one is there to go back to, and is
+    /// tried again at the next interval; else, or if the configuration wants it so, the run stops.
+    func reviewCheckpoints() throws {
+        while let report = checkpoints?.takeReport() {
+            if let failure = report.logFailure {
+                reporter.warning("step \(HumanText.count(report.step)): the log is not on the disk as far as the "
+                    + "checkpoint: \(failure.message)")
+            }
+            switch report.result {
+            case .success(let saved):
+                for text in saved.warnings { reporter.warning(text) }
+                if report.places.contains(.numbered) { safe = (report.step, saved.digest) }
+            case .failure(let failure):
+                guard report.hasOlder, experiment.configuration.checkpoint.onError == .warn else { throw failure }
+                if report.places.contains(.best) { hasLostBest = true }
+                reporter.warning("step \(HumanText.count(report.step)): no checkpoint was written: \(failure.message); "
+                    + "training goes on, an older checkpoint is there, and the next interval tries again")
+            }
+        }
+    }
+
+    /// Whether a best checkpoint could not be written since the last call.
+    func takeLostBest() -> Bool {
+        defer { hasLostBest = false }
+        return hasLostBest
+    }
+
+    /// Waits for the checkpoint in flight and says whether the step's is safely on disk.
+    func isSaved(step: Int) throws -> Bool {
+        checkpoints?.waitUntilIdle()
+        try reviewCheckpoints()
+        return safe.step == step
+    }
+
+    // MARK: - The end
+
+    /// The last lines: how the run ended, what the weights are worth, the digest. Throws where lines of the log are lost.
+    ///
+    /// - Parameter validation: the final evaluation, where the run is complete.
+    func end(_ state: TrainingState, validation: Evaluator.Result?, interrupted: Bool) throws {
+        reporter.clear()
+        var fields: [LogLine.Field] = []
+        if let validation { fields += validation.scalars.map { .init("validation_" + $0.name, .number($0.value)) } }
+        let reason = interrupted ? "interrupted" : state.stopReason ?? "complete"
+        fields += [.init("reason", .text(reason)), .init("digest", .text(safe.digest))]
+        append(LogLine(.end, step: state.step, fields: fields))
+        let logFailure = log?.close()
+        log = nil
+        if let text = state.stopReason { reporter.line("stopped early: \(text)") }
+        if state.step > plannedSteps {
+            reporter.note("nothing to do: \(HumanText.count(state.step)) steps are done, the configuration asks for "
+                + HumanText.count(plannedSteps))
+        }
+        if !interrupted, state.stopReason == nil, state.step < experiment.totalSteps {
+            reporter.line("stopped after step \(HumanText.count(state.step)) of \(HumanText.count(experiment.totalSteps)), as "
+                + "asked; go on with --resume")
+        }
+        if interrupted {
+            reporter.line("interrupted after step \(HumanText.count(state.step)); a checkpoint is in \(place.path), go on "
+                + "with --resume")
+        }
+        if let validation {
+            let figures = validation.scalars.map { "\($0.name) \(HumanText.figure($0.value))" }.joined(separator: " ")
+            reporter.line("validation: \(figures)")
+        }
+        if let best = state.bestStep, let value = state.bestValue {
+            reporter.line("best \(experiment.bestMonitor) \(HumanText.figure(value)) at step \(HumanText.count(best)): \(place.store.bestPath)")
+        }
+        reporter.line("checkpoint: \(place.store.path(ofStep: state.step))\(waiting)")
+        // Also when quiet: it is the result.
+        print("digest \(safe.digest)")
+        if let logFailure {
+            throw Failure(logFailure.code, "\(logFailure.message); the checkpoint of step \(HumanText.count(state.step)) is "
+                + "safe")
+        }
+    }
+
+    /// How long training stood still for checkpoints, where that was long enough to matter.
+    private var waiting: String {
+        guard let checkpoints, checkpoints.stalledSeconds + checkpoints.waitedSeconds > 0.1 else { return "" }
+        let seconds = monotonicSeconds() - startSeconds
+        return String(format: " (%d written; training stood still for %.2f s, %.2f %% of the run; %.1f s for the first "
+                      + "and the last)", checkpointCount, checkpoints.stalledSeconds,
+                      100 * checkpoints.stalledSeconds / seconds, checkpoints.waitedSeconds)
+    }
+
+    /// Lets log and checkpoint in flight come to their end, where the run fails.
+    func close() {
+        reporter.clear()
+        checkpoints?.waitUntilIdle()
+        log?.close()
+    }
+
+    private func append(_ line: LogLine) { warn(log?.append(line)) }
+
+    private func warn(_ failure: Failure?) {
+        if let failure { reporter.warning(failure.message) }
+    }
+
+    private func fields(of result: Evaluator.Result) -> [LogLine.Field] {
+        [.init("loss", .number(result.loss)), .init("samples", .integer(result.sampleCount))] + result.metrics.map {
+            switch $0.content {
+            case .scalar(let value): .init($0.name, value.map(LogValue.number) ?? .null)
+            case .list(let values): .init($0.name, .numbers(values))
+            case .matrix(let rows): .init($0.name, .list(rows.map(LogValue.numbers)))
+            }
+        }
+    }
+}

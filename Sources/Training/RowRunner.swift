@@ -1,0 +1,140 @@
+import Datasets
+import Kernels
+import Metrics
+import Network
+import Storage
+
+/// What is run: the network, and how its outputs are judged.
+struct JudgedNetwork {
+    let network: Network
+    let loss: any Loss
+    let metrics: MetricSet
+    let targets: TargetForm
+}
+
+/// Runs rows of samples through the network: gathers them, computes outputs and losses, and the gradients of the
+/// parameters. It has memory for a number of rows at once; how many never shows in a result.
+final class RowRunner {
+    let network: Network
+    let loss: any Loss
+    let metrics: MetricSet
+    let targetForm: TargetForm
+    let workspace: Workspace
+    let rowCapacity: Int
+
+    private let activations: Activations
+    private let inputs: AlignedBuffer<Float>
+    private let outputs: AlignedBuffer<Float>
+    private let outputGradients: AlignedBuffer<Float>
+    private let targetValues: AlignedBuffer<Float>
+    private let targetClasses: AlignedBuffer<Int32>
+    private let losses: AlignedBuffer<Double>
+    private let leafStatistics: AlignedBuffer<Double>
+
+    /// Activation memory that a rank takes, bytes, unless one micro-batch needs more.
+    static let memoryBudget = 64 << 20
+
+    /// - Parameters:
+    ///   - rows: the most rows that are ever wanted at once; fewer are held where memory forbids, but never less than
+    ///     a micro-batch.
+    init(_ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool) {
+        network = setup.network
+        loss = setup.loss
+        metrics = setup.metrics
+        targetForm = setup.targets
+        self.workspace = workspace
+        let affordable = Self.memoryBudget / max(1, Activations.bytesPerSample(of: network))
+        rowCapacity = max(1, min(rows, max(microBatchSize, affordable / microBatchSize * microBatchSize)))
+        activations = Activations(network: network, rows: rowCapacity, training: training)
+        inputs = AlignedBuffer(count: rowCapacity * network.inputShape.count)
+        outputs = AlignedBuffer(count: rowCapacity * network.outputShape.count)
+        outputGradients = AlignedBuffer(count: training ? rowCapacity * network.outputShape.count : 0)
+        let columns = if case .values(let count) = targetForm.content { count } else { 0 }
+        targetValues = AlignedBuffer(count: rowCapacity * columns)
+        targetClasses = AlignedBuffer(count: columns == 0 ? rowCapacity : 0, repeating: 0)
+        losses = AlignedBuffer(count: rowCapacity)
+        leafStatistics = AlignedBuffer(count: (rowCapacity / microBatchSize + 1) * metrics.statisticsCount)
+    }
+
+    /// Outputs (logits) for the samples. Valid until the next call.
+    func outputs(_ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView,
+                 firstDraw: UInt64? = nil) -> MatrixView {
+        let input = inputMatrix(rows: samples.count)
+        dataset.gatherInputs(samples, into: input)
+        let output = outputMatrix(rows: samples.count)
+        network.forward(input.readOnly, into: output, using: activations,
+                        in: ForwardPass(weights: weights, workspace: workspace, firstDraw: firstDraw))
+        return output.readOnly
+    }
+
+    /// The loss of each row after `outputs` of the same samples, and, for `backward`, the gradient of their sum.
+    func evaluateLoss(_ dataset: Dataset, _ samples: ArraySlice<Int32>, withGradient: Bool) -> UnsafeBufferPointer<Double> {
+        let rows = samples.count
+        let rowLosses = UnsafeMutableBufferPointer(rebasing: losses.elements[0..<rows])
+        loss.evaluate(outputMatrix(rows: rows).readOnly, gatherTargets(dataset, samples), losses: rowLosses,
+                      gradient: withGradient ? gradientMatrix(rows: rows) : nil, in: workspace)
+        return UnsafeBufferPointer(rowLosses)
+    }
+
+    /// The gradients of all parameters after `evaluateLoss` of `rows` rows: one node of the tree over leaves of `leafRows`.
+    func backward(rows: Int, leafRows: Int, weights: ParameterView, into gradients: MutableParameterView) {
+        network.backward(gradientMatrix(rows: rows).readOnly, input: inputMatrix(rows: rows).readOnly,
+                         output: outputMatrix(rows: rows).readOnly, using: activations,
+                         in: BackwardPass(weights: weights, gradients: gradients, leafRows: leafRows,
+                                          workspace: workspace))
+    }
+
+    /// Assigns `sums` the loss and behind it the metrics' statistics, summed along the tree over leaves of `leafRows`,
+    /// after `evaluateLoss` of `rows` rows.
+    func sumStatistics(rows: Int, leafRows: Int, into sums: UnsafeMutableBufferPointer<Double>) {
+        let count = metrics.statisticsCount
+        precondition(sums.count == count + 1, "\(count) statistics and a loss into \(sums.count) sums")
+        let leaves = (rows + leafRows - 1) / leafRows
+        let output = outputMatrix(rows: rows).readOnly, targets = gatheredTargets(rows: rows)
+        leafStatistics.base.update(repeating: 0, count: leaves * count)
+        for leaf in 0..<leaves {
+            let range = leaf * leafRows..<min((leaf + 1) * leafRows, rows)
+            metrics.accumulate(outputs: output[rows: range], targets: targets[rows: range],
+                               into: UnsafeMutableBufferPointer(start: leafStatistics.base + leaf * count, count: count))
+        }
+        sums[0] = leafTreeSum(UnsafeBufferPointer(rebasing: losses.elements[0..<rows]), leafRows: leafRows)
+        let tree = SummationTree(leafCount: leaves)
+        for index in 0..<count { sums[index + 1] = tree.sum { leafStatistics[$0 * count + index] } }
+    }
+
+    /// Appends the (score, label) pairs of the rows after `evaluateLoss`.
+    func appendScores(rows: Int, to scores: inout [ScoredLabel]) {
+        metrics.appendScores(outputs: outputMatrix(rows: rows).readOnly, targets: gatheredTargets(rows: rows),
+                             into: &scores)
+    }
+
+    private func gatherTargets(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> TargetView {
+        switch targetForm.content {
+        case .classes:
+            dataset.gatherClasses(samples, into: UnsafeMutableBufferPointer(rebasing:
+                targetClasses.elements[0..<samples.count]))
+        case .values(let columns):
+            dataset.gatherTargets(samples, into: targetValues.matrix(rows: samples.count, columns: columns))
+        }
+        return gatheredTargets(rows: samples.count)
+    }
+
+    private func gatheredTargets(rows: Int) -> TargetView {
+        switch targetForm.content {
+        case .classes: .classes(ClassView(base: targetClasses.base, count: rows))
+        case .values(let columns): .values(targetValues.matrix(rows: rows, columns: columns).readOnly)
+        }
+    }
+
+    private func inputMatrix(rows: Int) -> MutableMatrixView {
+        inputs.matrix(rows: rows, columns: network.inputShape.count)
+    }
+
+    private func outputMatrix(rows: Int) -> MutableMatrixView {
+        outputs.matrix(rows: rows, columns: network.outputShape.count)
+    }
+
+    private func gradientMatrix(rows: Int) -> MutableMatrixView {
+        outputGradients.matrix(rows: rows, columns: network.outputShape.count)
+    }
+}

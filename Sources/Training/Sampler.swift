@@ -1,0 +1,65 @@
+import Storage
+
+/// Which samples make up a step: a function of the seed and the step alone. Every sample is used once per epoch.
+package struct Sampler: Sendable, Equatable {
+    package let sampleCount: Int
+    package let globalBatchSize: Int
+    package let microBatchSize: Int
+    package let seed: UInt64
+    package let shuffles: Bool
+
+    package init(sampleCount: Int, globalBatchSize: Int, microBatchSize: Int, seed: UInt64, shuffles: Bool) {
+        precondition(sampleCount > 0 && globalBatchSize > 0 && microBatchSize > 0,
+                     "\(sampleCount) samples in batches of \(globalBatchSize) and micro-batches of \(microBatchSize)")
+        self.sampleCount = sampleCount
+        self.globalBatchSize = globalBatchSize
+        self.microBatchSize = microBatchSize
+        self.seed = seed
+        self.shuffles = shuffles
+    }
+
+    /// The last step of an epoch may have fewer samples.
+    package var stepsPerEpoch: Int { (sampleCount + globalBatchSize - 1) / globalBatchSize }
+
+    /// The samples in the order of an epoch (from 0).
+    package func order(epoch: Int) -> [Int32] {
+        guard shuffles else { return (0..<Int32(sampleCount)).map { $0 } }
+        return RandomStream(seed: seed, purpose: .shuffle).permutation(count: sampleCount, ordinal: UInt64(epoch))
+    }
+
+    /// The batch of the step that follows `completedSteps` steps.
+    package func batch(completedSteps: Int) -> Batch {
+        let epoch = completedSteps / stepsPerEpoch, index = completedSteps % stepsPerEpoch
+        let first = index * globalBatchSize, end = min(first + globalBatchSize, sampleCount)
+        return Batch(epoch: epoch, indexInEpoch: index, positions: first..<end, microBatchSize: microBatchSize,
+                     firstDraw: UInt64(epoch) * UInt64(sampleCount) + UInt64(first))
+    }
+
+    /// The summation trees that occur: of a full batch, and of a short last one.
+    package var trees: [SummationTree] {
+        let full = batch(completedSteps: 0), last = batch(completedSteps: stepsPerEpoch - 1)
+        return full.tree == last.tree ? [full.tree] : [full.tree, last.tree]
+    }
+}
+
+/// The samples of one step: a range of positions in the epoch's order, cut into leaves.
+package struct Batch: Sendable, Equatable {
+    /// From 0.
+    package let epoch: Int
+    /// From 0.
+    package let indexInEpoch: Int
+    package let positions: Range<Int>
+    package let microBatchSize: Int
+    /// The ordinal in the run of the first position's draw.
+    package let firstDraw: UInt64
+
+    package var sampleCount: Int { positions.count }
+    package var tree: SummationTree {
+        SummationTree(leafCount: (positions.count + microBatchSize - 1) / microBatchSize)
+    }
+
+    /// The positions of a range of leaves, relative to the batch's first.
+    package func rows(of leaves: Range<Int>) -> Range<Int> {
+        leaves.lowerBound * microBatchSize..<min(leaves.upperBound * microBatchSize, positions.count)
+    }
+}

@@ -1,0 +1,135 @@
+import Checkpointing
+import Collectives
+import Datasets
+import Diagnostics
+import Foundation
+import Kernels
+import Metrics
+import Network
+import Settings
+import Storage
+
+/// A network with the weights of a checkpoint, and the preprocessing that belongs to it: for `eval` and `predict`.
+package final class TrainedModel {
+    package let checkpoint: LoadedCheckpoint
+    package let state: TrainingState
+    package let configuration: TrainingConfiguration
+    package let network: Network
+    private let weights: AlignedBuffer<Float>
+    private let workspace = Workspace()
+
+    /// Opens a checkpoint, or the newest valid one of a run directory, and rebuilds its network. `overrides` change the
+    /// configuration that it keeps (other data paths, say).
+    package init(path: String, overrides: [String]) throws {
+        Processor.flushDenormals()
+        checkpoint = try LoadedCheckpoint.open(checkpointOrRun: path).checkpoint
+        state = try TrainingState.decode(checkpoint.state, path: checkpoint.path)
+        let document = try SettingsDocument(text: state.configuration, name: "\(checkpoint.path)/state.json",
+                                            overrides: overrides)
+        configuration = try TrainingConfiguration(document, name: "")
+        network = try Network(configuration.model, inputShape: state.preprocessing.inputShape, loss: configuration.loss,
+                              seed: configuration.training.seed)
+        weights = AlignedBuffer(count: network.layout.paddedCount)
+        try CheckpointContents(layout: network.layout, stateNames: []).loadModel(checkpoint.model,
+                                                                                 into: weights.parameters)
+    }
+
+    /// Which samples `eval` looks at.
+    package enum Split: Sendable {
+        case validation, train
+        /// A file of inputs and, where it isn't a table, a file of targets.
+        case file(String, targets: String?)
+    }
+
+    /// Loss and metrics of a split.
+    package func evaluate(_ split: Split) throws -> (sampleCount: Int, loss: Double, metrics: [MetricValue]) {
+        let dataset: Dataset
+        switch split {
+        case .file(let path, let targets): dataset = try state.preprocessing.samples(from: path, targets: targets)
+        case .train: dataset = try configuration.data.load(with: state.preprocessing).train
+        case .validation:
+            guard let validation = try configuration.data.load(with: state.preprocessing).validation else {
+                throw Failure(.usage, "the run has no validation split; use --split train, or --data FILE")
+            }
+            dataset = validation
+        }
+        let targets = try TargetForm(kind: dataset.targetKind, loss: configuration.loss, outputs: network.outputShape,
+                                     settings: configuration.model)
+        try targets.check(dataset, loss: configuration.loss)
+        let metrics = try MetricSet(configuration.metrics, task: targets.task)
+        try configuration.root.finish()
+        let judged = JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets)
+        let evaluator = Evaluator(judged, dataset: dataset, microBatchSize: configuration.training.microBatchSize,
+                                  workspace: workspace, communicator: SoloCommunicator())
+        let result = try evaluator.evaluate(weights: weights.parameters.readOnly)
+        return (result.sampleCount, result.loss, result.metrics)
+    }
+
+    /// One row of predictions.
+    package struct Prediction: Sendable {
+        /// The most probable class, or the answer; nil for regression.
+        package let label: String?
+        /// Probabilities, or the predicted numbers.
+        package let values: [Float]
+    }
+
+    /// The names of the columns that `predict` writes.
+    package var columnNames: [String] {
+        let outputs = network.outputShape.count
+        switch configuration.loss.outputTransform {
+        case .softmax: return ["prediction"] + (0..<outputs).map { "probability_\(className($0))" }
+        case .sigmoid:
+            return outputs == 1 ? ["prediction", "probability_\(className(1))"]
+                : ["prediction"] + (0..<outputs).map { "probability_\(className($0))" }
+        case .none: return outputs == 1 ? ["prediction"] : (0..<outputs).map { "prediction_\($0)" }
+        }
+    }
+
+    /// Predictions for every sample of a file, in order, handed to `body` one by one.
+    package func predict(_ path: String, _ body: (Prediction) throws -> Void) throws {
+        try configuration.root.finish()
+        let dataset = try state.preprocessing.inputs(from: path)
+        let samples = (0..<Int32(dataset.count)).map { $0 }
+        let rowsAtOnce = 512
+        let activations = Activations(network: network, rows: rowsAtOnce, training: false)
+        let inputs = AlignedBuffer<Float>(count: rowsAtOnce * network.inputShape.count)
+        let outputs = AlignedBuffer<Float>(count: rowsAtOnce * network.outputShape.count)
+        for first in stride(from: 0, to: samples.count, by: rowsAtOnce) {
+            let chunk = samples[first..<min(first + rowsAtOnce, samples.count)]
+            let input = inputs.matrix(rows: chunk.count, columns: network.inputShape.count)
+            let output = outputs.matrix(rows: chunk.count, columns: network.outputShape.count)
+            dataset.gatherInputs(chunk, into: input)
+            network.forward(input.readOnly, into: output, using: activations,
+                            in: ForwardPass(weights: weights.parameters.readOnly, workspace: workspace, firstDraw: nil))
+            transform(output)
+            for row in 0..<chunk.count { try body(prediction(Array(output.row(row)))) }
+        }
+    }
+
+    private func transform(_ output: MutableMatrixView) {
+        switch configuration.loss.outputTransform {
+        case .softmax: workspace.softmax(output.readOnly, into: output)
+        case .sigmoid: workspace.activate(.sigmoid, output.readOnly, into: output)
+        case .none: break
+        }
+    }
+
+    private func prediction(_ values: [Float]) -> Prediction {
+        switch configuration.loss.outputTransform {
+        case .softmax:
+            let best = values.indices.reduce(0) { values[$1] > values[$0] ? $1 : $0 }
+            return Prediction(label: className(best), values: values)
+        case .sigmoid:
+            let answers = values.enumerated().map { index, value in
+                values.count == 1 ? className(value > 0.5 ? 1 : 0) : value > 0.5 ? className(index) : nil
+            }
+            return Prediction(label: answers.compactMap { $0 }.joined(separator: " "), values: values)
+        case .none: return Prediction(label: nil, values: values)
+        }
+    }
+
+    private func className(_ index: Int) -> String {
+        guard let names = state.preprocessing.classNames, names.indices.contains(index) else { return String(index) }
+        return names[index]
+    }
+}

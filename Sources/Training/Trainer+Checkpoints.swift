@@ -1,0 +1,131 @@
+import Checkpointing
+import Collectives
+import Diagnostics
+import Foundation
+import Kernels
+import Storage
+
+/// Beginning, saving and going on.
+extension Trainer {
+    private var contents: CheckpointContents {
+        CheckpointContents(layout: experiment.network.layout, stateNames: synchronizer.engine.stateNames)
+    }
+
+    /// Starts a new run: initial weights, from the seed or a file, and the checkpoint of step 0. Collective.
+    package func begin() throws {
+        try communicator.agree {
+            experiment.network.initialize(synchronizer.weights, seed: experiment.configuration.training.seed)
+            if let path = options.initialWeights {
+                try contents.loadModel(try SafetensorsFile(path: path), into: synchronizer.weights)
+            }
+            try recorder?.open(state, contents: contents, resuming: false)
+        }
+        // Each rank read the file for itself.
+        try Agreement.check([("initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
+        try synchronizer.publishWeights()
+        // Law 3: step 0 is on disk before the first update.
+        try saveFirstCheckpoint()
+    }
+
+    /// Goes on from a checkpoint, whoever wrote it on however many ranks. Collective.
+    ///
+    /// - Parameters:
+    ///   - isOwn: whether it is a numbered checkpoint of this very run; else it is written here first of all.
+    ///   - accepted: what rank 0 does to the run directory once nothing can be refused any more.
+    package func resume(from checkpoint: LoadedCheckpoint, isOwn: Bool, accepted: () throws -> Void) throws {
+        // A rank that read something else (a stale cache of a network file system) would mix two steps.
+        let seal = try communicator.agree { try SHA256.hexadecimal(of: checkpoint.state) + checkpoint.digest }
+        try Agreement.check([("checkpoint", seal)], over: communicator)
+        let changes = try communicator.agree { try restore(checkpoint) }
+        let otherBuild = try TrainingState.decode(checkpoint.state, path: checkpoint.path).build
+        try communicator.agree {
+            guard let recorder else { return }
+            try accepted()
+            try recorder.open(state, contents: contents, resuming: true)
+            recorder.resumed(from: checkpoint.path, digest: checkpoint.digest, state: state, changes: changes,
+                             otherBuild: otherBuild == state.build ? nil : otherBuild)
+        }
+        try synchronizer.publishWeights()
+        guard !isOwn else {
+            savedStep = state.step
+            return
+        }
+        try saveFirstCheckpoint()
+    }
+
+    /// Takes over weights, optimizer state and training state; what a changed setting makes meaningless starts anew.
+    /// Returns the changes.
+    private func restore(_ checkpoint: LoadedCheckpoint) throws -> [String] {
+        var restored = try TrainingState.decode(checkpoint.state, path: checkpoint.path)
+        let changes = try Compatibility.changes(from: restored, to: state, oldOptimizer: restored.settings["optimizer"],
+                                                optimizer: state.settings["optimizer"] ?? "",
+                                                checkpoint: checkpoint.path)
+        try contents.loadModel(checkpoint.model, into: synchronizer.weights)
+        try contents.loadOptimizer(checkpoint.optimizer, into: synchronizer.engine)
+        func hasChanged(_ key: String) -> Bool { changes.contains { $0.hasPrefix(key) } }
+        if hasChanged("metrics") || ![0, sumCount].contains(restored.epochSums.count) { restored.beginEpoch() }
+        if hasChanged("early_stopping") {
+            restored.stopReason = nil
+            restored.earlyStopping = EarlyStoppingState()
+        }
+        if hasChanged("checkpoint.monitor") || hasChanged("early_stopping.monitor") {
+            restored.bestValue = nil
+            restored.bestStep = nil
+        }
+        let rateHasChanged = changes.contains { $0.hasPrefix("optimizer.") && $0.contains(".learning_rate:") }
+        if state.plateau == nil || restored.plateau == nil || rateHasChanged || hasChanged("schedule") {
+            restored.plateau = state.plateau
+        }
+        restored.configuration = state.configuration
+        restored.settings = state.settings
+        restored.build = state.build
+        state = restored
+        return changes
+    }
+
+    /// Writes the checkpoint that a run begins with, and waits until it is on disk.
+    private func saveFirstCheckpoint() throws {
+        try saveCheckpoint(to: .numbered)
+        try communicator.agree {
+            guard try recorder?.isSaved(step: state.step) ?? true else {
+                throw Failure(.inputOutput, "the first checkpoint could not be written; training doesn't begin without it")
+            }
+        }
+    }
+
+    /// Hands a checkpoint of the state after the last step to rank 0's writer. Collective.
+    ///
+    /// Weights that an update has made infinite or NaN are never saved: the run ends instead, on all ranks, which hold
+    /// the same weights.
+    func saveCheckpoint(to places: CheckpointPlaces) throws {
+        let layout = experiment.network.layout
+        if !sumOfSquares(weights[0..<layout.paddedCount]).isFinite {
+            let bad = layout.slots.last { !weights.matrix($0).row(0).allSatisfy(\.isFinite) }
+            recorder?.close()
+            throw AgreedFailure(rank: 0, failure: Failure(.badData, "step \(state.step): the update made weights infinite or "
+                + "NaN\(bad.map { " in layer \(experiment.network.layerDescription(ofSlot: $0.index))" } ?? ""); lower the "
+                + "learning rate or clip the gradient (gradient_clipping), and resume from the last checkpoint"))
+        }
+        let snapshot = recorder?.checkpointSnapshot()
+        try synchronizer.gatherStates(into: snapshot?.states.elements)
+        if let snapshot {
+            let count = layout.paddedCount
+            snapshot.weights.matrix(rows: 1, columns: count).copy(from: weights[0..<count])
+            try recorder?.submitCheckpoint(of: state, places: places)
+        }
+        if places.contains(.numbered) { savedStep = state.step }
+    }
+
+    /// Makes sure that the last step's checkpoint is on disk; a write that failed is tried once more. Collective.
+    func saveLastCheckpoint() throws {
+        if savedStep != state.step { try saveCheckpoint(to: .numbered) }
+        for isLastTry in [false, true] {
+            let isSaved = try recorder?.isSaved(step: state.step) ?? true
+            guard try communicator.broadcast(isSaved ? "saved" : "", from: 0).isEmpty else { return }
+            guard !isLastTry else { break }
+            try saveCheckpoint(to: .numbered)
+        }
+        throw AgreedFailure(rank: 0, failure: Failure(.inputOutput, "the checkpoint of step \(state.step), the last one, "
+            + "could not be written; an older one is there: make room and run again with --resume"))
+    }
+}

@@ -1,0 +1,345 @@
+import Checkpointing
+import Collectives
+import Datasets
+import Diagnostics
+import Foundation
+import Kernels
+import Metrics
+import Network
+import Optimization
+import Reporting
+import Storage
+
+/// A training run on one rank: the loop over steps and what happens between them.
+///
+/// All ranks run the same loop and take the same decisions, because all that they decide on is agreed: sums along the
+/// tree, flags of every rank. Rank 0 also reports, logs and writes checkpoints.
+package final class Trainer {
+    let experiment: Experiment
+    let communicator: any Communicator
+    let options: TrainingOptions
+    let sampler: Sampler
+    let totalSteps: Int
+    let synchronizer: any Synchronizer
+    let evaluator: Evaluator?
+    /// Whether a signal has asked this rank to stop.
+    let stopRequested: () -> Bool
+    /// Rank 0's hands: nil elsewhere.
+    let recorder: Recorder?
+
+    var state: TrainingState
+    /// The step of the newest numbered checkpoint.
+    var savedStep = -1
+    /// For tests of what happens when a rank's memory goes wrong.
+    package var afterStep: ((_ step: Int, _ weights: MutableParameterView) -> Void)?
+    private let workspace: Workspace
+    private let worker: GradientWorker
+    private let programs: [SummationTree: SummationTree.Program]
+    private let nodeSums: AlignedBuffer<Double>
+    private var order: (epoch: Int, samples: [Int32]) = (-1, [])
+
+    /// Builds everything that a run needs; nothing is written yet. Collective.
+    package init(_ experiment: Experiment, communicator: any Communicator, options: TrainingOptions, place: RunPlace?,
+                 stopRequested: @escaping () -> Bool) throws {
+        let configuration = experiment.configuration
+        self.experiment = experiment
+        self.communicator = communicator
+        self.options = options
+        self.stopRequested = stopRequested
+        sampler = experiment.sampler
+        totalSteps = experiment.totalSteps
+        state = try communicator.agree { try experiment.initialState() }
+        Processor.flushDenormals()
+
+        let rank = communicator.rank, size = communicator.size
+        let trees = sampler.trees, summation = configuration.training.summation
+        let programs = Dictionary(uniqueKeysWithValues: trees.map { ($0, summation == .tree
+            ? $0.program(rankCount: size) : $0.sequentialProgram(rankCount: size)) })
+        self.programs = programs
+        let nodes = programs.values.map { $0.subtrees(of: rank).count }.max() ?? 0
+        let microBatchSize = sampler.microBatchSize
+        let rows = min(trees.map { $0.leaves(of: rank, rankCount: size).count * microBatchSize }.max() ?? 0,
+                       sampler.sampleCount)
+        try communicator.agree { try experiment.checkMemory(rows: min(rows, microBatchSize), nodes: nodes) }
+        let workspace = Workspace(threadCount: configuration.training.threads)
+        self.workspace = workspace
+        let runner = RowRunner(experiment.judgedNetwork, workspace: workspace, rows: rows, microBatchSize: microBatchSize,
+                               training: true)
+        worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
+        nodeSums = AlignedBuffer(count: max(nodes, 1) * worker.sumCount)
+        let layout = experiment.network.layout, optimizer = configuration.optimizer.optimizer
+        switch configuration.training.synchronization {
+        case .owner:
+            let exchange = MessageExchange(communicator: communicator, layout: layout, nodes: nodes)
+            synchronizer = OwnerSynchronizer(exchange: exchange, communicator: communicator, layout: layout,
+                                             optimizer: optimizer, rules: configuration.gradientRules,
+                                             skipsNonFinite: configuration.training.onNonFinite == .skip)
+        case .allreduce:
+            synchronizer = AllReduceSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
+                                                 rules: configuration.gradientRules, nodes: nodes)
+        }
+        evaluator = experiment.splits.validation.map {
+            Evaluator(experiment.judgedNetwork, dataset: $0, microBatchSize: microBatchSize, workspace: workspace,
+                      communicator: communicator)
+        }
+        let steps = min(totalSteps, options.stopAfterStep ?? Int.max)
+        recorder = place.map { Recorder(experiment, place: $0, options: options, totalSteps: steps) }
+        try Agreement.check([("configuration", state.configuration), ("training data", state.dataDigests[0]),
+                             ("validation data", state.dataDigests[1]), ("program", state.build)], over: communicator)
+    }
+
+    /// The weights that this rank computes with.
+    package var weights: ParameterView { synchronizer.weights.readOnly }
+
+    /// Says something on rank 0.
+    package func warn(_ text: String) { recorder?.warning(text) }
+
+    /// Trains to the end, or until a signal. `begin` or `resume` comes first. Collective.
+    package func run() throws -> Ending {
+        warnOfIdleRanks()
+        let lastStep = min(totalSteps, options.stopAfterStep ?? Int.max)
+        var interrupted = false
+        recorder?.begin(state, sampler: sampler, rankCount: communicator.size)
+        while state.step < lastStep, state.stopReason == nil, !interrupted {
+            let batch = sampler.batch(completedSteps: state.step)
+            if batch.epoch != order.epoch { order = (batch.epoch, sampler.order(epoch: batch.epoch)) }
+            if batch.indexInEpoch == 0 { state.beginEpoch() }
+            let outcome = try step(batch)
+            interrupted = outcome.stopRequested
+            afterStep?(state.step, synchronizer.weights)
+            if experiment.configuration.training.audit { try audit(batch) }
+            let isLast = state.step == lastStep || interrupted
+            try verifyReplicas(at: batch, isLast: isLast)
+            try finish(batch, isLast: isLast)
+        }
+        try end(interrupted: interrupted)
+        return interrupted ? .interrupted : .finished
+    }
+
+    // MARK: - One step
+
+    /// Forward, backward, synchronisation and update over one global batch, and its record.
+    private func step(_ batch: Batch) throws -> StepOutcome {
+        guard let program = programs[batch.tree] else { preconditionFailure("a batch of \(batch.sampleCount) samples") }
+        let learningRate = learningRate
+        for (node, index) in program.subtrees(of: communicator.rank).enumerated() {
+            let sums = nodeSums.elements[node * worker.sumCount..<(node + 1) * worker.sumCount]
+            worker.computeNode(program.subtrees[index], of: batch, order: order.samples, weights: weights,
+                               into: synchronizer.gradients(node), sums: UnsafeMutableBufferPointer(rebasing: sums))
+        }
+        let weight = Double(batch.sampleCount * experiment.weightPerSample)
+        let nodeCount = program.subtrees(of: communicator.rank).count
+        let policy = experiment.configuration.training.onNonFinite
+        let outcome = try synchronizer.step(StepRequest(
+            program: program, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
+            learningRate: learningRate, skipsNonFinite: policy == .skip, stopRequested: stopRequested(),
+            nodeSums: UnsafeBufferPointer(rebasing: nodeSums.elements[0..<nodeCount * worker.sumCount]),
+            sumCount: worker.sumCount))
+        state.step += 1
+        if !outcome.isFinite {
+            let description = try describeNonFinite(outcome, program: program)
+            guard policy == .skip else {
+                recorder?.close()
+                throw AgreedFailure(rank: 0, failure: description)
+            }
+            state.skippedSteps += 1
+            recorder?.warning("\(description.message); the step is skipped")
+        }
+        state.add(outcome.sums, samples: batch.sampleCount, isFinite: outcome.isFinite)
+        recorder?.step(outcome, batch: batch, state: state, loss: outcome.sums[0] / weight, learningRate: learningRate,
+                       logs: state.step % experiment.configuration.training.logEvery == 0)
+        return outcome
+    }
+
+    /// The number of sums that a step brings: the loss and the metrics' statistics.
+    var sumCount: Int { worker.sumCount }
+
+    /// The learning rate of the next step.
+    private var learningRate: Double {
+        experiment.configuration.schedule.learningRate(base: experiment.configuration.optimizer.learningRate,
+                                                       completedSteps: state.step, runSteps: totalSteps,
+                                                       plateauRate: state.plateau?.rate)
+    }
+
+    /// Where a loss or gradient first stopped being finite: the layer nearest the output on the lowest rank that has one.
+    private func describeNonFinite(_ outcome: StepOutcome, program: SummationTree.Program) throws -> Failure {
+        let nodes = program.subtrees(of: communicator.rank).count
+        let slots = experiment.network.layout.slots
+        let bad = slots.last { slot in
+            (0..<nodes).contains { node in
+                !synchronizer.gradients(node).readOnly.matrix(slot).row(0).allSatisfy(\.isFinite)
+            }
+        }
+        let found = try communicator.allGather(bad.map { String($0.index) } ?? "")
+        let place = if let rank = found.firstIndex(where: { !$0.isEmpty }), let index = Int(found[rank]) {
+            "the gradient of layer \(experiment.network.layerDescription(ofSlot: index)), parameter "
+                + "\(slots[index].name), is not finite"
+                + (synchronizer.keepsOwnGradients ? " on rank \(rank)" : " in its sum over the ranks")
+        } else if outcome.sums[0].isFinite {
+            "the gradient is not finite in its sum over the ranks"
+        } else {
+            "the loss is not finite, though all gradients are"
+        }
+        let weight = Double(experiment.weightPerSample) * Double(sampler.batch(completedSteps: state.step - 1).sampleCount)
+        return Failure(.badData, "step \(state.step): loss \(HumanText.figure(outcome.sums[0] / weight)), \(place); lower the learning rate, "
+            + "clip the gradient (gradient_clipping) or look for extreme values in the data")
+    }
+
+    // MARK: - Watching over the ranks
+
+    /// Logs the hash of the samples that all ranks used in this step: over an epoch the hashes add up to that of every
+    /// sample once.
+    private func audit(_ batch: Batch) throws {
+        let sums = try communicator.allGather(String(worker.takeAuditSum())).compactMap { UInt64($0) }
+        recorder?.audit(state, batch: batch, hash: sums.reduce(0, &+))
+    }
+
+    /// Compares a digest of every rank's weights, at the configured interval and before whatever may write a checkpoint,
+    /// and stops a run in which a rank has drifted.
+    private func verifyReplicas(at batch: Batch, isLast: Bool) throws {
+        let interval = experiment.configuration.training.verifyEvery
+        guard communicator.size > 1, interval > 0, state.step % interval == 0 || isLast || checkpointIsDue
+                || validationIsDue(after: batch) else { return }
+        let own = weightDigest(weights[0..<weights.count])
+        let digests = try communicator.allGather(withUnsafeBytes(of: own) { Array($0) })
+        let groups = Dictionary(grouping: digests.indices) { digests[$0] }.values
+            .sorted { $0.count != $1.count ? $0.count > $1.count : $0[0] < $1[0] }
+        guard groups.count > 1 else { return }
+        recorder?.close()
+        throw AgreedFailure(rank: 0, failure: Failure(.internalError, "step \(state.step): \(Self.describe(groups)); a "
+            + "node's memory or network may be faulty. Nothing was saved since the last checkpoint: resume from it, "
+            + "without that node"))
+    }
+
+    /// Who holds other weights than the rest. Only more than half of the ranks can tell; on two ranks nobody can.
+    ///
+    /// - Parameter groups: the ranks with equal weights, the largest group first.
+    private static func describe(_ groups: [[Int]]) -> String {
+        let count = groups.reduce(0) { $0 + $1.count }
+        if 2 * groups[0].count > count {
+            let drifted = groups.dropFirst().joined().sorted()
+            return "the weights of rank\(drifted.count == 1 ? "" : "s") \(drifted.map(String.init).joined(separator: ", ")) "
+                + "are not those of the others"
+        }
+        let names = groups.map { $0.map(String.init).joined(separator: "+") }
+        return "ranks \(names.dropLast().joined(separator: ", ")) and \(names.last ?? "") disagree about the weights, and "
+            + "no majority of the \(count) ranks can tell which are right"
+    }
+
+    // MARK: - Between steps
+
+    private var checkpointIsDue: Bool { state.step % experiment.configuration.checkpoint.everySteps == 0 }
+
+    private var epochEnds: Bool { state.step % sampler.stepsPerEpoch == 0 }
+
+    private func validationIsDue(after batch: Batch) -> Bool {
+        let section = experiment.configuration.validation
+        return section.everySteps.map { state.step % $0 == 0 } ?? false
+            || section.everyEpochs.map { epochEnds && (batch.epoch + 1) % $0 == 0 } ?? false
+    }
+
+    /// What follows a step: validation, the epoch's end, a checkpoint, in this order, so that a checkpoint holds all that
+    /// its step brought.
+    private func finish(_ batch: Batch, isLast: Bool) throws {
+        var places: CheckpointPlaces = []
+        var result: Evaluator.Result?
+        if validationIsDue(after: batch), let evaluator {
+            recorder?.pause()
+            let evaluated = try evaluator.evaluate(weights: weights)
+            result = evaluated
+            // A best checkpoint that never reached the disk must not be what later ones are measured by.
+            try recorder?.reviewCheckpoints()
+            let isLost = recorder?.takeLostBest() ?? false
+            if try !communicator.broadcast(isLost ? "lost" : "", from: 0).isEmpty { state.bestValue = nil }
+            recorder?.validation(evaluated, epoch: batch.epoch + 1, state: state, withinEpoch: !epochEnds)
+            if judge(evaluated) { places.insert(.best) }
+            recorder?.resume()
+        }
+        if epochEnds { recorder?.endEpoch(batch.epoch + 1, state: state, validation: result) }
+        if checkpointIsDue || isLast { places.insert(.numbered) }
+        if !places.isEmpty {
+            recorder?.pause()
+            try saveCheckpoint(to: places)
+            recorder?.resume()
+        }
+        try recorder?.reviewCheckpoints()
+    }
+
+    /// Lets schedule, early stopping and the choice of the best checkpoint know; true if this one is the best so far.
+    private func judge(_ result: Evaluator.Result) -> Bool {
+        let values = Dictionary(result.scalars.map { ("validation_" + $0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
+        if let rule = experiment.configuration.schedule.plateau, var plateau = state.plateau {
+            rule.report(values[rule.monitor] ?? .nan, higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false,
+                        to: &plateau)
+            state.plateau = plateau
+        }
+        if let rule = experiment.configuration.earlyStopping {
+            state.stopReason = state.earlyStopping.report(values[rule.monitor] ?? .nan, rule: rule,
+                                                          higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false)
+        }
+        let monitor = experiment.bestMonitor
+        let value = values[monitor] ?? .nan, higherIsBetter = experiment.higherIsBetter(monitor) ?? false
+        let isBest = state.bestValue.map { higherIsBetter ? value > $0 : value < $0 } ?? !value.isNaN
+        if isBest {
+            state.bestValue = value
+            state.bestStep = state.step
+        }
+        return isBest
+    }
+
+    /// The end of the run: the last checkpoint, what the weights are worth, the digest.
+    private func end(interrupted: Bool) throws {
+        try saveLastCheckpoint()
+        let result = interrupted || options.stopAfterStep.map({ $0 <= state.step }) ?? false
+            ? nil : try evaluator?.evaluate(weights: weights)
+        try communicator.agree { try recorder?.end(state, validation: result, interrupted: interrupted) }
+    }
+
+    private func warnOfIdleRanks() {
+        let leaves = sampler.trees[0].leafCount, ranks = communicator.size
+        guard ranks > 1, leaves % ranks != 0 else { return }
+        recorder?.warning(leaves < ranks
+            ? "\(ranks - leaves) of \(ranks) ranks stay idle: a step has \(leaves) micro-batch"
+                + "\(leaves == 1 ? "" : "es"); use fewer ranks, a larger global_batch_size or a smaller micro_batch_size"
+            : "ranks are uneven: a step's \(leaves) micro-batches make \(leaves / ranks) or \(leaves / ranks + 1) for each "
+                + "of \(ranks) ranks, so some wait")
+    }
+}
+
+extension TrainingState {
+    /// Starts the epoch's means anew.
+    mutating func beginEpoch() {
+        epochSums = []
+        epochSamples = 0
+    }
+
+    /// Adds a step to the epoch's means; one that was skipped doesn't count.
+    mutating func add(_ sums: [Double], samples: Int, isFinite: Bool) {
+        guard isFinite else { return }
+        if epochSums.isEmpty { epochSums = Array(repeating: 0, count: sums.count) }
+        for index in epochSums.indices { epochSums[index] += sums[index] }
+        epochSamples += samples
+    }
+}
+
+extension Experiment {
+    var judgedNetwork: JudgedNetwork {
+        JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets)
+    }
+
+    /// Terms of the loss's mean per sample.
+    var weightPerSample: Int { configuration.loss.weightPerSample(outputs: network.outputShape.count) }
+
+    /// The state of a run that hasn't begun.
+    func initialState() throws -> TrainingState {
+        var state = TrainingState(preprocessing: splits.preprocessing,
+                                  dataDigests: [try splits.train.digest(), try splits.validation?.digest() ?? "none"],
+                                  parameterCount: network.layout.parameterCount, build: Build.identity)
+        state.configuration = try effectiveYAML()
+        state.settings = configuration.root.effectiveValues()
+        if configuration.schedule.plateau != nil {
+            state.plateau = PlateauState(rate: configuration.optimizer.learningRate)
+        }
+        return state
+    }
+}

@@ -1,0 +1,157 @@
+import Datasets
+import Diagnostics
+import Network
+import Optimization
+import Settings
+
+/// A whole configuration, read and checked as far as that goes without the data.
+///
+/// The sections stay as `Settings`, because the layers and metrics are read later, when the data have told their shape;
+/// `Experiment` does that and then refuses what nobody read.
+package struct TrainingConfiguration {
+    /// The name that the run directory gets.
+    package let name: String
+    package let root: Settings
+    package let data: DataConfiguration
+    package let loss: any Loss
+    package let optimizer: OptimizerConfiguration
+    package let schedule: Schedule
+    package let gradientRules: GradientRules
+    package let training: TrainingSection
+    package let validation: ValidationSection
+    package let earlyStopping: EarlyStopping?
+    package let checkpoint: CheckpointSection
+    package let model: Settings
+    package let metrics: [Settings.Variant]?
+
+    package init(_ document: SettingsDocument, name: String) throws {
+        self.name = name
+        root = try document.root
+        // The order of these reads is the order of the effective configuration.
+        data = try DataConfiguration(try root.section("data"))
+        model = try root.section("model")
+        loss = try readLoss(root)
+        optimizer = try OptimizerConfiguration(root)
+        schedule = try Schedule(root)
+        gradientRules = try GradientRules(root)
+        metrics = try root.optionalVariants("metrics")
+        training = try TrainingSection(try root.section("training"))
+        validation = try ValidationSection(try root.section("validation"))
+        earlyStopping = try root.optionalSection("early_stopping").map(EarlyStopping.init)
+        checkpoint = try CheckpointSection(try root.section("checkpoint"))
+    }
+}
+
+/// `training:` of a configuration.
+package struct TrainingSection: Sendable {
+    /// How the ranks' gradients become one step: laws 1 and 2, or `MPI_Allreduce`.
+    package enum Synchronization: String, CaseIterable, Sendable { case owner, allreduce }
+    /// What a loss or gradient that is NaN or infinite does.
+    package enum NonFinitePolicy: String, CaseIterable, Sendable { case stop, skip }
+
+    /// The order in which gradients are added: the fixed tree of law 1, or rank by rank as they come, whose bits depend
+    /// on the rank count. For measuring what the tree costs, and for tests that would prove nothing without it.
+    package enum Summation: String, CaseIterable, Sendable { case tree, arrival }
+
+    /// Passes over the training data; nil where only `maxSteps` ends the run.
+    package let epochs: Int?
+    package let maxSteps: Int?
+    /// Samples per optimizer step over all ranks.
+    package let globalBatchSize: Int
+    /// Samples per leaf of the summation tree.
+    package let microBatchSize: Int
+    package let seed: UInt64
+    package let shuffle: Bool
+    package let synchronization: Synchronization
+    package let threads: Int
+    package let logEvery: Int
+    package let onNonFinite: NonFinitePolicy
+    package let summation: Summation
+    /// Steps between comparisons of all ranks' weights; 0: never.
+    package let verifyEvery: Int
+    /// Whether each step logs a hash of the samples that the ranks used.
+    package let audit: Bool
+
+    init(_ settings: Settings) throws {
+        maxSteps = try settings.optionalInt("max_steps", in: 1...Int.max)
+        epochs = try settings.optionalInt("epochs", default: maxSteps == nil ? 10 : nil, in: 1...1 << 40)
+        globalBatchSize = try settings.int("global_batch_size", default: 128, in: 1...1 << 30)
+        microBatchSize = try settings.int("micro_batch_size", default: min(32, globalBatchSize), in: 1...1 << 30)
+        guard microBatchSize <= globalBatchSize else {
+            throw settings.failure("micro_batch_size", "expected at most the global batch size of \(globalBatchSize), "
+                + "found \(microBatchSize)")
+        }
+        seed = UInt64(try settings.int("seed", default: 0))
+        shuffle = try settings.bool("shuffle", default: true)
+        synchronization = try settings.choice("synchronization", default: .owner)
+        threads = try settings.int("threads", default: 1, in: 1...1024)
+        logEvery = try settings.int("log_every", default: 10, in: 1...Int.max)
+        onNonFinite = try settings.choice("on_nonfinite", default: .stop)
+        summation = try settings.choice("summation", default: .tree)
+        verifyEvery = try settings.int("verify_every", default: 100)
+        audit = try settings.bool("audit", default: false)
+    }
+}
+
+extension Settings {
+    /// One of the raw values of an enumeration.
+    func choice<Choice: CaseIterable & RawRepresentable>(_ key: String, default fallback: Choice) throws -> Choice
+    where Choice.RawValue == String {
+        let name = try choice(key, of: Choice.allCases.map(\.rawValue), default: fallback.rawValue)
+        return Choice(rawValue: name) ?? fallback
+    }
+}
+
+/// `validation:` of a configuration: when the validation split is evaluated.
+package struct ValidationSection: Sendable {
+    package let everyEpochs: Int?
+    package let everySteps: Int?
+
+    init(_ settings: Settings) throws {
+        everySteps = try settings.optionalInt("every_steps", in: 1...Int.max)
+        everyEpochs = try settings.optionalInt("every_epochs", default: everySteps == nil ? 1 : nil, in: 1...Int.max)
+    }
+}
+
+/// `checkpoint:` of a configuration.
+package struct CheckpointSection {
+    /// What a checkpoint that can't be written does while an older one is there.
+    package enum ErrorPolicy: String, CaseIterable, Sendable { case warn, stop }
+
+    package let everySteps: Int
+    /// How many of the newest stay; the best one stays besides.
+    package let keep: Int
+    package let onError: ErrorPolicy
+    /// What the best checkpoint is the best of; nil: what early stopping monitors, or the validation loss.
+    package let monitor: String?
+    let settings: Settings
+
+    init(_ settings: Settings) throws {
+        everySteps = try settings.int("every_steps", default: 500, in: 1...Int.max)
+        keep = try settings.int("keep", default: 3, in: 1...1_000_000)
+        onError = try settings.choice("on_error", default: .warn)
+        monitor = try settings.optionalString("monitor")
+        self.settings = settings
+    }
+}
+
+/// `early_stopping:` of a configuration.
+package struct EarlyStopping {
+    /// `validation_loss`, or `validation_` and the name of a metric.
+    package let monitor: String
+    /// Validations without improvement before the run stops; nil: only `target` stops it.
+    package let patience: Int?
+    /// Smaller gains don't count.
+    package let minimumImprovement: Double
+    /// A value that is good enough.
+    package let target: Double?
+    let settings: Settings
+
+    init(_ settings: Settings) throws {
+        self.settings = settings
+        monitor = try settings.string("monitor", default: "validation_loss")
+        target = try settings.optionalDouble("target")
+        patience = try settings.optionalInt("patience", default: target == nil ? 3 : nil, in: 1...Int.max)
+        minimumImprovement = try settings.double("minimum_improvement", default: 0, in: .nonNegative)
+    }
+}

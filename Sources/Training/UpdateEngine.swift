@@ -1,0 +1,51 @@
+import Kernels
+import Optimization
+import Storage
+
+/// The optimizer's state for a slice of the parameters, and the pass that turns averaged gradients into new weights.
+final class UpdateEngine {
+    let optimizer: any Optimizer
+    let rules: GradientRules
+    let layout: ParameterLayout
+    /// The elements of the flat buffer that this engine updates.
+    let slice: Range<Int>
+    private let states: AlignedBuffer<Float>
+    let stateNames: [String]
+
+    init(optimizer: any Optimizer, rules: GradientRules, layout: ParameterLayout, slice: Range<Int>) {
+        self.optimizer = optimizer
+        self.rules = rules
+        self.layout = layout
+        self.slice = slice
+        let declared = optimizer.states
+        precondition(declared.count <= 3, "an optimizer with \(declared.count) states")
+        stateNames = declared.map(\.name)
+        states = AlignedBuffer(count: declared.count * slice.count)
+        for (index, state) in declared.enumerated() { stateSlice(index).fill(state.initialValue) }
+    }
+
+    /// The whole slice of a state.
+    func stateSlice(_ index: Int) -> MutableMatrixView {
+        states.matrix(rows: 1, columns: slice.count, offset: index * slice.count)
+    }
+
+    /// Updates the weights of `range`, a part of the slice, by the averaged gradient, which elementwise clipping and the
+    /// norm's factor may change.
+    func update(_ range: Range<Int>, weights: MutableParameterView, gradient: MutableMatrixView, normFactor: Float?,
+                step: Int, learningRate: Double) {
+        if let normFactor { Updates.scale(gradient, by: normFactor) }
+        if case .value(let limit) = rules.clipping { Updates.clip(gradient, to: Float(limit)) }
+        optimizer.update(weights: weights[range], gradient: gradient.readOnly, states: stateViews(range), step: step,
+                         learningRate: learningRate)
+    }
+
+    private func stateViews(_ range: Range<Int>) -> StateViews {
+        let count = stateNames.count
+        return StateViews(first: count > 0 ? stateView(0, range) : nil, second: count > 1 ? stateView(1, range) : nil,
+                          third: count > 2 ? stateView(2, range) : nil)
+    }
+
+    private func stateView(_ index: Int, _ range: Range<Int>) -> MutableMatrixView {
+        states.matrix(rows: 1, columns: range.count, offset: index * slice.count + range.lowerBound - slice.lowerBound)
+    }
+}

@@ -1,0 +1,76 @@
+import ArgumentParser
+import Diagnostics
+import Foundation
+import Metrics
+import Reporting
+import Training
+
+/// `dtrain eval CHECKPOINT`.
+struct EvalCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "eval",
+        abstract: "Loss and metrics of a checkpoint on a data split.")
+
+    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
+    var checkpoint: String
+
+    @Option(help: "The split: validation or train.")
+    var split = SplitName.validation
+
+    @Option(help: ArgumentHelp("A file with labelled samples (CSV or IDX) instead of a split.", valueName: "file"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("The file of targets that belongs to --data, where they are not in it.", valueName: "file"))
+    var targets: String?
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a key of the stored configuration, such as a data path.",
+                                                         valueName: "key=value"))
+    var overrides: [String] = []
+
+    enum SplitName: String, CaseIterable, ExpressibleByArgument { case validation, train }
+
+    func run() throws {
+        let model = try TrainedModel(path: checkpoint, overrides: overrides)
+        let split: TrainedModel.Split = data.map { .file($0, targets: targets) } ?? (self.split == .train ? .train : .validation)
+        let (count, loss, metrics) = try model.evaluate(split)
+        if json {
+            var bytes: [UInt8] = []
+            LogLine(.validation, step: model.state.step,
+                    fields: [.init("loss", .number(loss)), .init("samples", .integer(count))]
+                        + metrics.map { .init($0.name, $0.logValue) }).write(to: &bytes)
+            FileHandle.standardOutput.write(Data(bytes))
+            return
+        }
+        print("\(model.checkpoint.path): step \(HumanText.count(model.state.step)), \(HumanText.count(count)) samples")
+        print("loss \(MetricValue.text(of: loss))")
+        for metric in metrics { print(metric.text) }
+    }
+}
+
+private extension MetricValue {
+    var logValue: LogValue {
+        switch content {
+        case .scalar(let value): value.map(LogValue.number) ?? .null
+        case .list(let values): .numbers(values)
+        case .matrix(let rows): .list(rows.map(LogValue.numbers))
+        }
+    }
+
+    /// Six significant digits; `--json` has all.
+    static func text(of number: Double) -> String { String(format: "%.6g", number) }
+
+    /// One line, or a table.
+    var text: String {
+        switch content {
+        case .scalar(let value): "\(name) \(value.map(Self.text) ?? "undefined")"
+        case .list(let values): "\(name) \(values.map(HumanText.figure).joined(separator: " "))"
+        case .matrix(let rows):
+            "\(name) (rows: true class, columns: predicted)\n" + rows.map { row in
+                row.map { String(repeating: " ", count: max(0, 6 - "\(Int($0))".count)) + "\(Int($0))" }.joined()
+            }.joined(separator: "\n")
+        }
+    }
+}

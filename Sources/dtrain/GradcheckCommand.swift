@@ -1,0 +1,42 @@
+import ArgumentParser
+import Diagnostics
+import Foundation
+import Training
+
+/// `dtrain gradcheck [CONFIG]`.
+struct GradcheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gradcheck",
+        abstract: "Analytic against numeric gradients, layer by layer.",
+        discussion: "Ends with status 1 if any parameter's gradient is wrong.")
+
+    @Argument(help: "The configuration (YAML); without it, the built-in digits.")
+    var config: String?
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Option(help: ArgumentHelp("Samples to sum the loss over.", valueName: "n"))
+    var samples = 8
+
+    @Option(help: ArgumentHelp("Elements to check of each parameter.", valueName: "n"))
+    var elements = 20
+
+    func validate() throws {
+        guard samples > 0, elements > 0 else { throw ValidationError("--samples and --elements must be 1 or more") }
+    }
+
+    func run() throws {
+        let check = GradientCheck(try Experiment(try options.read(config)), rows: samples)
+        var failed = 0
+        check.run(elements: elements) { row in
+            if !row.passed { failed += 1 }
+            let kinks = row.skipped > 0 ? ", \(row.skipped) beside a kink" : ""
+            print("\(row.passed ? "ok  " : "FAIL") layer \(row.layer), \(row.parameter): \(row.checked) elements\(kinks), "
+                + "largest difference \(String(format: "%.1e", row.worst)) of the largest gradient, at element \(row.index) "
+                + "(analytic \(String(format: "%.6g", row.analytic)), numeric \(String(format: "%.6g", row.numeric)))")
+        }
+        print(failed == 0 ? "all gradients agree within \(GradientCheck.tolerance) of each parameter's largest"
+            : "\(failed) parameter\(failed == 1 ? "" : "s") with a wrong gradient")
+        if failed > 0 { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.negative.rawValue) }
+    }
+}

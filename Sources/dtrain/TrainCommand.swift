@@ -1,0 +1,182 @@
+import ArgumentParser
+import Checkpointing
+import Collectives
+import Diagnostics
+import Foundation
+import Launching
+import Reporting
+import Settings
+import Training
+
+/// `dtrain train [CONFIG]`.
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Train a network; plain, or on the ranks of mpirun.")
+
+    @Argument(help: "The configuration (YAML); without it, the built-in digits.")
+    var config: String?
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Option(name: .customLong("run"), help: ArgumentHelp("The run directory (default: runs/<name of the configuration>, numbered).", valueName: "dir"))
+    var runDirectory: String?
+
+    @Option(defaultAsFlag: "", help: ArgumentHelp("Go on from the newest valid checkpoint of the run directory, or from "
+        + "the one given.", valueName: "checkpoint"))
+    var resume: String?
+
+    @Option(help: ArgumentHelp("Start from the weights in this file.", valueName: "file.safetensors"))
+    var initialize: String?
+
+    @Option(help: ArgumentHelp("Stop after this global step; the run can be resumed.", valueName: "n"))
+    var steps: Int?
+
+    @Option(help: ArgumentHelp("Start under mpirun with so many ranks, or auto: one per core.", valueName: "n|auto"))
+    var ranks: String?
+
+    @Flag(help: "Print nothing but warnings, errors and the digest.")
+    var quiet = false
+
+    @Flag(name: .customLong("no-mpi"), help: "Train in this one process, whatever launched it.")
+    var withoutMPI = false
+
+    func validate() throws {
+        if let steps, steps < 0 { throw ValidationError("--steps \(steps): expected 0 or more") }
+        if resume != nil, initialize != nil {
+            throw ValidationError("--initialize and --resume exclude each other: a checkpoint has its own weights")
+        }
+    }
+
+    mutating func run() throws {
+        // `--resume config.yaml`: what follows is the configuration, not a checkpoint, which is a directory.
+        if let value = resume, config == nil, value.hasSuffix(".yaml") || value.hasSuffix(".yml") {
+            config = value
+            resume = ""
+        }
+        if let ranks {
+            let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
+            let count = try RankCount(ranks), threads = try options.read(config).training.threads
+            throw ArgumentParser.ExitCode(try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run())
+        }
+        StopSignal.install()
+        let environment = LauncherEnvironment()
+        guard environment.isUnderLauncher, !withoutMPI else {
+            try environment.check(size: 1)
+            return try train(SoloCommunicator(), environment)
+        }
+        // Before MPI starts, so that no instant of a rank's life is without its lock. What fails here is told when the
+        // ranks can agree on who speaks.
+        let place = Result { try openPlace() }
+        let session = try MPISession()
+        try environment.check(size: session.world.size)
+        do {
+            try train(session.world, environment, opened: place)
+        } catch let agreed as AgreedFailure {
+            // Every rank knows of it; one speaks, and before any of them ends: where one has failed, mpirun kills the
+            // others, and what they had to say is lost.
+            if session.world.rank == agreed.rank { Dtrain.report(agreed.failure.message) }
+            try? session.world.barrier()
+            throw ArgumentParser.ExitCode(agreed.failure.code.rawValue)
+        } catch let code as ArgumentParser.ExitCode {
+            throw code
+        } catch {
+            endJob(of: session.world, error as? Failure ?? Failure(.internalError, "\(error)"))
+        }
+    }
+
+    /// For a failure that only this rank knows of, while the others wait in some exchange: prints it and ends them all.
+    /// It doesn't return, so MPI isn't finished on the way out, which would hang.
+    private func endJob(of world: MPICommunicator, _ failure: Failure) {
+        FileHandle.standardError.write(Data("dtrain: error: rank \(world.rank): \(failure.message)\n".utf8))
+        world.abort(failure.code)
+    }
+
+    private func train(_ communicator: any Communicator, _ environment: LauncherEnvironment,
+                       opened: Result<OpenedPlace?, any Error>? = nil) throws {
+        let isFirst = communicator.rank == 0
+        let experiment = try communicator.agree { try Experiment(try options.read(config)) }
+        var opened = try communicator.agree { try (opened ?? Result { try openPlace() }).get() }
+        if opened == nil {
+            // A new directory: rank 0 makes it, the others learn its name.
+            let made = try communicator.agree { isFirst ? try RunDirectory.makeNumbered(experiment.configuration.name).path : "" }
+            let path = try communicator.broadcast(made, from: 0)
+            opened = try communicator.agree { OpenedPlace(path: path, lock: try RunLock(runDirectory: path)) }
+        }
+        guard let opened else { preconditionFailure("no run directory") }
+        let place = RunPlace(path: opened.path)
+        try communicator.agree {
+            guard isFirst else { return }
+            try opened.lock.claim()
+            // Another job may have had the directory meanwhile, and left its run in it.
+            _ = try RunDirectory.open(opened.path, resuming: resume != nil)
+        }
+        var training = TrainingOptions()
+        training.initialWeights = initialize
+        training.stopAfterStep = steps
+        training.columns = environment.columns
+        training.style = quiet ? .quiet : environment.isTerminal ? .terminal : .lines
+        let trainer = try Trainer(experiment, communicator: communicator, options: training, place: isFirst ? place : nil,
+                                  stopRequested: { StopSignal.isRaised })
+        if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
+        let checkpoint = try communicator.agree { try findCheckpoint(in: place, warn: trainer.warn) }
+        // Only now that there is something to go on from: where no checkpoint is valid, nothing is touched.
+        try communicator.agree { if isFirst { try place.store.recover() } }
+        if let checkpoint {
+            let isOwn = try communicator.agree { try place.holds(checkpoint) }
+            try trainer.resume(from: checkpoint, isOwn: isOwn) {
+                guard isOwn, resume?.isEmpty == false else { return }
+                // What comes after it in the same run is history that a later resume must not return to.
+                for path in try place.store.supersede(after: checkpoint.step) { trainer.warn("set aside: \(path)") }
+            }
+        } else {
+            try trainer.begin()
+        }
+        let ending = try withExtendedLifetime(opened.lock) { try trainer.run() }
+        try communicator.barrier()
+        if ending == .interrupted { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }
+    }
+
+    /// The run directory and this rank's lock on it.
+    private struct OpenedPlace {
+        let path: String
+        let lock: RunLock
+    }
+
+    /// The directory that the command line names, or that a resume finds; nil for a new one.
+    private func openPlace() throws -> OpenedPlace? {
+        let resuming = resume != nil
+        var path = runDirectory
+        if path == nil, let resume {
+            path = resume.isEmpty ? try RunDirectory.newest(ConfigurationOptions.runName(config))?.path
+                : Self.runDirectory(ofCheckpoint: resume)
+        }
+        guard let path else { return nil }
+        let directory = try RunDirectory.open(path, resuming: resuming)
+        return OpenedPlace(path: directory.path, lock: try RunLock(runDirectory: directory.path))
+    }
+
+    /// `runs/digits` for `runs/digits/checkpoints/step-00000100`; nil for a checkpoint that lies elsewhere.
+    private static func runDirectory(ofCheckpoint path: String) -> String? {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).filter { $0 != "" || path.hasPrefix("/") }
+        guard parts.count >= 3, parts[parts.count - 2] == "checkpoints" else { return nil }
+        return parts.dropLast(2).joined(separator: "/")
+    }
+
+    /// What to go on from; nil for a fresh start.
+    private func findCheckpoint(in place: RunPlace, warn: (String) -> Void) throws -> LoadedCheckpoint? {
+        guard let resume else { return nil }
+        if !resume.isEmpty {
+            return try LoadedCheckpoint(path: resume)
+        }
+        let (checkpoint, rejected) = try place.store.newestValid()
+        for damaged in rejected { warn("\(damaged.path) is damaged and passed over: \(damaged.reason)") }
+        if let checkpoint { return checkpoint }
+        guard rejected.isEmpty else {
+            throw Failure(.badData, "\(place.path): none of its \(rejected.count) checkpoints is valid "
+                + "(\(rejected[0].path): \(rejected[0].reason)); nothing was changed")
+        }
+        warn("\(place.path): no checkpoint was completed in it; the run starts from the beginning")
+        return nil
+    }
+}

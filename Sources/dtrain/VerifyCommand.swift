@@ -1,0 +1,34 @@
+import ArgumentParser
+import Diagnostics
+import Foundation
+import Training
+
+/// `dtrain verify A B`.
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Whether two runs or checkpoints are bit-identical, and where they first differ.",
+        discussion: "Compares weights, optimizer state and, of two runs, the logged losses step by step. Ends with "
+            + "status 0 if they are equal, 1 if they aren't, 65 or 66 if one can't be read or is missing.")
+
+    @Argument(help: ArgumentHelp("A run directory (its newest valid checkpoint), a checkpoint, or a safetensors file.",
+                                 valueName: "a"))
+    var first: String
+
+    @Argument(help: ArgumentHelp("What to compare it with.", valueName: "b"))
+    var second: String
+
+    @Flag(help: "Print nothing; the exit status tells.")
+    var quiet = false
+
+    func run() throws {
+        let comparison = try RunComparison(first, second)
+        if !quiet {
+            for warning in comparison.warnings {
+                FileHandle.standardError.write(Data("warning: \(warning)\n".utf8))
+            }
+            for line in comparison.lines { print(line) }
+        }
+        if !comparison.isEqual { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.negative.rawValue) }
+    }
+}

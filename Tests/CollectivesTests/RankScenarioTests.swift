@@ -1,0 +1,38 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Scenarios that run under mpirun: a test starts them at several rank counts and every rank checks its part.
+@Suite("Ranks under mpirun", .serialized, .enabled(if: MPIRun.isAvailable, "mpirun is not installed"))
+struct RankScenarioTests {
+    private static let program = buildFolder + "/rank-scenarios"
+
+    @Test("the communicator's calls do what they say", arguments: ["broadcast", "all-gather", "all-gather-in-place",
+                                                                   "exchange", "all-reduce", "agree-on-success"], [1, 2, 3, 4, 5])
+    func communication(_ scenario: String, ranks: Int) throws {
+        let result = try MPIRun.child(ranks: ranks, Self.program, [scenario]).run()
+        #expect(result.status == 0, "\(result)")
+        #expect(result.output == "ok \(scenario) on \(ranks)\n")
+    }
+
+    @Test("owners combine the tree bit for bit, whoever computed its leaves", arguments: ["message-exchange"], [1, 2, 3, 4, 7])
+    func exchange(_ scenario: String, ranks: Int) throws {
+        let result = try MPIRun.child(ranks: ranks, Self.program, [scenario]).run()
+        #expect(result.status == 0, "\(result)")
+        #expect(result.output == "ok \(scenario) on \(ranks)\n")
+    }
+
+    @Test("of several failing ranks the lowest speaks, once, and its code is kept", arguments: [2, 3, 4])
+    func agreedFailure(ranks: Int) throws {
+        let result = try MPIRun.child(ranks: ranks, Self.program, ["agree-on-failure"]).run()
+        #expect(result.status == 65, "\(result)")
+        #expect(result.output == "rank 1 has a bad file\n")
+    }
+
+    @Test("a rank that fails alone brings the job down with its code", arguments: [1, 2, 4])
+    func abort(ranks: Int) throws {
+        let result = try MPIRun.child(ranks: ranks, Self.program, ["abort"], timeLimitSeconds: 20).run()
+        #expect(result.status == 74, "\(result)")
+        #expect(!result.timedOut)
+    }
+}

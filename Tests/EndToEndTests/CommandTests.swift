@@ -1,0 +1,300 @@
+import Checkpointing
+import Foundation
+import Testing
+
+@Suite("Commands")
+struct CommandTests {
+    // MARK: - train
+
+    @Test("plain dtrain trains the digits, leaves a run directory and ends in the digest of its model")
+    func plain() throws {
+        try withWorkbench { bench in
+            let outcome = try bench.dtrain()
+            expectSuccess(outcome)
+            #expect(outcome.errors == "")
+            let run = bench.files("runs/digits")
+            #expect(bench.names("runs/digits") == ["checkpoints", "config.yaml", "metrics.jsonl"])
+            #expect(run.checkpoints.first == "best" && run.steps.first == 0)
+            for checkpoint in run.checkpoints {
+                #expect(bench.names("runs/digits/checkpoints/\(checkpoint)")
+                    == ["model.safetensors", "optimizer.safetensors", "state.json"])
+            }
+            #expect(outcome.digest == run.digest)
+
+            let steps = try run.log("step"), validations = try run.log("validation"), ends = try run.log("end")
+            #expect(steps.map(\.step) == stride(from: 10, through: run.steps.last ?? 0, by: 10).map { $0 })
+            for key in ["loss", "accuracy", "learning_rate", "epoch"] {
+                #expect(steps.allSatisfy { $0.numbers[key]?.isFinite ?? false }, "\(key)")
+            }
+            #expect(validations.map(\.epoch) == (1...validations.count).map { $0 })
+            #expect(validations.allSatisfy { $0.numbers["samples"] == 359 })
+            let end = try #require(ends.first)
+            #expect(ends.count == 1 && run.logText.split(separator: "\n").last == run.rawLines("end").first)
+            #expect(end.numbers["validation_accuracy"] ?? 0 >= 0.96)
+            #expect(run.rawLines("end").first?.contains("\"digest\":\"\(run.digest)\"") ?? false)
+            #expect(outcome.outputLines.filter { $0.hasPrefix("Epoch ") }.count == validations.count)
+        }
+    }
+
+    @Test("the configuration in the run directory is complete: trained again it gives the same bits and the same text")
+    func effectiveConfiguration() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits)
+            expectSuccess(try bench.dtrain("train", "c.yaml"))
+            let written = bench.text("runs/c/config.yaml")
+            for key in ["units: 16", "bias: true", "betas: [0.9, 0.999]", "every_steps: 500", "seed: 0", "keep: 3"] {
+                #expect(written.contains(key), "\(key)")
+            }
+            expectSuccess(try bench.dtrain("train", "runs/c/config.yaml", "--run", "again"))
+            #expect(bench.text("again/config.yaml") == written)
+            #expect(bench.files("again").digest == bench.files("runs/c").digest)
+        }
+    }
+
+    @Test("run directories are named after the configuration and numbered where they exist")
+    func numbering() throws {
+        try withWorkbench { bench in
+            try bench.write("deep/small.yaml", Material.digits)
+            for _ in 0..<3 { expectSuccess(try bench.dtrain("train", "deep/small.yaml", "--steps", "1")) }
+            for _ in 0..<2 { expectSuccess(try bench.dtrain("--steps", "1")) }
+            #expect(bench.names("runs") == ["digits", "digits-2", "small", "small-2", "small-3"])
+        }
+    }
+
+    @Test("--run names the directory, with those above it")
+    func runDirectory() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits)
+            let outcome = try bench.dtrain("train", "c.yaml", "--run", "deep/er/mine/")
+            expectSuccess(outcome)
+            #expect(outcome.digest == bench.files("deep/er/mine").digest)
+            #expect(!bench.exists("runs"))
+        }
+    }
+
+    @Test("--set changes any key, later ones win, and --seed is training.seed")
+    func overrides() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits)
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "a", "--set", "model.layers.0.dense.units=24",
+                                           "--set", "training.max_steps=9", "--set", "training.max_steps=3",
+                                           "--set", "optimizer={sgd: {momentum: 0.5}}", "--seed", "5"))
+            let written = bench.text("a/config.yaml")
+            for text in ["units: 24", "max_steps: 3", "momentum: 0.5", "seed: 5"] {
+                #expect(written.contains(text), "\(text)")
+            }
+            #expect(bench.files("a").steps == [0, 3])
+
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "b", "--seed", "5"))
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "c", "--set", "training.seed=5"))
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "d"))
+            #expect(bench.files("b").digest == bench.files("c").digest)
+            #expect(bench.files("b").digest != bench.files("d").digest)
+        }
+    }
+
+    @Test("--steps stops after that global step, also at 0, with a checkpoint of it")
+    func steps() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits(steps: 50))
+            for steps in [0, 3] {
+                let outcome = try bench.dtrain("train", "c.yaml", "--run", "run\(steps)", "--steps", "\(steps)")
+                expectSuccess(outcome)
+                #expect(Set(bench.files("run\(steps)").steps) == [0, steps])
+                #expect(outcome.digest == bench.files("run\(steps)").digest)
+                #expect(try bench.files("run\(steps)").log("step").count == steps)
+            }
+        }
+    }
+
+    @Test("--quiet prints the digest and nothing else")
+    func quiet() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits)
+            let outcome = try bench.dtrain("train", "c.yaml", "--run", "run", "--quiet")
+            expectSuccess(outcome)
+            #expect(outcome.output == "digest \(bench.files("run").digest)\n")
+            #expect(outcome.errors == "")
+        }
+    }
+
+    @Test("--initialize starts from the weights of another run")
+    func initialize() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits)
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "a", "--seed", "3"))
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "b", "--initialize",
+                                           "a/checkpoints/\(bench.files("a").last)/model.safetensors"))
+            #expect(bench.files("b").model("step-00000000") == bench.files("a").model(bench.files("a").last))
+            #expect(bench.files("b").digest != bench.files("a").digest)
+        }
+    }
+
+    @Test("a final softmax or sigmoid is part of the loss, not applied twice", arguments: ["softmax", "sigmoid"])
+    func fusedActivation(_ activation: String) throws {
+        try withWorkbench { bench in
+            let loss = activation == "softmax" ? "cross_entropy" : "binary_cross_entropy"
+            let units = activation == "softmax" ? 2 : 1
+            try bench.write("t.csv", Material.csv(Material.trees()))
+            let bare = Material.table("t.csv", units: units, sections: "loss: \(loss)")
+            try bench.write("bare.yaml", bare)
+            try bench.write("ending.yaml", bare.replacing("{units: \(units)}\n",
+                                                          with: "{units: \(units)}\n    - \(activation)\n"))
+            expectSuccess(try bench.dtrain("train", "bare.yaml", "--run", "bare"))
+            let outcome = try bench.dtrain("train", "ending.yaml", "--run", "ending")
+            expectSuccess(outcome)
+            #expect(outcome.errors.contains("\(activation) is part of the loss"))
+            #expect(bench.files("ending").digest == bench.files("bare").digest)
+        }
+    }
+
+    // MARK: - Help and versions
+
+    @Test("--version names the build and MPI")
+    func version() throws {
+        try withWorkbench { bench in
+            let outcome = try bench.dtrain("--version")
+            expectSuccess(outcome)
+            #expect(outcome.output.hasPrefix("dtrain ") && outcome.output.contains("MPI"))
+            #expect(outcome.outputLines.count == 1)
+        }
+    }
+
+    @Test("--help names every command and option", arguments: [
+        ([], ["train", "eval", "predict", "inspect", "gradcheck"]),
+        (["train"],
+         ["--set", "--run", "--resume", "--initialize", "--steps", "--seed", "--ranks", "--quiet", "--no-mpi"]),
+        (["eval"], ["--split", "--data"]), (["predict"], ["--output"]), (["inspect"], ["--set"]),
+        (["gradcheck"], ["--set"]),
+    ])
+    func help(_ command: [String], names: [String]) throws {
+        try withWorkbench { bench in
+            let outcome = try bench.dtrain(command + ["--help"])
+            expectSuccess(outcome)
+            for name in names { #expect(outcome.output.contains(name), "\(name)") }
+        }
+    }
+
+    @Test("a wrong command line ends with 64 and says what is wrong", arguments: [
+        (["--bogus"], "--bogus"), (["train", "--stps", "3"], "--stps"), (["--steps", "x"], "x"), (["--steps=-1"], "-1"),
+        (["--set"], "--set"), (["--seed", "1.5"], "1.5"), (["eval"], "checkpoint"), (["predict", "a"], "input"),
+        (["eval", "a", "--split", "test"], "test"), (["train", "--resume", "--initialize", "a"], "--initialize"),
+        (["gradcheck", "--samples", "0"], "--samples"), (["train", "a.yaml", "b.yaml"], "b.yaml"),
+        (["--set", "units"], "key=value"), (["--set", "=3"], "key=value"),
+        (["--set", "model.layers.3.relu=1"], "index"),
+        (["--ranks", "0"], "0"), (["--ranks", "many"], "many"), (["--seed=-1"], "-1"),
+    ])
+    func usage(_ arguments: [String], part: String) throws {
+        try withWorkbench { bench in
+            // A seed that is out of range is a key of the configuration.
+            let code: Int32 = arguments == ["--seed=-1"] ? 78 : 64
+            try bench.write("c.yaml", Material.digits)
+            let outcome = try bench.dtrain(arguments)
+            #expect(outcome.status == code, "\(outcome)")
+            let messages = outcome.errorLines.filter { $0.hasPrefix("Error: ") || $0.hasPrefix("dtrain: error: ") }
+            #expect(messages.count == 1 && messages[0].contains(part), "\(outcome)")
+            #expect(outcome.output == "" && !bench.exists("runs"))
+        }
+    }
+
+    // MARK: - inspect
+
+    @Test("inspect of a configuration prints layers, counts and every default, and trains nothing")
+    func inspectConfiguration() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits)
+            let outcome = try bench.dtrain("inspect", "c.yaml", "--set", "training.max_steps=7")
+            expectSuccess(outcome)
+            for text in ["1,438 samples to train", "359 to validate",
+                         "0      dense  [16]    1,040", "2      dense  [10]    170", "total                 1,210", "memory:", "exp_avg_sq", "max_steps: 7", "epsilon: 1e-08"] {
+                #expect(outcome.output.contains(text), "\"\(text)\" is not in \(outcome.output)")
+            }
+            #expect(bench.names("") == ["c.yaml"])
+            expectSuccess(try bench.dtrain("inspect"))
+        }
+    }
+
+    @Test("inspect of a checkpoint and of a run prints layers, step and digest",
+          arguments: ["run", "run/checkpoints/best", "run/checkpoints/step-00000000"])
+    func inspectCheckpoint(_ subject: String) throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits(steps: 30))
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run"))
+            let outcome = try bench.dtrain("inspect", subject)
+            expectSuccess(outcome)
+            let checkpoint = subject == "run" ? "step-00000030" : URL(fileURLWithPath: subject).lastPathComponent
+            let step = ["step-00000030": 30, "step-00000000": 0][checkpoint] ?? 23
+            #expect(outcome.output.contains("step \(step),"))
+            #expect(outcome.output.contains("total                 1,210"))
+            let digest = try SHA256.hexadecimal(of: bench.files("run").model(checkpoint))
+            #expect(outcome.outputLines.contains("digest \(digest)"))
+        }
+    }
+
+    // MARK: - gradcheck
+
+    @Test("gradcheck tells rounding from a wrong gradient where gradients nearly vanish")
+    func vanishingGradients() throws {
+        try withWorkbench { bench in
+            // Behind the softmax and the sigmoid gradients are a ten-thousandth of the loss.
+            try bench.write("c.yaml", """
+                data: {format: digits}
+                model:
+                  layers:
+                    - dense: {units: 12}
+                    - relu
+                    - dense: {units: 12}
+                    - tanh
+                    - dense: {units: 12}
+                    - sigmoid
+                    - dense: {units: 12}
+                    - silu
+                    - softmax
+                    - dense: {units: 10}
+
+                """)
+            for seed in 0..<4 {
+                let outcome = try bench.dtrain("gradcheck", "c.yaml", "--seed", "\(seed)")
+                expectSuccess(outcome)
+            }
+        }
+    }
+
+    @Test("gradcheck agrees for a network of every layer, and names each parameter")
+    func gradcheck() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", """
+                data: {format: digits}
+                model:
+                  layers:
+                    - flatten
+                    - dense: {units: 12, initializer: he_normal}
+                    - relu
+                    - dense: {units: 12}
+                    - leaky_relu: {slope: 0.1}
+                    - dense: {units: 12, bias: false}
+                    - elu: {alpha: 0.7}
+                    - dropout: {rate: 0.2}
+                    - residual:
+                        layers:
+                          - dense: {units: 12, initializer: glorot_uniform}
+                          - tanh
+                          - dense: {units: 12}
+                          - gelu
+                    - dense: {units: 12, name: middle, initializer: {normal: {standard_deviation: 1}}}
+                    - silu
+                    - residual: {layers: [sigmoid]}
+                    - residual: {layers: [softmax]}
+                    - dense: {units: 10, initializer: lecun_normal}
+
+                """)
+            let outcome = try bench.dtrain("gradcheck", "c.yaml")
+            expectSuccess(outcome)
+            let parameters = ["1.weight", "1.bias", "3.weight", "3.bias", "5.weight", "8.0.weight", "8.0.bias",
+                              "8.2.weight", "8.2.bias", "middle.weight", "middle.bias", "13.weight", "13.bias"]
+            let rows = outcome.outputLines.filter { $0.hasPrefix("ok  ") }
+            #expect(rows.count == parameters.count, "\(outcome)")
+            for parameter in parameters { #expect(rows.contains { $0.contains(", \(parameter): ") }, "\(parameter)") }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import Foundation
+
+/// Configurations and data files that the tests share: small and quick.
+enum Material {
+    /// Four steps on the digits; the line numbers are part of tests.
+    static let digits = """
+        data: {format: digits}
+        model:
+          layers:
+            - dense: {units: 16}
+            - relu
+            - dense: {units: 10}
+        training: {max_steps: 4, global_batch_size: 64, micro_batch_size: 16}
+
+        """
+
+    /// The digits with another number of steps, more keys of `training`, and more sections.
+    static func digits(steps: Int, batch: Int = 64, microBatch: Int = 16, training: String = "",
+                       sections: String = "") -> String {
+        """
+        data: {format: digits}
+        model:
+          layers:
+            - dense: {units: 16}
+            - relu
+            - dense: {units: 10}
+        training: {max_steps: \(steps), global_batch_size: \(batch), micro_batch_size: \(microBatch), \
+        log_every: 1\(training)}
+        \(sections)
+
+        """
+    }
+
+    /// Much work without an end, to be interrupted.
+    static let endless = """
+        data: {format: digits}
+        model:
+          layers:
+            - dense: {units: 64}
+            - relu
+            - dense: {units: 10}
+        training: {max_steps: 100000000, global_batch_size: 64, micro_batch_size: 16, log_every: 1000000}
+        validation: {every_epochs: 1000000}
+        checkpoint: {every_steps: 1000000000}
+
+        """
+
+    // MARK: - Tables
+
+    /// Two numbers u and v, and a kind: "ash" where u < v, else "birch".
+    static func trees(rows: Int = 60) -> [[String]] {
+        (0..<rows).map { row in
+            let u = Double(row * 37 % 101) / 100, v = Double(row * 53 % 89) / 88
+            return ["\(u)", "\(v)", u < v ? "ash" : "birch"]
+        }
+    }
+
+    static func csv(_ rows: [[String]], header: String? = "u,v,kind") -> String {
+        (header.map { [$0] } ?? []).appending(rows.map { $0.joined(separator: ",") }).joined(separator: "\n") + "\n"
+    }
+
+    /// `trees` with one cell replaced, in line 6 of the file.
+    static func csv(column: Int, replacedBy cell: String) -> String {
+        var rows = trees()
+        rows[4][column] = cell
+        return csv(rows)
+    }
+
+    /// Trains on a table of `trees`.
+    static func table(_ path: String, target: String = "kind", units: Int = 2, data: String = "", steps: Int = 4,
+                      sections: String = "") -> String {
+        """
+        data:
+          format: csv
+          train: {path: \(path), target: \(target)}
+        \(data.isEmpty ? "" : "  \(data)\n")\
+        model:
+          layers:
+            - dense: {units: \(units)}
+        training: {max_steps: \(steps), global_batch_size: 16, micro_batch_size: 4, log_every: 1}
+        \(sections)
+
+        """
+    }
+
+    // MARK: - IDX files
+
+    /// An IDX file: two zero bytes, the type, the number of dimensions, the dimensions, the elements
+    /// (http://yann.lecun.com/exdb/mnist/).
+    static func idx(_ dimensions: [Int], _ elements: [UInt8], type: UInt8 = 8) -> [UInt8] {
+        [0, 0, type, UInt8(dimensions.count)] + dimensions.flatMap { size in
+            (0..<4).map { UInt8(truncatingIfNeeded: size >> (24 - 8 * $0)) }
+        } + elements
+    }
+
+    static let imageCount = 42
+
+    /// Images of 4×4 pixels; a bright row tells the class.
+    static let images: [UInt8] = {
+        var pixels: [UInt8] = []
+        for image in 0..<imageCount {
+            for pixel in 0..<16 {
+                let isBright = pixel / 4 == image % 3
+                pixels.append(UInt8(isBright ? 200 + image % 7 : pixel + image % 11))
+            }
+        }
+        return idx([imageCount, 4, 4], pixels)
+    }()
+
+    /// The classes of the images, 0 to 2.
+    static let labels = idx([imageCount], (0..<imageCount).map { UInt8($0 % 3) })
+
+    /// Trains on IDX files.
+    static func pictures(inputs: String = "x", targets: String = "y", units: Int = 3, data: String = "",
+                         steps: Int = 4, sections: String = "") -> String {
+        """
+        data:
+          format: idx
+          train: {inputs: \(inputs), targets: \(targets)}
+        \(data.isEmpty ? "" : "  \(data)\n")\
+        model:
+          layers:
+            - flatten
+            - dense: {units: \(units)}
+        training: {max_steps: \(steps), global_batch_size: 16, micro_batch_size: 4, log_every: 1}
+        \(sections)
+
+        """
+    }
+}
+
+private extension Array {
+    func appending(_ others: [Element]) -> [Element] { self + others }
+}

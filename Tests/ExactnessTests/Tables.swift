@@ -1,0 +1,30 @@
+import Foundation
+
+/// The tables that some configurations train on: odd numbers of rows and columns, the same in every run.
+enum Tables {
+    static func write(to bench: Bench) throws {
+        try bench.write("answers.csv", text(rows: 145, columns: 13) { _, sum in sum > 0.1 ? "yes" : "no" })
+        try bench.write("numbers.csv", text(rows: 131, columns: 9) { row, sum in "\(sum * 3 + Double(row % 7) / 10)" })
+        // A sample whose loss is no number, and one whose loss is one but not its gradient: steps with them are skipped.
+        try bench.write("extreme.csv", text(rows: 60, columns: 5, extremes: [23: "3.4e38", 41: "1e25"]) { _, sum in "\(sum)" })
+        try bench.write("usual.csv", text(rows: 31, columns: 5, seed: 9) { _, sum in "\(sum)" })
+    }
+
+    private static func text(rows: Int, columns: Int, extremes: [Int: String] = [:], seed: UInt64 = 1,
+                             target: (_ row: Int, _ sum: Double) -> String) -> String {
+        // Knuth's 64-bit linear congruence (MMIX).
+        var state = seed
+        func next() -> Double {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Double(state >> 40) / Double(1 << 24) * 2 - 1
+        }
+        var lines = [(0..<columns).map { "x\($0)" }.joined(separator: ",") + ",y"]
+        for row in 0..<rows {
+            let values = (0..<columns).map { _ in next() }
+            let sum = values.enumerated().reduce(0) { $0 + $1.element * ($1.offset % 2 == 0 ? 1 : -0.5) }
+            let written = values.map { extremes[row] ?? "\($0)" }
+            lines.append(written.joined(separator: ",") + "," + target(row, sum))
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+}

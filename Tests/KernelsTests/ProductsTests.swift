@@ -1,0 +1,171 @@
+import COpenBLAS
+import Kernels
+import Storage
+import Testing
+
+@Suite("Matrix products")
+struct ProductsTests {
+    private struct Sizes: CustomTestStringConvertible {
+        let rows: Int, depth: Int, columns: Int
+        var testDescription: String { "\(rows)×\(depth)×\(columns)" }
+    }
+
+    private static func sizes() -> [Sizes] {
+        var result: [Sizes] = []
+        for size in oddSizes {
+            result += [Sizes(rows: size, depth: 9, columns: 7), Sizes(rows: 5, depth: size, columns: 4),
+                       Sizes(rows: 7, depth: 10, columns: size), Sizes(rows: size, depth: size, columns: size)]
+        }
+        return result
+    }
+
+    /// A sum of k products, each rounded or fused, added in any order, is within (k + 8) roundings of Σ|a·b|: the
+    /// chains are at most k long, the lanes add three, the bias one.
+    private static func tolerance(_ terms: Int, _ magnitude: Double) -> Double { Double(terms + 8) * unit * magnitude }
+
+    private enum Product: CaseIterable { case inner, innerWithoutBias, inputGradient, weightGradient }
+
+    /// Runs a product on `a` and `b`, and the plain loop; NaN, infinities and guards included.
+    private static func check(_ product: Product, _ s: Sizes, spoil: Float?, misalignment: Int) {
+        let workspace = Workspace()
+        // Rows × columns of both operands, and of the result, and how an element of the result is summed.
+        let (aRows, aColumns, bRows, bColumns, rows, columns): (Int, Int, Int, Int, Int, Int) = switch product {
+        case .inner, .innerWithoutBias: (s.rows, s.depth, s.columns, s.depth, s.rows, s.columns)
+        case .inputGradient: (s.rows, s.depth, s.depth, s.columns, s.rows, s.columns)
+        case .weightGradient: (s.depth, s.rows, s.depth, s.columns, s.rows, s.columns)
+        }
+        var a = numbers(aRows * aColumns, seed: 1), b = numbers(bRows * bColumns, seed: 2)
+        let bias = numbers(columns, seed: 3)
+        if let spoil {
+            a[a.count / 2] = spoil
+            b[b.count / 3] = spoil
+        }
+        let left = Guarded(a, rows: aRows, columns: aColumns, misalignment: misalignment)
+        let right = Guarded(b, rows: bRows, columns: bColumns, misalignment: (misalignment + 1) % 8)
+        let biases = Guarded(bias, rows: 1, columns: columns, misalignment: (misalignment + 2) % 8)
+        let result = Guarded(rows: rows, columns: columns, misalignment: (misalignment + 3) % 8)
+        switch product {
+        case .inner: workspace.innerProducts(left.readOnly, right.readOnly, bias: biases.readOnly, into: result.view)
+        case .innerWithoutBias: workspace.innerProducts(left.readOnly, right.readOnly, bias: nil, into: result.view)
+        case .inputGradient: workspace.inputGradient(left.readOnly, right.readOnly, into: result.view)
+        case .weightGradient:
+            workspace.weightGradient(left.readOnly, right.readOnly, leafRows: s.depth, into: result.view)
+        }
+        let values = result.values
+        expectAll(rows * columns, "\(product) \(s.testDescription)") { index in
+            let row = index / columns, column = index % columns
+            var sum = product == .inner ? Double(bias[column]) : 0, magnitude = abs(sum)
+            for k in 0..<s.depth {
+                let (x, y): (Float, Float) = switch product {
+                case .inner, .innerWithoutBias: (a[row * s.depth + k], b[column * s.depth + k])
+                case .inputGradient: (a[row * s.depth + k], b[k * columns + column])
+                case .weightGradient: (a[k * rows + row], b[k * columns + column])
+                }
+                sum += Double(x) * Double(y)
+                magnitude += abs(Double(x) * Double(y))
+            }
+            return agrees(values[index], sum, within: tolerance(s.depth, magnitude))
+        }
+        #expect(result.guardsHold && left.guardsHold && right.guardsHold, "\(product) \(s.testDescription)")
+    }
+
+    @Test("equal the plain loop at odd sizes, misaligned, and write nothing outside")
+    func plainLoop() {
+        for (index, size) in Self.sizes().enumerated() {
+            for product in Product.allCases { Self.check(product, size, spoil: nil, misalignment: index % 8) }
+        }
+    }
+
+    @Test("carry NaN and infinities exactly where the plain loop does",
+          arguments: [Float.nan, .infinity, -.infinity])
+    func specialNumbers(spoil: Float) {
+        for (index, size) in Self.sizes().enumerated() {
+            for product in Product.allCases { Self.check(product, size, spoil: spoil, misalignment: index % 8) }
+        }
+    }
+
+    @Test("a row has the same bits however many rows go through at once")
+    func rowIndependence() {
+        let workspace = Workspace()
+        for (depth, columns) in [(7, 5), (33, 17), (64, 10), (100, 31)] {
+            let rows = 32
+            let input = Guarded(numbers(rows * depth, seed: 4), rows: rows, columns: depth)
+            let weights = Guarded(numbers(columns * depth, seed: 5), rows: columns, columns: depth)
+            let bias = Guarded(numbers(columns, seed: 6), rows: 1, columns: columns)
+            let whole = Guarded(rows: rows, columns: columns)
+            workspace.innerProducts(input.readOnly, weights.readOnly, bias: bias.readOnly, into: whole.view)
+            let gradient = Guarded(numbers(rows * columns, seed: 7), rows: rows, columns: columns)
+            let wholeBack = Guarded(rows: rows, columns: depth)
+            workspace.inputGradient(gradient.readOnly, weights.readOnly, into: wholeBack.view)
+            for part in [1, 2, 3, 4, 5, 7, 8, 13, 16, 31] {
+                let split = Guarded(rows: rows, columns: columns), splitBack = Guarded(rows: rows, columns: depth)
+                for first in stride(from: 0, to: rows, by: part) {
+                    let range = first..<min(first + part, rows)
+                    workspace.innerProducts(input.readOnly[rows: range], weights.readOnly, bias: bias.readOnly,
+                                            into: split.view[rows: range])
+                    workspace.inputGradient(gradient.readOnly[rows: range], weights.readOnly,
+                                            into: splitBack.view[rows: range])
+                }
+                #expect(split.bits == whole.bits, "\(depth) → \(columns) in parts of \(part)")
+                #expect(splitBack.bits == wholeBack.bits, "\(depth) → \(columns) in parts of \(part)")
+            }
+        }
+    }
+
+    @Test("1, 2 and 3 threads give the same bits")
+    func threads() {
+        Processor.flushDenormals()
+        for (rows, inputs, outputs, leafRows) in [(32, 100, 40, 8), (9, 17, 5, 4), (64, 784, 33, 32), (3, 1, 1, 2)] {
+            let input = Guarded(numbers(rows * inputs, seed: 8), rows: rows, columns: inputs)
+            let weights = Guarded(numbers(outputs * inputs, seed: 9), rows: outputs, columns: inputs)
+            let gradient = Guarded(numbers(rows * outputs, seed: 10), rows: rows, columns: outputs)
+            func results(_ threadCount: Int) -> [[UInt32]] {
+                let workspace = Workspace(threadCount: threadCount)
+                let y = Guarded(rows: rows, columns: outputs), dx = Guarded(rows: rows, columns: inputs)
+                let dw = Guarded(rows: outputs, columns: inputs), db = Guarded(rows: 1, columns: outputs)
+                let a = Guarded(rows: rows, columns: inputs)
+                workspace.innerProducts(input.readOnly, weights.readOnly, bias: nil, into: y.view)
+                workspace.inputGradient(gradient.readOnly, weights.readOnly, into: dx.view)
+                workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: leafRows, into: dw.view)
+                workspace.columnSums(gradient.readOnly, leafRows: leafRows, into: db.view)
+                workspace.activate(.gelu, input.readOnly, into: a.view)
+                return [y.bits, dx.bits, dw.bits, db.bits, a.bits]
+            }
+            let one = results(1)
+            for threadCount in 2...3 { #expect(results(threadCount) == one, "\(threadCount) threads") }
+        }
+    }
+
+    @Test("agree with OpenBLAS at larger shapes", arguments: [(32, 784, 128), (65, 33, 129), (128, 128, 10)])
+    func openBLAS(rows: Int, inputs: Int, outputs: Int) {
+        let workspace = Workspace()
+        let input = Guarded(numbers(rows * inputs, seed: 11), rows: rows, columns: inputs)
+        let weights = Guarded(numbers(outputs * inputs, seed: 12), rows: outputs, columns: inputs)
+        let gradient = Guarded(numbers(rows * outputs, seed: 13), rows: rows, columns: outputs)
+        let own = Guarded(rows: rows, columns: outputs), ownInput = Guarded(rows: rows, columns: inputs)
+        let ownWeights = Guarded(rows: outputs, columns: inputs)
+        workspace.innerProducts(input.readOnly, weights.readOnly, bias: nil, into: own.view)
+        workspace.inputGradient(gradient.readOnly, weights.readOnly, into: ownInput.view)
+        workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: rows, into: ownWeights.view)
+        func multiply(_ transposeA: CBLAS_TRANSPOSE, _ transposeB: CBLAS_TRANSPOSE, _ a: MatrixView, _ b: MatrixView,
+                      _ m: Int, _ n: Int, _ k: Int) -> [Float] {
+            let result = Guarded(rows: m, columns: n)
+            cblas_sgemm(CblasRowMajor, transposeA, transposeB, Int32(m), Int32(n), Int32(k), 1, a.base,
+                        Int32(a.columns), b.base, Int32(b.columns), 0, result.view.base, Int32(n))
+            return result.values
+        }
+        // Both are within the bound of the exact sum; |operands| ≤ 1, so Σ|a·b| ≤ k.
+        for (mine, theirs, k) in [
+            (own.values,
+             multiply(CblasNoTrans, CblasTrans, input.readOnly, weights.readOnly, rows, outputs, inputs), inputs),
+            (ownInput.values,
+             multiply(CblasNoTrans, CblasNoTrans, gradient.readOnly, weights.readOnly, rows, inputs, outputs), outputs),
+            (ownWeights.values,
+             multiply(CblasTrans, CblasNoTrans, gradient.readOnly, input.readOnly, outputs, inputs, rows), rows),
+        ] {
+            expectAll(mine.count, "against OpenBLAS") { index in
+                abs(Double(mine[index]) - Double(theirs[index])) <= 2 * Self.tolerance(k, Double(k))
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+import Diagnostics
+import Foundation
+import Network
+import Settings
+import Storage
+import Testing
+
+/// The table of checks: a row in References/layers.json gives a layer all its tests.
+@Suite("Layers")
+struct LayerTableTests {
+    /// A row: the layers, what goes in and what PyTorch makes of it.
+    struct Row {
+        let name: String
+        let layers: [Any]
+        let inputShape: [Int], outputShape: [Int]
+        let input: [Double], output: [Double], outputGradient: [Double], inputGradient: [Double]
+        let parameters: [String: [Double]], parameterGradients: [String: [Double]]
+
+        init(_ row: [String: Any]) throws {
+            name = try #require(row["name"] as? String)
+            layers = try #require(row["layers"] as? [Any])
+            inputShape = flattened(row["input_shape"]).map { Int($0) }
+            outputShape = flattened(row["output_shape"]).map { Int($0) }
+            (input, output) = (flattened(row["input"]), flattened(row["output"]))
+            (outputGradient, inputGradient) = (flattened(row["output_gradient"]), flattened(row["input_gradient"]))
+            parameters = try #require(row["parameters"] as? [String: Any]).mapValues { flattened($0) }
+            parameterGradients = try #require(row["parameter_gradients"] as? [String: Any]).mapValues { flattened($0) }
+        }
+
+        var rows: Int { input.count / inputShape.reduce(1, *) }
+
+        /// Layers without parameters make no network. They get a dense layer of the identity behind them, which changes
+        /// no bit in either direction: 1·x, and sums with 0·y, are exact.
+        var isBare: Bool { parameters.isEmpty }
+
+        func bench(rows: Int? = nil, threadCount: Int = 1) throws -> Bench {
+            let units = outputShape.reduce(1, *)
+            let behind: [Any] = isBare ? ["flatten", ["dense": ["units": units, "bias": false]]] : []
+            let network = try makeNetwork(layers + behind, inputShape: inputShape)
+            let bench = Bench(network, rows: rows ?? self.rows, threadCount: threadCount)
+            if isBare {
+                for unit in 0..<units { bench.weights[network.layout.slots[0].offset + unit * (units + 1)] = 1 }
+            } else {
+                for slot in network.layout.slots {
+                    let values = try #require(parameters[slot.name], "\(slot.name) in PyTorch's state_dict")
+                    #expect(values.count == slot.shape.count)
+                    for (index, value) in values.enumerated() { bench.weights[slot.offset + index] = Float(value) }
+                }
+            }
+            #expect(Set(network.layout.slots.map(\.name)) == Set(parameters.keys) || isBare)
+            #expect(network.outputShape.count == units)
+            return bench
+        }
+
+        /// The row's inputs and output gradients, and variations of them up to `count` rows.
+        func fill(_ bench: Bench, count: Int) {
+            let inputs = inputShape.reduce(1, *), outputs = outputShape.reduce(1, *)
+            for index in 0..<count * inputs {
+                let turn = index / input.count
+                bench.input[index] = Float(input[index % input.count]) * (1 - 0.0625 * Float(turn))
+            }
+            for index in 0..<count * outputs {
+                let turn = index / outputGradient.count
+                let gradient = Float(outputGradient[index % outputGradient.count])
+                bench.outputGradient[index] = gradient * (1 + 0.125 * Float(turn))
+            }
+        }
+    }
+
+    static func rows() throws -> [Row] { try references("layers.json").map { try Row($0) } }
+
+    /// Numbers of size 1 through up to 22 layers, each adding a few roundings of 2⁻²⁴.
+    private static let tolerance = 64 * 0x1p-24
+
+    private func expectClose(_ value: Float, _ expected: Double, _ what: String,
+                             sourceLocation: SourceLocation = #_sourceLocation) {
+        #expect(abs(Double(value) - expected) <= Self.tolerance * max(1, abs(expected)), "\(what)",
+                sourceLocation: sourceLocation)
+    }
+
+    @Test("outputs and all gradients are PyTorch's")
+    func pyTorch() throws {
+        for row in try Self.rows() {
+            let bench = try row.bench()
+            row.fill(bench, count: row.rows)
+            bench.forward()
+            bench.backward()
+            for (index, expected) in row.output.enumerated() {
+                expectClose(bench.output[index], expected, "\(row.name): output \(index)")
+            }
+            for (index, expected) in row.inputGradient.enumerated() {
+                expectClose(bench.inputGradient[index], expected, "\(row.name): input gradient \(index)")
+            }
+            for slot in bench.network.layout.slots where !row.isBare {
+                for (index, expected) in (row.parameterGradients[slot.name] ?? []).enumerated() {
+                    expectClose(bench.gradients[slot.offset + index], expected, "\(row.name): \(slot.name), \(index)")
+                }
+            }
+        }
+    }
+
+    @Test("gradients are what central differences say")
+    func centralDifferences() throws {
+        for row in try Self.rows() where !row.name.contains("extreme") {
+            let bench = try row.bench()
+            row.fill(bench, count: row.rows)
+            func objective() -> Double {
+                bench.forward()
+                return (0..<bench.output.count).reduce(0) {
+                    $0 + Double(bench.output[$1]) * Double(bench.outputGradient[$1])
+                }
+            }
+            func check(_ at: UnsafeMutablePointer<Float>, _ gradient: Double, _ what: String) {
+                let before = at.pointee
+                // Smaller steps, where a kink lies within the first one. The rounding of outputs of size 1 costs up to
+                // 2⁻²⁴/h each, the third derivative h².
+                let agrees = [Float(0x1p-6), 0x1p-8, 0x1p-10].contains { h in
+                    at.pointee = before + h
+                    let above = objective()
+                    at.pointee = before - h
+                    let slope = (above - objective()) / (2 * Double(h))
+                    return abs(slope - gradient) <= 2e-3 * max(1, abs(gradient))
+                }
+                at.pointee = before
+                #expect(agrees, "\(what)")
+            }
+            _ = objective()
+            bench.backward()
+            let inputGradient = bench.inputGradient.elements.map { Double($0) }
+            let gradients = bench.gradients.elements.map { Double($0) }
+            for index in inputGradient.indices {
+                check(bench.input.base + index, inputGradient[index], "\(row.name): input \(index)")
+            }
+            for slot in bench.network.layout.slots {
+                for index in slot.range {
+                    check(bench.weights.base + index, gradients[index], "\(row.name): \(slot.name), \(index)")
+                }
+            }
+        }
+    }
+
+    @Test("backward assigns gradients: whatever the buffers held before, the bits are the same")
+    func gradientsAreAssigned() throws {
+        for row in try Self.rows() {
+            let bench = try row.bench()
+            row.fill(bench, count: row.rows)
+            bench.forward()
+            bench.backward()
+            let first = (bench.parameterGradientBits, bench.inputGradientBits)
+            #expect(bench.gradients.elements.contains { $0.isNaN } == (bench.gradients.count > first.0.count),
+                    "\(row.name): padding is not touched")
+            for garbage in [Float.nan, .infinity, 1e30, 0] {
+                bench.gradients.parameters[0..<bench.gradients.count].fill(garbage)
+                bench.inputGradient.parameters[0..<bench.inputGradient.count].fill(garbage)
+                bench.backward()
+                #expect(bench.parameterGradientBits == first.0 && bench.inputGradientBits == first.1, "\(row.name)")
+            }
+        }
+    }
+
+    @Test("the bits don't depend on how rows are grouped, nor on threads; leaves add up along the tree")
+    func grouping() throws {
+        let count = 13
+        for row in try Self.rows() {
+            let bench = try row.bench(rows: count)
+            row.fill(bench, count: count)
+            bench.forward(firstDraw: 1000)
+            bench.backward()
+            let outputs = bench.outputBits, inputGradients = bench.inputGradientBits
+            for leafRows in [1, 2, 3, 5, 8, 13] {
+                bench.forward(firstDraw: 1000)
+                bench.backward(leafRows: leafRows)
+                let whole = bench.parameterGradientBits
+                var leaves: [[Float]] = []
+                for first in stride(from: 0, to: count, by: leafRows) {
+                    let range = first..<min(first + leafRows, count)
+                    bench.forward(range, firstDraw: 1000)
+                    bench.backward(range)
+                    leaves.append(bench.parameterGradientBits.map { Float(bitPattern: $0) })
+                }
+                #expect(bench.outputBits == outputs && bench.inputGradientBits == inputGradients,
+                        "\(row.name), \(leafRows) rows at once")
+                while leaves.count > 1 {
+                    leaves = stride(from: 0, to: leaves.count, by: 2).map { index in
+                        index + 1 < leaves.count ? zip(leaves[index], leaves[index + 1]).map { $0 + $1 } : leaves[index]
+                    }
+                }
+                #expect(leaves[0].map(\.bitPattern) == whole, "\(row.name), leaves of \(leafRows)")
+                let threaded = try row.bench(rows: count, threadCount: 3)
+                row.fill(threaded, count: count)
+                threaded.forward(firstDraw: 1000)
+                threaded.backward(leafRows: leafRows)
+                #expect(threaded.outputBits == outputs && threaded.inputGradientBits == inputGradients
+                            && threaded.parameterGradientBits == whole, "\(row.name), three threads")
+            }
+        }
+    }
+
+    @Test("every layer of the catalog has a row in the table")
+    func everyLayerHasARow() throws {
+        func kinds(_ layers: [Any]) -> [String] {
+            layers.flatMap { layer -> [String] in
+                let inner = (layer as? [String: [String: Any]])?.values.first?["layers"] as? [Any]
+                return [kind(of: layer) ?? "?"] + kinds(inner ?? [])
+            }
+        }
+        let covered = Set(try Self.rows().flatMap { kinds($0.layers) })
+        for layer in layerCatalog { #expect(covered.contains(layer.kind), "\(layer.kind)") }
+    }
+}

@@ -1,0 +1,189 @@
+import Diagnostics
+import Kernels
+import Network
+import Settings
+import Storage
+import Testing
+
+@Suite("Networks from configurations")
+struct NetworkTests {
+    private func loss(_ name: String) throws -> any Loss { try readLoss(settings(["loss": name])) }
+    private func dense(_ units: Int) -> [String: Any] { ["dense": ["units": units]] }
+
+    private func expectRefusal(_ layers: String, _ loss: String = "mean_squared_error", shape: [Int] = [4],
+                               saying parts: [String], sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let root = try SettingsDocument(text: "model:\n  layers: \(layers)\n", name: "test.yaml").root
+        do {
+            _ = try Network(root.section("model"), inputShape: Shape(shape), loss: self.loss(loss), seed: 0)
+            Issue.record("accepted: \(layers)", sourceLocation: sourceLocation)
+        } catch let failure as Failure {
+            #expect(failure.code == .badConfiguration, sourceLocation: sourceLocation)
+            for part in parts + ["test.yaml:2"] {
+                #expect(failure.message.contains(part), "\(failure.message)", sourceLocation: sourceLocation)
+            }
+            #expect(!failure.message.contains("\n"), sourceLocation: sourceLocation)
+        }
+    }
+
+    @Test("what doesn't fit is refused with place, finding and remedy")
+    func refusals() throws {
+        try expectRefusal("[dense: {units: 3}]", shape: [2, 2], saying: ["[2, 2]", "flatten"])
+        try expectRefusal("[dense: {units: 4}, residual: {layers: [dense: {units: 3}]}]", saying: ["[3]", "[4]", "same"])
+        try expectRefusal("[residual: {layers: []}]", saying: ["at least one inner layer"])
+        try expectRefusal("[dense: {units: 3, name: a}, dense: {units: 3, name: a}]", saying: ["\"a\"", "names another"])
+        try expectRefusal("[dense: {units: 3, name: \"1\"}, dense: {units: 3}]", saying: ["\"1\""])
+        try expectRefusal("[dense: {units: 3, name: a.b}]", saying: ["a.b"])
+        try expectRefusal("[dens: {units: 3}]", saying: ["unknown layer \"dens\"", "did you mean \"dense\"?"])
+        try expectRefusal("[dense: {units: 4}, residual: {layers: [reluu]}]", saying: ["did you mean \"relu\"?"])
+        try expectRefusal("[]", saying: ["at least one layer"])
+        try expectRefusal("[relu]", saying: ["no parameters"])
+        try expectRefusal("[dense]", saying: ["units"])
+        try expectRefusal("[dense: {units: 0}]", saying: ["units"])
+        try expectRefusal("[dense: {units: 1000000000}]", shape: [1_000_000], saying: ["too many parameters"])
+        try expectRefusal("[dropout: {rate: 1}, dense: {units: 1}]", saying: ["rate"])
+        try expectRefusal("[dense: {units: 1, initializer: he}]", saying: ["unknown initializer \"he\""])
+        try expectRefusal("[gelu: {approximation: tan}]", saying: ["did you mean \"tanh\"?"])
+        try expectRefusal("[dense: {units: 3}, softmax]", "mean_squared_error", shape: [2, 2], saying: ["flatten"])
+        try expectRefusal("[softmax, flatten]", "cross_entropy", shape: [2, 2],
+                          saying: ["several rows of probabilities", "[2, 2]", "flatten"])
+        try expectRefusal("[dense: {units: 3}, sigmoid]", "cross_entropy",
+                          saying: ["ends in sigmoid", "cross_entropy contains a softmax", "binary_cross_entropy"])
+        try expectRefusal("[dense: {units: 1}, softmax]", "binary_cross_entropy",
+                          saying: ["ends in softmax", "binary_cross_entropy contains a sigmoid"])
+    }
+
+    @Test("an option that no layer reads is refused by name")
+    func unknownOptions() throws {
+        #expect {
+            try makeNetwork([["dense": ["units": 3, "bais": false]]], inputShape: [4])
+        } throws: { "\($0)".contains("did you mean \"bias\"?") }
+    }
+
+    @Test("a final softmax or sigmoid that the loss contains is fused, not applied twice",
+          arguments: [("softmax", "cross_entropy"), ("sigmoid", "binary_cross_entropy")])
+    func fusing(activation: String, lossName: String) throws {
+        for layers: [Any] in [[dense(3), activation], [dense(3), activation, "flatten"]] {
+            let fused = try makeNetwork(layers, inputShape: [4], loss: loss(lossName))
+            let plain = try makeNetwork([dense(3)], inputShape: [4], loss: loss(lossName))
+            #expect(fused.fusedActivation == activation && plain.fusedActivation == nil)
+            #expect(fused.outputShape == plain.outputShape)
+            #expect(fused.layers.listed.count == layers.count, "printed as configured")
+            let benches = [Bench(fused, rows: 2), Bench(plain, rows: 2)]
+            for bench in benches {
+                bench.network.initialize(bench.weights.parameters, seed: 3)
+                fill(bench.input, [1, 2, 3, 4, -1, 0, 1, 2])
+                fill(bench.outputGradient, [1, -1, 0.5, 2, 0, 1])
+                bench.forward()
+                bench.backward()
+            }
+            #expect(benches[0].outputBits == benches[1].outputBits)
+            #expect(benches[0].parameterGradientBits == benches[1].parameterGradientBits)
+            #expect(benches[0].inputGradientBits == benches[1].inputGradientBits)
+        }
+        // With another loss, or not at the end, it is a layer like any other.
+        #expect(try makeNetwork([dense(3), activation], inputShape: [4]).fusedActivation == nil)
+        #expect(try makeNetwork([activation, dense(3)], inputShape: [4], loss: loss(lossName)).fusedActivation == nil)
+    }
+
+    @Test("parameters carry PyTorch's names, with a layer's name in place of its index")
+    func names() throws {
+        let network = try makeNetwork(["flatten", dense(4), ["residual": ["layers": ["relu", dense(4)]]],
+                                       ["dense": ["units": 2, "name": "head"]]], inputShape: [2, 3])
+        #expect(network.layout.slots.map(\.name) == ["1.weight", "1.bias", "2.1.weight", "2.1.bias", "head.weight",
+                                                     "head.bias"])
+        #expect(network.layout.slots.map(\.shape.dimensions) == [[4, 6], [4], [4, 4], [4], [2, 4], [2]])
+        #expect(network.layerDescription(ofSlot: 2) == "2 (residual)")
+        #expect(network.layerDescription(ofSlot: 5) == "head (dense)")
+        #expect(network.layout.parameterCount == 28 + 20 + 10)
+    }
+
+    @Test("a row's results don't depend on the capacity of the activation memory")
+    func capacity() throws {
+        let network = try makeNetwork([dense(5), "tanh", ["residual": ["layers": [dense(5), "gelu"]]], dense(2)],
+                                      inputShape: [3])
+        func run(_ rows: Int) -> ([UInt32], [UInt32]) {
+            let bench = Bench(network, rows: rows)
+            network.initialize(bench.weights.parameters, seed: 1)
+            fill(bench.input, [0.5, -1, 2])
+            fill(bench.outputGradient, [1, -2])
+            bench.forward(0..<1)
+            bench.backward(0..<1)
+            return (Array(bench.outputBits[..<2]), bench.parameterGradientBits)
+        }
+        let one = run(1)
+        for rows in [2, 16, 17, 100] { #expect(run(rows) == one, "\(rows)") }
+    }
+}
+
+@Suite("Dropout")
+struct DropoutTests {
+    /// The mask of each row: dropout alone behind an input of ones, made visible by a dense layer of the identity.
+    private func masks(rate: Double, width: Int, rows: Int, firstDraw: UInt64?, seed: UInt64, layers before: [Any] = [])
+        throws -> [[Float]] {
+        let network = try makeNetwork(before + [["dropout": ["rate": rate]], ["dense": ["units": width, "bias": false]]],
+                                      inputShape: [width], seed: seed)
+        let bench = Bench(network, rows: rows)
+        for unit in 0..<width { bench.weights[unit * (width + 1)] = 1 }
+        fill(bench.input, [Double](repeating: 1, count: rows * width))
+        bench.forward(firstDraw: firstDraw)
+        return (0..<rows).map { row in Array(bench.output.elements[row * width..<(row + 1) * width]) }
+    }
+
+    @Test("a mask depends on the seed, the layer and the sample's draw, and on nothing else")
+    func keys() throws {
+        let masks = try masks(rate: 0.5, width: 70, rows: 8, firstDraw: 40, seed: 1)
+        #expect(Set(masks).count == 8)
+        let later = try self.masks(rate: 0.5, width: 70, rows: 3, firstDraw: 43, seed: 1)
+        #expect(later == Array(masks[3..<6]))
+        #expect(try self.masks(rate: 0.5, width: 70, rows: 8, firstDraw: 40, seed: 2) != masks)
+        #expect(try self.masks(rate: 0.5, width: 70, rows: 8, firstDraw: 40, seed: 1, layers: ["flatten"]) != masks,
+                "another layer")
+        let wide = try self.masks(rate: 0.5, width: 71, rows: 8, firstDraw: 40, seed: 1)
+        #expect(wide.map { Array($0[..<70]) } == masks, "another width keeps what is common")
+    }
+
+    @Test("elements are dropped at the rate, the others scaled by 1/(1 − rate)", arguments: [0, 0.1, 0.5, 0.9])
+    func rate(rate: Double) throws {
+        let width = 128, rows = 128
+        let values = try masks(rate: rate, width: width, rows: rows, firstDraw: 0, seed: 5).flatMap { $0 }
+        let dropped = Double(values.filter { $0 == 0 }.count), count = Double(width * rows)
+        #expect(values.allSatisfy { $0 == 0 || $0 == Float(1 / (1 - rate)) })
+        // Five standard deviations of a binomial count.
+        #expect(abs(dropped - rate * count) <= 5 * (count * rate * (1 - rate)).squareRoot())
+    }
+
+    @Test("in evaluation it is the identity in both directions, whatever was trained before")
+    func evaluation() throws {
+        let network = try makeNetwork([["dropout": ["rate": 0.5]], ["dense": ["units": 2]]], inputShape: [9])
+        let bench = Bench(network, rows: 3)
+        network.initialize(bench.weights.parameters, seed: 1)
+        fill(bench.input, (0..<27).map { Double($0) })
+        fill(bench.outputGradient, [1, 2, 3, 4, 5, 6])
+        bench.forward(firstDraw: 0)
+        let trained = bench.outputBits
+        bench.forward()
+        bench.backward()
+        let plain = Bench(try makeNetwork([["dense": ["units": 2]]], inputShape: [9]), rows: 3)
+        for index in 0..<bench.weights.count { plain.weights[index] = bench.weights[index] }
+        fill(plain.input, (0..<27).map { Double($0) })
+        fill(plain.outputGradient, [1, 2, 3, 4, 5, 6])
+        plain.forward()
+        plain.backward()
+        #expect(bench.outputBits == plain.outputBits && bench.outputBits != trained)
+        #expect(bench.inputGradientBits == plain.inputGradientBits)
+        #expect(bench.parameterGradientBits == plain.parameterGradientBits)
+    }
+
+    @Test("backward passes gradients through the mask of its own forward pass")
+    func backward() throws {
+        let network = try makeNetwork([["dropout": ["rate": 0.5]], ["dense": ["units": 64, "bias": false]]],
+                                      inputShape: [64])
+        let bench = Bench(network, rows: 2)
+        for unit in 0..<64 { bench.weights[unit * 65] = 1 }
+        fill(bench.input, [Double](repeating: 1, count: 128))
+        fill(bench.outputGradient, [Double](repeating: 3, count: 128))
+        bench.forward(firstDraw: 7)
+        bench.backward()
+        for index in 0..<128 { #expect(bench.inputGradient[index] == 3 * bench.output[index]) }
+    }
+}

@@ -1,0 +1,158 @@
+import Diagnostics
+import Foundation
+import Kernels
+import Optimization
+import Settings
+import Storage
+import Testing
+
+@Suite("Optimizers")
+struct OptimizerTests {
+    /// Weights and state of an optimizer on a small buffer.
+    final class Run {
+        let weights: AlignedBuffer<Float>, gradient: AlignedBuffer<Float>
+        let states: AlignedBuffer<Float>
+        let configuration: OptimizerConfiguration
+        let count: Int
+        var step = 0
+
+        init(_ configuration: OptimizerConfiguration, initial: [Float]) {
+            self.configuration = configuration
+            count = initial.count
+            weights = AlignedBuffer(count: count)
+            gradient = AlignedBuffer(count: count)
+            states = AlignedBuffer(count: 3 * count)
+            for (index, value) in initial.enumerated() { weights[index] = value }
+            for (number, state) in configuration.optimizer.states.enumerated() {
+                for index in 0..<count { states[number * count + index] = state.initialValue }
+            }
+        }
+
+        /// One step, the buffer cut at the given places.
+        func take(_ gradients: [Float], cuts: [Int] = [], prepare: (MutableMatrixView) -> Void = { _ in }) {
+            for (index, value) in gradients.enumerated() { gradient[index] = value }
+            prepare(gradient.matrix(rows: 1, columns: count))
+            step += 1
+            let bounds = [0] + cuts + [count]
+            for (first, end) in zip(bounds, bounds.dropFirst()) {
+                func part(_ number: Int) -> MutableMatrixView? {
+                    number < configuration.optimizer.states.count
+                        ? states.matrix(rows: 1, columns: end - first, offset: number * count + first) : nil
+                }
+                configuration.optimizer.update(
+                    weights: weights.matrix(rows: 1, columns: end - first, offset: first),
+                    gradient: gradient.matrix(rows: 1, columns: end - first, offset: first).readOnly,
+                    states: StateViews(first: part(0), second: part(1), third: part(2)), step: step,
+                    learningRate: configuration.learningRate)
+            }
+        }
+
+        var bits: [UInt32] { weights.elements.map(\.bitPattern) + states.elements.map(\.bitPattern) }
+    }
+
+    private static func configuration(_ optimizer: Any?) throws -> OptimizerConfiguration {
+        let root = try settings(["optimizer": optimizer ?? "missing"])
+        let configuration = try OptimizerConfiguration(root)
+        try root.finish()
+        return configuration
+    }
+
+    @Test("twelve steps follow PyTorch's float64 numbers, clipping included")
+    func pyTorch() throws {
+        var kinds: Set<String> = []
+        for row in try references("optimizers.json") {
+            let name = try #require(row["name"] as? String)
+            let configuration = try Self.configuration(row["optimizer"])
+            kinds.insert(configuration.kind)
+            let rules = try GradientRules(settings(row["clip"].map { ["gradient_clipping": $0] } ?? ["none": 0]))
+            let run = Run(configuration, initial: flattened(row["initial"]).map { Float($0) })
+            let gradients = try #require(row["gradients"] as? [Any]), weights = try #require(row["weights"] as? [Any])
+            #expect(gradients.count == 12 && weights.count == 12)
+            for (step, (gradient, expected)) in zip(gradients, weights).enumerated() {
+                run.take(flattened(gradient).map { Float($0) }) { gradient in
+                    rules.clip(gradient)
+                }
+                for (index, expected) in flattened(expected).enumerated() {
+                    let value = Double(run.weights[index])
+                    // A step rounds the weight some five times and the change, at most 100 times the rate, likewise.
+                    let tolerance = Double(8 * (step + 1)) * 0x1p-24 * max(1, abs(expected))
+                    #expect(abs(value - expected) <= tolerance, "\(name), step \(step), weight \(index)")
+                }
+            }
+        }
+        let known = ["sgd", "rmsprop", "adagrad", "adam", "adamw"]
+        #expect(kinds == Set(known), "every optimizer has a row")
+        #expect(throws: Failure.self) { try Self.configuration("none") }
+        do { _ = try Self.configuration("none") } catch let failure as Failure {
+            // The message lists all that there are: an optimizer without a row is seen here.
+            #expect(failure.message.hasSuffix("known: " + known.joined(separator: ", ")), "\(failure.message)")
+        }
+    }
+
+    @Test("however the buffer is cut, the bits are the same")
+    func cuts() throws {
+        for row in try references("optimizers.json") {
+            let configuration = try Self.configuration(row["optimizer"])
+            let stream = RandomStream(seed: 1, purpose: .gradientCheck)
+            let count = 83
+            func draw(_ ordinal: UInt64) -> [Float] {
+                (0..<count).map { Float(Double(stream.word(UInt32($0), ordinal: ordinal) >> 11) * 0x1p-52 - 1) }
+            }
+            let whole = Run(configuration, initial: draw(0))
+            let others = [[1], [8, 16], [7, 8, 9, 40, 82], Array(1..<count)].map { cuts in
+                (run: Run(configuration, initial: draw(0)), cuts: cuts)
+            }
+            for step in 1...4 {
+                whole.take(draw(UInt64(step)))
+                for (run, cuts) in others { run.take(draw(UInt64(step)), cuts: cuts) }
+            }
+            for (run, cuts) in others { #expect(run.bits == whole.bits, "\(configuration.kind), cut at \(cuts)") }
+        }
+    }
+
+    @Test("one element's NaN stays its own")
+    func specialNumbers() throws {
+        for optimizer: Any in ["sgd", ["sgd": ["momentum": 0.9]], "rmsprop",
+                               ["rmsprop": ["centered": true, "momentum": 0.9]],
+                               "adagrad", "adam", ["adam": ["amsgrad": true]], "adamw"] {
+            let run = Run(try Self.configuration(optimizer), initial: [Float](repeating: 1, count: 19))
+            var gradient = [Float](repeating: 0.5, count: 19)
+            gradient[3] = .nan
+            gradient[17] = .nan
+            run.take(gradient)
+            for index in 0..<19 { #expect(run.weights[index].isNaN == (index == 3 || index == 17), "\(optimizer)") }
+        }
+    }
+
+    @Test("wrong options are refused with a message", arguments: [
+        ("{optimizer: adamm}", "did you mean \"adam\""),
+        ("{optimizer: {sgd: {nesterov: true}}}", "Nesterov's momentum needs a momentum"),
+        ("{optimizer: {adam: {betas: [0.9]}}}", "expected two numbers"),
+        ("{optimizer: {adam: {betas: [0.9, 1.0]}}}", "from 0 to below 1"),
+        ("{optimizer: {sgd: {learning_rate: -1}}}", "learning_rate"),
+    ])
+    func wrongOptions(text: String, expected: String) throws {
+        let root = try SettingsDocument(text: text, name: "test").root
+        do {
+            _ = try OptimizerConfiguration(root)
+            Issue.record("\(text) was accepted")
+        } catch let failure as Failure {
+            #expect(failure.code == .badConfiguration)
+            #expect(failure.message.contains(expected), "\(failure.message)")
+        }
+    }
+}
+
+extension GradientRules {
+    /// What a trainer does before the optimizer, for a buffer of one owner.
+    func clip(_ gradient: MutableMatrixView) {
+        switch clipping {
+        case .none: break
+        case .norm:
+            if let factor = normFactor(norm: sumOfSquares(gradient.readOnly).squareRoot()) {
+                Updates.scale(gradient, by: factor)
+            }
+        case .value(let limit): Updates.clip(gradient, to: Float(limit))
+        }
+    }
+}

@@ -1,0 +1,304 @@
+"""Reads every table back and recomputes it with NumPy alone, from the formulas; exits 1 when something disagrees.
+
+Layers: outputs from the formulas, gradients by central differences. Losses: values from the formulas, gradients by
+central differences. Optimizers and schedules: the update rules written out. Metrics: by scikit-learn. PyTorch is not
+used here, so that a slip in how a table was made shows.
+"""
+
+import math
+import sys
+
+import numpy as np
+from sklearn import metrics as judge
+
+from reference import read_cases
+
+KINKED = {"relu", "leaky_relu", "elu"}
+erfc = np.vectorize(math.erfc)
+
+
+def parse(configuration):
+    """Kind and options of a configuration such as "relu" or {"dense": {"units": 5}}."""
+    return (configuration, {}) if isinstance(configuration, str) else next(iter(configuration.items()))
+
+
+def sigmoid(x):
+    return np.where(x >= 0, 1 / (1 + np.exp(-np.abs(x))), np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))))
+
+
+def log_softmax(x):
+    shifted = x - x.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def gelu(x, options):
+    if options.get("approximation") == "tanh":
+        return x * sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3))
+    return 0.5 * x * erfc(-x / math.sqrt(2))
+
+
+def run(layers, parameters, x, prefix=""):
+    """The output of the layers for a batch, in which each sample keeps its shape."""
+    for index, layer in enumerate(layers):
+        kind, options = parse(layer)
+        if kind == "dense":
+            x = x @ parameters[f"{prefix}{index}.weight"].T + parameters.get(f"{prefix}{index}.bias", 0)
+        elif kind == "flatten":
+            x = x.reshape(len(x), -1)
+        elif kind == "residual":
+            x = x + run(options["layers"], parameters, x, f"{prefix}{index}.")
+        else:
+            x = {
+                "relu": lambda: np.maximum(x, 0),
+                "leaky_relu": lambda: np.where(x > 0, x, options.get("slope", 0.01) * x),
+                "elu": lambda: np.where(x > 0, x, options.get("alpha", 1.0) * np.expm1(np.minimum(x, 0))),
+                "sigmoid": lambda: sigmoid(x),
+                "tanh": lambda: np.tanh(x),
+                "gelu": lambda: gelu(x, options),
+                "silu": lambda: x * sigmoid(x),
+                "softmax": lambda: np.exp(log_softmax(x)),
+                "dropout": lambda: x,
+            }[kind]()
+    return x
+
+
+def difference(function, array):
+    """The gradient of a function of an array by central differences."""
+    gradient = np.zeros_like(array)
+    for index in np.ndindex(*array.shape):
+        kept, step = array[index], 1e-5
+        array[index] = kept + step
+        above = function()
+        array[index] = kept - step
+        gradient[index] = (above - function()) / (2 * step)
+        array[index] = kept
+    return gradient
+
+
+def is_single(array):
+    array = np.asarray(array, dtype=np.float64)
+    return np.array_equal(array, array.astype(np.float32).astype(np.float64))
+
+
+def check_layers(expect):
+    for case in read_cases("layers.json"):
+        name, layers = case["name"], case["layers"]
+        parameters = {key: np.array(value) for key, value in case["parameters"].items()}
+        x = np.array(case["input"]).reshape(-1, *case["input_shape"])
+        upstream = np.array(case["output_gradient"])
+
+        def output():
+            return run(layers, parameters, x).reshape(len(x), -1)
+
+        def objective():
+            return (output() * upstream).sum()
+
+        expect(name, "is exact in float32",
+               all(is_single(a) for a in [x, upstream, *parameters.values()]), True)
+        expect(name, "output", case["output"], output(), 1e-12)
+        given = np.array(case["input_gradient"]).reshape(x.shape)
+        found = difference(objective, x)
+        if parse(layers[0])[0] in KINKED:
+            # At 0, and nearer to it than the step, the difference sees both sides; the gradient there is the left one
+            # at 0 and below, the right one above.
+            slope = {"relu": 0.0, "leaky_relu": parse(layers[0])[1].get("slope", 0.01),
+                     "elu": parse(layers[0])[1].get("alpha", 1.0)}[parse(layers[0])[0]]
+            near = np.abs(x) < 2e-5
+            found = np.where(near, np.where(x > 0, 1.0, slope) * upstream.reshape(x.shape), found)
+        expect(name, "input gradient", given, found, 1e-7)
+        for key, array in parameters.items():
+            expect(name, f"gradient of {key}", case["parameter_gradients"][key], difference(objective, array), 1e-7)
+        expect(name, "names of gradients", set(case["parameter_gradients"]), set(parameters))
+
+
+def loss_value(configuration, outputs, targets):
+    kind, options = parse(configuration)
+    if kind == "cross_entropy":
+        classes = outputs.shape[1]
+        if targets.ndim == 1:
+            targets = np.eye(classes)[targets]
+        smoothing = options.get("label_smoothing", 0.0)
+        targets = targets * (1 - smoothing) + smoothing / classes
+        return -(targets * log_softmax(outputs)).sum(axis=1).mean()
+    gap = np.abs(outputs - targets)
+    delta = options.get("delta", 1.0)
+    return {
+        "mean_squared_error": lambda: (gap ** 2).mean(),
+        "mean_absolute_error": lambda: gap.mean(),
+        "huber": lambda: np.where(gap <= delta, gap ** 2 / 2, delta * (gap - delta / 2)).mean(),
+        "binary_cross_entropy": lambda: (
+            np.maximum(outputs, 0) - outputs * targets + np.log1p(np.exp(-np.abs(outputs)))).mean(),
+    }[kind]()
+
+
+def check_losses(expect):
+    for case in read_cases("losses.json"):
+        outputs, targets = np.array(case["outputs"]), np.array(case["targets"])
+        expect(case["name"], "is exact in float32", is_single(outputs) and is_single(targets), True)
+        expect(case["name"], "value", case["value"], loss_value(case["loss"], outputs, targets), 1e-12)
+        # Differences of a loss of size v are good to about v · 1e-16 / 1e-5, and to the step where it turns from a
+        # parabola into a line.
+        tolerance = 1e-5 if "exactly at delta" in case["name"] else 1e-8 + 1e-10 * case["value"]
+        expect(case["name"], "gradient", case["gradient"],
+               difference(lambda: loss_value(case["loss"], outputs, targets), outputs), tolerance)
+
+
+def steps_of(kind, options, w, gradients, clip):
+    """The weights after each step, by the update rules as the papers and PyTorch's documentation write them."""
+    o = {"momentum": 0, "dampening": 0, "nesterov": False, "weight_decay": 0.01 if kind == "adamw" else 0,
+         "alpha": 0.99, "centered": False, "learning_rate_decay": 0, "initial_accumulator_value": 0, "amsgrad": False,
+         "betas": (0.9, 0.999), "epsilon": 1e-10 if kind == "adagrad" else 1e-8,
+         "learning_rate": {"rmsprop": 0.01, "adagrad": 0.01}.get(kind, 0.001)} | options
+    rate, decay, epsilon = o["learning_rate"], o["weight_decay"], o["epsilon"]
+    first, second, third = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
+    if kind == "adagrad":
+        second += o["initial_accumulator_value"]
+    for t, g in enumerate(gradients, start=1):
+        if "norm" in clip:
+            g = g * min(1.0, clip["norm"] / (math.sqrt((g ** 2).sum()) + 1e-6))
+        if "value" in clip:
+            g = np.clip(g, -clip["value"], clip["value"])
+        if kind == "adamw":
+            w = w * (1 - rate * decay)
+        else:
+            g = g + decay * w
+        if kind == "sgd":
+            if o["momentum"] != 0:
+                first = g if t == 1 else o["momentum"] * first + (1 - o["dampening"]) * g
+                g = g + o["momentum"] * first if o["nesterov"] else first
+            w = w - rate * g
+        elif kind == "rmsprop":
+            second = o["alpha"] * second + (1 - o["alpha"]) * g ** 2
+            variance = second
+            if o["centered"]:
+                third = o["alpha"] * third + (1 - o["alpha"]) * g
+                variance = second - third ** 2
+            first = o["momentum"] * first + g / (np.sqrt(variance) + epsilon)
+            w = w - rate * first
+        elif kind == "adagrad":
+            second = second + g ** 2
+            w = w - rate / (1 + (t - 1) * o["learning_rate_decay"]) * g / (np.sqrt(second) + epsilon)
+        else:
+            b1, b2 = o["betas"]
+            first = b1 * first + (1 - b1) * g
+            second = b2 * second + (1 - b2) * g ** 2
+            third = np.maximum(third, second)
+            chosen = third if o["amsgrad"] else second
+            w = w - rate * (first / (1 - b1 ** t)) / (np.sqrt(chosen / (1 - b2 ** t)) + epsilon)
+        yield w
+
+
+def check_optimizers(expect):
+    for case in read_cases("optimizers.json"):
+        kind, options = parse(case["optimizer"])
+        initial, gradients = np.array(case["initial"]), np.array(case["gradients"])
+        expect(case["name"], "is exact in float32", is_single(initial) and is_single(gradients), True)
+        found = list(steps_of(kind, options, initial, gradients, case.get("clip", {})))
+        expect(case["name"], "weights", case["weights"], found, 1e-12)
+
+
+def schedule_rates(kind, o, base, steps):
+    """The rates of the schedules in closed form."""
+    warmup = o.get("warmup_steps", 0)
+    for step in range(steps):
+        s = step - warmup
+        if s < 0:
+            yield base * (step + 1) / warmup
+        elif kind == "constant":
+            yield base
+        elif kind == "step":
+            yield base * o["gamma"] ** (s // o["step_size"])
+        elif kind == "exponential":
+            yield base * o["gamma"] ** s
+        else:
+            low = o.get("minimum", 0.0)
+            yield low + (base - low) * (1 + math.cos(math.pi * s / o["total_steps"])) / 2
+
+
+def plateau_rates(o, rate, values):
+    """The rates after each monitored value."""
+    o = {"factor": 0.1, "patience": 10, "threshold": 1e-4, "cooldown": 0, "minimum": 0.0, "mode": "min"} | o
+    best, bad, cooling = None, 0, 0
+    for value in values:
+        if best is None:
+            better = True
+        elif o["mode"] == "min":
+            better = value < best * (1 - o["threshold"])
+        else:
+            better = value > best * (1 + o["threshold"])
+        best, bad = (value, 0) if better else (best, bad + 1)
+        if cooling > 0:
+            cooling, bad = cooling - 1, 0
+        if bad > o["patience"]:
+            lower = max(rate * o["factor"], o["minimum"])
+            rate = lower if rate - lower > 1e-8 else rate
+            cooling, bad = o["cooldown"], 0
+        yield rate
+
+
+def check_schedules(expect):
+    for case in read_cases("schedules.json"):
+        kind, options = parse(case["schedule"])
+        if kind == "reduce_on_plateau":
+            found = list(plateau_rates(options, case["base"], case["values"]))
+            expect(case["name"], "falls at least once", min(found) < case["base"], True)
+        else:
+            found = list(schedule_rates(kind, options, case["base"], case["steps"]))
+        expect(case["name"], "rates", case["rates"], found, 1e-14)
+
+
+def check_metrics(expect):
+    for case in read_cases("metrics.json"):
+        name, outputs, targets = case["name"], np.array(case["outputs"]), np.array(case["targets"])
+        if case["kind"] == "regression":
+            expect(name, "mean_squared_error", case["mean_squared_error"], judge.mean_squared_error(targets, outputs))
+            expect(name, "mean_absolute_error", case["mean_absolute_error"],
+                   judge.mean_absolute_error(targets, outputs))
+            expect(name, "r2", case["r2"], judge.r2_score(targets, outputs, multioutput="uniform_average"))
+            expect(name, "r2_per_output", case["r2_per_output"],
+                   judge.r2_score(targets, outputs, multioutput="raw_values"))
+            continue
+        labels = list(range(case["classes"]))
+        predicted = (outputs[:, 0] > 0).astype(int) if case["kind"] == "binary" else outputs.argmax(axis=1)
+        expect(name, "confusion", case["confusion"], judge.confusion_matrix(targets, predicted, labels=labels))
+        expect(name, "accuracy", case["accuracy"], judge.accuracy_score(targets, predicted))
+        for key, function in [("precision", judge.precision_score), ("recall", judge.recall_score),
+                              ("f1", judge.f1_score)]:
+            expect(name, key, case[key], function(targets, predicted, labels=labels, average=None, zero_division=0))
+            expect(name, f"macro_{key}", case[f"macro_{key}"],
+                   function(targets, predicted, labels=labels, average="macro", zero_division=0))
+        for k in (2, 3):
+            # Where logits are equal scikit-learn chooses otherwise, and with k classes every answer is right.
+            if f"top_{k}_accuracy" in case and case["classes"] > k and not name.startswith("equal logits"):
+                expect(name, f"top_{k}_accuracy", case[f"top_{k}_accuracy"],
+                       judge.top_k_accuracy_score(targets, outputs, k=k, labels=labels))
+        if case.get("roc_auc") is not None:
+            scores = outputs[:, 0] if case["kind"] == "binary" else outputs[:, 1] - outputs[:, 0]
+            expect(name, "roc_auc", case["roc_auc"], judge.roc_auc_score(targets, scores))
+
+
+def main():
+    counts = {"checks": 0, "failures": 0}
+
+    def expect(case, what, given, found, tolerance=1e-12):
+        counts["checks"] += 1
+        if isinstance(given, (bool, set)):
+            good = given == found
+        else:
+            given, found = np.asarray(given, dtype=float), np.asarray(found, dtype=float)
+            good = given.shape == found.shape and bool(np.all(
+                np.abs(given - found) <= tolerance * np.maximum(1, np.abs(found))))
+        if not good:
+            counts["failures"] += 1
+            print(f"{case}: {what} differs:\n  given {given}\n  found {found}")
+
+    for check in (check_layers, check_losses, check_optimizers, check_schedules, check_metrics):
+        before = counts["checks"]
+        check(expect)
+        print(f"{check.__name__}: {counts['checks'] - before} checks")
+    print(f"{counts['checks']} checks, {counts['failures']} failures")
+    sys.exit(1 if counts["failures"] else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Writes layers.json: outputs and gradients of PyTorch's layers in float64, for dtrain's layers of the same names."""
+
+import math
+
+import numpy
+import torch
+from torch import nn
+
+from reference import exact, prepare, write_cases
+
+EXTREME = [0.0, 30.0, -30.0, 100.0, -100.0, 1e-30, -1e-30, 1e-8, -1e-8, 1e-4, -1e-4, 5.0, -5.0, 10.0, -10.0, 0.5]
+
+
+class Residual(nn.Sequential):
+    """Adds its input to what its layers make of it. The inner layers are numbered from 0: `<i>.<j>.weight`."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+def build(configurations, width):
+    """The PyTorch layers for a list of dtrain's configurations, and how many outputs they have per sample."""
+    modules = []
+    for configuration in configurations:
+        if isinstance(configuration, str):
+            kind, options = configuration, {}
+        else:
+            ((kind, options),) = configuration.items()
+        if kind == "dense":
+            modules.append(nn.Linear(width, options["units"], bias=options.get("bias", True)))
+            width = options["units"]
+        elif kind == "residual":
+            inner, inner_width = build(options["layers"], width)
+            assert inner_width == width, "a residual block must keep its width"
+            modules.append(Residual(*inner))
+        else:
+            modules.append({
+                "flatten": lambda: nn.Flatten(),
+                "relu": lambda: nn.ReLU(),
+                "leaky_relu": lambda: nn.LeakyReLU(options.get("slope", 0.01)),
+                "elu": lambda: nn.ELU(options.get("alpha", 1.0)),
+                "sigmoid": lambda: nn.Sigmoid(),
+                "tanh": lambda: nn.Tanh(),
+                "gelu": lambda: nn.GELU(options.get("approximation", "none")),
+                "silu": lambda: nn.SiLU(),
+                "softmax": lambda: nn.Softmax(dim=-1),
+                "dropout": lambda: nn.Dropout(options["rate"]),
+            }[kind]())
+    return modules, width
+
+
+def case(seed, name, layers, input_shape, rows=4, inputs=None):
+    """One row of the table. Parameters, inputs and output gradients are drawn from the case's own seed."""
+    random = numpy.random.default_rng(seed)
+    modules, _ = build(layers, math.prod(input_shape))
+    network = nn.Sequential(*modules).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            scale = 1 / math.sqrt(parameter.shape[-1])
+            parameter.copy_(torch.from_numpy(exact(random.standard_normal(tuple(parameter.shape)) * scale)))
+    if inputs is None:
+        inputs = random.standard_normal((rows, math.prod(input_shape)))
+    inputs = exact(inputs)
+    rows = len(inputs)
+    x = torch.from_numpy(inputs.reshape((rows, *input_shape))).requires_grad_()
+    output = network(x)
+    output_gradient = exact(random.standard_normal(tuple(output.shape)))
+    output.backward(torch.from_numpy(output_gradient))
+    return {
+        "name": name,
+        "layers": layers,
+        "input_shape": list(input_shape),
+        "output_shape": list(output.shape[1:]),
+        "input": inputs.reshape(rows, -1).tolist(),
+        "parameters": {key: value.tolist() for key, value in network.state_dict().items()},
+        "output": output.detach().reshape(rows, -1).tolist(),
+        "output_gradient": output_gradient.reshape(rows, -1).tolist(),
+        "input_gradient": x.grad.reshape(rows, -1).tolist(),
+        "parameter_gradients": {key: value.grad.tolist() for key, value in network.named_parameters()},
+    }
+
+
+def main():
+    prepare()
+    block = {"residual": {"layers": [{"dense": {"units": 6}}, "tanh", {"dense": {"units": 6}}]}}
+    nested = {"residual": {"layers": [
+        {"dense": {"units": 6}},
+        {"residual": {"layers": ["silu", {"dense": {"units": 6, "bias": False}}]}},
+        "sigmoid",
+    ]}}
+    activations = [
+        ("relu", "relu"),
+        ("leaky_relu", "leaky_relu"),
+        ("leaky_relu with slope 0.2", {"leaky_relu": {"slope": 0.2}}),
+        ("elu", "elu"),
+        ("elu with alpha 0.7", {"elu": {"alpha": 0.7}}),
+        ("sigmoid", "sigmoid"),
+        ("tanh", "tanh"),
+        ("gelu", "gelu"),
+        ("gelu approximated by tanh", {"gelu": {"approximation": "tanh"}}),
+        ("silu", "silu"),
+        ("softmax", "softmax"),
+    ]
+    cases = [
+        case(101, "dense 7 to 5", [{"dense": {"units": 5}}], [7]),
+        case(102, "dense 1 to 1", [{"dense": {"units": 1}}], [1]),
+        case(103, "dense 33 to 17", [{"dense": {"units": 17}}], [33], rows=13),
+        case(104, "dense 17 to 9 without bias", [{"dense": {"units": 9, "bias": False}}], [17], rows=5),
+        case(105, "dense 7 to 5, one row", [{"dense": {"units": 5}}], [7], rows=1),
+        case(106, "flatten", ["flatten"], [3, 4, 2]),
+        case(107, "flatten, then dense", ["flatten", {"dense": {"units": 3}}], [3, 4, 2]),
+        case(108, "softmax over the last of two dimensions", ["softmax"], [3, 4]),
+        case(109, "softmax of one number", ["softmax"], [1]),
+        case(110, "dropout outside training", [{"dropout": {"rate": 0.5}}], [6]),
+    ]
+    for index, (name, layer) in enumerate(activations):
+        cases.append(case(200 + index, name, [layer], [11], rows=3))
+        cases.append(case(300 + index, f"{name}, extreme inputs", [layer], [len(EXTREME)], inputs=[EXTREME]))
+    cases += [
+        case(401, "residual", [block], [6]),
+        case(402, "residual between dense layers", [{"dense": {"units": 6}}, block, {"dense": {"units": 2}}], [4]),
+        case(403, "residual that only activates", [{"residual": {"layers": ["gelu"]}}], [5]),
+        case(404, "residual inside a residual", [nested], [6]),
+        case(405, "residual blocks, one after the other", [block, nested], [6], rows=7),
+        case(406, "every layer in one stack", [
+            "flatten", {"dense": {"units": 9}}, "relu",
+            {"dense": {"units": 8}}, "leaky_relu",
+            {"dense": {"units": 7, "bias": False}}, {"elu": {"alpha": 0.7}},
+            {"dropout": {"rate": 0.3}},
+            {"dense": {"units": 6}}, block, "sigmoid", nested,
+            {"dense": {"units": 10}}, "tanh",
+            {"dense": {"units": 5}}, "gelu",
+            {"dense": {"units": 7}}, {"gelu": {"approximation": "tanh"}},
+            {"dense": {"units": 9}}, "silu",
+            {"dense": {"units": 4}}, "softmax",
+        ], [2, 3, 2], rows=9),
+    ]
+    write_cases("layers.json", cases)
+
+
+if __name__ == "__main__":
+    main()

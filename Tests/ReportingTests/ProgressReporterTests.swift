@@ -1,0 +1,248 @@
+import Reporting
+import Testing
+
+/// Collects what is written, standard output and standard error apart or together as one terminal.
+final class TestOutput: TextOutput {
+    var text = ""
+    var writes = 0
+
+    func write(_ text: String) {
+        self.text += text
+        writes += 1
+    }
+
+    /// The rows of a terminal that shows the text; `\r` goes back to the row's start.
+    var screen: [String] {
+        var rows: [[Character]] = [[]]
+        var column = 0
+        for character in text {
+            switch character {
+            case "\n":
+                rows.append([])
+                column = 0
+            case "\r": column = 0
+            default:
+                if column < rows[rows.count - 1].count {
+                    rows[rows.count - 1][column] = character
+                } else {
+                    rows[rows.count - 1].append(character)
+                }
+                column += 1
+            }
+        }
+        return rows.map { row in
+            var row = row
+            while row.last == " " { row.removeLast() }
+            return String(row)
+        }
+    }
+
+    var longestRow: Int {
+        text.split(whereSeparator: { $0 == "\n" || $0 == "\r" }).map(\.count).max() ?? 0
+    }
+}
+
+/// A clock and a width that the test turns.
+final class Stage {
+    var seconds = 100.0
+    var columns = 120
+    let output = TestOutput()
+    let errors: TestOutput
+
+    init(errors: TestOutput? = nil) { self.errors = errors ?? output }
+
+    func reporter(_ style: ProgressReporter.Style, epochs: Int? = 5, stepsPerEpoch: Int = 375, totalSteps: Int = 1875,
+                  metrics: [String] = ["accuracy"]) -> ProgressReporter {
+        ProgressReporter(style: style,
+                         plan: .init(epochs: epochs, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps),
+                         metricNames: metrics, output: output, errors: errors, columns: { self.columns },
+                         clock: { self.seconds })
+    }
+}
+
+@Suite("The progress line")
+struct ProgressReporterTests {
+    private func figures(_ stepInEpoch: Int, epoch: Int = 3, step: Int? = nil, loss: Double = 0.12344,
+                         samples: Int = 128) -> StepFigures {
+        StepFigures(epoch: epoch, stepInEpoch: stepInEpoch, step: step ?? stepInEpoch, samples: samples, loss: loss,
+                    learningRate: 0.001)
+    }
+
+    /// 120 steps of 128 samples in 0.336 s: 45,714 samples/s, 255 more steps in 0.71 s.
+    private func run(_ stage: Stage, _ reporter: ProgressReporter, to last: Int = 120, seconds: Double = 0.336) {
+        reporter.beginEpoch()
+        for step in 1..<last { reporter.step(figures(step), metrics: [0.9512]) }
+        stage.seconds += seconds
+        reporter.step(figures(last), metrics: [0.9512])
+    }
+
+    @Test("is laid out to the width of the terminal and never reaches its last column", arguments: [
+        (200, "Epoch 3/5  120/375 [========>.....................] "
+            + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0:00 left"),
+        (104, "Epoch 3/5  120/375 [===>...........] "
+            + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0:00 left"),
+        (90, "Epoch 3/5  120/375 [===>.........] loss 0.1234 accuracy 0.9512 45,714 samples/s 0:00 left"),
+        (80, "Epoch 3/5  120/375 [=====>.............] loss 0.1234 45,714 samples/s 0:00 left"),
+        (60, "Epoch 3/5  120/375 [====>...........] loss 0.1234 0:00 left"),
+        (50, "Epoch 3/5  120/375 loss 0.1234 0:00 left"),
+        (40, "Epoch 3/5  120/375 loss 0.1234"),
+        (30, "Epoch 3/5  120/375"),
+        (10, "Epoch 3/5"),
+        (1, ""),
+    ])
+    func widths(columns: Int, expected: String) {
+        let stage = Stage()
+        stage.columns = columns
+        let reporter = stage.reporter(.terminal)
+        run(stage, reporter)
+        #expect(stage.output.screen == [expected])
+        #expect(stage.output.longestRow < columns)
+    }
+
+    @Test("is redrawn at most ten times a second")
+    func redraws() {
+        let stage = Stage()
+        let reporter = stage.reporter(.terminal)
+        reporter.beginEpoch()
+        for step in 1...350 {
+            reporter.step(figures(step), metrics: [0.5])
+            stage.seconds += 0.01
+        }
+        #expect((30...36).contains(stage.output.writes), "\(stage.output.writes) drawings in 3.5 s")
+    }
+
+    @Test("leaves nothing of a longer line behind")
+    func shorterLine() {
+        let stage = Stage()
+        let reporter = stage.reporter(.terminal)
+        reporter.beginEpoch()
+        reporter.step(figures(1, loss: 1e10), metrics: [1e-9])
+        stage.columns = 60
+        stage.seconds += 1
+        reporter.step(figures(2, loss: 0), metrics: [0.5])
+        #expect(stage.output.screen.count == 1)
+        #expect(stage.output.screen[0].hasSuffix("left"))
+        #expect(stage.output.text.split(separator: "\r").last.map { $0.count < 60 } == true)
+    }
+
+    @Test("gives way to the line of the epoch, with means weighted by samples and the validation")
+    func epochLine() {
+        for (style, rows) in [(ProgressReporter.Style.terminal, 2), (.lines, 2)] {
+            let stage = Stage()
+            let reporter = stage.reporter(style)
+            reporter.beginEpoch()
+            reporter.step(figures(1, loss: 1, samples: 300), metrics: [0.5])
+            stage.seconds += 2
+            reporter.step(figures(2, loss: 3, samples: 100), metrics: [0.9])
+            reporter.pause()
+            stage.seconds += 61
+            reporter.resume()
+            reporter.endEpoch(3, validation: [("loss", 0.00001), ("accuracy", 0.9467)])
+            #expect(stage.output.screen.count == rows)
+            #expect(stage.output.screen[0] == "Epoch 3/5  loss 1.5000 accuracy 0.6000 | validation loss 1.0000e-05 "
+                + "accuracy 0.9467 | lr 1.00e-03 200 samples/s 1:03")
+        }
+    }
+
+    @Test("starts anew with each epoch")
+    func nextEpoch() {
+        let stage = Stage()
+        let reporter = stage.reporter(.lines)
+        run(stage, reporter)
+        reporter.endEpoch(3)
+        reporter.beginEpoch()
+        reporter.step(figures(1, epoch: 4, loss: 2, samples: 4), metrics: [.nan])
+        stage.seconds += 1
+        reporter.endEpoch(4)
+        #expect(stage.output.screen == ["Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0:00",
+                                        "Epoch 4/5  loss 2.0000 | lr 1.00e-03 4.0 samples/s 0:01", ""])
+    }
+
+    @Test("without a terminal there are only whole lines")
+    func withoutTerminal() {
+        let stage = Stage(errors: TestOutput())
+        let reporter = stage.reporter(.lines)
+        reporter.line("training")
+        run(stage, reporter)
+        reporter.validation(afterStep: 1500, epoch: 4, [("loss", 0.5)])
+        reporter.endEpoch(3)
+        reporter.note("a note")
+        reporter.warning("a warning")
+        reporter.clear()
+        #expect(stage.output.text == """
+            training
+            Step 1,500/1,875 (epoch 4)  validation loss 0.5000
+            Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0:00
+
+            """)
+        #expect(stage.errors.text == "note: a note\nwarning: a warning\n")
+    }
+
+    @Test("is that of the run where only steps end it")
+    func stepsOnly() {
+        let stage = Stage()
+        let reporter = stage.reporter(.terminal, epochs: nil, stepsPerEpoch: 10, totalSteps: 20_000, metrics: [])
+        reporter.beginEpoch()
+        stage.seconds += 1
+        reporter.step(figures(5, step: 5000))
+        #expect(stage.output.screen == ["Step   5,000/20,000 [======>.......................] loss 0.1234 lr 1.00e-03 "
+            + "128 samples/s 4:10:00 left"])
+        reporter.endEpoch(501)
+        #expect(stage.output.screen == ["Epoch 501  loss 0.1234 | lr 1.00e-03 128 samples/s 0:01", ""])
+    }
+
+    @Test("is not torn by messages, which come once")
+    func messages() {
+        let stage = Stage()
+        stage.columns = 60
+        let reporter = stage.reporter(.terminal)
+        run(stage, reporter)
+        let line = "Epoch 3/5  120/375 [====>...........] loss 0.1234 0:00 left"
+        #expect(stage.output.screen == [line])
+        reporter.warning("the disk is full")
+        reporter.warning("the disk is full")
+        reporter.note("short")
+        #expect(stage.output.screen == ["warning: the disk is full", "note: short", line])
+        reporter.clear()
+        #expect(stage.output.screen == ["warning: the disk is full", "note: short", ""])
+    }
+
+    @Test("quiet shows nothing but warnings")
+    func quiet() {
+        let stage = Stage()
+        let reporter = stage.reporter(.quiet)
+        run(stage, reporter)
+        reporter.endEpoch(3)
+        reporter.validation(afterStep: 3, epoch: 1, [])
+        reporter.line("x")
+        reporter.note("x")
+        #expect(stage.output.text.isEmpty)
+        reporter.warning("x")
+        #expect(stage.output.text == "warning: x\n")
+    }
+}
+
+@Suite("Numbers as people read them")
+struct HumanTextTests {
+    @Test("counts, times, rates, rates of learning and losses")
+    func numbers() {
+        #expect([0, 12, 999, 1000, 1_234_567, -1000, Int.min].map(HumanText.count)
+            == ["0", "12", "999", "1,000", "1,234,567", "-1,000", "-9,223,372,036,854,775,808"])
+        #expect([0, 7.9, 60, 3599, 3723, 360_000, -1, .nan, .infinity].map(HumanText.duration(seconds:))
+            == ["0:00", "0:07", "1:00", "59:59", "1:02:03", "100:00:00", "-:--", "-:--", "-:--"])
+        #expect([45_678.4, 10, 9.96, 0, .nan, 1e300].map(HumanText.rate(samplesPerSecond:))
+            == ["45,678 samples/s", "10 samples/s", "10.0 samples/s", "0.0 samples/s", "- samples/s",
+                "1,000,000,000,000,000 samples/s"])
+        #expect([0.001, 0.0123456, 1, 0].map(HumanText.learningRate) == ["1.00e-03", "1.23e-02", "1.00e+00", "0"])
+        #expect([0.12344, 0, 0.0001, 0.00009, 99_999.5, 100_000, -2, .nan, .infinity, -.infinity].map(HumanText.figure)
+            == ["0.1234", "0.0000", "0.0001", "9.0000e-05", "99999.5000", "1.0000e+05", "-2.0000",
+                "nan", "inf", "-inf"])
+    }
+
+    @Test("a width that nobody tells is COLUMNS, else 80")
+    func columns() {
+        #expect(terminalColumns(descriptor: -1, environment: [:]) == 80)
+        #expect(terminalColumns(descriptor: -1, environment: ["COLUMNS": "132"]) == 132)
+        #expect(terminalColumns(descriptor: -1, environment: ["COLUMNS": "-3"]) == 80)
+    }
+}

@@ -1,0 +1,69 @@
+import Diagnostics
+import Settings
+import TestSupport
+import Testing
+import Training
+
+@Suite("A configuration with its data")
+struct ExperimentTests {
+    private func experiment(_ overrides: String...) throws -> Experiment {
+        let document = try SettingsDocument(text: builtInConfiguration, name: "digits.yaml", overrides: overrides)
+        return try Experiment(try TrainingConfiguration(document, name: "digits"))
+    }
+
+    private func message(_ overrides: String...) -> String {
+        do {
+            let document = try SettingsDocument(text: builtInConfiguration, name: "digits.yaml", overrides: overrides)
+            _ = try Experiment(try TrainingConfiguration(document, name: "digits"))
+            return "no error"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    @Test("the built-in configuration stands in configs/digits.yaml as well")
+    func builtInIsAFile() throws {
+        let root = "\(#filePath)".split(separator: "/").dropLast(3).joined(separator: "/")
+        let file = try SettingsDocument(path: "/\(root)/configs/digits.yaml")
+        let fromFile = try Experiment(try TrainingConfiguration(file, name: "digits")).effectiveYAML()
+        #expect(try experiment().effectiveYAML() == fromFile)
+    }
+
+    @Test("the effective configuration reads back as itself")
+    func effectiveConfigurationIsStable() throws {
+        let text = try experiment("schedule.cosine.warmup_steps=7", "gradient_clipping.norm=1").effectiveYAML()
+        let again = try Experiment(try TrainingConfiguration(try SettingsDocument(text: text, name: "again"), name: "x"))
+        #expect(try again.effectiveYAML() == text)
+    }
+
+    @Test("steps and epochs bound a run together")
+    func totalSteps() throws {
+        #expect(try experiment().totalSteps == 25 * 23)
+        #expect(try experiment("training.max_steps=7").totalSteps == 7)
+        #expect(try experiment("training.epochs=null", "training.max_steps=70000").totalSteps == 70000)
+    }
+
+    @Test("a network that doesn't fit the data is refused with both numbers", arguments: [
+        ("model.layers.2.dense.units=9", "the last layer has 9 outputs, but the data have 10 classes; cross_entropy needs 10"),
+        ("loss=binary_cross_entropy", "no error"),
+        ("loss=mean_squared_error", "no error"),
+        ("model.layers.2=softmax", "the last layer has 128 outputs"),
+    ])
+    func mismatches(override: String, expected: String) {
+        #expect(message(override).contains(expected), "\(message(override))")
+    }
+
+    @Test("what is monitored must be measured", arguments: [
+        ("early_stopping.monitor=validation_acuracy", "did you mean \"validation_accuracy\"?"),
+        ("early_stopping.monitor=accuracy", "known: validation_loss, validation_accuracy"),
+        ("schedule.reduce_on_plateau.monitor=x", "schedule.reduce_on_plateau.monitor"),
+    ])
+    func monitors(override: String, expected: String) {
+        #expect(message(override).contains(expected), "\(message(override))")
+    }
+
+    @Test("a micro-batch larger than the global batch is refused")
+    func microBatch() {
+        #expect(message("training.micro_batch_size=65").contains("expected at most the global batch size of 64, found 65"))
+    }
+}

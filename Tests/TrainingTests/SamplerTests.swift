@@ -1,0 +1,54 @@
+import Storage
+import Testing
+import Training
+
+@Suite("The sampler")
+struct SamplerTests {
+    private func sampler(_ count: Int, batch: Int, micro: Int, shuffles: Bool = true, seed: UInt64 = 3) -> Sampler {
+        Sampler(sampleCount: count, globalBatchSize: batch, microBatchSize: micro, seed: seed, shuffles: shuffles)
+    }
+
+    @Test("uses every sample exactly once per epoch, in another order each time")
+    func everySampleOnce() {
+        let sampler = sampler(103, batch: 20, micro: 8)
+        #expect(sampler.stepsPerEpoch == 6)
+        var orders: [[Int32]] = []
+        for epoch in 0..<3 {
+            let order = sampler.order(epoch: epoch)
+            var used: [Int32] = []
+            for step in epoch * 6..<(epoch + 1) * 6 {
+                let batch = sampler.batch(completedSteps: step)
+                #expect(batch.epoch == epoch)
+                for leaf in 0..<batch.tree.leafCount {
+                    let rows = batch.rows(of: leaf..<leaf + 1)
+                    used += order[batch.positions.lowerBound + rows.lowerBound..<batch.positions.lowerBound + rows.upperBound]
+                }
+            }
+            #expect(used == order)
+            #expect(used.sorted() == (0..<103).map { Int32($0) })
+            orders.append(order)
+        }
+        #expect(Set(orders).count == 3)
+    }
+
+    @Test("keeps the file's order without shuffling")
+    func fileOrder() {
+        #expect(sampler(5, batch: 2, micro: 1, shuffles: false).order(epoch: 4) == [0, 1, 2, 3, 4])
+    }
+
+    @Test("numbers every draw of the run once")
+    func draws() {
+        let sampler = sampler(10, batch: 4, micro: 2)
+        let firsts = (0..<6).map { sampler.batch(completedSteps: $0).firstDraw }
+        #expect(firsts == [0, 4, 8, 10, 14, 18])
+    }
+
+    @Test("has a tree for the short last batch")
+    func shortBatch() {
+        #expect(sampler(10, batch: 4, micro: 2).trees == [SummationTree(leafCount: 2), SummationTree(leafCount: 1)])
+        #expect(sampler(8, batch: 4, micro: 2).trees == [SummationTree(leafCount: 2)])
+        let batch = sampler(7, batch: 4, micro: 2).batch(completedSteps: 1)
+        #expect(batch.sampleCount == 3)
+        #expect(batch.rows(of: 1..<2) == 2..<3)
+    }
+}

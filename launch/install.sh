@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs the release build as PREFIX/bin/dtrain: launch/install.sh [PREFIX]. Without PREFIX: /usr/local where that can
+# be written, or else ~/.local.
+set -euo pipefail
+
+say() { printf 'install.sh: %s\n' "$*" >&2; }
+
+if (($# > 1)) || [[ ${1:-} == -* ]]; then
+    echo "usage: launch/install.sh [PREFIX]" >&2
+    exit 64
+fi
+if (($# == 1)); then
+    prefix=$1
+elif [[ -w /usr/local/bin || (! -e /usr/local/bin && -w /usr/local) ]]; then
+    prefix=/usr/local
+elif [[ -n ${HOME:-} ]]; then
+    prefix=$HOME/.local
+else
+    say "/usr/local can't be written and HOME isn't set; name a directory: launch/install.sh PREFIX"
+    exit 64
+fi
+if ! mkdir -p "$prefix/bin" || [[ ! -w $prefix/bin ]]; then
+    say "$prefix/bin can't be written; name another directory: launch/install.sh PREFIX"
+    exit 73
+fi
+prefix=$(cd "$prefix" && pwd)
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+launch/setup.sh
+# With the Swift library inside, the program runs where there is no toolchain. A build directory of its own, because
+# the flag would make the next ordinary build start over.
+swift build -c release --product dtrain --static-swift-stdlib --scratch-path .build/static
+
+# Copied beside and renamed: a dtrain that is running keeps its file.
+draft=$(mktemp "$prefix/bin/.dtrain-XXXXXX")
+trap 'rm -f "$draft"' EXIT
+cp .build/static/release/dtrain "$draft"
+chmod 755 "$draft"
+mv -f "$draft" "$prefix/bin/dtrain"
+say "installed $prefix/bin/dtrain"
+
+case :$PATH: in
+    *:"$prefix/bin":*)
+        found=$(command -v dtrain || true)
+        if [[ $found != "$prefix/bin/dtrain" ]]; then say "another one comes first on the PATH: $found"; fi
+        ;;
+    *) say "$prefix/bin is not on the PATH; add it with: export PATH=\"$prefix/bin:\$PATH\"" ;;
+esac

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Makes sure that everything dtrain is built from is there. As root on Debian or Ubuntu it installs what is missing;
+# otherwise it prints the command that does and ends with 69. When nothing is missing it returns at once.
+set -euo pipefail
+
+readonly packages_of_debian=(git pkg-config openmpi-bin libopenmpi-dev libopenblas-dev zlib1g-dev libssl-dev)
+readonly oldest_swift=6
+
+say() { printf 'setup.sh: %s\n' "$*" >&2; }
+
+# Whether the thing that Debian's package $1 brings is usable, whoever installed it.
+is_there() {
+    case $1 in
+        git) command -v git > /dev/null ;;
+        pkg-config) command -v pkg-config > /dev/null ;;
+        openmpi-bin) command -v mpirun > /dev/null ;;
+        libopenmpi-dev) pkg-config --exists ompi-c 2> /dev/null ;;
+        libopenblas-dev) pkg-config --exists openblas 2> /dev/null ;;
+        zlib1g-dev) pkg-config --exists zlib 2> /dev/null ;;
+        libssl-dev) pkg-config --exists libcrypto 2> /dev/null ;;
+        *) return 1 ;;
+    esac
+}
+
+# Sets `missing` to the packages that aren't usable.
+find_missing() {
+    local package
+    missing=()
+    for package in "${packages_of_debian[@]}"; do
+        is_there "$package" || missing+=("$package")
+    done
+}
+
+install_missing() {
+    export DEBIAN_FRONTEND=noninteractive
+    say "installing ${missing[*]}"
+    # A fresh container has no package lists, an old one outdated ones: only then are they fetched.
+    if ! apt-get install -y -q --no-install-recommends "${missing[@]}" > "$log" 2>&1; then
+        apt-get update -q >> "$log" 2>&1 || true
+        if ! apt-get install -y -q --no-install-recommends "${missing[@]}" >> "$log" 2>&1; then
+            tail -n 15 "$log" >&2
+            say "these packages can't be installed (apt-get's last words above): ${missing[*]}"
+            exit 69
+        fi
+    fi
+}
+
+missing=()
+find_missing
+if ((${#missing[@]} > 0)); then
+    if ! command -v apt-get > /dev/null; then
+        say "missing: ${missing[*]} (the names of Debian's packages); install what brings them on this system:" \
+            "Open MPI 4, OpenBLAS, zlib and OpenSSL with headers and pkg-config files"
+        exit 69
+    fi
+    if ((EUID != 0)); then
+        say "missing: ${missing[*]}; install with: sudo apt-get update && sudo apt-get install -y ${missing[*]}"
+        exit 69
+    fi
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    install_missing
+    find_missing
+    if ((${#missing[@]} > 0)); then
+        say "installed, but still not usable: ${missing[*]} (is another pkg-config or mpirun in front on the PATH?)"
+        exit 69
+    fi
+fi
+
+if ! command -v swift > /dev/null; then
+    say "no Swift toolchain on the PATH; dtrain needs Swift $oldest_swift or newer from https://www.swift.org/install"
+    exit 69
+fi
+if ! version=$(swift --version 2>&1); then
+    say "\"swift --version\" fails: $(head -n 1 <<< "$version")"
+    exit 69
+fi
+if [[ $version =~ Swift\ version\ ([0-9]+) ]] && ((BASH_REMATCH[1] < oldest_swift)); then
+    say "dtrain needs Swift $oldest_swift or newer (https://www.swift.org/install); this is" \
+        "$(head -n 1 <<< "$version")"
+    exit 69
+fi

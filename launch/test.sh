@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Sets up, builds everything and runs every test; the last line of the output is the count:
+#
+#   N passed, N failed, N skipped
+#
+# Ends with 0 only when something ran and nothing failed. Options are handed to `swift test`, as in
+# launch/test.sh --filter SettingsTests; then the checks that aren't Swift tests are left out.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+launch/setup.sh
+
+passed=0
+failed=0
+skipped=0
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+close() {
+    printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    if ((failed > 0 || passed == 0)); then exit 1; fi
+    exit 0
+}
+
+# A check that is a command: passed with 0, skipped with 77, failed with anything else.
+check() {
+    local name=$1 code=0
+    shift
+    "$@" > "$results/output" 2>&1 || code=$?
+    case $code in
+        0)
+            passed=$((passed + 1))
+            echo "passed: $name"
+            ;;
+        77)
+            skipped=$((skipped + 1))
+            echo "skipped: $name: $(tail -n 1 "$results/output")"
+            ;;
+        *)
+            failed=$((failed + 1))
+            cat "$results/output"
+            echo "failed: $name"
+            ;;
+    esac
+}
+
+# shellcheck disable=SC2317 # called by check
+scripts_are_clean() {
+    if ! command -v shellcheck > /dev/null; then
+        echo "shellcheck isn't installed"
+        return 77
+    fi
+    shellcheck launch/*.sh .ci/run
+}
+
+# The build that `swift build` makes too, so that neither throws away the other's work.
+if ! swift build -c release --build-tests; then
+    echo "the build failed"
+    failed=1
+    close
+fi
+
+status=0
+swift test -c release --skip-build --xunit-output "$results/tests.xml" "$@" || status=$?
+
+# One <testcase> for each test, with a <failure> or <skipped> inside where it isn't passed.
+shopt -s nullglob
+for report in "$results"/*.xml; do
+    counts=$(awk '
+        { gsub(/</, "\n<"); n = split($0, parts, "\n")
+          for (i = 1; i <= n; i++) {
+            if (parts[i] ~ /^<testcase[ >]/) { cases++; open = 1 }
+            else if (parts[i] ~ /^<(failure|error)[ >\/]/ && open) { failures++; open = 0 }
+            else if (parts[i] ~ /^<skipped[ >\/]/ && open) { skips++; open = 0 }
+          } }
+        END { print cases - failures - skips, failures + 0, skips + 0 }' "$report")
+    read -r report_passed report_failed report_skipped <<< "$counts"
+    passed=$((passed + report_passed))
+    failed=$((failed + report_failed))
+    skipped=$((skipped + report_skipped))
+done
+if ((status != 0 && failed == 0)); then
+    echo "swift test ended with $status before it could report (a crash shows above)"
+    failed=1
+fi
+
+if (($# == 0)); then
+    check "the scripts in launch/ pass shellcheck" scripts_are_clean
+    check "a run killed 25 times ends in the bits of one left alone" launch/torture.sh --kills 25 --seed 1
+fi
+close
