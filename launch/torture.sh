@@ -486,7 +486,10 @@ for path in "$run"/checkpoints/step-*; do
     step=$((10#${path##*-}))
     if ((step > furthest_step)); then furthest_step=$step; fi
 done
-readonly last_step=$((furthest_step + 2 * every_steps))
+# Behind the first validation, too.
+last_step=$((furthest_step + 2 * every_steps))
+if ((last_step < 24)); then last_step=24; fi
+readonly last_step
 run_to_end "$ranks_at_end" "$way" "$work/torture.yaml" --run "$run" --resume --steps "$last_step" \
     --set checkpoint.every_steps=50
 $has_begun || fail "the last job says nothing of its training" "$job"
