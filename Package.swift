@@ -47,7 +47,7 @@ let package = Package(
         room("Kernels", ["Storage"]),
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
-        room("Collectives", ["Diagnostics", "Storage", "CMPI"]),
+        room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"]),
         room("Datasets", ["Diagnostics", "Settings", "Storage", "CZlib", "CCrypto"]),
         room("Checkpointing", ["Diagnostics", "CCrypto"]),
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),

@@ -134,6 +134,7 @@ struct TrainCommand: ParsableCommand {
         }
         let ending = try withExtendedLifetime(opened.lock) { try trainer.run() }
         try communicator.barrier()
+        trainer.close()
         if ending == .interrupted { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }
     }
 
