@@ -51,7 +51,7 @@ let package = Package(
         room("Datasets", ["Diagnostics", "Settings", "Storage", "CZlib", "CCrypto"]),
         room("Checkpointing", ["Diagnostics", "CCrypto"]),
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),
-        room("Reporting", ["Diagnostics"]),
+        room("Reporting", ["Diagnostics", "Storage"]),
         room("Launching", ["Diagnostics"]),
         room("Training", ["Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                           "Datasets", "Metrics", "Checkpointing", "Reporting"]),
