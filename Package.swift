@@ -44,7 +44,7 @@ let package = Package(
         room("Diagnostics"),
         room("Settings", ["Diagnostics", yams]),
         room("Storage", ["CProcessor"]),
-        room("Kernels", ["Storage"]),
+        room("Kernels", ["Storage", "CProcessor"]),
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"]),

@@ -36,4 +36,119 @@ static inline void dtrain_spin_pause(void) {
 #endif
 }
 
+// Vectors, where Swift's own operation is written lane by lane and comes out as such.
+
+typedef float dtrain_float8 __attribute__((ext_vector_type(8)));
+typedef int dtrain_int8 __attribute__((ext_vector_type(8)));
+typedef unsigned dtrain_uint8 __attribute__((ext_vector_type(8)));
+typedef unsigned long dtrain_ulong4 __attribute__((ext_vector_type(4)));
+
+#define DTRAIN_VECTOR static inline __attribute__((always_inline, unused))
+
+/// The square roots, correctly rounded.
+DTRAIN_VECTOR dtrain_float8 dtrain_square_root(dtrain_float8 vector) { return __builtin_elementwise_sqrt(vector); }
+
+/// a + b·c, rounded once.
+DTRAIN_VECTOR dtrain_float8 dtrain_adding_product(dtrain_float8 a, dtrain_float8 b, dtrain_float8 c) {
+    return __builtin_elementwise_fma(b, c, a);
+}
+
+/// `chosen` in the lanes where `mask` is −1, `other` where it is 0: one blend.
+DTRAIN_VECTOR dtrain_float8 dtrain_select(dtrain_int8 mask, dtrain_float8 chosen, dtrain_float8 other) {
+    return (dtrain_float8)(((dtrain_int8)chosen & mask) | ((dtrain_int8)other & ~mask));
+}
+
+/// The larger one in each lane, NaN where one of the two is.
+DTRAIN_VECTOR dtrain_float8 dtrain_larger(dtrain_float8 a, dtrain_float8 b) {
+    return dtrain_select((b > a) | (b != b), b, a);
+}
+
+/// The largest lane, NaN where one is.
+DTRAIN_VECTOR float dtrain_largest_lane(dtrain_float8 vector) {
+    vector = dtrain_larger(vector, __builtin_shufflevector(vector, vector, 4, 5, 6, 7, 0, 1, 2, 3));
+    vector = dtrain_larger(vector, __builtin_shufflevector(vector, vector, 2, 3, 0, 1, 6, 7, 4, 5));
+    vector = dtrain_larger(vector, __builtin_shufflevector(vector, vector, 1, 0, 3, 2, 5, 4, 7, 6));
+    return vector[0];
+}
+
+/// −1 in the first `count` (0 … 8) lanes, 0 in the others.
+DTRAIN_VECTOR dtrain_int8 dtrain_first_lanes(long count) {
+    const dtrain_int8 numbers = {0, 1, 2, 3, 4, 5, 6, 7};
+    return numbers < (dtrain_int8)(int)count;
+}
+
+/// The first `count` (0 … 8) elements from `source` on, zeros behind them. Nothing beyond is read.
+DTRAIN_VECTOR dtrain_float8 dtrain_load_first(const float *source, long count) {
+#if defined(__AVX__)
+    return __builtin_ia32_maskloadps256((const void *)source, dtrain_first_lanes(count));
+#else
+    dtrain_float8 result = 0;
+    __builtin_memcpy(&result, source, (unsigned long)count * sizeof(float));
+    return result;
+#endif
+}
+
+/// Writes the first `count` (0 … 8) lanes to `target` on, nothing beyond.
+DTRAIN_VECTOR void dtrain_store_first(float *target, long count, dtrain_float8 vector) {
+#if defined(__AVX__)
+    __builtin_ia32_maskstoreps256((void *)target, dtrain_first_lanes(count), vector);
+#else
+    __builtin_memcpy(target, &vector, (unsigned long)count * sizeof(float));
+#endif
+}
+
+/// The upper and the lower halves of the 64-bit products of all lanes with `factor`.
+DTRAIN_VECTOR void dtrain_multiply_wide(dtrain_uint8 lanes, unsigned factor, dtrain_uint8 *upper, dtrain_uint8 *lower) {
+    // The processor multiplies every other lane: first the even ones, then the odd ones.
+    const dtrain_ulong4 low = 0xffffffffu;
+    const dtrain_ulong4 even = ((dtrain_ulong4)lanes & low) * (dtrain_ulong4)(unsigned long)factor;
+    const dtrain_ulong4 odd = ((dtrain_ulong4)lanes >> 32) * (dtrain_ulong4)(unsigned long)factor;
+    *upper = (dtrain_uint8)((even >> 32) | (odd & ~low));
+    *lower = (dtrain_uint8)((even & low) | (odd << 32));
+}
+
+/// Philox4x32-10 of eight counters (`index` + 0 … 7, ordinal, tag), one per lane; their 32 numbers one behind the
+/// other.
+DTRAIN_VECTOR void dtrain_philox(unsigned index, unsigned long ordinal, unsigned tag, unsigned key0, unsigned key1,
+                                 unsigned *numbers) {
+    const dtrain_uint8 steps = {0, 1, 2, 3, 4, 5, 6, 7};
+    dtrain_uint8 c0 = steps + index, c1 = (unsigned)ordinal, c2 = (unsigned)(ordinal >> 32), c3 = tag;
+#pragma clang loop unroll(full)
+    for (int round = 0; round < 10; round++) {
+        dtrain_uint8 upper0, lower0, upper2, lower2;
+        dtrain_multiply_wide(c0, 0xD2511F53u, &upper0, &lower0);
+        dtrain_multiply_wide(c2, 0xCD9E8D57u, &upper2, &lower2);
+        c0 = upper2 ^ c1 ^ key0;
+        c1 = lower2;
+        c2 = upper0 ^ c3 ^ key1;
+        c3 = lower0;
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
+    }
+    // Transposed: the four numbers of a counter next to each other, first within half registers.
+    const dtrain_uint8 low01 = __builtin_shufflevector(c0, c1, 0, 8, 1, 9, 4, 12, 5, 13);
+    const dtrain_uint8 low23 = __builtin_shufflevector(c2, c3, 0, 8, 1, 9, 4, 12, 5, 13);
+    const dtrain_uint8 high01 = __builtin_shufflevector(c0, c1, 2, 10, 3, 11, 6, 14, 7, 15);
+    const dtrain_uint8 high23 = __builtin_shufflevector(c2, c3, 2, 10, 3, 11, 6, 14, 7, 15);
+    const dtrain_uint8 block04 = __builtin_shufflevector(low01, low23, 0, 1, 8, 9, 4, 5, 12, 13);
+    const dtrain_uint8 block15 = __builtin_shufflevector(low01, low23, 2, 3, 10, 11, 6, 7, 14, 15);
+    const dtrain_uint8 block26 = __builtin_shufflevector(high01, high23, 0, 1, 8, 9, 4, 5, 12, 13);
+    const dtrain_uint8 block37 = __builtin_shufflevector(high01, high23, 2, 3, 10, 11, 6, 7, 14, 15);
+    const dtrain_uint8 vector0 = __builtin_shufflevector(block04, block15, 0, 1, 2, 3, 8, 9, 10, 11);
+    const dtrain_uint8 vector1 = __builtin_shufflevector(block26, block37, 0, 1, 2, 3, 8, 9, 10, 11);
+    const dtrain_uint8 vector2 = __builtin_shufflevector(block04, block15, 4, 5, 6, 7, 12, 13, 14, 15);
+    const dtrain_uint8 vector3 = __builtin_shufflevector(block26, block37, 4, 5, 6, 7, 12, 13, 14, 15);
+    __builtin_memcpy(numbers + 0, &vector0, sizeof vector0);
+    __builtin_memcpy(numbers + 8, &vector1, sizeof vector1);
+    __builtin_memcpy(numbers + 16, &vector2, sizeof vector2);
+    __builtin_memcpy(numbers + 24, &vector3, sizeof vector3);
+}
+
+/// `value` in the lanes whose number, of the eight from `numbers` on, is at least `threshold`; 0 in the others.
+DTRAIN_VECTOR dtrain_float8 dtrain_value_from(const unsigned *numbers, unsigned threshold, float value) {
+    dtrain_uint8 lanes;
+    __builtin_memcpy(&lanes, numbers, sizeof lanes);
+    return (dtrain_float8)((dtrain_int8)(dtrain_float8)value & (lanes >= (dtrain_uint8)threshold));
+}
+
 #endif

@@ -77,22 +77,37 @@ extension Workspace {
 private func activateElements(_ activation: Activation, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
                               count: Int) {
     switch activation {
-    case .relu: mapVectors(x, into: y, count: count) { $0.replacing(with: 0, where: $0 .<= 0) }
+    case .relu:
+        @inline(__always) func relu(_ x: Vector) -> Vector { x.replacing(with: 0, where: x .<= 0) }
+        mapVectors(x, into: y, count: count, relu)
     case .leakyReLU(let slope):
-        mapVectors(x, into: y, count: count) { $0.replacing(with: $0 * slope, where: $0 .<= 0) }
+        @inline(__always) func leaky(_ x: Vector) -> Vector { x.replacing(with: x * slope, where: x .<= 0) }
+        mapVectors(x, into: y, count: count, leaky)
     case .elu(let alpha):
-        mapVectors(x, into: y, count: count) { $0.replacing(with: $0.exponentialMinusOne * alpha, where: $0 .<= 0) }
-    case .sigmoid: mapVectors(x, into: y, count: count) { $0.sigmoid }
-    case .tanh: mapVectors(x, into: y, count: count) { $0.hyperbolicTangent }
+        @inline(__always) func elu(_ x: Vector) -> Vector {
+            x.replacing(with: x.exponentialMinusOne * alpha, where: x .<= 0)
+        }
+        mapVectors(x, into: y, count: count, elu)
+    case .sigmoid:
+        @inline(__always) func sigmoid(_ x: Vector) -> Vector { x.sigmoid }
+        mapVectors(x, into: y, count: count, sigmoid)
+    case .tanh:
+        @inline(__always) func tanh(_ x: Vector) -> Vector { x.hyperbolicTangent }
+        mapVectors(x, into: y, count: count, tanh)
     // Where the factor has become 0, so has the product, also at −∞.
     case .gelu:
-        mapVectors(x, into: y, count: count) { x in
+        @inline(__always) func gelu(_ x: Vector) -> Vector {
             (x * x.normalDistribution.cumulative).replacing(with: 0, where: x .< -14)
         }
+        mapVectors(x, into: y, count: count, gelu)
     case .geluTanh:
-        mapVectors(x, into: y, count: count) { x in (x * geluArgument(x).sigmoid).replacing(with: 0, where: x .< -14) }
+        @inline(__always) func gelu(_ x: Vector) -> Vector {
+            (x * geluArgument(x).sigmoid).replacing(with: 0, where: x .< -14)
+        }
+        mapVectors(x, into: y, count: count, gelu)
     case .silu:
-        mapVectors(x, into: y, count: count) { x in (x * x.sigmoid).replacing(with: 0, where: x .< -90) }
+        @inline(__always) func silu(_ x: Vector) -> Vector { (x * x.sigmoid).replacing(with: 0, where: x .< -90) }
+        mapVectors(x, into: y, count: count, silu)
     }
 }
 
@@ -103,31 +118,43 @@ private func activationGradientOfElements(_ activation: Activation, _ d: UnsafeP
                                           count: Int) {
     switch activation {
     case .relu:
-        mapVectors(d, s, into: target, count: count) { d, y in d.replacing(with: 0, where: y .<= 0) }
+        @inline(__always) func relu(_ d: Vector, _ y: Vector) -> Vector { d.replacing(with: 0, where: y .<= 0) }
+        mapVectors(d, s, into: target, count: count, relu)
     case .leakyReLU(let slope):
-        mapVectors(d, s, into: target, count: count) { d, x in d.replacing(with: d * slope, where: x .<= 0) }
+        @inline(__always) func leaky(_ d: Vector, _ x: Vector) -> Vector {
+            d.replacing(with: d * slope, where: x .<= 0)
+        }
+        mapVectors(d, s, into: target, count: count, leaky)
     case .elu(let alpha):
-        mapVectors(d, s, into: target, count: count) { d, x in
+        @inline(__always) func elu(_ d: Vector, _ x: Vector) -> Vector {
             d.replacing(with: d * (x.exponential * alpha), where: x .<= 0)
         }
-    case .sigmoid: mapVectors(d, s, into: target, count: count) { d, y in d * (y * (1 - y)) }
-    case .tanh: mapVectors(d, s, into: target, count: count) { d, y in d * (1 - y * y) }
+        mapVectors(d, s, into: target, count: count, elu)
+    case .sigmoid:
+        @inline(__always) func sigmoid(_ d: Vector, _ y: Vector) -> Vector { d * (y * (1 - y)) }
+        mapVectors(d, s, into: target, count: count, sigmoid)
+    case .tanh:
+        @inline(__always) func tanh(_ d: Vector, _ y: Vector) -> Vector { d * (1 - y * y) }
+        mapVectors(d, s, into: target, count: count, tanh)
     case .gelu:
-        mapVectors(d, s, into: target, count: count) { d, x in
+        @inline(__always) func gelu(_ d: Vector, _ x: Vector) -> Vector {
             let (cumulative, density) = x.normalDistribution
             return d * (cumulative + (x * density).replacing(with: 0, where: x.magnitude .> 14))
         }
+        mapVectors(d, s, into: target, count: count, gelu)
     case .geluTanh:
-        mapVectors(d, s, into: target, count: count) { d, x in
+        @inline(__always) func gelu(_ d: Vector, _ x: Vector) -> Vector {
             let (gate, gateSlope) = geluArgument(x).sigmoidAndSlope
             let slope = (1 + x * x * 0.134_145) * 1.595_769_122
             return d * (gate + (x * gateSlope * slope).replacing(with: 0, where: x.magnitude .> 14))
         }
+        mapVectors(d, s, into: target, count: count, gelu)
     case .silu:
-        mapVectors(d, s, into: target, count: count) { d, x in
+        @inline(__always) func silu(_ d: Vector, _ x: Vector) -> Vector {
             let (gate, slope) = x.sigmoidAndSlope
             return d * (gate + (x * slope).replacing(with: 0, where: x.magnitude .> 90))
         }
+        mapVectors(d, s, into: target, count: count, silu)
     }
 }
 

@@ -6,59 +6,120 @@ extension Workspace {
         precondition(sums.count == matrix.columns && leafRows > 0, "\(matrix.columns) columns into \(sums.count) sums")
         let stack = stack(thread: 0)
         var column = 0
+        // 32 columns at once where there are so many: four chains of additions that don't wait for each other.
+        while column < matrix.columns & ~31 {
+            let source = matrix.base + column
+            @inline(__always) func row(_ row: Int) -> FourVectors { .load(source + row * matrix.columns) }
+            leafTreeSum(rows: matrix.rows, leafRows: leafRows, stack: stack, row).store(to: sums.base + column)
+            column += 32
+        }
         while column < matrix.columns {
-            let width = min(8, matrix.columns - column)
-            let sum = leafTreeSum(rows: matrix.rows, leafRows: leafRows, stack: stack) { row in
-                let source = matrix.base + row * matrix.columns + column
-                return width == 8 ? .load(source) : .load(source, count: width)
-            }
-            if width == 8 { sum.store(to: sums.base + column) } else { sum.store(to: sums.base + column, count: width) }
+            let source = matrix.base + column, width = matrix.columns - column
+            @inline(__always) func row(_ row: Int) -> Vector { .load(source + row * matrix.columns, count: width) }
+            leafTreeSum(rows: matrix.rows, leafRows: leafRows, stack: stack, row)
+                .store(to: sums.base + column, count: width)
             column += 8
         }
     }
 }
 
-/// The sum of one vector per row, rows of a leaf in order, leaves along the tree. `stack` has room for 64 vectors.
+/// What `leafTreeSum` adds: some neighbouring columns.
+private protocol Columns {
+    static var count: Int { get }
+    init()
+    static func load(_ pointer: UnsafePointer<Float>) -> Self
+    func store(to pointer: UnsafeMutablePointer<Float>)
+    static func + (left: Self, right: Self) -> Self
+}
+
+extension Vector: Columns {
+    fileprivate static var count: Int { 8 }
+}
+
+private struct FourVectors: Columns {
+    var a = Vector(), b = Vector(), c = Vector(), d = Vector()
+
+    static var count: Int { 32 }
+
+    @inline(__always)
+    static func load(_ pointer: UnsafePointer<Float>) -> FourVectors {
+        FourVectors(a: .load(pointer), b: .load(pointer + 8), c: .load(pointer + 16), d: .load(pointer + 24))
+    }
+
+    @inline(__always)
+    func store(to pointer: UnsafeMutablePointer<Float>) {
+        a.store(to: pointer)
+        b.store(to: pointer + 8)
+        c.store(to: pointer + 16)
+        d.store(to: pointer + 24)
+    }
+
+    @inline(__always)
+    static func + (left: FourVectors, right: FourVectors) -> FourVectors {
+        FourVectors(a: left.a + right.a, b: left.b + right.b, c: left.c + right.c, d: left.d + right.d)
+    }
+}
+
+/// The sum of one value per row, rows of a leaf in order, leaves along the tree. `stack` has room for 64 values, of
+/// which a tree needs one per level. `value` is marked @inline(__always), as for `mapVectors`.
 @inline(__always)
-private func leafTreeSum(rows: Int, leafRows: Int, stack: UnsafeMutablePointer<Float>, _ value: (Int) -> Vector) -> Vector {
+private func leafTreeSum<Value: Columns>(rows: Int, leafRows: Int, stack: UnsafeMutablePointer<Float>,
+                                         _ value: (Int) -> Value) -> Value {
     var level = 0, leaf = 0, first = 0
-    var sum = Vector()
+    var sum = Value()
     while first < rows {
         let end = min(first + leafRows, rows)
         sum = value(first)
-        for row in first + 1..<max(end, first + 1) { sum += value(row) }
+        var row = first + 1
+        while row < end {
+            sum = sum + value(row)
+            row &+= 1
+        }
         leaf += 1
         var merged = leaf
         while level > 0, end == rows || merged & 1 == 0 {
             level -= 1
-            sum = Vector.load(stack + level * 8) + sum
+            sum = Value.load(stack + level * Value.count) + sum
             merged >>= 1
         }
-        sum.store(to: stack + level * 8)
+        sum.store(to: stack + level * Value.count)
         level += 1
         first = end
     }
     return sum
 }
 
-/// The sum of the squares of one block of the flat buffer in Double, in a fixed order: four lanes, then 0+2, 1+3, sum.
+/// The sum of the squares of one block of the flat buffer in Double, in a fixed order: sixteen lanes, added as lane l +
+/// lane l+8, then halves of halves; fewer than sixteen elements at the end follow one by one.
 package func sumOfSquares(_ block: MatrixView) -> Double {
-    var sums = SIMD4<Double>()
-    let whole = block.count & ~3
+    // Four chains of four lanes: one alone would wait for its own additions.
+    var a = SIMD4<Double>(), b = a, c = a, d = a
+    let whole = block.count & ~15
     var index = 0
     while index < whole {
-        let four = UnsafeRawPointer(block.base + index).loadUnaligned(as: SIMD4<Float>.self)
-        let wide = SIMD4<Double>(four)
-        sums = sums.addingProduct(wide, wide)
-        index &+= 4
+        let x0 = fourDoubles(block.base + index), x1 = fourDoubles(block.base + index + 4)
+        let x2 = fourDoubles(block.base + index + 8), x3 = fourDoubles(block.base + index + 12)
+        // The square of a Float is exact in a Double: fused or not, only the sum is rounded.
+        a = a.addingProduct(x0, x0)
+        b = b.addingProduct(x1, x1)
+        c = c.addingProduct(x2, x2)
+        d = d.addingProduct(x3, x3)
+        index &+= 16
     }
-    var rest = 0.0
+    let four = (a + c) + (b + d)
+    let two = four.lowHalf + four.highHalf
+    var sum = two.x + two.y
     while index < block.count {
-        rest = rest.addingProduct(Double(block.base[index]), Double(block.base[index]))
-        index += 1
+        let x = Double(block.base[index])
+        sum += x * x
+        index &+= 1
     }
-    let two = sums.lowHalf + sums.highHalf
-    return two.x + two.y + rest
+    return sum
+}
+
+@inline(__always)
+private func fourDoubles(_ pointer: UnsafePointer<Float>) -> SIMD4<Double> {
+    SIMD4<Double>(UnsafeRawPointer(pointer).loadUnaligned(as: SIMD4<Float>.self))
 }
 
 /// The sum of one Double per row: rows of a leaf in order, leaves along the tree.

@@ -1,3 +1,4 @@
+import CProcessor
 import Foundation
 import Storage
 
@@ -23,10 +24,10 @@ extension Workspace {
         parallel(output.rows) { _, rows in
             for row in rows {
                 let g = outputGradient.base + row * output.columns, y = output.base + row * output.columns
-                let dot = sumVectors(count: output.columns) { index, count in
-                    count == 8 ? .load(g + index) * .load(y + index)
-                        : .load(g + index, count: count) * .load(y + index, count: count)
+                @inline(__always) func product(_ index: Int, _ count: Int) -> Vector {
+                    Vector.load(g + index, count: count) * .load(y + index, count: count)
                 }
+                let dot = sumVectors(count: output.columns, product)
                 mapVectors(g, y, into: inputGradient.base + row * output.columns, count: output.columns) { g, y in
                     y * (g - dot)
                 }
@@ -41,18 +42,23 @@ extension Workspace {
         precondition(classes.count == logits.rows && losses.count == logits.rows, "\(classes.count) classes and "
             + "\(losses.count) losses for \(logits.rows) rows")
         let smooth = Float(labelSmoothing / Double(logits.columns)), sharp = Float(1 - labelSmoothing)
-        eachRowOfLogits(logits, gradient) { row, x, probabilities, maximum, logSum, probabilityScale in
+        eachRowOfLogits(logits, gradient) { row, shifted in
             let index = classes[row]
             precondition(index >= 0 && index < logits.columns, "class \(index) of \(logits.columns)")
-            var loss = logSum - (Double(x[index]) - Double(maximum))
+            let maximum = shifted.maximum
+            var loss = shifted.logSum - (Double(shifted.logits[index]) - Double(maximum))
             if labelSmoothing > 0 {
-                let sum = sumVectors(count: logits.columns) { load(x, $0, $1) - maximum }
-                loss = (1 - labelSmoothing) * loss + labelSmoothing * (logSum - Double(sum) / Double(logits.columns))
+                @inline(__always) func distance(_ index: Int, _ count: Int) -> Vector {
+                    Vector.load(shifted.logits + index, count: count) - maximum
+                }
+                let mean = Double(sumVectors(count: logits.columns, distance)) / Double(logits.columns)
+                loss = (1 - labelSmoothing) * loss + labelSmoothing * (shifted.logSum - mean)
             }
             losses[row] = loss
-            guard let probabilities else { return }
-            mapVectors(probabilities, into: probabilities, count: logits.columns) { $0 * probabilityScale - smooth }
-            probabilities[index] -= sharp
+            guard let gradient = shifted.exponentials else { return }
+            let scale = shifted.scale
+            mapVectors(gradient, into: gradient, count: logits.columns) { $0 * scale - smooth }
+            gradient[index] -= sharp
         }
     }
 
@@ -63,68 +69,84 @@ extension Workspace {
         precondition(targets.count == logits.count && losses.count == logits.rows, "\(targets.count) targets and "
             + "\(losses.count) losses for \(logits.count) logits")
         let smooth = Float(labelSmoothing / Double(logits.columns)), sharp = Float(1 - labelSmoothing)
-        eachRowOfLogits(logits, gradient) { row, x, probabilities, maximum, logSum, probabilityScale in
+        eachRowOfLogits(logits, gradient) { row, shifted in
             let q = targets.base + row * targets.columns
-            let mass = sumVectors(count: logits.columns) { load(q, $0, $1) * sharp } + Float(labelSmoothing)
-            let dot = sumVectors(count: logits.columns) { index, count in
-                let target = load(q, index, count) * sharp + smooth
-                return target * (load(x, index, count) - maximum)
+            let maximum = shifted.maximum
+            @inline(__always) func target(_ index: Int, _ count: Int) -> Vector {
+                Vector.load(q + index, count: count) * sharp
             }
-            losses[row] = logSum * Double(mass) - Double(dot)
-            guard let probabilities else { return }
-            mapVectors(probabilities, q, into: probabilities, count: logits.columns) { p, q in
-                p * (probabilityScale * mass) - (q * sharp + smooth)
+            @inline(__always) func product(_ index: Int, _ count: Int) -> Vector {
+                (target(index, count) + smooth) * (Vector.load(shifted.logits + index, count: count) - maximum)
             }
+            let mass = sumVectors(count: logits.columns, target) + Float(labelSmoothing)
+            losses[row] = shifted.logSum * Double(mass) - Double(sumVectors(count: logits.columns, product))
+            guard let gradient = shifted.exponentials else { return }
+            let scale = shifted.scale * mass
+            mapVectors(gradient, q, into: gradient, count: logits.columns) { p, q in p * scale - (q * sharp + smooth) }
         }
     }
 
-    /// For each row: the exponentials of the shifted logits (into the gradient where there is one), the maximum that
-    /// they were shifted by, log Σ and 1/Σ. Losses are computed from shifted logits: far from 0, sums of the logits
-    /// themselves would lose the digits that count.
+    /// Applies `body` to each row.
     @inline(__always)
-    private func eachRowOfLogits(
-        _ logits: MatrixView, _ gradient: MutableMatrixView?,
-        _ body: (_ row: Int, _ x: UnsafePointer<Float>, _ exponentials: UnsafeMutablePointer<Float>?,
-                 _ maximum: Float, _ logSum: Double, _ scale: Float) -> Void
-    ) {
+    private func eachRowOfLogits(_ logits: MatrixView, _ gradient: MutableMatrixView?,
+                                 _ body: (_ row: Int, _ shifted: ShiftedLogits) -> Void) {
         precondition(gradient?.count ?? logits.count == logits.count, "a gradient of another shape than the logits")
         parallel(logits.rows) { _, rows in
             for row in rows {
                 let x = logits.base + row * logits.columns
                 let target = gradient.map { $0.base + row * logits.columns }
                 let (maximum, sum) = shiftedExponentials(x, count: logits.columns, into: target)
-                body(row, x, target, maximum, log(Double(sum)), 1 / sum)
+                body(row, ShiftedLogits(logits: x, exponentials: target, maximum: maximum, logSum: log(Double(sum)),
+                                        scale: 1 / sum))
             }
         }
     }
+}
+
+/// A row of logits x shifted by their maximum. Losses are computed from shifted logits: far from 0, sums of the logits
+/// themselves would lose the digits that count.
+private struct ShiftedLogits {
+    let logits: UnsafePointer<Float>
+    /// e^(x − max x), in the gradient, where there is one.
+    let exponentials: UnsafeMutablePointer<Float>?
+    let maximum: Float
+    /// log Σ e^(x − max x), and 1/Σ.
+    let logSum: Double, scale: Float
 }
 
 /// e^(x − max x) into `target` where given; the maximum and the sum of the exponentials.
 @inline(__always)
 private func shiftedExponentials(_ x: UnsafePointer<Float>, count: Int,
                                  into target: UnsafeMutablePointer<Float>?) -> (maximum: Float, sum: Float) {
-    var highest = x[0]
-    for index in 1..<max(count, 1) { highest = x[index] > highest || x[index] != x[index] ? x[index] : highest }
-    let maximum = highest
-    let sum = sumVectors(count: count) { index, width in
-        let e = (load(x, index, width) - maximum).exponential
-        if let target {
-            if width == 8 { e.store(to: target + index) } else { e.store(to: target + index, count: width) }
-        }
-        return width == 8 ? e : e.replacing(with: 0, where: laneNumbers .>= Int32(width))
+    let maximum = highest(x, count: count)
+    @inline(__always) func exponential(_ index: Int, _ width: Int) -> Vector {
+        let e = (Vector.load(x + index, count: width) - maximum).exponential
+        if let target { e.store(to: target + index, count: width) }
+        return e
     }
-    return (maximum, sum)
+    return (maximum, sumVectors(count: count, exponential))
 }
 
-private let laneNumbers = SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7)
-
+/// The largest of `count` numbers; NaN where one is.
 @inline(__always)
-private func load(_ pointer: UnsafePointer<Float>, _ index: Int, _ count: Int) -> Vector {
-    count == 8 ? .load(pointer + index) : .load(pointer + index, count: count)
+private func highest(_ x: UnsafePointer<Float>, count: Int) -> Float {
+    var highest = Vector(repeating: x[0])
+    let whole = count & ~7
+    var index = 0
+    while index < whole {
+        highest = dtrain_larger(highest, .load(x + index))
+        index &+= 8
+    }
+    if index < count {
+        let rest = count &- index
+        let last = dtrain_select(dtrain_first_lanes(rest), .load(x + index, count: rest), highest)
+        highest = dtrain_larger(highest, last)
+    }
+    return dtrain_largest_lane(highest)
 }
 
-/// The sum of `count` elements that come in vectors (the last one of fewer, its other lanes zero): eight lane chains,
-/// then the fixed horizontal sum.
+/// The sum of `count` elements that come in vectors, of the last one the lanes that count: eight lane chains, then the
+/// fixed horizontal sum. `vector` is marked @inline(__always), as for `mapVectors`.
 @inline(__always)
 private func sumVectors(count: Int, _ vector: (_ index: Int, _ count: Int) -> Vector) -> Float {
     var sum = Vector()
@@ -134,10 +156,7 @@ private func sumVectors(count: Int, _ vector: (_ index: Int, _ count: Int) -> Ve
         sum += vector(index, 8)
         index &+= 8
     }
-    if index < count {
-        // What a map makes of the padding must not enter.
-        let last = vector(index, count - index)
-        sum += last.replacing(with: 0, where: laneNumbers .>= Int32(count - index))
-    }
+    // What a map makes of the padding must not enter.
+    if index < count { sum += vector(index, count &- index).first(count &- index) }
     return sum.horizontalSum
 }

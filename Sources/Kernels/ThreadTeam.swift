@@ -16,7 +16,8 @@ final class ThreadTeam: Sendable {
         let remaining = Atomic<Int>(0)
         let stopping = Atomic<Bool>(false)
         let condition = NSCondition()
-        var work: (@Sendable (Int) -> Void)?
+        /// Not an optional: a function in one would be wrapped, which allocates.
+        var work: (Int) -> Void = ThreadTeam.idle
     }
 
     init(helpers: Int) {
@@ -39,21 +40,22 @@ final class ThreadTeam: Sendable {
 
     /// Runs `body(0)` here and `body(1)` … on the helpers; returns when all are done.
     func run(_ body: (Int) -> Void) {
+        // The helpers are done with the closure before this call returns; it is the caller's to share tiles safely.
         withoutActuallyEscaping(body) { body in
-            // The helpers are done with the closure before this call returns; it is the caller's to share tiles safely.
-            nonisolated(unsafe) let shareable = body
-            shared.work = { thread in shareable(thread) }
+            shared.work = body
             shared.remaining.store(helpers, ordering: .relaxed)
             signal()
-            shareable(0)
+            body(0)
             var spins = 0
             while shared.remaining.load(ordering: .acquiring) > 0 {
                 spins += 1
                 if spins & 0xfff == 0 { sched_yield() } else { Processor.pause() }
             }
-            shared.work = nil
+            shared.work = Self.idle
         }
     }
+
+    private static func idle(_: Int) {}
 
     private func signal() {
         shared.condition.lock()
@@ -76,7 +78,7 @@ final class ThreadTeam: Sendable {
             }
             seen += 1
             if shared.stopping.load(ordering: .acquiring) { return }
-            shared.work?(thread)
+            shared.work(thread)
             shared.remaining.subtract(1, ordering: .acquiringAndReleasing)
         }
     }

@@ -22,23 +22,25 @@ package enum Updates {
     /// w ← w − η·g′ with g′ = g + λ·w.
     package static func sgd(_ c: SGD, weights: MutableMatrixView, gradient: MatrixView) {
         require(weights, gradient)
-        eachVector(weights.count) { part in
+        @inline(__always) func update(_ part: Part) {
             let w = part.load(weights)
             part.store(w - (part.load(gradient) + w * c.weightDecay) * c.learningRate, to: weights)
         }
+        eachVector(weights.count, update)
     }
 
     /// b ← μ·b + (1 − τ)·g′ (g′ at the first step), w ← w − η·b, or with Nesterov w − η·(g′ + μ·b).
     package static func sgd(_ c: SGD, weights: MutableMatrixView, gradient: MatrixView, momentum: MutableMatrixView) {
         require(weights, gradient, momentum)
         let fresh: Float = c.isFirstStep ? 1 : 1 - c.dampening
-        eachVector(weights.count) { part in
+        @inline(__always) func update(_ part: Part) {
             let w = part.load(weights)
             let g = part.load(gradient) + w * c.weightDecay
             let b = part.load(momentum) * c.momentum + g * fresh
             part.store(b, to: momentum)
             part.store(w - (c.isNesterov ? g + b * c.momentum : b) * c.learningRate, to: weights)
         }
+        eachVector(weights.count, update)
     }
 
     /// Coefficients of Adam and AdamW for one step.
@@ -76,7 +78,7 @@ package enum Updates {
                              second: MutableMatrixView, largest: MutableMatrixView?) {
         require(weights, gradient, first, second, largest)
         let inverse = 1 / c.correction
-        eachVector(weights.count) { part in
+        @inline(__always) func update(_ part: Part) {
             let w = part.load(weights)
             let g = part.load(gradient) + w * c.coupledDecay
             let m = part.load(first) * c.beta1 + g * c.oneMinusBeta1
@@ -91,6 +93,7 @@ package enum Updates {
             let denominator = v.squareRoot() * inverse + c.epsilon
             part.store(w * c.decoupledDecay - m * c.stepSize / denominator, to: weights)
         }
+        eachVector(weights.count, update)
     }
 
     /// Coefficients of RMSprop.
@@ -114,7 +117,7 @@ package enum Updates {
     package static func rmsprop(_ c: RMSprop, weights: MutableMatrixView, gradient: MatrixView, square: MutableMatrixView,
                                 mean: MutableMatrixView?, momentum: MutableMatrixView?) {
         require(weights, gradient, square, mean, momentum)
-        eachVector(weights.count) { part in
+        @inline(__always) func update(_ part: Part) {
             let w = part.load(weights)
             let g = part.load(gradient) + w * c.weightDecay
             let v = part.load(square) * c.alpha + g * g * c.oneMinusAlpha
@@ -133,50 +136,54 @@ package enum Updates {
             }
             part.store(w - direction * c.learningRate, to: weights)
         }
+        eachVector(weights.count, update)
     }
 
     /// s ← s + g², w ← w − η·g / (√s + ε), with g + λ·w for g.
     package static func adagrad(learningRate: Float, epsilon: Float, weightDecay: Float, weights: MutableMatrixView,
                                 gradient: MatrixView, sum: MutableMatrixView) {
         require(weights, gradient, sum)
-        eachVector(weights.count) { part in
+        @inline(__always) func update(_ part: Part) {
             let w = part.load(weights)
             let g = part.load(gradient) + w * weightDecay
             let s = part.load(sum) + g * g
             part.store(s, to: sum)
             part.store(w - g * learningRate / (s.squareRoot() + epsilon), to: weights)
         }
+        eachVector(weights.count, update)
     }
 
     // MARK: - Gradients
 
     /// g ← g·factor.
     package static func scale(_ gradient: MutableMatrixView, by factor: Float) {
-        eachVector(gradient.count) { $0.store($0.load(gradient) * factor, to: gradient) }
+        mapVectors(gradient.base, into: gradient.base, count: gradient.count) { $0 * factor }
     }
 
     /// sum ← sum + gradient.
     package static func add(_ gradient: MatrixView, to sum: MutableMatrixView) {
         precondition(gradient.count == sum.count, "\(gradient.count) elements to \(sum.count)")
-        eachVector(sum.count) { $0.store($0.load(sum) + $0.load(gradient), to: sum) }
+        mapVectors(sum.base, gradient.base, into: sum.base, count: sum.count) { $0 + $1 }
     }
 
     /// g ← min(max(g, −limit), limit); NaN stays NaN.
     package static func clip(_ gradient: MutableMatrixView, to limit: Float) {
-        eachVector(gradient.count) { part in
+        @inline(__always) func update(_ part: Part) {
             let g = part.load(gradient)
             part.store(g.replacing(with: limit, where: g .> limit).replacing(with: -limit, where: g .< -limit), to: gradient)
         }
+        eachVector(gradient.count, update)
     }
 
     /// g ← g + l1·sign(w) + 2·l2·w: the gradient of l1·Σ|w| + l2·Σw².
     package static func addPenalties(l1: Float, l2: Float, weights: MatrixView, to gradient: MutableMatrixView) {
         require(gradient, weights)
-        eachVector(gradient.count) { part in
+        @inline(__always) func update(_ part: Part) {
             let w = part.load(weights)
             let sign = Vector(repeating: 0).replacing(with: 1, where: w .> 0).replacing(with: -1, where: w .< 0)
             part.store(part.load(gradient) + sign * l1 + w * (2 * l2), to: gradient)
         }
+        eachVector(gradient.count, update)
     }
 
     // MARK: -
@@ -186,19 +193,16 @@ package enum Updates {
         let index: Int, count: Int
 
         @inline(__always)
-        func load(_ view: MatrixView) -> Vector {
-            count == 8 ? .load(view.base + index) : .load(view.base + index, count: count)
-        }
+        func load(_ view: MatrixView) -> Vector { .load(view.base + index, count: count) }
 
         @inline(__always)
-        func load(_ view: MutableMatrixView) -> Vector { load(view.readOnly) }
+        func load(_ view: MutableMatrixView) -> Vector { .load(view.base + index, count: count) }
 
         @inline(__always)
-        func store(_ vector: Vector, to view: MutableMatrixView) {
-            if count == 8 { vector.store(to: view.base + index) } else { vector.store(to: view.base + index, count: count) }
-        }
+        func store(_ vector: Vector, to view: MutableMatrixView) { vector.store(to: view.base + index, count: count) }
     }
 
+    /// `body` is marked @inline(__always), as for `mapVectors`.
     @inline(__always)
     private static func eachVector(_ count: Int, _ body: (Part) -> Void) {
         let whole = count & ~7
@@ -207,7 +211,7 @@ package enum Updates {
             body(Part(index: index, count: 8))
             index &+= 8
         }
-        if index < count { body(Part(index: index, count: count - index)) }
+        if index < count { body(Part(index: index, count: count &- index)) }
     }
 
     /// Fixed parameters, not a list: nothing is allocated in a step.
@@ -220,35 +224,4 @@ package enum Updates {
                      "\(count) weights, but \(gradient.count) gradients and states of \(first?.count ?? count), "
                          + "\(second?.count ?? count) and \(third?.count ?? count)")
     }
-}
-
-/// The root of the tree over the blocks that all ranks hand over, for one block of the flat buffer: `sources` are the
-/// subtrees in order, `additions[k]` how many times the two topmost are added after the k-th. The result is multiplied
-/// once by `factor`.
-package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], offset: Int, factor: Float,
-                         scratch: UnsafeMutablePointer<Float>, into result: MutableMatrixView) {
-    precondition(sources.count == additions.count && !sources.isEmpty, "\(sources.count) subtrees")
-    let count = result.count
-    if sources.count == 1 {
-        mapVectors(sources[0] + offset, into: result.base, count: count) { $0 * factor }
-        return
-    }
-    // Invariant: `scratch` has room for `count` elements per level of the stack, at most 64.
-    var stack = scratch
-    for (source, additions) in zip(sources, additions) {
-        if additions == 0 {
-            stack.update(from: source + offset, count: count)
-        } else {
-            let left = stack - count
-            mapVectors(left, source + offset, into: left, count: count) { $0 + $1 }
-            stack = left
-            for _ in 1..<additions {
-                let left = stack - count
-                mapVectors(left, stack, into: left, count: count) { $0 + $1 }
-                stack = left
-            }
-        }
-        stack += count
-    }
-    mapVectors(scratch, into: result.base, count: count) { $0 * factor }
 }

@@ -17,8 +17,10 @@ package final class Workspace: @unchecked Sendable {
     /// Elements of one thread's stack of partial tiles: 12 vectors for each of 48 levels of the tree.
     static let stackSize = 48 * 96
 
+    /// From here on denormal numbers count as zero on the calling thread, which is the one that computes.
     package init(threadCount: Int = 1) {
         precondition(threadCount >= 1, "\(threadCount) threads")
+        Processor.flushDenormals()
         self.threadCount = threadCount
         team = threadCount > 1 ? ThreadTeam(helpers: threadCount - 1) : nil
         stacks = AlignedBuffer(count: Self.stackSize * threadCount)
@@ -35,7 +37,6 @@ package final class Workspace: @unchecked Sendable {
 
     /// Cuts 0 ..< `count` into one contiguous range per thread, cut at multiples of `unit`, and runs them at once.
     /// Which thread computes a tile never shows in its result.
-    @inline(__always)
     func parallel(_ count: Int, unit: Int = 1, _ body: (_ thread: Int, _ range: Range<Int>) -> Void) {
         guard let team, count > unit else { return body(0, 0..<count) }
         let units = (count + unit - 1) / unit, threads = threadCount

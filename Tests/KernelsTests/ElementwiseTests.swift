@@ -212,6 +212,29 @@ struct ElementwiseTests {
         #expect(all(rows, threaded) == whole, "three threads")
     }
 
+    @Test("column c of a dropout mask is number c of the sample's draw against the rate", arguments: oddSizes + [300])
+    func dropoutMask(columns: Int) {
+        let rows = 3, rate = 0.3, firstDraw: UInt64 = (1 << 32) - 2
+        let stream = RandomStream(seed: 11, purpose: .dropout, layer: 5)
+        let mask = Guarded(rows: rows, columns: columns, misalignment: columns % 8)
+        Workspace().dropoutMask(rate: rate, stream: stream, firstDraw: firstDraw, into: mask.view)
+        expectAll(rows * columns, "mask") { index in
+            let (row, column) = index.quotientAndRemainder(dividingBy: columns)
+            let number = stream.block(UInt32(column / 4), ordinal: firstDraw + UInt64(row))[column % 4]
+            return mask.values[index] == (number < UInt32(rate * 0x1p32) ? 0 : Float(1 / (1 - rate)))
+        }
+        #expect(mask.guardsHold)
+    }
+
+    @Test("a workspace makes denormal numbers count as zero")
+    func denormals() {
+        let workspace = Workspace()
+        let x = Guarded([.leastNormalMagnitude, 3 * .leastNormalMagnitude], rows: 1, columns: 2)
+        let half = Guarded([0.5, 0.5], rows: 1, columns: 2), y = Guarded(rows: 1, columns: 2)
+        workspace.multiply(x.readOnly, half.readOnly, into: y.view)
+        #expect(y.values == [0, 1.5 * .leastNormalMagnitude])
+    }
+
     @Test("element losses carry NaN and infinities")
     func lossesOfSpecialNumbers() {
         let workspace = Workspace()

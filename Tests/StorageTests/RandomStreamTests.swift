@@ -16,6 +16,22 @@ struct RandomStreamTests {
         #expect(RandomStream.philox(counter, key: key) == expected)
     }
 
+    @Test("eight blocks at once are the eight blocks one by one, also where a counter's halves are full", arguments: [
+        (UInt32(0), UInt64(0)), (5, 4_294_967_295), (8, 4_294_967_296), (4_294_967_280, .max),
+        (77, 0x8000_0000_8000_0000),
+    ])
+    func eightBlocks(index: UInt32, ordinal: UInt64) {
+        let stream = RandomStream(seed: 0xfeed_beef_8765_4321, purpose: .dropout, layer: 3)
+        let numbers = AlignedBuffer<UInt32>(count: 40, repeating: 9)
+        // Four bytes off any vector's alignment, and eight guards.
+        stream.eightBlocks(index, ordinal: ordinal, into: numbers.base + 1)
+        let expected = (0..<8).flatMap { block -> [UInt32] in
+            let four = stream.block(index + UInt32(block), ordinal: ordinal)
+            return [four.x, four.y, four.z, four.w]
+        }
+        #expect(Array(numbers.elements) == [9] + expected + [UInt32](repeating: 9, count: 7))
+    }
+
     @Test("seed, purpose, layer, ordinal and index each lead to other numbers")
     func everyPartOfTheKeyCounts() {
         let base = RandomStream(seed: 1, purpose: .dropout, layer: 2)
