@@ -40,7 +40,10 @@ def main():
 
     if arguments.way == "fit":
         pixels, classes = tensorflow.constant(images), tensorflow.constant(labels)
-        data = tensorflow.data.Dataset.range(len(labels)).shuffle(len(labels)).repeat().batch(batch)
+        if arguments.gather == "sample":
+            data = tensorflow.data.Dataset.range(len(labels)).shuffle(len(labels)).repeat().batch(batch)
+        else:
+            data = tensorflow.data.Dataset.range(1 << 40).map(lambda _: tensorflow.random.uniform((batch,), maxval=len(labels), dtype=tensorflow.int32))
         data = data.map(lambda rows: (tensorflow.gather(pixels, rows), tensorflow.gather(classes, rows)))
         options = tensorflow.data.Options()
         options.threading.private_threadpool_size = 1

@@ -41,13 +41,11 @@ def train(arguments, rank):
 
     optimizer = torch.optim.Adam(model.parameters(), lr=workloads.LEARNING_RATE, fused=True)
 
-    def step(pixels, classes):
-        loss = torch.nn.functional.cross_entropy(model(pixels), classes)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=arguments.ranks == 1)
+    def loss(pixels, classes):
+        return torch.nn.functional.cross_entropy(model(pixels), classes)
 
-    forward = torch.compile(step) if arguments.compile else step
+    if arguments.compile:
+        loss = torch.compile(loss)
     batch = workload["batch"]
     order, position = torch.randperm(len(labels)), 0
 
@@ -59,7 +57,9 @@ def train(arguments, rank):
             rows = order[position:position + batch]
             position += batch
             pixels = images.index_select(0, rows).float().mul_(workloads.SCALE).add_(workloads.SHIFT)
-            forward(pixels, labels.index_select(0, rows))
+            loss(pixels, labels.index_select(0, rows)).backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=arguments.ranks == 1)
         return steps
 
     name = "PyTorch DDP, gloo" if arguments.ranks > 1 else "PyTorch"
