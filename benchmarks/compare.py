@@ -56,7 +56,7 @@ class Peer:
         self.script, self.settings = script, settings
 
     def command(self, workload, options):
-        return [sys.executable, os.path.join("benchmarks", self.script), "--workload", workload,
+        return [sys.executable, os.path.join(HERE, self.script), "--workload", workload,
                 "--seconds", f"{options.seconds:g}", "--windows", "1", *self.settings]
 
 
@@ -220,19 +220,20 @@ def versions(results, program):
 # --- The command line -------------------------------------------------------------------------------------------------
 
 def main():
-    parser = argparse.ArgumentParser(prog="launch/bench.sh", epilog="launch/bench.sh --setup installs the peers.",
-                                     description="Measures dtrain and its peers alternately and writes a table.")
-    parser.add_argument("--quick", action="store_true", help="5 windows of a second, unless told otherwise")
-    parser.add_argument("--workload", choices=workloads.WORKLOADS, action="append", help="repeatable; default: all")
-    parser.add_argument("--windows", type=int, help="windows of each program, at least 5 for a median that holds (7)")
-    parser.add_argument("--seconds", type=float, help="length of a window (3)")
-    parser.add_argument("--output", default="benchmarks/RESULTS.md", help="the table (benchmarks/RESULTS.md)")
-    parser.add_argument("--extra", help="a file of JSON lines with rows measured elsewhere")
-    parser.add_argument("--program", default=os.path.join(workloads.ROOT, ".build", "release", "dtrain"),
-                        help="the dtrain to measure (this repository's release build)")
+    parser = argparse.ArgumentParser(prog="launch/bench.sh", add_help=False, allow_abbrev=False)
+    parser.error = lambda message: fail(64, f"{message}; see launch/bench.sh --help")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--workload", choices=list(workloads.WORKLOADS), action="append")
+    parser.add_argument("--windows", type=int)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--output", default=os.path.join(HERE, "RESULTS.md"))
+    parser.add_argument("--extra")
+    parser.add_argument("--program", default=os.path.join(workloads.ROOT, ".build", "release", "dtrain"))
     options = parser.parse_args()
-    options.windows = options.windows or (5 if options.quick else 7)
-    options.seconds = options.seconds or (1 if options.quick else 3)
+    if options.windows is None:
+        options.windows = 5 if options.quick else 7
+    if options.seconds is None:
+        options.seconds = 1 if options.quick else 3
     options.program = os.path.abspath(options.program)
     if options.windows < 1 or options.seconds <= 0:
         fail(64, f"--windows {options.windows} --seconds {options.seconds:g}: expected a window and more than no time")
