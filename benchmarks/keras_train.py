@@ -1,4 +1,7 @@
-"""Keras, on TensorFlow, on one core.
+"""Keras, on TensorFlow, on one core: fit over a tf.data pipeline, compiled by XLA, many steps in one execution.
+
+That is the fastest way of those it offers: on an Intel Xeon with AVX-512 the small workload took 1.3 times the time
+without XLA and 2 to 3 times with train_on_batch.
 
     python benchmarks/keras_train.py --workload small --seconds 3 --windows 5
 """
@@ -14,7 +17,6 @@ def main():
                         help="fit over a tf.data pipeline, or train_on_batch for every batch")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="without XLA (jit_compile)")
     parser.add_argument("--steps-per-execution", type=int, default=50)
-    parser.add_argument("--gather", choices=["sample", "batch"], default="batch")
     arguments = parser.parse_args()
     workloads.pin()
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -40,10 +42,7 @@ def main():
 
     if arguments.way == "fit":
         pixels, classes = tensorflow.constant(images), tensorflow.constant(labels)
-        if arguments.gather == "sample":
-            data = tensorflow.data.Dataset.range(len(labels)).shuffle(len(labels)).repeat().batch(batch)
-        else:
-            data = tensorflow.data.Dataset.range(1 << 40).map(lambda _: tensorflow.random.uniform((batch,), maxval=len(labels), dtype=tensorflow.int32))
+        data = tensorflow.data.Dataset.range(len(labels)).shuffle(len(labels)).repeat().batch(batch)
         data = data.map(lambda rows: (tensorflow.gather(pixels, rows), tensorflow.gather(classes, rows)))
         options = tensorflow.data.Options()
         options.threading.private_threadpool_size = 1

@@ -12,7 +12,8 @@ import workloads
 
 
 def train(arguments, rank):
-    workloads.pin(rank) if arguments.pin else None
+    if arguments.pin:
+        workloads.pin(rank)
     import torch
     import torch.distributed as distributed
     torch.set_num_threads(1)
