@@ -1,7 +1,7 @@
 """JAX on one core: one compiled program that trains many steps (lax.scan), buffers donated, Adam written out.
 
-On an Intel Xeon with AVX-512 the small workload was 1.4 times as fast so as with a call for every step, and 1.1 times as
-fast as with optax or with all weights in one vector. Other widths of vectors and fast mathematics made no difference.
+On an Intel Xeon with AVX-512 the small workload was 1.4 times as fast so as with a call for every step, and 1.1 times
+as fast as with optax or with all weights in one vector. Wider vectors, oneDNN and fast mathematics made no difference.
 
     python benchmarks/jax_train.py --workload small --seconds 3 --windows 5
 """

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 import workloads
 
@@ -87,7 +88,13 @@ def main():
         meeting = ["--meeting", os.path.join(directory, "meeting")]
         processes = [subprocess.Popen([sys.executable] + sys.argv + meeting + ["--rank", str(rank)])
                      for rank in range(arguments.ranks)]
-        sys.exit(max(process.wait() for process in processes))
+        # One that fails would leave the other waiting for it.
+        while any(process.poll() is None for process in processes):
+            if any(process.poll() for process in processes):
+                for process in processes:
+                    process.kill()
+            time.sleep(0.02)
+        sys.exit(1 if any(process.returncode for process in processes) else 0)
 
 
 if __name__ == "__main__":
