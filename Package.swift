@@ -40,6 +40,7 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CProcessor"),
+        .target(name: "CAllocations"),
 
         room("Diagnostics"),
         room("Settings", ["Diagnostics", yams]),
@@ -58,12 +59,13 @@ let package = Package(
 
         .executableTarget(name: "dtrain", dependencies: [arguments, "Diagnostics", "Settings", "Storage", "Network",
                                                          "Collectives", "Metrics", "Checkpointing", "Reporting",
-                                                         "Launching", "Training"], swiftSettings: swift),
+                                                         "Launching", "Training", "CAllocations"],
+                          swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .executableTarget(name: "rank-scenarios", dependencies: ["Collectives", "Diagnostics", "Settings", "Storage",
-                                                                 "Kernels", "Training"],
+                                                                 "Kernels", "Training", "CAllocations"],
                           path: "Tests/RankScenarios", swiftSettings: swift),
 
         tests(of: "Settings", ["Diagnostics"]),
@@ -77,7 +79,7 @@ let package = Package(
         tests(of: "Reporting", ["Diagnostics"]),
         tests(of: "Launching", ["Diagnostics"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
-        tests(of: "Training", ["Diagnostics", "Settings", "Storage", "TestSupport"]),
+        tests(of: "Training", ["Diagnostics", "Settings", "Storage", "TestSupport", "rank-scenarios"]),
         .testTarget(name: "EndToEndTests", dependencies: ["dtrain", "Diagnostics", "Checkpointing", "Reporting",
                                                           "TestSupport"], swiftSettings: swift),
         .testTarget(name: "ExactnessTests", dependencies: ["dtrain", "rank-scenarios", "Reporting", "Training",
