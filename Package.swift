@@ -45,6 +45,7 @@ let package = Package(
         room("Diagnostics"),
         room("Settings", ["Diagnostics", yams]),
         room("Storage", ["CProcessor"]),
+        room("Timing", ["Storage"]),
         room("Kernels", ["Storage"]),
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
@@ -55,7 +56,7 @@ let package = Package(
         room("Reporting", ["Diagnostics"]),
         room("Launching", ["Diagnostics"]),
         room("Training", ["Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
-                          "Datasets", "Metrics", "Checkpointing", "Reporting"]),
+                          "Datasets", "Metrics", "Checkpointing", "Reporting", "Timing"]),
 
         .executableTarget(name: "dtrain", dependencies: [arguments, "Diagnostics", "Settings", "Storage", "Network",
                                                          "Collectives", "Metrics", "Checkpointing", "Reporting",
@@ -70,6 +71,7 @@ let package = Package(
 
         tests(of: "Settings", ["Diagnostics"]),
         tests(of: "Storage"),
+        tests(of: "Timing", ["CAllocations"]),
         tests(of: "Kernels", ["Storage", "COpenBLAS"]),
         tests(of: "Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         tests(of: "Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),

@@ -2,6 +2,7 @@ import Collectives
 import Kernels
 import Optimization
 import Storage
+import Timing
 
 /// The strategy `owner`: every slice of the parameters has one owner, which combines the partial gradients of that slice
 /// in tree order, steps it and publishes the new weights. One copy of the optimizer's state in the whole job.
@@ -10,6 +11,7 @@ import Storage
 /// any weight changes: the norm to clip by, or that a step is to be skipped.
 final class OwnerSynchronizer: Synchronizer {
     let engine: UpdateEngine
+    var clock: PhaseClock?
     private let exchange: any GradientExchange
     private let communicator: any Communicator
     private let agreement: StepAgreement
@@ -38,17 +40,24 @@ final class OwnerSynchronizer: Synchronizer {
 
     func step(_ request: StepRequest) throws -> StepOutcome {
         let sources = try exchange.collect(request.program)
+        clock?.mark(.wait)
         for index in 0..<blockSquares.count {
             let gradient = combinedBlock(index, sources, request)
             blockSquares[index] = sumOfSquares(gradient.readOnly)
-            if !agreesFirst { update(index, gradient, normFactor: nil, request) }
+            clock?.mark(.reduce, isContinued: true)
+            if agreesFirst { continue }
+            update(index, gradient, normFactor: nil, request)
+            clock?.mark(.update, isContinued: true)
         }
         let outcome = try agreement.agree(request, blockSquares: UnsafeBufferPointer(blockSquares.elements))
+        clock?.mark(.wait)
         if agreesFirst, outcome.isFinite {
             let factor = engine.rules.normFactor(norm: outcome.gradientNorm)
             for index in 0..<blockSquares.count { update(index, blockGradient(index), normFactor: factor, request) }
+            clock?.mark(.update)
         }
         try exchange.publish()
+        clock?.mark(.wait)
         return outcome
     }
 

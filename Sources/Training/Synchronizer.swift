@@ -1,5 +1,6 @@
 import Collectives
 import Storage
+import Timing
 
 /// How the ranks' gradients become one descent step that all of them take: a strategy of `training.synchronization`.
 ///
@@ -11,6 +12,9 @@ protocol Synchronizer: AnyObject {
 
     /// Where the k-th subtree's gradient of this rank is written.
     func gradients(_ node: Int) -> MutableParameterView
+
+    /// Where the time of `step` is marked; nil where nobody measures.
+    var clock: PhaseClock? { get set }
 
     /// Combines, updates, and agrees.
     func step(_ request: StepRequest) throws -> StepOutcome

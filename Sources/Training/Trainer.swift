@@ -9,6 +9,7 @@ import Network
 import Optimization
 import Reporting
 import Storage
+import Timing
 
 /// A training run on one rank: the loop over steps and what happens between them.
 ///
@@ -32,6 +33,13 @@ package final class Trainer {
     var savedStep = -1
     /// For tests of what happens when a rank's memory goes wrong.
     package var afterStep: ((_ step: Int, _ weights: MutableParameterView) -> Void)?
+    /// Where the time of steps is marked; nil where nobody measures.
+    package var clock: PhaseClock? {
+        didSet {
+            worker.clock = clock
+            synchronizer.clock = clock
+        }
+    }
     private let workspace: Workspace
     private let worker: GradientWorker
     private let programs: [SummationTree: SummationTree.Program]
@@ -122,6 +130,7 @@ package final class Trainer {
     private func step(_ batch: Batch) throws -> StepOutcome {
         guard let program = programs[batch.tree] else { preconditionFailure("a batch of \(batch.sampleCount) samples") }
         let learningRate = learningRate
+        clock?.beginStep(state.step + 1)
         for (node, index) in program.subtrees(of: communicator.rank).enumerated() {
             let sums = nodeSums.elements[node * worker.sumCount..<(node + 1) * worker.sumCount]
             worker.computeNode(program.subtrees[index], of: batch, order: order.samples, weights: weights,
