@@ -57,11 +57,12 @@ let package = Package(
         room("Launching", ["Diagnostics"]),
         room("Training", ["Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                           "Datasets", "Metrics", "Checkpointing", "Reporting", "Timing"]),
+        room("Benchmarking", ["Storage", "Timing", "Training", "Reporting"]),
 
         .executableTarget(name: "dtrain", dependencies: [arguments, "Diagnostics", "Settings", "Storage", "Network",
                                                          "Collectives", "Metrics", "Checkpointing", "Reporting",
-                                                         "Launching", "Training", "CAllocations"],
-                          swiftSettings: swift),
+                                                         "Launching", "Training", "Timing", "Benchmarking",
+                                                         "CAllocations"], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
         .target(name: "TestSupport", path: "Tests/TestSupport"),
@@ -72,6 +73,7 @@ let package = Package(
         tests(of: "Settings", ["Diagnostics"]),
         tests(of: "Storage"),
         tests(of: "Timing", ["CAllocations"]),
+        tests(of: "Benchmarking", ["Collectives", "Settings", "Timing", "Training"]),
         tests(of: "Kernels", ["Storage", "COpenBLAS"]),
         tests(of: "Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         tests(of: "Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),

@@ -39,6 +39,9 @@ final class GradientWorker {
     /// The number of Doubles that a node carries beside its gradient: the loss and the metrics' statistics.
     var sumCount: Int { runner.metrics.statisticsCount + 1 }
 
+    /// The most rows that go through the network at once.
+    var rowCapacity: Int { runner.rowCapacity }
+
     /// Assigns `gradients` and `sums` the node over `leaves` of the batch.
     ///
     /// - Parameter order: the samples of the epoch in their order.

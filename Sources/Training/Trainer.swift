@@ -42,7 +42,7 @@ package final class Trainer {
     }
     private let workspace: Workspace
     private let worker: GradientWorker
-    private let programs: [SummationTree: SummationTree.Program]
+    let programs: [SummationTree: SummationTree.Program]
     private let nodeSums: AlignedBuffer<Double>
     private var order: (epoch: Int, samples: [Int32]) = (-1, [])
 
@@ -110,8 +110,7 @@ package final class Trainer {
         recorder?.begin(state, sampler: sampler, rankCount: communicator.size)
         while state.step < lastStep, state.stopReason == nil, !interrupted {
             let batch = sampler.batch(completedSteps: state.step)
-            if batch.epoch != order.epoch { order = (batch.epoch, sampler.order(epoch: batch.epoch)) }
-            if batch.indexInEpoch == 0 { state.beginEpoch() }
+            beginEpochIfDue(batch)
             let outcome = try step(batch)
             interrupted = outcome.stopRequested
             afterStep?(state.step, synchronizer.weights)
@@ -124,10 +123,16 @@ package final class Trainer {
         return interrupted ? .interrupted : .finished
     }
 
+    /// What the first step of an epoch needs, and the first step of a run.
+    func beginEpochIfDue(_ batch: Batch) {
+        if batch.epoch != order.epoch { order = (batch.epoch, sampler.order(epoch: batch.epoch)) }
+        if batch.indexInEpoch == 0 { state.beginEpoch() }
+    }
+
     // MARK: - One step
 
     /// Forward, backward, synchronisation and update over one global batch, and its record.
-    private func step(_ batch: Batch) throws -> StepOutcome {
+    func step(_ batch: Batch) throws -> StepOutcome {
         guard let program = programs[batch.tree] else { preconditionFailure("a batch of \(batch.sampleCount) samples") }
         let learningRate = learningRate
         clock?.beginStep(state.step + 1)
@@ -159,6 +164,9 @@ package final class Trainer {
                        logs: state.step % experiment.configuration.training.logEvery == 0)
         return outcome
     }
+
+    /// The most rows that go through the network at once.
+    var rowCapacity: Int { worker.rowCapacity }
 
     /// The number of sums that a step brings: the loss and the metrics' statistics.
     var sumCount: Int { worker.sumCount }
