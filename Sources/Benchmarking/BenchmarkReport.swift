@@ -79,7 +79,7 @@ package struct BenchmarkReport: Sendable {
     }
 
     /// The middle one, or the mean of the two in the middle.
-    static func median(_ values: [Double]) -> Double {
+    package static func median(_ values: [Double]) -> Double {
         let sorted = values.sorted(), middle = sorted.count / 2
         return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }

@@ -30,11 +30,13 @@ extension Trainer {
     ///
     /// - Parameters:
     ///   - clock: what the time is marked on; its sums start anew.
+    ///   - begin: called when all ranks are there.
     ///   - allocationCount: how many blocks of memory this thread has asked for so far.
-    package func measureWindow(on clock: PhaseClock, allocationCount: () -> Int) throws -> WindowFigures {
+    package func measureWindow(on clock: PhaseClock, begin: () -> Void, allocationCount: () -> Int) throws -> WindowFigures {
         self.clock = clock
         defer { self.clock = nil }
         try communicator.barrier()
+        begin()
         clock.resetTotals()
         let firstStep = state.step, firstAllocation = allocationCount(), start = PhaseClock.now
         var samples = 0, isStopped = false

@@ -66,8 +66,9 @@ struct BenchCommand: ParsableCommand {
         }
         let clock = PhaseClock()
         func train(seconds: Double) throws -> WindowFigures {
-            deadline.time = isFirst ? PhaseClock.now + UInt64(seconds * 1e9) : UInt64.max
-            return try trainer.measureWindow(on: clock) { Int(dtrain_allocation_count()) }
+            try trainer.measureWindow(
+                on: clock, begin: { deadline.time = isFirst ? PhaseClock.now + UInt64(seconds * 1e9) : UInt64.max },
+                allocationCount: { Int(dtrain_allocation_count()) })
         }
         _ = try train(seconds: min(seconds, 1))
         let memory = peakMemory()

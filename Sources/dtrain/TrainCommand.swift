@@ -32,6 +32,10 @@ struct TrainCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Stop after this global step; the run can be resumed.", valueName: "n"))
     var steps: Int?
 
+    @Option(help: ArgumentHelp("Write what each rank did when, in Chrome's trace format (for ui.perfetto.dev).",
+                               valueName: "file"))
+    var trace: String?
+
     @Option(help: ArgumentHelp("Start under mpirun with so many ranks, or auto: one per core.", valueName: "n|auto"))
     var ranks: String?
 
@@ -71,6 +75,7 @@ struct TrainCommand: ParsableCommand {
                        opened: Result<OpenedPlace?, any Error>? = nil) throws {
         let isFirst = communicator.rank == 0
         let experiment = try communicator.agree { try Experiment(try options.read(config)) }
+        let trace = try trace.map { try PhaseTrace(path: $0, communicator: communicator) }
         var opened = try communicator.agree { try (opened ?? Result { try openPlace() }).get() }
         if opened == nil {
             // A new directory: rank 0 makes it, the others learn its name.
@@ -93,6 +98,7 @@ struct TrainCommand: ParsableCommand {
         training.style = quiet ? .quiet : environment.isTerminal ? .terminal : .lines
         let trainer = try Trainer(experiment, communicator: communicator, options: training, place: isFirst ? place : nil,
                                   stopRequested: { StopSignal.isRaised })
+        trainer.clock = trace?.clock
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
         let checkpoint = try communicator.agree { try findCheckpoint(in: place, warn: trainer.warn) }
         // Only now that there is something to go on from: where no checkpoint is valid, nothing is touched.
@@ -108,6 +114,7 @@ struct TrainCommand: ParsableCommand {
             try trainer.begin()
         }
         let ending = try withExtendedLifetime(opened.lock) { try trainer.run() }
+        try trace?.write()
         try communicator.barrier()
         if ending == .interrupted { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }
     }

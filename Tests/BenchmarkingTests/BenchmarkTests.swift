@@ -1,10 +1,10 @@
+import Benchmarking
 import Collectives
 import Foundation
 import Settings
 import Testing
 import Timing
 import Training
-@testable import Benchmarking
 
 @Suite("Benchmark")
 struct BenchmarkTests {
@@ -81,7 +81,7 @@ struct BenchmarkTests {
     }
 
     @Test("the median is the middle one, or between the two in the middle",
-          arguments: [([3.0], 3.0), ([4, 1], 2.5), ([9, 1, 2], 2), ([1, 2, 4, 100], 3)])
+          arguments: [([3], 3), ([4, 1], 2.5), ([9, 1, 2], 2), ([1, 2, 4, 100], 3)] as [([Double], Double)])
     func median(_ values: [Double], _ expected: Double) {
         #expect(BenchmarkReport.median(values) == expected)
     }

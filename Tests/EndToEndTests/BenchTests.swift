@@ -23,7 +23,7 @@ struct BenchTests {
     func json(ranks: Int?) throws {
         try withWorkbench { bench in
             try bench.write("small.yaml", Material.digits)
-            let outcome = try bench.dtrain(["bench", "small.yaml", "--windows", "3", "--seconds", "0.1", "--json", "--set",
+            let outcome = try bench.dtrain(["bench", "small.yaml", "--windows", "3", "--seconds", "0.3", "--json", "--set",
                                             "training.global_batch_size=32"], ranks: ranks)
             expectSuccess(outcome)
             #expect(outcome.outputLines.count == 3, "\(outcome)")
@@ -38,8 +38,9 @@ struct BenchTests {
                 let phases = try #require(object["phases"] as? [String: Double])
                 #expect(Set(phases.keys) == ["load", "forward", "backward", "reduce", "update", "wait", "other"])
                 #expect(phases["forward"] ?? 0 > 0 && phases["backward"] ?? 0 > 0 && phases["update"] ?? 0 > 0)
+                // The window lasts as long as on the slowest rank; phases are the mean of the ranks.
                 let step = (object["seconds"] as? Double ?? 0) * 1e6 / Double(object["steps"] as? Int ?? 1)
-                #expect(abs(phases.values.reduce(0, +) - step) < 0.1 * step, "\(line)")
+                #expect(abs(phases.values.reduce(0, +) - step) < 0.25 * step, "\(line)")
             }
             #expect(bench.names(".") == ["small.yaml"])
         }
@@ -68,7 +69,7 @@ struct BenchTests {
         try withWorkbench { bench in
             let job = try bench.start(["bench", "--windows", "10000", "--seconds", "0.1"])
             let running = try job.begin()
-            sleep(3)
+            #expect(running.waitUntil(seconds: 40) { $0.output.contains("window 2/") })
             kill(running.identifier, SIGUSR1)
             let outcome = try job.wait()
             expectEnd(outcome, .interrupted)

@@ -163,7 +163,7 @@ struct CommandTests {
     @Test("--help names every command and option", arguments: [
         ([], ["train", "eval", "predict", "inspect", "gradcheck", "bench"]),
         (["train"],
-         ["--set", "--run", "--resume", "--initialize", "--steps", "--seed", "--ranks", "--quiet", "--no-mpi"]),
+         ["--set", "--run", "--resume", "--initialize", "--steps", "--seed", "--ranks", "--trace", "--quiet", "--no-mpi"]),
         (["eval"], ["--split", "--data"]), (["predict"], ["--output"]), (["inspect"], ["--set"]),
         (["gradcheck"], ["--set"]), (["bench"], ["--windows", "--seconds", "--json", "--set", "--ranks"]),
     ])

@@ -1,7 +1,7 @@
 import CAllocations
 import Foundation
 import Testing
-@testable import Timing
+import Timing
 
 @Suite("Phase clock")
 struct PhaseClockTests {
