@@ -27,6 +27,12 @@ package protocol Layer: Sendable {
     /// Whether the output is the input, unchanged in memory; then neither direction is ever called.
     var isIdentity: Bool { get }
 
+    /// Floating-point operations of the matrix products of one sample, forward and backward; a multiplication and an
+    /// addition are two. Everything else a layer does is small beside them and not counted.
+    ///
+    /// - Parameter withInputGradient: whether backward is asked for the gradient of the input.
+    func productOperations(withInputGradient: Bool) -> Int
+
     /// Assigns `output` (rows × outputs) from `input` (rows × inputs).
     func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass)
 
@@ -43,6 +49,7 @@ extension Layer {
     package var keptCount: Int { 0 }
     package var workCount: Int { 0 }
     package var isIdentity: Bool { false }
+    package func productOperations(withInputGradient: Bool) -> Int { 0 }
 }
 
 /// What all layers of one forward pass share.

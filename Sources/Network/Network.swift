@@ -59,6 +59,9 @@ package struct Network: Sendable {
         for (slot, initializer) in initializers { initializer.fill(weights.matrix(slot), slot: slot, seed: seed) }
     }
 
+    /// Floating-point operations of the matrix products that training takes per sample.
+    package var productOperations: Int { layers.productOperations(withInputGradient: false) }
+
     /// The layer that owns the slot, as messages name it.
     package func layerDescription(ofSlot index: Int) -> String {
         layers.listed.first { $0.slots.contains(index) }?.description ?? "?"

@@ -93,6 +93,13 @@ package struct Sequential: Sendable {
         workCount = 2 * gradientWidth + work
     }
 
+    /// Operations of the matrix products per sample: every stage but the first is asked for its input's gradient.
+    func productOperations(withInputGradient: Bool) -> Int {
+        stages.indices.reduce(0) {
+            $0 + stages[$1].layer.productOperations(withInputGradient: $1 > 0 || withInputGradient)
+        }
+    }
+
     func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
         guard !stages.isEmpty else { return output.copy(from: input) }
         var current = input

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A value in a line of `metrics.jsonl`.
+/// A value in JSON: in a line of `metrics.jsonl`, in what a command prints.
 package enum LogValue: Sendable, Equatable {
     /// Also what numbers become that JSON doesn't have: NaN and infinities.
     case null
@@ -9,9 +9,17 @@ package enum LogValue: Sendable, Equatable {
     case number(Double)
     case text(String)
     case list([LogValue])
+    case object([LogLine.Field])
 
     /// A list of numbers.
     package static func numbers(_ numbers: [Double]) -> LogValue { .list(numbers.map(LogValue.number)) }
+
+    /// The value as JSON, on one line.
+    package var json: String {
+        var bytes: [UInt8] = []
+        write(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
 
     /// Appends the value as JSON.
     func write(to line: inout [UInt8]) {
@@ -27,6 +35,15 @@ package enum LogValue: Sendable, Equatable {
                 value.write(to: &line)
             }
             line.append(UInt8(ascii: "]"))
+        case .object(let fields):
+            line.append(UInt8(ascii: "{"))
+            for (index, field) in fields.enumerated() {
+                if index > 0 { line.append(UInt8(ascii: ",")) }
+                line.append(contentsOf: Self.quoted(field.name))
+                line.append(UInt8(ascii: ":"))
+                field.value.write(to: &line)
+            }
+            line.append(UInt8(ascii: "}"))
         }
     }
 

@@ -2,6 +2,7 @@ import Collectives
 import Kernels
 import Optimization
 import Storage
+import Timing
 
 /// The strategy `allreduce`: each rank adds up its own nodes, `MPI_Iallreduce` adds up the ranks, and every rank takes the
 /// same step on its own copy of the weights and the optimizer's state. For networks that reduce in hardware, and for
@@ -11,6 +12,7 @@ import Storage
 /// backward has passed it, and moves on while earlier layers run backward.
 final class AllReduceSynchronizer: Synchronizer {
     let engine: UpdateEngine
+    var clock: PhaseClock?
     private let communicator: any Communicator
     private let agreement: StepAgreement
     private let layout: ParameterLayout
@@ -84,11 +86,16 @@ final class AllReduceSynchronizer: Synchronizer {
         if let failure { throw failure }
         guard let request else { preconditionFailure("a step without a beginning") }
         try beginBuckets(from: 0)
+        clock?.mark(.reduce)
         for bucket in buckets {
             try communicator.finishAllReduce()
+            clock?.mark(.wait)
             average(bucket, request)
+            clock?.mark(.reduce)
             // What isn't finite shows in the sum on every rank, so nobody needs to be asked.
-            if !agreesFirst { update(bucket, normFactor: nil, request) }
+            guard !agreesFirst else { continue }
+            update(bucket, normFactor: nil, request)
+            clock?.mark(.update)
         }
         // Every rank has all blocks; it hands over those that the agreement asks of its slice.
         let slice = layout.slice(of: communicator.rank, ownerCount: communicator.size)
@@ -97,14 +104,17 @@ final class AllReduceSynchronizer: Synchronizer {
         agreement.fill(ownRecord.elements, stopRequested: stopRequested,
                        blockSquares: UnsafeBufferPointer(rebasing: own))
         meanwhile()
+        clock?.mark(.load)
         try communicator.allGather(UnsafeRawBufferPointer(ownRecord.elements),
                                    into: UnsafeMutableRawBufferPointer(allRecords.elements))
+        clock?.mark(.wait)
         let outcome = agreement.outcome(request.plan.program) {
             UnsafePointer(allRecords.base + $0 * agreement.recordSize)
         }
         if agreesFirst, outcome.isFinite {
             let factor = engine.rules.normFactor(norm: outcome.gradientNorm)
             for bucket in buckets { update(bucket, normFactor: factor, request) }
+            clock?.mark(.update)
         }
         return outcome
     }

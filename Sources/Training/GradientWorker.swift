@@ -1,6 +1,7 @@
 import Datasets
 import Kernels
 import Storage
+import Timing
 
 /// Computes this rank's share of a step: for each of its subtrees the node of the gradient tree, and beside it the sums
 /// of loss and metrics.
@@ -11,6 +12,8 @@ final class GradientWorker {
     private let summation: TrainingSection.Summation
     /// The sum of `auditHash` over all samples used since it was taken; order and grouping don't show in it.
     private var auditSum: UInt64 = 0
+    /// Where its time is marked; nil where nobody measures.
+    var clock: PhaseClock? { didSet { runner.clock = clock } }
     /// Gradients of right halves that wait to be added, where a subtree has more rows than fit at once.
     private var spares: [SpareGradient] = []
 
@@ -49,6 +52,9 @@ final class GradientWorker {
     /// The number of Doubles that a node carries beside its gradient: the loss and the metrics' statistics.
     var sumCount: Int { runner.metrics.statisticsCount + 1 }
 
+    /// The most rows that go through the network at once.
+    var rowCapacity: Int { runner.rowCapacity }
+
     /// Assigns `gradients` and `sums` the node over `leaves` of the batch.
     ///
     /// - Parameters:
@@ -64,10 +70,12 @@ final class GradientWorker {
             _ = runner.outputs(dataset, samples, weights: weights, firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
             _ = runner.evaluateLoss(dataset, samples, withGradient: true)
             runner.sumStatistics(rows: rows.count, leafRows: batch.microBatchSize, into: sums)
+            clock?.mark(.forward)
             let leafRows = summation == .tree ? batch.microBatchSize : rows.count
             runner.backward(rows: rows.count, leafRows: leafRows, weights: weights, into: gradients,
                             finished: finished)
             for sample in samples { auditSum &+= auditHash(Int(sample)) }
+            clock?.mark(.backward)
             return
         }
         guard let (left, right) = batch.tree.children(of: leaves) else {
@@ -82,6 +90,7 @@ final class GradientWorker {
         }
         let all = 0..<layout.paddedCount
         runner.workspace.add(gradients[all].readOnly, spare[all].readOnly, into: gradients[all])
+        clock?.mark(.backward)
     }
 }
 

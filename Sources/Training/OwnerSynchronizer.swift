@@ -2,6 +2,7 @@ import Collectives
 import Kernels
 import Optimization
 import Storage
+import Timing
 
 /// The strategy `owner`: every slice of the parameters has one owner, which combines the partial gradients of that slice
 /// in tree order, steps it and publishes the new weights. One copy of the optimizer's state in the whole job.
@@ -11,14 +12,17 @@ import Storage
 /// something before any weight changes (the norm to clip by, or that a step is to be skipped) there are two passes.
 final class OwnerSynchronizer: Synchronizer {
     let engine: UpdateEngine
+    var clock: PhaseClock?
     private let exchange: OwnerExchange
     private let communicator: any Communicator
     private let agreement: StepAgreement
-    /// One block of averaged gradient, or the whole slice where there are two passes.
+    /// The averaged gradient of some blocks, or of the whole slice where there are two passes.
     private let sliceGradient: AlignedBuffer<Float>
     private let blockSquares: AlignedBuffer<Double>
     private let scratch: AlignedBuffer<Float>
     private let blockSize = ParameterLayout.blockSize
+    /// Blocks that are combined before they are stepped: 32 KB, so that the gradient stays near.
+    private static let blocksAtOnce = 8
     private let agreesFirst: Bool
     private let followsTree: Bool
     private var request: StepRequest?
@@ -38,7 +42,7 @@ final class OwnerSynchronizer: Synchronizer {
                                      recordSize: agreement.recordSize)
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice)
         agreesFirst = if case .norm = rules.clipping { true } else { skipsNonFinite }
-        sliceGradient = AlignedBuffer(count: agreesFirst ? exchange.slice.count : blockSize)
+        sliceGradient = AlignedBuffer(count: agreesFirst ? exchange.slice.count : Self.blocksAtOnce * blockSize)
         blockSquares = AlignedBuffer(count: exchange.slice.count / blockSize)
         scratch = AlignedBuffer(count: 64 * blockSize)
     }
@@ -67,27 +71,37 @@ final class OwnerSynchronizer: Synchronizer {
     func gradientsFinished(from offset: Int) {
         exchange.finished(from: offset)
         // Whoever comes later finds the rest done; nobody waits here.
-        if exchange.combinesEarly { combine(from: exchange.completeFrom) }
+        if exchange.combinesEarly {
+            clock?.mark(.backward)
+            combine(from: exchange.completeFrom)
+        }
     }
 
     func complete(stopRequested: Bool, meanwhile: () -> Void) throws -> StepOutcome {
         guard let request, let plan = request.plan.exchange else { preconditionFailure("a step without a beginning") }
         exchange.finished(from: 0)
         try exchange.collect(plan)
+        clock?.mark(.wait)
         combine(from: 0)
         agreement.fill(exchange.record, stopRequested: stopRequested,
                        blockSquares: UnsafeBufferPointer(blockSquares.elements))
         guard agreesFirst else {
             try exchange.publish(plan, showsRecords: true, meanwhile: meanwhile)
+            clock?.mark(.wait)
             return outcome(plan)
         }
         try exchange.agree()
+        clock?.mark(.wait)
         let outcome = outcome(plan)
         if outcome.isFinite {
             let factor = engine.rules.normFactor(norm: outcome.gradientNorm)
-            for index in 0..<blockSquares.count { update(index, blockGradient(index), normFactor: factor, request) }
+            for first in stride(from: 0, to: blockSquares.count, by: Self.blocksAtOnce) {
+                update(first..<min(first + Self.blocksAtOnce, blockSquares.count), normFactor: factor, request)
+            }
+            clock?.mark(.update)
         }
         try exchange.publish(plan, showsRecords: false, meanwhile: meanwhile)
+        clock?.mark(.wait)
         return outcome
     }
 
@@ -99,31 +113,40 @@ final class OwnerSynchronizer: Synchronizer {
     /// flat buffer or behind it.
     private func combine(from offset: Int) {
         guard let request, let plan = request.plan.exchange else { return }
-        while pendingBlocks > 0, engine.slice.lowerBound + (pendingBlocks - 1) * blockSize >= offset {
-            pendingBlocks -= 1
-            let index = pendingBlocks, gradient = blockGradient(index)
-            combineTree(plan.sources, additions: plan.additions, offset: index * blockSize, factor: request.factor,
-                        scratch: scratch.base, into: gradient)
-            engine.rules.addPenalties(to: gradient, range: range(index), weights: weights.readOnly,
-                                      slots: engine.layout.slots)
-            blockSquares[index] = sumOfSquares(gradient.readOnly)
-            if !agreesFirst { update(index, gradient, normFactor: nil, request) }
+        let ready = max(0, (offset - engine.slice.lowerBound + blockSize - 1) / blockSize)
+        while pendingBlocks > ready {
+            let blocks = max(ready, pendingBlocks - Self.blocksAtOnce)..<pendingBlocks
+            pendingBlocks = blocks.lowerBound
+            for index in blocks {
+                let gradient = gradient(index..<index + 1, groupStart: blocks.lowerBound)
+                combineTree(plan.sources, additions: plan.additions, offset: index * blockSize, factor: request.factor,
+                            scratch: scratch.base, into: gradient)
+                engine.rules.addPenalties(to: gradient, range: range(index..<index + 1), weights: weights.readOnly,
+                                          slots: engine.layout.slots)
+                blockSquares[index] = sumOfSquares(gradient.readOnly)
+            }
+            clock?.mark(.reduce, isContinued: true)
+            guard !agreesFirst else { continue }
+            update(blocks, normFactor: nil, request)
+            clock?.mark(.update, isContinued: true)
         }
     }
 
-    private func update(_ index: Int, _ gradient: MutableMatrixView, normFactor: Float?, _ request: StepRequest) {
-        engine.update(range(index), weights: weights, gradient: gradient, normFactor: normFactor, step: request.step,
-                      learningRate: request.learningRate)
+    private func update(_ blocks: Range<Int>, normFactor: Float?, _ request: StepRequest) {
+        engine.update(range(blocks), weights: weights, gradient: gradient(blocks, groupStart: blocks.lowerBound),
+                      normFactor: normFactor, step: request.step, learningRate: request.learningRate)
     }
 
-    /// The elements of the flat buffer in the slice's block `index`.
-    private func range(_ index: Int) -> Range<Int> {
-        let first = engine.slice.lowerBound + index * blockSize
-        return first..<first + blockSize
+    /// The elements of the flat buffer in blocks of the slice.
+    private func range(_ blocks: Range<Int>) -> Range<Int> {
+        let first = engine.slice.lowerBound
+        return first + blocks.lowerBound * blockSize..<first + blocks.upperBound * blockSize
     }
 
-    private func blockGradient(_ index: Int) -> MutableMatrixView {
-        sliceGradient.matrix(rows: 1, columns: blockSize, offset: agreesFirst ? index * blockSize : 0)
+    /// Where the averaged gradient of blocks lies, of a group that begins with `groupStart`.
+    private func gradient(_ blocks: Range<Int>, groupStart: Int) -> MutableMatrixView {
+        sliceGradient.matrix(rows: 1, columns: blocks.count * blockSize,
+                             offset: (blocks.lowerBound - (agreesFirst ? 0 : groupStart)) * blockSize)
     }
 
     // MARK: - Beside the steps

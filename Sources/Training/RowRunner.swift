@@ -3,6 +3,7 @@ import Kernels
 import Metrics
 import Network
 import Storage
+import Timing
 
 /// What is run: the network, and how its outputs are judged.
 struct JudgedNetwork {
@@ -21,6 +22,8 @@ final class RowRunner {
     let targetForm: TargetForm
     let workspace: Workspace
     let rowCapacity: Int
+    /// Where the time of gathering is marked; nil where nobody measures.
+    var clock: PhaseClock?
 
     private let activations: Activations
     private let inputs: AlignedBuffer<Float>
@@ -67,6 +70,7 @@ final class RowRunner {
         } else {
             dataset.gatherInputs(samples, into: input)
         }
+        clock?.mark(.load)
         let output = outputMatrix(rows: samples.count)
         network.forward(input.readOnly, into: output, using: activations,
                         in: ForwardPass(weights: weights, workspace: workspace, firstDraw: firstDraw))

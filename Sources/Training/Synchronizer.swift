@@ -1,5 +1,6 @@
 import Collectives
 import Storage
+import Timing
 
 /// How the ranks' gradients become one descent step that all of them take: a strategy of `training.synchronization`.
 ///
@@ -27,6 +28,9 @@ protocol Synchronizer: AnyObject {
 
     /// Where the k-th subtree's gradient of this rank is written.
     func gradients(_ node: Int) -> MutableParameterView
+
+    /// Where the time of steps is marked; nil where nobody measures.
+    var clock: PhaseClock? { get set }
 
     /// Where the sums of loss and metrics of this rank's k-th subtree are written.
     func nodeSums(_ node: Int) -> UnsafeMutableBufferPointer<Double>

@@ -13,6 +13,14 @@ extension Trainer {
 
     /// Starts a new run: initial weights, from the seed or a file, and the checkpoint of step 0. Collective.
     package func begin() throws {
+        try initializeWeights()
+        try communicator.agree { try recorder?.open(state, contents: contents, resuming: false) }
+        // Law 3: step 0 is on disk before the first update.
+        try saveFirstCheckpoint()
+    }
+
+    /// The weights that a run starts from, on all ranks. Collective.
+    func initializeWeights() throws {
         try communicator.agree {
             if synchronizer.fillsWeights {
                 experiment.network.initialize(synchronizer.weights, seed: experiment.configuration.training.seed)
@@ -20,12 +28,9 @@ extension Trainer {
             if synchronizer.fillsWeights, let path = options.initialWeights {
                 try contents.loadModel(try SafetensorsFile(path: path), into: synchronizer.weights)
             }
-            try recorder?.open(state, contents: contents, resuming: false)
         }
         // Each node read the file for itself.
         try Agreement.check([("initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
-        // Law 3: step 0 is on disk before the first update.
-        try saveFirstCheckpoint()
     }
 
     /// Goes on from a checkpoint, whoever wrote it on however many ranks. Collective.

@@ -9,6 +9,7 @@ import Network
 import Optimization
 import Reporting
 import Storage
+import Timing
 
 /// A training run on one rank: the loop over steps and what happens between them.
 ///
@@ -32,9 +33,16 @@ package final class Trainer {
     var savedStep = -1
     /// For tests of what happens when a rank's memory goes wrong.
     package var afterStep: ((_ step: Int, _ weights: MutableParameterView) -> Void)?
+    /// Where the time of steps is marked; nil where nobody measures.
+    package var clock: PhaseClock? {
+        didSet {
+            worker.clock = clock
+            synchronizer.clock = clock
+        }
+    }
     private let workspace: Workspace
     private let worker: GradientWorker
-    private let plans: [SummationTree: StepPlan]
+    let plans: [SummationTree: StepPlan]
     /// Handed to every backward pass; made once.
     private let gradientsFinished: (Int) -> Void
     private var order: (epoch: Int, samples: [Int32]) = (-1, [])
@@ -111,8 +119,7 @@ package final class Trainer {
         recorder?.begin(state, sampler: sampler, rankCount: communicator.size)
         while state.step < lastStep, state.stopReason == nil, !interrupted {
             let batch = sampler.batch(completedSteps: state.step)
-            if batch.epoch != order.epoch { order = (batch.epoch, sampler.order(epoch: batch.epoch)) }
-            if batch.indexInEpoch == 0 { state.beginEpoch() }
+            beginEpochIfDue(batch)
             let outcome = try step(batch)
             interrupted = outcome.stopRequested
             afterStep?(state.step, synchronizer.weights)
@@ -125,13 +132,20 @@ package final class Trainer {
         return interrupted ? .interrupted : .finished
     }
 
+    /// What the first step of an epoch needs, and the first step of a run.
+    func beginEpochIfDue(_ batch: Batch) {
+        if batch.epoch != order.epoch { order = (batch.epoch, sampler.order(epoch: batch.epoch)) }
+        if batch.indexInEpoch == 0 { state.beginEpoch() }
+    }
+
     // MARK: - One step
 
     /// Forward, backward, synchronisation and update over one global batch, and its record.
-    private func step(_ batch: Batch) throws -> StepOutcome {
+    func step(_ batch: Batch) throws -> StepOutcome {
         guard let plan = plans[batch.tree] else { preconditionFailure("a batch of \(batch.sampleCount) samples") }
         let learningRate = learningRate, program = plan.program
         let weight = Double(batch.sampleCount * experiment.weightPerSample)
+        clock?.beginStep(state.step + 1)
         synchronizer.begin(StepRequest(plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
                                        learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
@@ -167,6 +181,9 @@ package final class Trainer {
               let first = program.subtrees(of: communicator.rank).first else { return }
         worker.prefetch(program.subtrees[first], of: batch, order: order.samples)
     }
+
+    /// The most rows that go through the network at once.
+    var rowCapacity: Int { worker.rowCapacity }
 
     /// The number of sums that a step brings: the loss and the metrics' statistics.
     var sumCount: Int { worker.sumCount }

@@ -14,7 +14,7 @@ struct Dtrain: ParsableCommand {
         discussion: "Without a command it trains; without a configuration, on the built-in digits.",
         version: versionText,
         subcommands: [TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
-                      VerifyCommand.self, GradcheckCommand.self],
+                      VerifyCommand.self, GradcheckCommand.self, BenchCommand.self],
         defaultSubcommand: TrainCommand.self)
 
     /// Matrix products are our own; OpenBLAS is what the tests hold them against.

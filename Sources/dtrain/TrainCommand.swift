@@ -32,6 +32,10 @@ struct TrainCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Stop after this global step; the run can be resumed.", valueName: "n"))
     var steps: Int?
 
+    @Option(help: ArgumentHelp("Write what each rank did when, in Chrome's trace format (for ui.perfetto.dev).",
+                               valueName: "file"))
+    var trace: String?
+
     @Option(help: ArgumentHelp("Start under mpirun with so many ranks, or auto: one per core.", valueName: "n|auto"))
     var ranks: String?
 
@@ -55,47 +59,23 @@ struct TrainCommand: ParsableCommand {
             resume = ""
         }
         if let ranks {
-            let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
-            let count = try RankCount(ranks), threads = try options.read(config).training.threads
-            throw ArgumentParser.ExitCode(try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run())
+            try RankJob.launch(ranks) { try options.read(config).training.threads }
         }
         StopSignal.install()
         let environment = LauncherEnvironment()
-        guard environment.isUnderLauncher, !withoutMPI else {
-            try environment.check(size: 1)
-            return try train(SoloCommunicator(), environment)
-        }
         // Before MPI starts, so that no instant of a rank's life is without its lock. What fails here is told when the
         // ranks can agree on who speaks.
-        let place = Result { try openPlace() }
-        let session = try MPISession()
-        try environment.check(size: session.world.size)
-        do {
-            try train(session.world, environment, opened: place)
-        } catch let agreed as AgreedFailure {
-            // Every rank knows of it; one speaks, and before any of them ends: where one has failed, mpirun kills the
-            // others, and what they had to say is lost.
-            if session.world.rank == agreed.rank { Dtrain.report(agreed.failure.message) }
-            try? session.world.barrier()
-            throw ArgumentParser.ExitCode(agreed.failure.code.rawValue)
-        } catch let code as ArgumentParser.ExitCode {
-            throw code
-        } catch {
-            endJob(of: session.world, error as? Failure ?? Failure(.internalError, "\(error)"))
+        var place: Result<OpenedPlace?, any Error>?
+        try RankJob.run(environment, withoutMPI: withoutMPI, beforeMPI: { place = Result { try openPlace() } }) {
+            try train($0, environment, opened: place)
         }
-    }
-
-    /// For a failure that only this rank knows of, while the others wait in some exchange: prints it and ends them all.
-    /// It doesn't return, so MPI isn't finished on the way out, which would hang.
-    private func endJob(of world: MPICommunicator, _ failure: Failure) {
-        FileHandle.standardError.write(Data("dtrain: error: rank \(world.rank): \(failure.message)\n".utf8))
-        world.abort(failure.code)
     }
 
     private func train(_ communicator: any Communicator, _ environment: LauncherEnvironment,
                        opened: Result<OpenedPlace?, any Error>? = nil) throws {
         let isFirst = communicator.rank == 0
         let experiment = try communicator.agree { try Experiment(try options.read(config)) }
+        let trace = try trace.map { try PhaseTrace(path: $0, communicator: communicator) }
         var opened = try communicator.agree { try (opened ?? Result { try openPlace() }).get() }
         if opened == nil {
             // A new directory: rank 0 makes it, the others learn its name.
@@ -118,6 +98,7 @@ struct TrainCommand: ParsableCommand {
         training.style = quiet ? .quiet : environment.isTerminal ? .terminal : .lines
         let trainer = try Trainer(experiment, communicator: communicator, options: training, place: isFirst ? place : nil,
                                   stopRequested: { StopSignal.isRaised })
+        trainer.clock = trace?.clock
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
         let checkpoint = try communicator.agree { try findCheckpoint(in: place, warn: trainer.warn) }
         // Only now that there is something to go on from: where no checkpoint is valid, nothing is touched.
@@ -133,6 +114,7 @@ struct TrainCommand: ParsableCommand {
             try trainer.begin()
         }
         let ending = try withExtendedLifetime(opened.lock) { try trainer.run() }
+        try trace?.write()
         try communicator.barrier()
         trainer.close()
         if ending == .interrupted { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }

@@ -161,11 +161,11 @@ struct CommandTests {
     }
 
     @Test("--help names every command and option", arguments: [
-        ([], ["train", "eval", "predict", "inspect", "gradcheck"]),
+        ([], ["train", "eval", "predict", "inspect", "gradcheck", "bench"]),
         (["train"],
-         ["--set", "--run", "--resume", "--initialize", "--steps", "--seed", "--ranks", "--quiet", "--no-mpi"]),
+         ["--set", "--run", "--resume", "--initialize", "--steps", "--seed", "--ranks", "--trace", "--quiet", "--no-mpi"]),
         (["eval"], ["--split", "--data"]), (["predict"], ["--output"]), (["inspect"], ["--set"]),
-        (["gradcheck"], ["--set"]),
+        (["gradcheck"], ["--set"]), (["bench"], ["--windows", "--seconds", "--json", "--set", "--ranks"]),
     ])
     func help(_ command: [String], names: [String]) throws {
         try withWorkbench { bench in
@@ -179,6 +179,8 @@ struct CommandTests {
         (["--bogus"], "--bogus"), (["train", "--stps", "3"], "--stps"), (["--steps", "x"], "x"), (["--steps=-1"], "-1"),
         (["--set"], "--set"), (["--seed", "1.5"], "1.5"), (["eval"], "checkpoint"), (["predict", "a"], "input"),
         (["eval", "a", "--split", "test"], "test"), (["train", "--resume", "--initialize", "a"], "--initialize"),
+        (["bench", "--windows", "0"], "--windows"), (["bench", "--seconds", "0"], "--seconds"),
+        (["bench", "--seconds", "soon"], "--seconds"), (["bench", "--windows", "2.5"], "--windows"),
         (["gradcheck", "--samples", "0"], "--samples"), (["train", "a.yaml", "b.yaml"], "b.yaml"),
         (["--set", "units"], "key=value"), (["--set", "=3"], "key=value"),
         (["--set", "model.layers.3.relu=1"], "index"),

@@ -36,6 +36,11 @@ package struct Dense: Layer {
         outputShape = Shape([units])
     }
 
+    /// Outputs, weight gradient, input gradient: the same product thrice.
+    package func productOperations(withInputGradient: Bool) -> Int {
+        (withInputGradient ? 6 : 4) * inputs * outputShape.count
+    }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
         pass.workspace.innerProducts(input, pass.weights.matrix(weight, columns: inputs),
                                      bias: bias.map { pass.weights.matrix($0) }, into: output)

@@ -27,6 +27,10 @@ package struct Residual: Layer {
     package var keptCount: Int { layers.keptCount + outputShape.count }
     package var workCount: Int { layers.workCount + outputShape.count }
 
+    package func productOperations(withInputGradient: Bool) -> Int {
+        layers.productOperations(withInputGradient: withInputGradient)
+    }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
         let inner = innerOutput(rows: input.rows, kept)
         layers.forward(input, into: inner, kept: innerKept(kept), in: pass)

@@ -1,0 +1,99 @@
+import ArgumentParser
+import Benchmarking
+import CAllocations
+import Collectives
+import Diagnostics
+import Foundation
+import Launching
+import Timing
+import Training
+
+/// `dtrain bench [CONFIG]`.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "How fast a configuration trains, where the time goes, and what the machine could do.",
+        discussion: "Trains without run directory, log, checkpoint and validation; plain, or on the ranks of mpirun.")
+
+    @Argument(help: "The configuration (YAML); without it, the built-in digits.")
+    var config: String?
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Option(help: ArgumentHelp("Start under mpirun with so many ranks, or auto: one per core.", valueName: "n|auto"))
+    var ranks: String?
+
+    @Option(help: ArgumentHelp("How many times to measure, after a warm-up.", valueName: "n"))
+    var windows = 5
+
+    @Option(help: ArgumentHelp("How long each time.", valueName: "s"))
+    var seconds = 2.0
+
+    @Flag(help: "Print one JSON object for each window and nothing else.")
+    var json = false
+
+    func validate() throws {
+        guard (1...10_000).contains(windows) else { throw ValidationError("--windows \(windows): expected 1 to 10000") }
+        guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds \(seconds): expected above 0, to 3600") }
+    }
+
+    func run() throws {
+        if let ranks {
+            try RankJob.launch(ranks) { try options.read(config).training.threads }
+        }
+        StopSignal.install()
+        try RankJob.run(LauncherEnvironment(), measure)
+    }
+
+    /// When rank 0 ends a window, nanoseconds of the monotonic clock; the others follow.
+    private final class Deadline: @unchecked Sendable {
+        // Sendable: one thread sets and reads it.
+        var time = UInt64.max
+    }
+
+    private func measure(_ communicator: any Communicator) throws {
+        let experiment = try communicator.agree { try Experiment(try options.read(config)) }
+        let deadline = Deadline(), isFirst = communicator.rank == 0
+        let trainer = try Trainer(experiment, communicator: communicator, options: TrainingOptions(), place: nil,
+                                  stopRequested: { StopSignal.isRaised || PhaseClock.now >= deadline.time })
+        try trainer.beginMeasuring()
+        let training = experiment.configuration.training
+        let subject = BenchmarkSubject(workload: experiment.configuration.name, ranks: communicator.size,
+                                       threads: training.threads, work: trainer.stepWork,
+                                       batchSize: min(training.globalBatchSize, experiment.sampler.sampleCount))
+        if isFirst, !json {
+            print(BenchmarkReport.title(subject, parameters: experiment.network.layout.parameterCount))
+        }
+        let clock = PhaseClock()
+        func train(seconds: Double) throws -> WindowFigures {
+            try trainer.measureWindow(
+                on: clock, begin: { deadline.time = isFirst ? PhaseClock.now + UInt64(seconds * 1e9) : UInt64.max },
+                allocationCount: { Int(dtrain_allocation_count()) })
+        }
+        _ = try train(seconds: min(seconds, 1))
+        let memory = peakMemory()
+        let machine = MachineSpeed(shape: subject.work.largestProduct)
+        var measured: [BenchmarkWindow] = []
+        var isStopped = false
+        while measured.count < windows, !isStopped {
+            let figures = try train(seconds: seconds)
+            try communicator.barrier()
+            let own = RankWindow(figures: figures, machine: machine.measure(), peakMemory: memory)
+            let window = BenchmarkWindow(subject: subject, ranks: try communicator.allGather(own.bytes).map(RankWindow.init))
+            isStopped = try communicator.allGather(StopSignal.isRaised ? "stop" : "").contains("stop")
+            // A window that a signal cut short counts for nothing.
+            guard !isStopped else { break }
+            measured.append(window)
+            if isFirst { report(window, number: measured.count) }
+        }
+        if isFirst, !json, !measured.isEmpty { print("\n" + BenchmarkReport(measured).lines.joined(separator: "\n")) }
+        fflush(nil)
+        try communicator.barrier()
+        if isStopped { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }
+    }
+
+    private func report(_ window: BenchmarkWindow, number: Int) {
+        print(json ? window.json : "window \(number)/\(windows)  \(window.rateText)")
+        fflush(nil)
+    }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Collectives
+import Diagnostics
+import Foundation
+import Launching
+import Training
+
+/// Work that runs plain or on the ranks of a launcher.
+enum RankJob {
+    /// Starts this command again under mpirun (`--ranks`), and ends with what it ends with.
+    static func launch(_ ranks: String, threadsPerRank: () throws -> Int) throws -> Never {
+        let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
+        let count = try RankCount(ranks), threads = try threadsPerRank()
+        let code = try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run()
+        fflush(nil)
+        exit(code)
+    }
+
+    /// Calls `work` with the ranks there are: one without a launcher.
+    ///
+    /// - Parameters:
+    ///   - withoutMPI: one process, whatever launched it.
+    ///   - prepare: what comes before MPI starts, where it does.
+    static func run(_ environment: LauncherEnvironment, withoutMPI: Bool = false, beforeMPI prepare: () -> Void = {},
+                    _ work: (any Communicator) throws -> Void) throws {
+        guard environment.isUnderLauncher, !withoutMPI else {
+            try environment.check(size: 1)
+            return try work(SoloCommunicator())
+        }
+        prepare()
+        let session = try MPISession()
+        try environment.check(size: session.world.size)
+        do {
+            try work(session.world)
+        } catch let agreed as AgreedFailure {
+            // Every rank knows of it; one speaks, and before any of them ends: where one has failed, mpirun kills the
+            // others, and what they had to say is lost.
+            if session.world.rank == agreed.rank { Dtrain.report(agreed.failure.message) }
+            try? session.world.barrier()
+            throw ArgumentParser.ExitCode(agreed.failure.code.rawValue)
+        } catch let code as ArgumentParser.ExitCode {
+            throw code
+        } catch {
+            end(session.world, error as? Failure ?? Failure(.internalError, "\(error)"))
+        }
+    }
+
+    /// For a failure that only this rank knows of, while the others wait in some exchange: prints it and ends them all.
+    /// It doesn't return, so MPI isn't finished on the way out, which would hang.
+    private static func end(_ world: MPICommunicator, _ failure: Failure) {
+        FileHandle.standardError.write(Data("dtrain: error: rank \(world.rank): \(failure.message)\n".utf8))
+        world.abort(failure.code)
+    }
+}
