@@ -27,6 +27,9 @@ static inline int64_t dtrain_load_acquire(const int64_t *counter) {
     return __atomic_load_n(counter, __ATOMIC_ACQUIRE);
 }
 
+/// Asks for the cache line at `address`, which will be read soon. Never faults.
+static inline void dtrain_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
+
 /// Tells the processor that the caller spins.
 static inline void dtrain_spin_pause(void) {
 #if defined(__x86_64__)

@@ -13,6 +13,8 @@ final class ByteRegion: @unchecked Sendable {
     /// it is mapped ends the process (SIGBUS), as with every mapping.
     init(mapping descriptor: Int32, count: Int, name: String) throws {
         let pages = try Self.pages(count, protection: PROT_READ, flags: MAP_PRIVATE, descriptor: descriptor, name: name)
+        // The kernel reads ahead while training begins.
+        madvise(pages, count, MADV_WILLNEED)
         base = UnsafeRawPointer(pages)
         self.count = count
     }
@@ -21,6 +23,10 @@ final class ByteRegion: @unchecked Sendable {
     init(count: Int, name: String, fill: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
         let pages = try Self.pages(count, protection: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | Self.anonymous,
                                    descriptor: -1, name: name)
+        #if os(Linux)
+        // Samples are picked all over it: fewer, larger pages.
+        madvise(pages, count, MADV_HUGEPAGE)
+        #endif
         base = UnsafeRawPointer(pages)
         self.count = count
         // A throw from here runs `deinit`, since everything is initialised.

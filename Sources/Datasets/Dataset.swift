@@ -73,6 +73,9 @@ package struct Dataset: Sendable {
 
     // MARK: - Gathering
 
+    /// How many samples before its turn a sample is asked for.
+    private static let samplesAhead = 4
+
     /// Row i of `destination` becomes the normalised input of `samples[i]`; columns are `inputShape.count`. Allocates
     /// nothing.
     package func gatherInputs(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView) {
@@ -80,7 +83,10 @@ package struct Dataset: Sendable {
         precondition(destination.rows == samples.count && destination.columns == width,
                      "\(samples.count) samples of \(width) into \(destination.rows)×\(destination.columns)")
         var row = 0
+        for sample in samples.prefix(Self.samplesAhead) { inputs.prefetch(sample: stored(sample)) }
         for sample in samples {
+            let ahead = samples.startIndex + row + Self.samplesAhead
+            if ahead < samples.endIndex { inputs.prefetch(sample: stored(samples[ahead])) }
             inputs.copy(sample: stored(sample), width: width, into: destination.row(row))
             row += 1
         }

@@ -14,6 +14,12 @@ enum StoredInputs: Sendable {
         }
     }
 
+    /// Asks the memory for a sample that `copy` will want soon: samples of a batch lie anywhere.
+    @inline(__always)
+    func prefetch(sample: Int) {
+        if case .encoded(let samples, _) = self { Processor.prefetch(samples.bytes(ofSample: sample)) }
+    }
+
     @inline(__always)
     func copy(sample: Int, width: Int, into destination: UnsafeMutableBufferPointer<Float>) {
         switch self {

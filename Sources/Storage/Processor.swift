@@ -5,6 +5,13 @@ package enum Processor {
     /// Denormal numbers count as zero from here on, on this thread: each thread that computes calls it first.
     package static func flushDenormals() { dtrain_flush_denormals() }
 
+    /// Asks for bytes that will be read soon, so that they are near by then.
+    @inline(__always)
+    package static func prefetch(_ bytes: UnsafeRawBufferPointer) {
+        guard let base = bytes.baseAddress else { return }
+        for offset in stride(from: 0, to: bytes.count, by: 64) { dtrain_prefetch(base + offset) }
+    }
+
     /// Tells the processor that the caller spins, waiting for another thread or process.
     @inline(__always)
     package static func pause() { dtrain_spin_pause() }
