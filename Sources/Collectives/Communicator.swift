@@ -1,4 +1,5 @@
 import Diagnostics
+import Storage
 
 /// The ranks of a job and how they talk. Training sees nothing else of MPI.
 ///
@@ -10,8 +11,17 @@ package protocol Communicator: AnyObject, Sendable {
     /// How many ranks there are.
     var size: Int { get }
 
+    /// Which ranks run on one node.
+    var topology: Topology { get }
+
     /// Returns when all ranks have come here.
     func barrier() throws
+
+    /// Memory that the ranks of each node share. Where it is too small for what all ranks ask for, which is found out
+    /// before any is touched, every rank gets memory of its own.
+    ///
+    /// - Parameter byteCount: what this rank asks for, told whether it is the first of those that share.
+    func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) throws -> NodeMemoryGrant
 
     /// `bytes` of rank `root` replace those of all others, which have as many.
     func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws
@@ -20,12 +30,22 @@ package protocol Communicator: AnyObject, Sendable {
     /// With `own` nil this rank's bytes are in their place in `all` already.
     func allGather(_ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer, counts: [Int]) throws
 
+    /// The bytes of all ranks one behind the other, as many of each.
+    func allGather(_ own: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws
+
     /// Sends and receives everything in the two lists at once. What one rank sends another the other receives in the
     /// same order and size.
     func exchange(sending: [Outgoing], receiving: [Incoming]) throws
 
-    /// Adds up the values of all ranks, element by element, in the library's order. Not part of law 1.
-    func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws
+    /// Begins to add up the values of all ranks, element by element, in the library's order: not part of law 1. They must
+    /// stay in place until `finishAllReduce`.
+    func beginAllReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws
+
+    /// Lets the sums that were begun move on: without it they stand still while this rank computes.
+    func progressAllReduces() throws
+
+    /// Returns when the sum that was begun first, of those that this call hasn't returned for, is complete.
+    func finishAllReduce() throws
 
     /// Ends the job at once, all ranks, with this exit status. For a failure that the other ranks can't know of.
     func abort(_ code: ExitCode) -> Never
@@ -40,6 +60,10 @@ package struct Outgoing {
         self.rank = rank
         self.bytes = bytes
     }
+
+    package init(to rank: Int, _ numbers: MatrixView) {
+        self.init(to: rank, UnsafeRawBufferPointer(UnsafeBufferPointer(start: numbers.base, count: numbers.count)))
+    }
 }
 
 /// Room for bytes of another rank.
@@ -50,6 +74,10 @@ package struct Incoming {
     package init(from rank: Int, _ bytes: UnsafeMutableRawBufferPointer) {
         self.rank = rank
         self.bytes = bytes
+    }
+
+    package init(from rank: Int, _ numbers: MutableMatrixView) {
+        self.init(from: rank, UnsafeMutableRawBufferPointer(numbers.elements))
     }
 }
 

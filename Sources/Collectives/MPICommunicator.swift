@@ -6,21 +6,44 @@ import Foundation
 package final class MPICommunicator: Communicator, @unchecked Sendable {
     // Sendable: a handle that never changes; calls are confined to the training thread by MPI_THREAD_FUNNELED.
 
-    private let handle: MPI_Comm
+    let handle: MPI_Comm
     package let rank: Int
     package let size: Int
+    package let topology: Topology
+    /// The ranks that share memory with this one, and all ranks of its machine, which are more where a test cuts a
+    /// machine into nodes.
+    let node: MPI_Comm, machine: MPI_Comm
+    /// Sums that were begun and not finished yet, in order.
+    private var reductions: [MPI_Request?] = []
+    private var finishedReductions = 0
 
     /// Messages are split into parts of this many bytes, since MPI counts in Int32.
     static let largestPart = 1 << 30
 
-    init(_ handle: MPI_Comm) throws {
-        self.handle = handle
-        MPI_Comm_set_errhandler(handle, dtrain_mpi_errors_return())
-        var rank: Int32 = 0, size: Int32 = 0
-        try Self.check(MPI_Comm_rank(handle, &rank), "MPI_Comm_rank", rank: nil)
-        try Self.check(MPI_Comm_size(handle, &size), "MPI_Comm_size", rank: nil)
-        self.rank = Int(rank)
-        self.size = Int(size)
+    /// All ranks of the job, numbered node by node.
+    ///
+    /// - Parameter nodeSize: for tests: machines are cut into nodes of so many ranks.
+    init(nodeSize: Int?) throws {
+        let places = try Placement(nodeSize: nodeSize)
+        handle = places.world
+        node = places.node
+        machine = places.machine
+        topology = places.topology
+        rank = try Self.rank(in: handle)
+        size = try Self.size(of: handle)
+        reductions.reserveCapacity(64)
+    }
+
+    static func rank(in handle: MPI_Comm) throws -> Int {
+        var rank: Int32 = 0
+        try check(MPI_Comm_rank(handle, &rank), "MPI_Comm_rank", rank: nil)
+        return Int(rank)
+    }
+
+    static func size(of handle: MPI_Comm) throws -> Int {
+        var size: Int32 = 0
+        try check(MPI_Comm_size(handle, &size), "MPI_Comm_size", rank: nil)
+        return Int(size)
     }
 
     package func barrier() throws {
@@ -44,6 +67,13 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         try check(MPI_Allgatherv(own?.baseAddress ?? UnsafeRawPointer(dtrain_mpi_in_place()),
                                  Int32(counts[rank]), dtrain_mpi_byte(), all.baseAddress, counts.map(Int32.init),
                                  offsets, dtrain_mpi_byte(), handle), "MPI_Allgatherv")
+    }
+
+    package func allGather(_ own: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
+        precondition(own.count * size <= all.count && own.count <= Self.largestPart,
+                     "\(own.count) bytes of \(size) ranks into \(all.count)")
+        try check(MPI_Allgather(own.baseAddress, Int32(own.count), dtrain_mpi_byte(), all.baseAddress, Int32(own.count),
+                                dtrain_mpi_byte(), handle), "MPI_Allgather")
     }
 
     /// More than fits MPI's counts: each rank's bytes are broadcast in parts.
@@ -79,12 +109,61 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         try check(MPI_Waitall(Int32(requests.count), &requests, dtrain_mpi_statuses_ignore()), "MPI_Waitall")
     }
 
-    package func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws {
-        for part in Self.parts(of: values.count) {
-            let base = values.baseAddress.map { $0 + part.lowerBound }
-            try check(MPI_Allreduce(dtrain_mpi_in_place(), base, Int32(part.count), dtrain_mpi_float(),
-                                    dtrain_mpi_sum(), handle), "MPI_Allreduce")
+    package func beginAllReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws {
+        precondition(values.count <= Int(Int32.max), "\(values.count) values in one sum")
+        if finishedReductions == reductions.count {
+            finishedReductions = 0
+            reductions.removeAll(keepingCapacity: true)
         }
+        var request: MPI_Request? = dtrain_mpi_request_null()
+        try check(MPI_Iallreduce(dtrain_mpi_in_place(), values.baseAddress, Int32(values.count), dtrain_mpi_float(),
+                                 dtrain_mpi_sum(), handle, &request), "MPI_Iallreduce")
+        reductions.append(request)
+    }
+
+    package func progressAllReduces() throws {
+        var done: Int32 = 0
+        guard finishedReductions < reductions.count else { return }
+        try check(MPI_Test(&reductions[finishedReductions], &done, dtrain_mpi_status_ignore()), "MPI_Test")
+    }
+
+    package func finishAllReduce() throws {
+        precondition(finishedReductions < reductions.count, "no sum was begun")
+        try check(MPI_Wait(&reductions[finishedReductions], dtrain_mpi_status_ignore()), "MPI_Wait")
+        finishedReductions += 1
+    }
+
+    package func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) throws -> NodeMemoryGrant {
+        let ranks = topology.nodes[topology.node(of: rank)]
+        let bytes = byteCount(rank == ranks.lowerBound)
+        let demand = ranks.count > 1 ? bytes : 0
+        // All ranks of the machine take from one place, so what they want is added up before any of it is touched.
+        let note = try lackOfSharedMemory(demand)
+        let notes = try allGather(note ?? "")
+        if let note = notes.first(where: { !$0.isEmpty }) {
+            return NodeMemoryGrant(memory: PrivateMemory(byteCount: byteCount(true)), topology: .separate(rankCount: size),
+                                   note: note)
+        }
+        guard ranks.count > 1 else {
+            return NodeMemoryGrant(memory: PrivateMemory(byteCount: bytes), topology: topology, note: nil)
+        }
+        let window = try SharedWindow(byteCount: bytes, node: node, size: ranks.count) { try check($0, $1) }
+        return NodeMemoryGrant(memory: window, topology: topology, note: nil)
+    }
+
+    /// Why the ranks of this machine can't share `demand` bytes each; nil where they can. Collective.
+    private func lackOfSharedMemory(_ demand: Int) throws -> String? {
+        var total = Int64(0), own = Int64(demand)
+        var demands = [Int64](repeating: 0, count: try Self.size(of: machine))
+        try check(MPI_Allgather(&own, 8, dtrain_mpi_byte(), &demands, 8, dtrain_mpi_byte(), machine), "MPI_Allgather")
+        for demand in demands { total += demand }
+        guard total > 0, let space = SharedWindow.freeSpace() else { return nil }
+        // Open MPI's own files lie there too.
+        let needed = Int(total) + 8 << 20
+        guard space.bytes < needed else { return nil }
+        func megabytes(_ bytes: Int) -> Int { (bytes + 999_999) / 1_000_000 }
+        return "\(space.directory) has \(megabytes(space.bytes)) MB free, sharing memory between ranks takes "
+            + "\(megabytes(needed)) MB: they exchange by messages, with the same results but slower"
     }
 
     package func abort(_ code: ExitCode) -> Never {
@@ -98,12 +177,12 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         stride(from: 0, to: count, by: largestPart).map { $0..<min($0 + largestPart, count) }
     }
 
-    private func check(_ code: Int32, _ call: String) throws {
+    func check(_ code: Int32, _ call: String) throws {
         try Self.check(code, call, rank: rank)
     }
 
     /// The one funnel of every MPI call's result.
-    private static func check(_ code: Int32, _ call: String, rank: Int?) throws {
+    static func check(_ code: Int32, _ call: String, rank: Int?) throws {
         guard code != MPI_SUCCESS else { return }
         var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING))
         var length: Int32 = 0

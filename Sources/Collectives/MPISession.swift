@@ -8,13 +8,16 @@ package struct MPISession: ~Copyable {
     package let world: MPICommunicator
 
     /// Starts MPI. Only the calling thread may communicate.
-    package init() throws {
+    ///
+    /// - Parameter nodeSize: for tests: cuts machines into nodes of so many ranks, which share no memory with each
+    ///   other. The environment's DTRAIN_NODE_SIZE unless given.
+    package init(nodeSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) }) throws {
         var provided: Int32 = 0
         let code = MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided)
         guard code == MPI_SUCCESS else {
             throw Failure(.internalError, "MPI_Init_thread failed with code \(code); is Open MPI installed completely?")
         }
-        world = try MPICommunicator(dtrain_mpi_comm_world())
+        world = try MPICommunicator(nodeSize: nodeSize)
     }
 
     deinit { MPI_Finalize() }

@@ -8,7 +8,13 @@ package final class SoloCommunicator: Communicator {
     package var rank: Int { 0 }
     package var size: Int { 1 }
 
+    package var topology: Topology { Topology(nodeSizes: [1]) }
+
     package func barrier() {}
+
+    package func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) -> NodeMemoryGrant {
+        NodeMemoryGrant(memory: PrivateMemory(byteCount: byteCount(true)), topology: topology, note: nil)
+    }
 
     package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {
         precondition(root == 0, "rank \(root) of 1")
@@ -20,12 +26,18 @@ package final class SoloCommunicator: Communicator {
         if let own { all.copyMemory(from: own) }
     }
 
+    package func allGather(_ own: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) {
+        allGather(own, into: all, counts: [own.count])
+    }
+
     package func exchange(sending: [Outgoing], receiving: [Incoming]) {
         precondition(sending.count == receiving.count, "\(sending.count) messages to itself, \(receiving.count) back")
         for (out, into) in zip(sending, receiving) { into.bytes.copyMemory(from: out.bytes) }
     }
 
-    package func allReduceSum(_ values: UnsafeMutableBufferPointer<Float>) {}
+    package func beginAllReduceSum(_ values: UnsafeMutableBufferPointer<Float>) {}
+    package func progressAllReduces() {}
+    package func finishAllReduce() {}
 
     package func abort(_ code: ExitCode) -> Never { exit(code.rawValue) }
 }

@@ -68,19 +68,24 @@ package struct ForwardPass: Sendable {
 }
 
 /// What all layers of one backward pass share.
-package struct BackwardPass: Sendable {
+package struct BackwardPass {
     package let weights: ParameterView
     /// Where the parameter gradients of this node of the tree go; whatever was there is overwritten.
     package let gradients: MutableParameterView
     /// Rows of a leaf; the last leaf may have fewer.
     package let leafRows: Int
     package let workspace: Workspace
+    /// Told by composites, on their way back to front, from which offset of the flat buffer on all gradients are complete
+    /// and all weights read.
+    package let finished: ((_ offset: Int) -> Void)?
 
-    package init(weights: ParameterView, gradients: MutableParameterView, leafRows: Int, workspace: Workspace) {
+    package init(weights: ParameterView, gradients: MutableParameterView, leafRows: Int, workspace: Workspace,
+                 finished: ((_ offset: Int) -> Void)? = nil) {
         self.weights = weights
         self.gradients = gradients
         self.leafRows = leafRows
         self.workspace = workspace
+        self.finished = finished
     }
 }
 

@@ -14,6 +14,8 @@ package struct Sequential: Sendable {
         package let inputShape: Shape
         /// Slots that the layer, or the layers in it, reserved.
         package let slots: Range<Int>
+        /// Where in the flat buffer the first of them begins; nil for a layer without parameters.
+        fileprivate let firstOffset: Int?
         /// The layer's kept scratch, and behind it its output unless it is the last, per sample.
         fileprivate var keptOffset = 0
         fileprivate var outputOffset = 0
@@ -52,8 +54,9 @@ package struct Sequential: Sendable {
                                  ordinal: ordinal, seed: seed, blueprint: blueprint)
             let layer = try type.init(options: variant.options, site: &site)
             blueprint = site.blueprint
-            let stage = Stage(layer: layer, path: site.path, inputShape: outputShape,
-                              slots: firstSlot..<blueprint.layout.slots.count)
+            let slots = firstSlot..<blueprint.layout.slots.count
+            let stage = Stage(layer: layer, path: site.path, inputShape: outputShape, slots: slots,
+                              firstOffset: slots.isEmpty ? nil : blueprint.layout.slots[firstSlot].offset)
             listed.append(stage)
             if !layer.isIdentity { stages.append(stage) }
             outputShape = layer.outputShape
@@ -126,6 +129,8 @@ package struct Sequential: Sendable {
                 output: index == stages.count - 1 ? output : stageOutput(index, rows: rows, kept).readOnly,
                 kept: kept.part(offset: stage.keptOffset, count: stage.layer.keptCount),
                 work: work.part(offset: 2 * gradientWidth, count: stage.layer.workCount), in: pass)
+            // The parameters of the stages before come before in the flat buffer. At the end the caller knows.
+            if let firstOffset = stage.firstOffset, index > 0 { pass.finished?(firstOffset) }
             if let target { gradient = target.readOnly }
         }
     }

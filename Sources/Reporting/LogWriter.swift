@@ -1,5 +1,7 @@
 import Diagnostics
 import Foundation
+import Storage
+import Synchronization
 
 /// What the log keeps of one step.
 package struct StepRecord: BitwiseCopyable, Sendable, Equatable {
@@ -10,6 +12,25 @@ package struct StepRecord: BitwiseCopyable, Sendable, Equatable {
     package var learningRate: Double
     /// The norm of the gradient before clipping; nil (no key in the line) where nobody computed it.
     package var gradientNorm: Double?
+
+    /// How many numbers it is in a ring.
+    static let width = 6
+
+    /// Writes itself into the first numbers of a row.
+    func write(to row: UnsafeMutableBufferPointer<Double>) {
+        row[0] = Double(step)
+        row[1] = Double(epoch)
+        row[2] = loss
+        row[3] = learningRate
+        row[4] = gradientNorm == nil ? 0 : 1
+        row[5] = gradientNorm ?? 0
+    }
+
+    /// Reads itself from there.
+    init(_ row: UnsafeBufferPointer<Double>) {
+        self.init(step: Int(row[0]), epoch: Int(row[1]), loss: row[2], learningRate: row[3],
+                  gradientNorm: row[4] == 0 ? nil : row[5])
+    }
 
     package init(step: Int, epoch: Int, loss: Double, learningRate: Double, gradientNorm: Double? = nil) {
         self.step = step
@@ -22,16 +43,15 @@ package struct StepRecord: BitwiseCopyable, Sendable, Equatable {
 
 /// Takes steps from the training loop and writes them as lines of `metrics.jsonl` on a thread of its own.
 ///
-/// A push copies numbers into a batch that was allocated before, under a lock that the writer holds only to exchange
-/// the batch for an empty one; formatting and writing happen outside. The writer gathers for a moment before it takes
-/// a batch, so that it wakes a few times a second and not every step.
+/// A push copies numbers into a ring that was allocated before, without a lock; formatting and writing happen on the
+/// writer's side, which looks a few times a second and not every step.
 ///
 /// Nothing is dropped. Where writing fails, the formatted lines are kept, up to `backlogLimit` bytes, and offered
 /// again every `retrySeconds`; the failure is handed to the caller once per outage, as a warning. Only when backlog
-/// and batch are both full does a push wait.
+/// and ring are both full does a push wait.
 package final class LogWriter: @unchecked Sendable {
-    // Sendable: what both sides touch is guarded by `condition`; `draining` and `backlog` belong to the writer thread
-    // until `hasEnded`.
+    // Sendable: what both sides touch is guarded by `condition` or atomic; `drainedLines` and `backlog` belong to the
+    // writer thread until `hasEnded`.
 
     /// How long the writer gathers steps before it writes, seconds.
     static let gatherSeconds = 0.05
@@ -43,29 +63,14 @@ package final class LogWriter: @unchecked Sendable {
     private let retrySeconds: Double
     private let condition = NSCondition()
 
-    /// Steps in the order of their pushes, and formatted lines among them.
-    private struct Batch {
-        var records: [StepRecord]
-        var metrics: [Double]
-        var count = 0
-        /// Lines that stand behind the first `position` records.
-        var lines: [(position: Int, bytes: [UInt8])] = []
-
-        init(capacity: Int, metricCount: Int) {
-            records = Array(repeating: StepRecord(step: 0, epoch: 0, loss: 0, learningRate: 0), count: capacity)
-            metrics = Array(repeating: 0, count: capacity * metricCount)
-        }
-
-        var isEmpty: Bool { count == 0 && lines.isEmpty }
-        var lineCount: Int { count + lines.count }
-    }
-
-    private var filling: Batch
-    private var draining: Batch
+    private let ring: NumberRing
+    /// Formatted lines that stand behind the first `position` steps.
+    private var lines: [(position: Int, bytes: [UInt8])] = []
+    private var drainedLines: [(position: Int, bytes: [UInt8])] = []
+    /// How many steps had been pushed when the writer took the lines.
+    private var drainedSteps = 0
     /// Formatted bytes that the sink hasn't taken yet.
     private var backlog: [UInt8] = []
-    /// The writer waits for work without a limit and must be woken.
-    private var isIdle = false
     private var isClosing = false
     private var hasEnded = false
     private var flushesAsked = 0
@@ -74,6 +79,8 @@ package final class LogWriter: @unchecked Sendable {
     /// Why the last attempt to write failed; nil while the sink is well.
     private var failure: Failure?
     private var failureIsReported = false
+    /// Whether the caller has a failure to fetch.
+    private let hasNews = Atomic<Bool>(false)
 
     /// Starts the writer thread. `metricNames` are the keys of the numbers that come with each step; `capacity` is how
     /// many steps wait at most. The caller ends it with `close`.
@@ -85,8 +92,7 @@ package final class LogWriter: @unchecked Sendable {
         self.backlogLimit = backlogLimit
         self.retrySeconds = retrySeconds
         metricKeys = metricNames.map(LogValue.quoted)
-        filling = Batch(capacity: capacity, metricCount: metricNames.count)
-        draining = Batch(capacity: capacity, metricCount: metricNames.count)
+        ring = NumberRing(capacity: capacity, width: StepRecord.width + metricNames.count)
         let thread = Thread { self.run() }
         thread.name = "metrics log"
         thread.start()
@@ -99,16 +105,22 @@ package final class LogWriter: @unchecked Sendable {
     @discardableResult
     package func push(_ record: StepRecord, metrics values: UnsafeBufferPointer<Double>) -> Failure? {
         precondition(values.count == metricKeys.count, "\(values.count) metrics for a log of \(metricKeys.count)")
+        while !ring.push({ row in
+            record.write(to: row)
+            for index in values.indices { row[StepRecord.width + index] = values[index] }
+        }) { waitForRoom() }
+        guard hasNews.load(ordering: .relaxed) else { return nil }
+        condition.lock()
+        defer { condition.unlock() }
+        return takeFailure()
+    }
+
+    private func waitForRoom() {
         condition.lock()
         defer { condition.unlock() }
         precondition(!isClosing, "a step pushed into a log that is closed")
-        while filling.count == capacity { condition.wait() }
-        let slot = filling.count
-        filling.records[slot] = record
-        for index in values.indices { filling.metrics[slot * values.count + index] = values[index] }
-        filling.count += 1
-        if isIdle || filling.count == enough { condition.broadcast() }
-        return takeFailure()
+        condition.broadcast()
+        condition.wait(until: Date(timeIntervalSinceNow: Self.gatherSeconds))
     }
 
     /// The same with metrics in an array.
@@ -125,8 +137,7 @@ package final class LogWriter: @unchecked Sendable {
         condition.lock()
         defer { condition.unlock() }
         precondition(!isClosing, "a line appended to a log that is closed")
-        filling.lines.append((filling.count, bytes))
-        if isIdle { condition.broadcast() }
+        lines.append((ring.pushed, bytes))
         return takeFailure()
     }
 
@@ -149,7 +160,7 @@ package final class LogWriter: @unchecked Sendable {
         let failure = waitForFlush(sync: sync)
         while !hasEnded { condition.wait() }
         guard let failure else { return nil }
-        let lost = backlog.count { $0 == UInt8(ascii: "\n") } + filling.lineCount
+        let lost = backlog.count { $0 == UInt8(ascii: "\n") } + ring.pushed - ring.taken + lines.count
         return lost == 0 ? failure : Failure(failure.code, "\(failure.message) (\(lost) lines of metrics are lost)")
     }
 
@@ -167,13 +178,15 @@ package final class LogWriter: @unchecked Sendable {
     private func takeFailure() -> Failure? {
         guard let failure, !failureIsReported else { return nil }
         failureIsReported = true
+        hasNews.store(false, ordering: .relaxed)
         return failure
     }
 
     // MARK: - The writer's side
 
-    /// From how many steps on the writer stops gathering.
-    private var enough: Int { max(1, capacity / 2) }
+    private var hasWork: Bool { ring.pushed > ring.taken || !lines.isEmpty }
+    /// Whether the writer should stop gathering.
+    private var isHalfFull: Bool { ring.pushed - ring.taken >= max(1, capacity / 2) }
     private var isUrgent: Bool { flushesAnswered < flushesAsked }
     private var backlogIsFull: Bool { backlog.count >= backlogLimit }
 
@@ -185,14 +198,15 @@ package final class LogWriter: @unchecked Sendable {
             let wantsSync = syncIsAsked
             repeat {
                 if !backlogIsFull {
-                    swap(&filling, &draining)
-                    condition.broadcast()
+                    swap(&lines, &drainedLines)
+                    drainedSteps = ring.pushed
                 }
                 outsideLock {
-                    formatBatch()
+                    formatSteps()
                     try writeBacklog()
                 }
-            } while failure == nil && !filling.isEmpty && isUrgent
+                condition.broadcast()
+            } while failure == nil && hasWork && isUrgent
             if wantsSync && failure == nil {
                 syncIsAsked = false
                 outsideLock { try sink.sync() }
@@ -205,18 +219,15 @@ package final class LogWriter: @unchecked Sendable {
         condition.unlock()
     }
 
-    /// Waits until there is something to write, and then a moment for more to gather, or for the disk to recover.
+    /// Waits until there is something to write, which it looks for now and then, or for the disk to recover.
     private func waitForWork() {
-        while filling.isEmpty && backlog.isEmpty && !isUrgent {
-            isIdle = true
-            condition.wait()
-        }
-        isIdle = false
-        let deadline = Date(timeIntervalSinceNow: failure == nil ? Self.gatherSeconds : retrySeconds)
-        // While the sink fails, steps still move on into the backlog.
-        while !isUrgent && (filling.count < enough || backlogIsFull) {
-            if !condition.wait(until: deadline) { break }
-        }
+        repeat {
+            let deadline = Date(timeIntervalSinceNow: failure == nil ? Self.gatherSeconds : retrySeconds)
+            // While the sink fails, steps still move on into the backlog.
+            while !isUrgent && (!isHalfFull || backlogIsFull) {
+                if !condition.wait(until: deadline) { break }
+            }
+        } while !hasWork && backlog.isEmpty && !isUrgent
     }
 
     /// Does the slow part and notes how it ended.
@@ -231,36 +242,34 @@ package final class LogWriter: @unchecked Sendable {
         condition.lock()
         failure = outcome
         if outcome == nil { failureIsReported = false }
+        hasNews.store(outcome != nil && !failureIsReported, ordering: .relaxed)
     }
 
-    private func formatBatch() {
-        var next = draining.lines.makeIterator()
+    private func formatSteps() {
+        var next = drainedLines.makeIterator()
         var line = next.next()
-        for index in 0..<draining.count {
-            while let here = line, here.position <= index {
+        while ring.taken < drainedSteps {
+            while let here = line, here.position <= ring.taken {
                 backlog.append(contentsOf: here.bytes)
                 line = next.next()
             }
-            format(draining.records[index], metricsFrom: index * metricKeys.count)
+            _ = ring.take { format(StepRecord($0), metrics: $0[StepRecord.width...]) }
         }
         while let here = line {
             backlog.append(contentsOf: here.bytes)
             line = next.next()
         }
-        draining.count = 0
-        draining.lines.removeAll()
+        drainedLines.removeAll()
     }
 
     private static let lossKey = LogValue.quoted("loss")
     private static let learningRateKey = LogValue.quoted("learning_rate")
     private static let gradientNormKey = LogValue.quoted("gradient_norm")
 
-    private func format(_ record: StepRecord, metricsFrom start: Int) {
+    private func format(_ record: StepRecord, metrics: Slice<UnsafeBufferPointer<Double>>) {
         LogLine.writeStart(.step, step: record.step, epoch: record.epoch, to: &backlog)
         LogLine.write(key: Self.lossKey, .number(record.loss), to: &backlog)
-        for (index, key) in metricKeys.enumerated() {
-            LogLine.write(key: key, .number(draining.metrics[start + index]), to: &backlog)
-        }
+        for (key, value) in zip(metricKeys, metrics) { LogLine.write(key: key, .number(value), to: &backlog) }
         LogLine.write(key: Self.learningRateKey, .number(record.learningRate), to: &backlog)
         if let norm = record.gradientNorm { LogLine.write(key: Self.gradientNormKey, .number(norm), to: &backlog) }
         LogLine.writeEnd(to: &backlog)

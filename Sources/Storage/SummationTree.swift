@@ -72,15 +72,17 @@ package struct SummationTree: Sendable, Hashable {
         return (leaves.lowerBound..<middle, middle..<leaves.upperBound)
     }
 
-    private func additions(for subtrees: [Range<Int>]) -> [Int] {
+    /// How often the two topmost sums are added after each of `subtrees`, which are complete ones, in order and without
+    /// gaps, so that in the end one is left.
+    package func additions(for subtrees: [Range<Int>]) -> [Int] {
         var additions: [Int] = []
         var stack: [Range<Int>] = []
         for subtree in subtrees {
             stack.append(subtree)
             var count = 0
             while stack.count > 1, let right = stack.last, areSiblings(stack[stack.count - 2], right) {
-                stack.removeLast(2)
-                stack.append((stack.last?.upperBound ?? 0)..<right.upperBound)
+                stack.removeLast()
+                stack[stack.count - 1] = stack[stack.count - 1].lowerBound..<right.upperBound
                 count += 1
             }
             additions.append(count)
@@ -107,14 +109,13 @@ package struct SummationTree: Sendable, Hashable {
         /// The indices of the subtrees that `rank` hands over.
         package func subtrees(of rank: Int) -> Range<Int> { firstOfRank[rank]..<firstOfRank[rank + 1] }
 
-        /// The sum of one number per subtree.
-        package func combine(_ values: [Double]) -> Double {
-            precondition(values.count == additions.count, "\(values.count) values for \(additions.count) subtrees")
-            return withUnsafeTemporaryAllocation(of: Double.self, capacity: 64) { stack in
+        /// The sum of one number per subtree, which `value` gives by the subtree's index.
+        package func combine(_ value: (Int) -> Double) -> Double {
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: 64) { stack in
                 // Invariant: what lies on the stack covers the first n leaves, one value per set bit of n: at most 63.
                 var height = 0
-                for (value, count) in zip(values, additions) {
-                    var sum = value
+                for (index, count) in additions.enumerated() {
+                    var sum = value(index)
                     for _ in 0..<count {
                         height -= 1
                         sum = stack[height] + sum

@@ -4,9 +4,12 @@ import Optimization
 import Storage
 import Timing
 
-/// The strategy `allreduce`: each rank adds up its own nodes, `MPI_Allreduce` adds up the ranks, and every rank takes the
+/// The strategy `allreduce`: each rank adds up its own nodes, `MPI_Iallreduce` adds up the ranks, and every rank takes the
 /// same step on its own copy of the weights and the optimizer's state. For networks that reduce in hardware, and for
 /// comparison; law 1 is not promised.
+///
+/// The gradient is cut into buckets (Li et al., "PyTorch Distributed", VLDB 2020): a bucket's sum begins as soon as
+/// backward has passed it, and moves on while earlier layers run backward.
 final class AllReduceSynchronizer: Synchronizer {
     let engine: UpdateEngine
     var clock: PhaseClock?
@@ -16,59 +19,143 @@ final class AllReduceSynchronizer: Synchronizer {
     private let weightBuffer: AlignedBuffer<Float>
     private let gradientBuffer: AlignedBuffer<Float>
     private let blockSquares: AlignedBuffer<Double>
+    private let ownRecord: AlignedBuffer<Double>
+    private let allRecords: AlignedBuffer<Double>
+    /// Ranges of the flat buffer, from its end to its beginning.
+    private let buckets: [Range<Int>]
+    private let agreesFirst: Bool
+    private var request: StepRequest?
+    /// Buckets whose sum has begun.
+    private var begunBuckets = 0
+    /// What went wrong in the middle of backward.
+    private var failure: (any Error)?
 
-    /// - Parameter nodes: the most subtrees that this rank has in a step.
+    /// Elements of a bucket: small enough for the first sum to begin early, large enough for MPI to be at its speed.
+    static let bucketSize = 1 << 20
+
+    /// - Parameter nodes: the most subtrees that this rank has in a step, and that any rank has.
     init(communicator: any Communicator, layout: ParameterLayout, optimizer: any Optimizer, rules: GradientRules,
-         nodes: Int) {
+         skipsNonFinite: Bool, nodes: (own: Int, most: Int), sumCount: Int) {
         self.communicator = communicator
         self.layout = layout
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.paddedCount)
-        agreement = StepAgreement(communicator: communicator, layout: layout)
+        agreement = StepAgreement(communicator: communicator, layout: layout, nodes: nodes.most, sumCount: sumCount)
+        agreesFirst = if case .norm = rules.clipping { true } else { skipsNonFinite }
         weightBuffer = AlignedBuffer(count: layout.paddedCount)
-        gradientBuffer = AlignedBuffer(count: layout.paddedCount * max(nodes, 1))
+        gradientBuffer = AlignedBuffer(count: layout.paddedCount * max(nodes.own, 1))
         blockSquares = AlignedBuffer(count: layout.blockCount)
+        ownRecord = AlignedBuffer(count: agreement.recordSize)
+        allRecords = AlignedBuffer(count: agreement.recordSize * communicator.size)
+        buckets = stride(from: layout.paddedCount, to: 0, by: -Self.bucketSize).map { max(0, $0 - Self.bucketSize)..<$0 }
     }
 
     var weights: MutableParameterView { weightBuffer.parameters }
+    var fillsWeights: Bool { true }
+    var hasReplicas: Bool { communicator.size > 1 }
+    var note: String? { nil }
+
+    func plan(for program: SummationTree.Program, tree: SummationTree) -> StepPlan {
+        StepPlan(program: program, exchange: nil)
+    }
+
+    // MARK: - A step
+
+    func begin(_ request: StepRequest) {
+        self.request = request
+        begunBuckets = 0
+    }
 
     func gradients(_ node: Int) -> MutableParameterView {
         precondition(node >= 0 && (node + 1) * layout.paddedCount <= gradientBuffer.count, "node \(node)")
         return MutableParameterView(base: gradientBuffer.base + node * layout.paddedCount, count: layout.paddedCount)
     }
 
-    func step(_ request: StepRequest) throws -> StepOutcome {
-        let all = 0..<layout.paddedCount, blockSize = ParameterLayout.blockSize
-        let sum = gradients(0)[all]
-        let nodes = request.program.subtrees(of: communicator.rank).count
-        if nodes == 0 { sum.fill(0) }
-        for node in 1..<max(nodes, 1) { Updates.add(gradients(node)[all].readOnly, to: sum) }
-        clock?.mark(.reduce)
-        try communicator.allReduceSum(sum.elements)
-        clock?.mark(.wait)
-        Updates.scale(sum, by: request.factor)
-        engine.rules.addPenalties(to: sum, range: all, weights: weights.readOnly, slots: layout.slots)
-        for block in 0..<layout.blockCount {
-            blockSquares[block] = sumOfSquares(gradients(0).readOnly[block * blockSize..<(block + 1) * blockSize])
+    func nodeSums(_ node: Int) -> UnsafeMutableBufferPointer<Double> { agreement.nodeSums(node, in: ownRecord.elements) }
+
+    func gradientsFinished(from offset: Int) {
+        guard failure == nil else { return }
+        do {
+            clock?.mark(.backward, isContinued: true)
+            try beginBuckets(from: offset)
+            clock?.mark(.reduce, isContinued: true)
+            try communicator.progressAllReduces()
+            clock?.mark(.wait, isContinued: true)
+        } catch {
+            failure = error
         }
-        clock?.mark(.reduce)
+    }
+
+    func complete(stopRequested: Bool, meanwhile: () -> Void) throws -> StepOutcome {
+        if let failure { throw failure }
+        guard let request else { preconditionFailure("a step without a beginning") }
+        try beginBuckets(from: 0)
+        clock?.mark(.reduce, isContinued: true)
+        for bucket in buckets {
+            try communicator.finishAllReduce()
+            clock?.mark(.wait, isContinued: true)
+            average(bucket, request)
+            clock?.mark(.reduce, isContinued: true)
+            // What isn't finite shows in the sum on every rank, so nobody needs to be asked.
+            if agreesFirst { continue }
+            update(bucket, normFactor: nil, request)
+            clock?.mark(.update, isContinued: true)
+        }
         // Every rank has all blocks; it hands over those that the agreement asks of its slice.
         let slice = layout.slice(of: communicator.rank, ownerCount: communicator.size)
+        let blockSize = ParameterLayout.blockSize
         let own = blockSquares.elements[slice.lowerBound / blockSize..<slice.upperBound / blockSize]
-        let outcome = try agreement.agree(request, blockSquares: UnsafeBufferPointer(rebasing: own))
+        agreement.fill(ownRecord.elements, stopRequested: stopRequested,
+                       blockSquares: UnsafeBufferPointer(rebasing: own))
+        meanwhile()
+        try communicator.allGather(UnsafeRawBufferPointer(ownRecord.elements),
+                                   into: UnsafeMutableRawBufferPointer(allRecords.elements))
         clock?.mark(.wait)
-        if outcome.isFinite {
-            engine.update(all, weights: weights, gradient: sum,
-                          normFactor: engine.rules.normFactor(norm: outcome.gradientNorm), step: request.step,
-                          learningRate: request.learningRate)
-            clock?.mark(.update)
+        let outcome = agreement.outcome(request.plan.program) {
+            UnsafePointer(allRecords.base + $0 * agreement.recordSize)
+        }
+        if agreesFirst, outcome.isFinite {
+            let factor = engine.rules.normFactor(norm: outcome.gradientNorm)
+            for bucket in buckets { update(bucket, normFactor: factor, request) }
+            clock?.mark(.update, isContinued: true)
         }
         return outcome
     }
 
+    /// Adds up this rank's nodes and begins the sum over the ranks for the buckets that are complete.
+    private func beginBuckets(from offset: Int) throws {
+        guard let request else { return }
+        let nodes = request.plan.program.subtrees(of: communicator.rank).count
+        while begunBuckets < buckets.count, buckets[begunBuckets].lowerBound >= offset {
+            let bucket = buckets[begunBuckets], sum = gradients(0)[bucket]
+            begunBuckets += 1
+            if nodes == 0 { sum.fill(0) }
+            for node in 1..<max(nodes, 1) { Updates.add(gradients(node)[bucket].readOnly, to: sum) }
+            try communicator.beginAllReduceSum(sum.elements)
+        }
+    }
+
+    /// Makes the bucket's sum the averaged gradient with its penalties, and measures it.
+    private func average(_ bucket: Range<Int>, _ request: StepRequest) {
+        let blockSize = ParameterLayout.blockSize
+        for first in stride(from: bucket.lowerBound, to: bucket.upperBound, by: blockSize) {
+            let range = first..<first + blockSize, gradient = gradients(0)[range]
+            Updates.scale(gradient, by: request.factor)
+            engine.rules.addPenalties(to: gradient, range: range, weights: weights.readOnly, slots: layout.slots)
+            blockSquares[first / blockSize] = sumOfSquares(gradient.readOnly)
+        }
+    }
+
+    private func update(_ bucket: Range<Int>, normFactor: Float?, _ request: StepRequest) {
+        engine.update(bucket, weights: weights, gradient: gradients(0)[bucket], normFactor: normFactor,
+                      step: request.step, learningRate: request.learningRate)
+    }
+
+    // MARK: - Beside the steps
+
     /// The sum takes the place of the first node.
     var keepsOwnGradients: Bool { false }
 
-    func publishWeights() throws {}
+    func close() {}
 
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws {
         guard let states else { return }

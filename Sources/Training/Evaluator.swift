@@ -52,7 +52,7 @@ final class Evaluator {
         let all = try allGather(own)
         precondition(all.count == program.subtrees.count * count, "\(all.count) sums for \(program.subtrees.count) nodes")
         let totals = (0..<count).map { index in
-            program.combine(program.subtrees.indices.map { all[$0 * count + index] })
+            program.combine { all[$0 * count + index] }
         }
         let everyScore = runner.metrics.needsScores ? try gather(scores) : nil
         let weight = Double(dataset.count * runner.loss.weightPerSample(outputs: runner.network.outputShape.count))

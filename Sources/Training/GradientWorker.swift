@@ -36,6 +36,19 @@ final class GradientWorker {
         return auditSum
     }
 
+    /// Gathers the inputs of what `computeNode` will be asked for next, where they fit at once. Nothing is computed.
+    func prefetch(_ leaves: Range<Int>, of batch: Batch, order: [Int32]) {
+        let rows = batch.rows(of: leaves)
+        guard rows.count <= runner.rowCapacity else { return }
+        runner.prefetch(dataset, samples(rows, of: batch, order: order),
+                        firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
+    }
+
+    private func samples(_ rows: Range<Int>, of batch: Batch, order: [Int32]) -> ArraySlice<Int32> {
+        let first = batch.positions.lowerBound
+        return order[first + rows.lowerBound..<first + rows.upperBound]
+    }
+
     /// The number of Doubles that a node carries beside its gradient: the loss and the metrics' statistics.
     var sumCount: Int { runner.metrics.statisticsCount + 1 }
 
@@ -44,21 +57,25 @@ final class GradientWorker {
 
     /// Assigns `gradients` and `sums` the node over `leaves` of the batch.
     ///
-    /// - Parameter order: the samples of the epoch in their order.
+    /// - Parameters:
+    ///   - order: the samples of the epoch in their order.
+    ///   - finished: told from which offset of the flat buffer on `gradients` is complete, from its end downwards; not
+    ///     of the node's last part.
     func computeNode(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView,
-                     into gradients: MutableParameterView, sums: UnsafeMutableBufferPointer<Double>, depth: Int = 0) {
+                     into gradients: MutableParameterView, sums: UnsafeMutableBufferPointer<Double>,
+                     finished: ((Int) -> Void)? = nil, depth: Int = 0) {
         let rows = batch.rows(of: leaves)
         if rows.count <= runner.rowCapacity {
-            let first = batch.positions.lowerBound
-            let samples = order[first + rows.lowerBound..<first + rows.upperBound]
+            let samples = samples(rows, of: batch, order: order)
             _ = runner.outputs(dataset, samples, weights: weights, firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
             _ = runner.evaluateLoss(dataset, samples, withGradient: true)
             runner.sumStatistics(rows: rows.count, leafRows: batch.microBatchSize, into: sums)
             clock?.mark(.forward)
             let leafRows = summation == .tree ? batch.microBatchSize : rows.count
-            runner.backward(rows: rows.count, leafRows: leafRows, weights: weights, into: gradients)
+            runner.backward(rows: rows.count, leafRows: leafRows, weights: weights, into: gradients,
+                            finished: finished)
             for sample in samples { auditSum &+= auditHash(Int(sample)) }
-            clock?.mark(.backward)
+            clock?.mark(.backward, isContinued: true)
             return
         }
         guard let (left, right) = batch.tree.children(of: leaves) else {
@@ -73,7 +90,7 @@ final class GradientWorker {
         }
         let all = 0..<layout.paddedCount
         runner.workspace.add(gradients[all].readOnly, spare[all].readOnly, into: gradients[all])
-        clock?.mark(.backward)
+        clock?.mark(.backward, isContinued: true)
     }
 }
 

@@ -7,12 +7,13 @@ import Timing
 /// The strategy `owner`: every slice of the parameters has one owner, which combines the partial gradients of that slice
 /// in tree order, steps it and publishes the new weights. One copy of the optimizer's state in the whole job.
 ///
-/// Combination and step are one pass over blocks that stay in cache, unless all ranks have to agree on something before
-/// any weight changes: the norm to clip by, or that a step is to be skipped.
+/// Combination and step are one pass over blocks that stay in cache, taken from the back of the network forward as soon
+/// as every rank has their gradients, while earlier layers still run backward. Only where all ranks have to agree on
+/// something before any weight changes (the norm to clip by, or that a step is to be skipped) there are two passes.
 final class OwnerSynchronizer: Synchronizer {
     let engine: UpdateEngine
     var clock: PhaseClock?
-    private let exchange: any GradientExchange
+    private let exchange: OwnerExchange
     private let communicator: any Communicator
     private let agreement: StepAgreement
     /// One block of averaged gradient, or the whole slice where there are two passes.
@@ -21,13 +22,23 @@ final class OwnerSynchronizer: Synchronizer {
     private let scratch: AlignedBuffer<Float>
     private let blockSize = ParameterLayout.blockSize
     private let agreesFirst: Bool
+    private let followsTree: Bool
+    private var request: StepRequest?
+    /// Blocks of the slice that are still to be combined: those before this one.
+    private var pendingBlocks = 0
 
-    init(exchange: any GradientExchange, communicator: any Communicator, layout: ParameterLayout,
-         optimizer: any Optimizer, rules: GradientRules, skipsNonFinite: Bool) {
-        self.exchange = exchange
+    /// Collective.
+    ///
+    /// - Parameters:
+    ///   - nodes: the most subtrees that this rank has in a step, and that any rank has.
+    init(communicator: any Communicator, layout: ParameterLayout, optimizer: any Optimizer, rules: GradientRules,
+         skipsNonFinite: Bool, followsTree: Bool, nodes: (own: Int, most: Int), sumCount: Int) throws {
         self.communicator = communicator
+        self.followsTree = followsTree
+        agreement = StepAgreement(communicator: communicator, layout: layout, nodes: nodes.most, sumCount: sumCount)
+        exchange = try OwnerExchange(communicator: communicator, layout: layout, nodes: nodes.own,
+                                     recordSize: agreement.recordSize)
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice)
-        agreement = StepAgreement(communicator: communicator, layout: layout)
         agreesFirst = if case .norm = rules.clipping { true } else { skipsNonFinite }
         sliceGradient = AlignedBuffer(count: agreesFirst ? exchange.slice.count : blockSize)
         blockSquares = AlignedBuffer(count: exchange.slice.count / blockSize)
@@ -35,42 +46,109 @@ final class OwnerSynchronizer: Synchronizer {
     }
 
     var weights: MutableParameterView { exchange.weights }
+    var fillsWeights: Bool { exchange.fillsWeights }
+    var hasReplicas: Bool { exchange.topology.nodes.count > 1 }
+    var note: String? { exchange.note }
+
+    func plan(for program: SummationTree.Program, tree: SummationTree) -> StepPlan {
+        StepPlan(program: program, exchange: ExchangePlan(program, tree: tree, exchange: exchange, followsTree: followsTree))
+    }
+
+    // MARK: - A step
+
+    func begin(_ request: StepRequest) {
+        self.request = request
+        pendingBlocks = blockSquares.count
+        exchange.beginStep()
+    }
 
     func gradients(_ node: Int) -> MutableParameterView { exchange.gradients(node) }
 
-    func step(_ request: StepRequest) throws -> StepOutcome {
-        let sources = try exchange.collect(request.program)
+    func nodeSums(_ node: Int) -> UnsafeMutableBufferPointer<Double> { agreement.nodeSums(node, in: exchange.record) }
+
+    func gradientsFinished(from offset: Int) {
+        clock?.mark(.backward, isContinued: true)
+        exchange.finished(from: offset)
+        // Whoever comes later finds the rest done; nobody waits here.
+        if exchange.combinesEarly { combine(from: exchange.completeFrom) }
+    }
+
+    func complete(stopRequested: Bool, meanwhile: () -> Void) throws -> StepOutcome {
+        guard let request, let plan = request.plan.exchange else { preconditionFailure("a step without a beginning") }
+        exchange.finished(from: 0)
+        try exchange.collect(plan)
         clock?.mark(.wait)
-        for index in 0..<blockSquares.count {
-            let gradient = combinedBlock(index, sources, request)
+        combine(from: 0)
+        agreement.fill(exchange.record, stopRequested: stopRequested,
+                       blockSquares: UnsafeBufferPointer(blockSquares.elements))
+        guard agreesFirst else {
+            try exchange.publish(plan, showsRecords: true, meanwhile: meanwhile)
+            clock?.mark(.wait)
+            return outcome(plan)
+        }
+        try exchange.agree()
+        clock?.mark(.wait)
+        let outcome = outcome(plan)
+        if outcome.isFinite {
+            let factor = engine.rules.normFactor(norm: outcome.gradientNorm)
+            for index in 0..<blockSquares.count { update(index, blockGradient(index), normFactor: factor, request) }
+            clock?.mark(.update)
+        }
+        try exchange.publish(plan, showsRecords: false, meanwhile: meanwhile)
+        clock?.mark(.wait)
+        return outcome
+    }
+
+    private func outcome(_ plan: ExchangePlan) -> StepOutcome {
+        agreement.outcome(plan.program) { exchange.record(of: $0) }
+    }
+
+    /// Combines, and unless ranks must agree first updates, the pending blocks of the slice that begin at `offset` of the
+    /// flat buffer or behind it.
+    private func combine(from offset: Int) {
+        guard let request, let plan = request.plan.exchange else { return }
+        while pendingBlocks > 0, engine.slice.lowerBound + (pendingBlocks - 1) * blockSize >= offset {
+            pendingBlocks -= 1
+            let index = pendingBlocks, gradient = blockGradient(index)
+            combineTree(plan.sources, additions: plan.additions, offset: index * blockSize, factor: request.factor,
+                        scratch: scratch.base, into: gradient)
+            engine.rules.addPenalties(to: gradient, range: range(index), weights: weights.readOnly,
+                                      slots: engine.layout.slots)
             blockSquares[index] = sumOfSquares(gradient.readOnly)
             clock?.mark(.reduce, isContinued: true)
             if agreesFirst { continue }
             update(index, gradient, normFactor: nil, request)
             clock?.mark(.update, isContinued: true)
         }
-        let outcome = try agreement.agree(request, blockSquares: UnsafeBufferPointer(blockSquares.elements))
-        clock?.mark(.wait)
-        if agreesFirst, outcome.isFinite {
-            let factor = engine.rules.normFactor(norm: outcome.gradientNorm)
-            for index in 0..<blockSquares.count { update(index, blockGradient(index), normFactor: factor, request) }
-            clock?.mark(.update)
-        }
-        try exchange.publish()
-        clock?.mark(.wait)
-        return outcome
     }
+
+    private func update(_ index: Int, _ gradient: MutableMatrixView, normFactor: Float?, _ request: StepRequest) {
+        engine.update(range(index), weights: weights, gradient: gradient, normFactor: normFactor, step: request.step,
+                      learningRate: request.learningRate)
+    }
+
+    /// The elements of the flat buffer in the slice's block `index`.
+    private func range(_ index: Int) -> Range<Int> {
+        let first = engine.slice.lowerBound + index * blockSize
+        return first..<first + blockSize
+    }
+
+    private func blockGradient(_ index: Int) -> MutableMatrixView {
+        sliceGradient.matrix(rows: 1, columns: blockSize, offset: agreesFirst ? index * blockSize : 0)
+    }
+
+    // MARK: - Beside the steps
 
     var keepsOwnGradients: Bool { true }
 
-    func publishWeights() throws { try exchange.publish() }
+    func close() { exchange.close() }
 
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws {
         let layout = engine.layout, slice = engine.slice
         for index in engine.stateNames.indices {
             let own = engine.stateSlice(index).readOnly
             guard let states else {
-                try communicator.exchange(sending: slice.isEmpty ? [] : [Outgoing(to: 0, bytes(of: own))], receiving: [])
+                try communicator.exchange(sending: slice.isEmpty ? [] : [Outgoing(to: 0, own)], receiving: [])
                 continue
             }
             let flat = UnsafeMutableBufferPointer(rebasing: states[index * layout.paddedCount..<(index + 1) * layout.paddedCount])
@@ -85,31 +163,5 @@ final class OwnerSynchronizer: Synchronizer {
             try communicator.exchange(sending: [], receiving: receiving)
             if !slice.isEmpty { _ = UnsafeMutableBufferPointer(rebasing: flat[slice]).update(fromContentsOf: own.row(0)) }
         }
-    }
-
-    private func bytes(of view: MatrixView) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(view.row(0)) }
-
-    /// The elements of the flat buffer in the slice's block `index`.
-    private func range(_ index: Int) -> Range<Int> {
-        let first = engine.slice.lowerBound + index * blockSize
-        return first..<first + blockSize
-    }
-
-    private func blockGradient(_ index: Int) -> MutableMatrixView {
-        sliceGradient.matrix(rows: 1, columns: blockSize, offset: agreesFirst ? index * blockSize : 0)
-    }
-
-    /// The averaged gradient of a block with its penalties.
-    private func combinedBlock(_ index: Int, _ sources: [UnsafePointer<Float>], _ request: StepRequest) -> MutableMatrixView {
-        let gradient = blockGradient(index)
-        combineTree(sources, additions: request.program.additions, offset: index * blockSize, factor: request.factor,
-                    scratch: scratch.base, into: gradient)
-        engine.rules.addPenalties(to: gradient, range: range(index), weights: weights.readOnly, slots: engine.layout.slots)
-        return gradient
-    }
-
-    private func update(_ index: Int, _ gradient: MutableMatrixView, normFactor: Float?, _ request: StepRequest) {
-        engine.update(range(index), weights: weights, gradient: gradient, normFactor: normFactor, step: request.step,
-                      learningRate: request.learningRate)
     }
 }

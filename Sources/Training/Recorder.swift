@@ -81,10 +81,8 @@ final class Recorder {
     // MARK: - Steps
 
     func step(_ outcome: StepOutcome, batch: Batch, state: TrainingState, loss: Double, learningRate: Double, logs: Bool) {
-        outcome.sums.withUnsafeBufferPointer { sums in
-            stepMetrics.withUnsafeMutableBufferPointer {
-                experiment.metrics.scalarValues(UnsafeBufferPointer(rebasing: sums[1...]), into: $0)
-            }
+        stepMetrics.withUnsafeMutableBufferPointer {
+            experiment.metrics.scalarValues(UnsafeBufferPointer(rebasing: outcome.sums[1...]), into: $0)
         }
         stepMetrics.withUnsafeBufferPointer {
             reporter.step(StepFigures(epoch: batch.epoch + 1, stepInEpoch: batch.indexInEpoch + 1, step: state.step,

@@ -33,6 +33,8 @@ final class RowRunner {
     private let targetClasses: AlignedBuffer<Int32>
     private let losses: AlignedBuffer<Double>
     private let leafStatistics: AlignedBuffer<Double>
+    /// The draws whose inputs are gathered already.
+    private var prefetched: Range<UInt64> = 0..<0
 
     /// Activation memory that a rank takes, bytes, unless one micro-batch needs more.
     static let memoryBudget = 64 << 20
@@ -63,12 +65,23 @@ final class RowRunner {
     func outputs(_ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView,
                  firstDraw: UInt64? = nil) -> MatrixView {
         let input = inputMatrix(rows: samples.count)
-        dataset.gatherInputs(samples, into: input)
-        clock?.mark(.load)
+        if let firstDraw, prefetched == firstDraw..<firstDraw + UInt64(samples.count) {
+            prefetched = 0..<0
+        } else {
+            dataset.gatherInputs(samples, into: input)
+            clock?.mark(.load)
+        }
         let output = outputMatrix(rows: samples.count)
         network.forward(input.readOnly, into: output, using: activations,
                         in: ForwardPass(weights: weights, workspace: workspace, firstDraw: firstDraw))
         return output.readOnly
+    }
+
+    /// Gathers the inputs for the next call of `outputs`, which is known by its draws; after `backward` of the rows
+    /// before.
+    func prefetch(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
+        dataset.gatherInputs(samples, into: inputMatrix(rows: samples.count))
+        prefetched = firstDraw..<firstDraw + UInt64(samples.count)
     }
 
     /// The loss of each row after `outputs` of the same samples, and, for `backward`, the gradient of their sum.
@@ -81,11 +94,14 @@ final class RowRunner {
     }
 
     /// The gradients of all parameters after `evaluateLoss` of `rows` rows: one node of the tree over leaves of `leafRows`.
-    func backward(rows: Int, leafRows: Int, weights: ParameterView, into gradients: MutableParameterView) {
+    ///
+    /// - Parameter finished: told from which offset of the flat buffer on they are complete, and the weights read.
+    func backward(rows: Int, leafRows: Int, weights: ParameterView, into gradients: MutableParameterView,
+                  finished: ((Int) -> Void)? = nil) {
         network.backward(gradientMatrix(rows: rows).readOnly, input: inputMatrix(rows: rows).readOnly,
                          output: outputMatrix(rows: rows).readOnly, using: activations,
                          in: BackwardPass(weights: weights, gradients: gradients, leafRows: leafRows,
-                                          workspace: workspace))
+                                          workspace: workspace, finished: finished))
     }
 
     /// Assigns `sums` the loss and behind it the metrics' statistics, summed along the tree over leaves of `leafRows`,

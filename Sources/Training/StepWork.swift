@@ -50,7 +50,7 @@ extension Trainer {
     /// What a full step takes.
     package var stepWork: StepWork {
         let batch = sampler.batch(completedSteps: 0)
-        guard let program = programs[batch.tree] else { preconditionFailure("no program for a full batch") }
+        guard let program = plans[batch.tree]?.program else { preconditionFailure("no program for a full batch") }
         return StepWork(experiment, nodes: program.subtrees,
                         firstNode: program.subtrees(of: 0).first.map { program.subtrees[$0] }, batch: batch,
                         rankCount: communicator.size, rowCapacity: rowCapacity)

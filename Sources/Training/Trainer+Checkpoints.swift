@@ -22,14 +22,15 @@ extension Trainer {
     /// The weights that a run starts from, on all ranks. Collective.
     func initializeWeights() throws {
         try communicator.agree {
-            experiment.network.initialize(synchronizer.weights, seed: experiment.configuration.training.seed)
-            if let path = options.initialWeights {
+            if synchronizer.fillsWeights {
+                experiment.network.initialize(synchronizer.weights, seed: experiment.configuration.training.seed)
+            }
+            if synchronizer.fillsWeights, let path = options.initialWeights {
                 try contents.loadModel(try SafetensorsFile(path: path), into: synchronizer.weights)
             }
         }
-        // Each rank read the file for itself.
+        // Each node read the file for itself.
         try Agreement.check([("initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
-        try synchronizer.publishWeights()
     }
 
     /// Goes on from a checkpoint, whoever wrote it on however many ranks. Collective.
@@ -50,7 +51,6 @@ extension Trainer {
             recorder.resumed(from: checkpoint.path, digest: checkpoint.digest, state: state, changes: changes,
                              otherBuild: otherBuild == state.build ? nil : otherBuild)
         }
-        try synchronizer.publishWeights()
         guard !isOwn else {
             savedStep = state.step
             return
@@ -65,7 +65,7 @@ extension Trainer {
         let changes = try Compatibility.changes(from: restored, to: state, oldOptimizer: restored.settings["optimizer"],
                                                 optimizer: state.settings["optimizer"] ?? "",
                                                 checkpoint: checkpoint.path)
-        try contents.loadModel(checkpoint.model, into: synchronizer.weights)
+        if synchronizer.fillsWeights { try contents.loadModel(checkpoint.model, into: synchronizer.weights) }
         try contents.loadOptimizer(checkpoint.optimizer, into: synchronizer.engine)
         func hasChanged(_ key: String) -> Bool { changes.contains { $0.hasPrefix(key) } }
         if hasChanged("metrics") || ![0, sumCount].contains(restored.epochSums.count) { restored.beginEpoch() }

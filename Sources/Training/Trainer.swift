@@ -42,8 +42,9 @@ package final class Trainer {
     }
     private let workspace: Workspace
     private let worker: GradientWorker
-    let programs: [SummationTree: SummationTree.Program]
-    private let nodeSums: AlignedBuffer<Double>
+    let plans: [SummationTree: StepPlan]
+    /// Handed to every backward pass; made once.
+    private let gradientsFinished: (Int) -> Void
     private var order: (epoch: Int, samples: [Int32]) = (-1, [])
 
     /// Builds everything that a run needs; nothing is written yet. Collective.
@@ -61,10 +62,10 @@ package final class Trainer {
 
         let rank = communicator.rank, size = communicator.size
         let trees = sampler.trees, summation = configuration.training.summation
-        let programs = Dictionary(uniqueKeysWithValues: trees.map { ($0, summation == .tree
-            ? $0.program(rankCount: size) : $0.sequentialProgram(rankCount: size)) })
-        self.programs = programs
-        let nodes = programs.values.map { $0.subtrees(of: rank).count }.max() ?? 0
+        let programs = trees.map { summation == .tree ? $0.program(rankCount: size)
+            : $0.sequentialProgram(rankCount: size) }
+        let nodes = programs.map { $0.subtrees(of: rank).count }.max() ?? 0
+        let mostNodes = programs.flatMap { program in (0..<size).map { program.subtrees(of: $0).count } }.max() ?? 0
         let microBatchSize = sampler.microBatchSize
         let rows = min(trees.map { $0.leaves(of: rank, rankCount: size).count * microBatchSize }.max() ?? 0,
                        sampler.sampleCount)
@@ -74,30 +75,38 @@ package final class Trainer {
         let runner = RowRunner(experiment.judgedNetwork, workspace: workspace, rows: rows, microBatchSize: microBatchSize,
                                training: true)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
-        nodeSums = AlignedBuffer(count: max(nodes, 1) * worker.sumCount)
         let layout = experiment.network.layout, optimizer = configuration.optimizer.optimizer
-        switch configuration.training.synchronization {
+        let synchronizer: any Synchronizer = switch configuration.training.synchronization {
         case .owner:
-            let exchange = MessageExchange(communicator: communicator, layout: layout, nodes: nodes)
-            synchronizer = OwnerSynchronizer(exchange: exchange, communicator: communicator, layout: layout,
-                                             optimizer: optimizer, rules: configuration.gradientRules,
-                                             skipsNonFinite: configuration.training.onNonFinite == .skip)
+            try OwnerSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
+                                  rules: configuration.gradientRules,
+                                  skipsNonFinite: configuration.training.onNonFinite == .skip,
+                                  followsTree: summation == .tree, nodes: (nodes, mostNodes), sumCount: worker.sumCount)
         case .allreduce:
-            synchronizer = AllReduceSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
-                                                 rules: configuration.gradientRules, nodes: nodes)
+            AllReduceSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
+                                  rules: configuration.gradientRules,
+                                  skipsNonFinite: configuration.training.onNonFinite == .skip,
+                                  nodes: (nodes, mostNodes), sumCount: worker.sumCount)
         }
+        self.synchronizer = synchronizer
+        gradientsFinished = { synchronizer.gradientsFinished(from: $0) }
+        plans = Dictionary(uniqueKeysWithValues: zip(trees, programs).map { ($0, synchronizer.plan(for: $1, tree: $0)) })
         evaluator = experiment.splits.validation.map {
             Evaluator(experiment.judgedNetwork, dataset: $0, microBatchSize: microBatchSize, workspace: workspace,
                       communicator: communicator)
         }
         let steps = min(totalSteps, options.stopAfterStep ?? Int.max)
         recorder = place.map { Recorder(experiment, place: $0, options: options, totalSteps: steps) }
+        if let note = synchronizer.note { recorder?.warning(note) }
         try Agreement.check([("configuration", state.configuration), ("training data", state.dataDigests[0]),
                              ("validation data", state.dataDigests[1]), ("program", state.build)], over: communicator)
     }
 
     /// The weights that this rank computes with.
     package var weights: ParameterView { synchronizer.weights.readOnly }
+
+    /// Gives shared memory back, after the last collective call. Collective, and not where a rank has failed.
+    package func close() { synchronizer.close() }
 
     /// Says something on rank 0.
     package func warn(_ text: String) { recorder?.warning(text) }
@@ -133,22 +142,24 @@ package final class Trainer {
 
     /// Forward, backward, synchronisation and update over one global batch, and its record.
     func step(_ batch: Batch) throws -> StepOutcome {
-        guard let program = programs[batch.tree] else { preconditionFailure("a batch of \(batch.sampleCount) samples") }
-        let learningRate = learningRate
-        clock?.beginStep(state.step + 1)
-        for (node, index) in program.subtrees(of: communicator.rank).enumerated() {
-            let sums = nodeSums.elements[node * worker.sumCount..<(node + 1) * worker.sumCount]
-            worker.computeNode(program.subtrees[index], of: batch, order: order.samples, weights: weights,
-                               into: synchronizer.gradients(node), sums: UnsafeMutableBufferPointer(rebasing: sums))
-        }
+        guard let plan = plans[batch.tree] else { preconditionFailure("a batch of \(batch.sampleCount) samples") }
+        let learningRate = learningRate, program = plan.program
         let weight = Double(batch.sampleCount * experiment.weightPerSample)
-        let nodeCount = program.subtrees(of: communicator.rank).count
+        clock?.beginStep(state.step + 1)
+        synchronizer.begin(StepRequest(plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
+                                       learningRate: learningRate))
+        let subtrees = program.subtrees(of: communicator.rank)
+        for (node, index) in subtrees.enumerated() {
+            worker.computeNode(program.subtrees[index], of: batch, order: order.samples, weights: weights,
+                               into: synchronizer.gradients(node), sums: synchronizer.nodeSums(node),
+                               finished: index == subtrees.upperBound - 1 ? gradientsFinished : nil)
+        }
+        let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
+            clock?.mark(.wait)
+            prefetch(completedSteps: state.step + 1, epoch: batch.epoch)
+            clock?.mark(.load)
+        }
         let policy = experiment.configuration.training.onNonFinite
-        let outcome = try synchronizer.step(StepRequest(
-            program: program, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
-            learningRate: learningRate, skipsNonFinite: policy == .skip, stopRequested: stopRequested(),
-            nodeSums: UnsafeBufferPointer(rebasing: nodeSums.elements[0..<nodeCount * worker.sumCount]),
-            sumCount: worker.sumCount))
         state.step += 1
         if !outcome.isFinite {
             let description = try describeNonFinite(outcome, program: program)
@@ -163,6 +174,14 @@ package final class Trainer {
         recorder?.step(outcome, batch: batch, state: state, loss: outcome.sums[0] / weight, learningRate: learningRate,
                        logs: state.step % experiment.configuration.training.logEvery == 0)
         return outcome
+    }
+
+    /// Gathers what the next step of the same epoch begins with.
+    private func prefetch(completedSteps: Int, epoch: Int) {
+        let batch = sampler.batch(completedSteps: completedSteps)
+        guard batch.epoch == epoch, let program = plans[batch.tree]?.program,
+              let first = program.subtrees(of: communicator.rank).first else { return }
+        worker.prefetch(program.subtrees[first], of: batch, order: order.samples)
     }
 
     /// The most rows that go through the network at once.
@@ -215,7 +234,7 @@ package final class Trainer {
     /// and stops a run in which a rank has drifted.
     private func verifyReplicas(at batch: Batch, isLast: Bool) throws {
         let interval = experiment.configuration.training.verifyEvery
-        guard communicator.size > 1, interval > 0, state.step % interval == 0 || isLast || checkpointIsDue
+        guard synchronizer.hasReplicas, interval > 0, state.step % interval == 0 || isLast || checkpointIsDue
                 || validationIsDue(after: batch) else { return }
         let own = weightDigest(weights[0..<weights.count])
         let digests = try communicator.allGather(withUnsafeBytes(of: own) { Array($0) })
@@ -331,7 +350,7 @@ extension TrainingState {
     }
 
     /// Adds a step to the epoch's means; one that was skipped doesn't count.
-    mutating func add(_ sums: [Double], samples: Int, isFinite: Bool) {
+    mutating func add(_ sums: UnsafeBufferPointer<Double>, samples: Int, isFinite: Bool) {
         guard isFinite else { return }
         if epochSums.isEmpty { epochSums = Array(repeating: 0, count: sums.count) }
         for index in epochSums.indices { epochSums[index] += sums[index] }

@@ -116,6 +116,7 @@ struct TrainCommand: ParsableCommand {
         let ending = try withExtendedLifetime(opened.lock) { try trainer.run() }
         try trace?.write()
         try communicator.barrier()
+        trainer.close()
         if ending == .interrupted { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }
     }
 

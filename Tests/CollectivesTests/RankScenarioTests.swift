@@ -15,11 +15,15 @@ struct RankScenarioTests {
         #expect(result.output == "ok \(scenario) on \(ranks)\n")
     }
 
-    @Test("owners combine the tree bit for bit, whoever computed its leaves", arguments: ["message-exchange"], [1, 2, 3, 4, 7])
-    func exchange(_ scenario: String, ranks: Int) throws {
-        let result = try MPIRun.child(ranks: ranks, Self.program, [scenario]).run()
-        #expect(result.status == 0, "\(result)")
-        #expect(result.output == "ok \(scenario) on \(ranks)\n")
+    @Test("owners combine the tree bit for bit, whoever computed its leaves", arguments: [1, 2, 3, 4, 7], [nil, 1, 2, 3])
+    func exchange(ranks: Int, nodeSize: Int?) throws {
+        for scenario in ["topology", "shared-memory", "owner-exchange"] {
+            var child = MPIRun.child(ranks: ranks, Self.program, [scenario])
+            child.environment["DTRAIN_NODE_SIZE"] = nodeSize.map(String.init)
+            let result = try child.run()
+            #expect(result.status == 0, "\(result)")
+            #expect(result.output == "ok \(scenario) on \(ranks)\n")
+        }
     }
 
     @Test("of several failing ranks the lowest speaks, once, and its code is kept", arguments: [2, 3, 4])

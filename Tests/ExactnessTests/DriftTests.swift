@@ -9,6 +9,8 @@ struct DriftTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let name: String
         let ranks: Int
+        /// How many ranks share one copy of the weights.
+        var nodeSize = 1
         /// As the scenario takes them.
         let drifting: String
         let fromStep: Int
@@ -28,8 +30,8 @@ struct DriftTests {
                  noticedAtStep: noticedAtStep, says: says, savedStep: savedStep)
         }
 
-        static func owner(_ name: String, ranks: Int, drifting: String, says: String) -> Case {
-            Case(name: name, ranks: ranks, drifting: drifting, fromStep: 13,
+        static func owner(_ name: String, ranks: Int, nodeSize: Int = 1, drifting: String, says: String) -> Case {
+            Case(name: name, ranks: ranks, nodeSize: nodeSize, drifting: drifting, fromStep: 13,
                  settings: ["training.verify_every=10", "validation.every_steps=1000"],
                  noticedAtStep: 20, says: says, savedStep: 0)
         }
@@ -57,6 +59,10 @@ struct DriftTests {
         .owner("one of three ranks with the strategy owner", ranks: 3, drifting: "1",
                says: "the weights of rank 1 are not those of the others"),
         .owner("the owner of what is wrong", ranks: 3, drifting: "0", says: "the weights of rank 0 are not those of the others"),
+        .owner("one of three nodes of two ranks", ranks: 6, nodeSize: 2, drifting: "2",
+               says: "the weights of ranks 2, 3 are not those of the others"),
+        .owner("one of two nodes: neither can be believed", ranks: 4, nodeSize: 2, drifting: "3",
+               says: "ranks 0+1 and 2+3 disagree \(nobodyKnows) 4"),
         .owner("one of two ranks with the strategy owner", ranks: 2, drifting: "1", says: "ranks 0 and 1 disagree \(nobodyKnows) 2"),
     ]
 
@@ -91,8 +97,9 @@ struct DriftTests {
 
     private static func train(_ drift: Case, in folder: String) throws -> (ChildProcess.Result, Run) {
         try FileManager.default.createDirectory(atPath: folder + "/run", withIntermediateDirectories: true)
-        let child = MPIRun.child(ranks: drift.ranks, buildFolder + "/rank-scenarios",
+        var child = MPIRun.child(ranks: drift.ranks, buildFolder + "/rank-scenarios",
                                  ["drift", drift.drifting, String(drift.fromStep)] + drift.settings, directory: folder)
+        child.environment["DTRAIN_NODE_SIZE"] = String(drift.nodeSize)
         return (try child.run(), Run(path: folder + "/run", name: "run"))
     }
 }

@@ -1,6 +1,7 @@
 import Collectives
 import Diagnostics
 import Foundation
+import Storage
 
 /// The calls of a communicator, one by one.
 let communicationScenarios = [
@@ -61,12 +62,22 @@ let communicationScenarios = [
         }
     },
     Scenario(name: "all-reduce") { communicator in
-        var values = (0..<999).map { Float($0 + communicator.rank) }
-        try values.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
-        let size = communicator.size
-        for (index, value) in values.enumerated() {
-            // Whole numbers: exact in any order.
-            expect(value == Float(size * index + size * (size - 1) / 2), "element \(index) is \(value)", communicator)
+        let sums = (0..<3).map { _ in Numbers(count: 999) }
+        for round in 0..<3 {
+            for (number, sum) in sums.enumerated() {
+                for index in 0..<999 { sum.buffer[index] = Float(index + communicator.rank + number + round) }
+                try communicator.beginAllReduceSum(sum.buffer.elements)
+                try communicator.progressAllReduces()
+            }
+            let size = communicator.size
+            for (number, sum) in sums.enumerated() {
+                try communicator.finishAllReduce()
+                for index in 0..<999 {
+                    // Whole numbers: exact in any order.
+                    let expected = Float(size * (index + number + round) + size * (size - 1) / 2)
+                    expect(sum.buffer[index] == expected, "element \(index) is \(sum.buffer[index])", communicator)
+                }
+            }
         }
     },
     Scenario(name: "agree-on-success") { communicator in
@@ -86,3 +97,9 @@ let communicationScenarios = [
         try communicator.barrier()
     },
 ]
+
+/// Numbers that stay in place.
+private final class Numbers {
+    let buffer: AlignedBuffer<Float>
+    init(count: Int) { buffer = AlignedBuffer(count: count) }
+}

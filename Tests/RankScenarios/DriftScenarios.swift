@@ -29,6 +29,12 @@ let driftScenarios = [
                 if step >= firstStep { weights[700..<701].elements[0] += change }
             }
         }
+        // Those who share the weights look at them when the change is there.
+        let drift = trainer.afterStep
+        trainer.afterStep = { step, weights in
+            drift?(step, weights)
+            try? communicator.barrier()
+        }
         try trainer.begin()
         _ = try trainer.run()
     },

@@ -1,60 +1,143 @@
 import Collectives
+import Diagnostics
 import Foundation
 import Kernels
 import Storage
 
-/// The exchange of gradients between owners.
+/// The exchange of gradients between owners, on as many nodes as DTRAIN_NODE_SIZE makes.
 let exchangeScenarios = [
-    Scenario(name: "message-exchange") { communicator in
-        for leafCount in [1, 2, 3, 5, 8, 13] {
-            try checkExchange(communicator, leafCount: leafCount, blockCount: 5) { layout, nodes in
-                MessageExchange(communicator: communicator, layout: layout, nodes: nodes)
-            }
-        }
+    Scenario(name: "owner-exchange") { communicator in
+        for leafCount in [1, 2, 3, 5, 8, 13] { try checkExchange(communicator, leafCount: leafCount, blockCount: 5) }
         // Fewer blocks than ranks: some own nothing.
-        try checkExchange(communicator, leafCount: 4, blockCount: 1) { layout, nodes in
-            MessageExchange(communicator: communicator, layout: layout, nodes: nodes)
+        try checkExchange(communicator, leafCount: 4, blockCount: 1)
+    },
+    Scenario(name: "topology") { communicator in
+        let sizes = communicator.topology.nodes.map(\.count)
+        let nodeSize = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) } ?? communicator.size
+        expect(sizes.reduce(0, +) == communicator.size && sizes.dropLast().allSatisfy { $0 == nodeSize },
+               "\(communicator.size) ranks on nodes of \(nodeSize): \(sizes)", communicator)
+    },
+    Scenario(name: "shared-memory") { communicator in
+        // Every rank sees what every other one wrote, through memory of its own making.
+        let grant = try communicator.shareMemory { _ in 1 << 16 }
+        expect(grant.note == nil, grant.note ?? "", communicator)
+        let ranks = grant.topology.nodes[grant.topology.node(of: communicator.rank)]
+        let own = grant.memory.segment(communicator.rank - ranks.lowerBound).assumingMemoryBound(to: Int.self)
+        expect((0..<1 << 13).allSatisfy { own[$0] == 0 }, "fresh memory isn't zero", communicator)
+        own[77] = communicator.rank + 1
+        try communicator.barrier()
+        for rank in ranks {
+            let seen = grant.memory.segment(rank - ranks.lowerBound).assumingMemoryBound(to: Int.self)[77]
+            expect(seen == rank + 1, "rank \(rank) wrote \(seen)", communicator)
         }
+        try communicator.barrier()
+        grant.memory.close()
     },
 ]
 
 /// Every leaf's gradient is a known function; the owners' combination must be, bit for bit, the tree over all leaves as
-/// one rank would add it, and every rank must see every owner's result.
-private func checkExchange(_ communicator: any Communicator, leafCount: Int, blockCount: Int,
-                           _ make: (ParameterLayout, Int) -> any GradientExchange) throws {
+/// one rank would add it, every rank must see every owner's result, and what travels between nodes must be what the
+/// formula says.
+private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount: Int) throws {
     var layout = ParameterLayout()
     _ = layout.reserve(name: "w", shape: Shape([blockCount * ParameterLayout.blockSize - 7]), role: .weight)
+    let communicator = CountingCommunicator(world)
     let tree = SummationTree(leafCount: leafCount)
     let program = tree.program(rankCount: communicator.size)
     let own = program.subtrees(of: communicator.rank)
-    let exchange = make(layout, own.count)
+    let exchange = try OwnerExchange(communicator: communicator, layout: layout, nodes: own.count, recordSize: 3)
+    let plan = ExchangePlan(program, tree: tree, exchange: exchange, followsTree: true)
+    func leaf(_ leaf: Int, _ element: Int, _ round: Int) -> Float {
+        sin(Float(leaf * 7919 + element * 104_729 + round)) * Float(1 << (leaf % 11))
+    }
+    func node(_ leaves: Range<Int>, _ element: Int, _ round: Int) -> Float {
+        guard let (left, right) = tree.children(of: leaves) else { return leaf(leaves.lowerBound, element, round) }
+        return node(left, element, round) + node(right, element, round)
+    }
+    let scratch = AlignedBuffer<Float>(count: 64 * ParameterLayout.blockSize)
+    try communicator.barrier()
+    communicator.sentBytes = 0
     for round in 0..<3 {
-        func leaf(_ leaf: Int, _ element: Int) -> Float {
-            sin(Float(leaf * 7919 + element * 104_729 + round)) * Float(1 << (leaf % 11))
-        }
-        func node(_ leaves: Range<Int>, _ element: Int) -> Float {
-            guard let (left, right) = tree.children(of: leaves) else { return leaf(leaves.lowerBound, element) }
-            return node(left, element) + node(right, element)
-        }
+        exchange.beginStep()
         for (index, subtree) in own.enumerated() {
             let gradients = exchange.gradients(index)[0..<layout.paddedCount].elements
-            for element in gradients.indices { gradients[element] = node(program.subtrees[subtree], element) }
+            for element in gradients.indices { gradients[element] = node(program.subtrees[subtree], element, round) }
         }
-        exchange.weights[0..<layout.paddedCount].fill(.nan)
-        let sources = try exchange.collect(program)
-        let scratch = AlignedBuffer<Float>(count: 64 * ParameterLayout.blockSize)
+        exchange.record[2] = Double(communicator.rank * 10 + round)
+        exchange.finished(from: layout.paddedCount / 2)
+        expect(exchange.completeFrom >= layout.paddedCount / 2, "complete from \(exchange.completeFrom)", communicator)
+        exchange.finished(from: 0)
+        try exchange.collect(plan)
+        expect(exchange.completeFrom == 0, "complete from \(exchange.completeFrom)", communicator)
+        if round == 1 { try exchange.agree() }
         for first in stride(from: 0, to: exchange.slice.count, by: ParameterLayout.blockSize) {
             let range = exchange.slice.lowerBound + first..<exchange.slice.lowerBound + first + ParameterLayout.blockSize
-            combineTree(sources, additions: program.additions, offset: first, factor: 1, scratch: scratch.base,
+            exchange.weights[range].fill(.nan)
+            combineTree(plan.sources, additions: plan.additions, offset: first, factor: 1, scratch: scratch.base,
                         into: exchange.weights[range])
         }
-        try exchange.publish()
+        var isDone = false
+        try exchange.publish(plan, showsRecords: round != 1) { isDone = true }
+        expect(isDone, "the work for the waiting time wasn't done", communicator)
         let weights = exchange.weights[0..<layout.paddedCount].elements
         for element in weights.indices {
-            let expected = node(0..<leafCount, element)
+            let expected = node(0..<leafCount, element, round)
             expect(weights[element].bitPattern == expected.bitPattern, "\(leafCount) leaves, round \(round), element "
                 + "\(element): \(weights[element]), expected \(expected)", communicator)
         }
-        try communicator.barrier()
+        for rank in 0..<communicator.size {
+            expect(exchange.record(of: rank)[2] == Double(rank * 10 + round), "the record of rank \(rank)", communicator)
+        }
     }
+    let sent = try communicator.allGather(String(communicator.sentBytes)).compactMap { Int($0) }.reduce(0, +)
+    let expected = 3 * bytesBetweenNodes(tree, communicator.topology, layout)
+    expect(sent == expected, "\(sent) bytes between nodes, the formula says \(expected)", communicator)
+    exchange.close()
+}
+
+/// What one step sends between nodes: from every node, for every slice that is owned elsewhere, one sum for each maximal
+/// subtree of the node's leaves; and every slice once to every other node.
+private func bytesBetweenNodes(_ tree: SummationTree, _ topology: Topology, _ layout: ParameterLayout) -> Int {
+    let rankCount = topology.nodes.last?.upperBound ?? 0
+    var elements = 0
+    for ranks in topology.nodes {
+        let owned = ranks.reduce(0) { $0 + layout.slice(of: $1, ownerCount: rankCount).count }
+        let leaves = tree.leaves(of: ranks.lowerBound, rankCount: rankCount).lowerBound
+            ..< tree.leaves(of: ranks.upperBound - 1, rankCount: rankCount).upperBound
+        elements += tree.subtrees(of: leaves).count * (layout.paddedCount - owned)
+        elements += owned * (topology.nodes.count - 1)
+    }
+    return elements * MemoryLayout<Float>.stride
+}
+
+/// Counts the bytes that are handed to messages.
+private final class CountingCommunicator: Communicator, @unchecked Sendable {
+    // Sendable: used by one thread.
+    private let base: any Communicator
+    var sentBytes = 0
+
+    init(_ base: any Communicator) { self.base = base }
+
+    var rank: Int { base.rank }
+    var size: Int { base.size }
+    var topology: Topology { base.topology }
+
+    func exchange(sending: [Outgoing], receiving: [Incoming]) throws {
+        for outgoing in sending { sentBytes += outgoing.bytes.count }
+        try base.exchange(sending: sending, receiving: receiving)
+    }
+
+    func barrier() throws { try base.barrier() }
+    func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) throws -> NodeMemoryGrant { try base.shareMemory(byteCount) }
+    func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws { try base.broadcast(bytes, from: root) }
+    func allGather(_ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer, counts: [Int]) throws {
+        try base.allGather(own, into: all, counts: counts)
+    }
+    func allGather(_ own: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
+        try base.allGather(own, into: all)
+    }
+    func beginAllReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws { try base.beginAllReduceSum(values) }
+    func progressAllReduces() throws { try base.progressAllReduces() }
+    func finishAllReduce() throws { try base.finishAllReduce() }
+    func abort(_ code: ExitCode) -> Never { base.abort(code) }
 }

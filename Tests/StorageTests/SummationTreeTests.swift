@@ -62,7 +62,7 @@ struct SummationTreeTests {
                 }
                 #expect(next == leafCount)
                 let values = try program.subtrees.map { try #require(node($0, in: levels, leafCount: leafCount)) }
-                #expect(program.combine(values).bitPattern == root.bitPattern,
+                #expect(program.combine { values[$0] }.bitPattern == root.bitPattern,
                         "\(leafCount) leaves, \(rankCount) ranks")
             }
         }

@@ -1,0 +1,134 @@
+import Kernels
+import Storage
+
+/// Everything about the exchange that depends on who computes which leaves: worked out once for each summation program,
+/// so that a step allocates nothing and decides nothing.
+package final class ExchangePlan {
+    package let program: SummationTree.Program
+    /// The subtrees whose sum the owner makes, in order: those of its own node's ranks where they lie, those of other
+    /// nodes as they arrive; each from the first element of the slice on.
+    package let sources: [UnsafePointer<Float>]
+    /// How often the two topmost sums are added after each source.
+    package let additions: [Int]
+
+    let sentGradients: [Outgoing]
+    let receivedGradients: [Incoming]
+    let sentWeights: [Outgoing]
+    let receivedWeights: [Incoming]
+    private let bundles: [Bundle]
+    private let scratch: AlignedBuffer<Float>
+
+    /// A node's sum over one of its own maximal subtrees, for the owner of a slice on another node.
+    private struct Bundle {
+        let sources: [UnsafePointer<Float>]
+        let additions: [Int]
+        let result: MutableMatrixView
+    }
+
+    /// - Parameter followsTree: false where sums are made in the order of ranks instead (`summation: arrival`).
+    package init(_ program: SummationTree.Program, tree: SummationTree, exchange: OwnerExchange, followsTree: Bool) {
+        self.program = program
+        let topology = exchange.topology, size = exchange.communicator.size, rank = exchange.communicator.rank
+        let slice = exchange.slice, ownNode = exchange.ownNode, layout = exchange.layout
+        func additions(_ subtrees: [Range<Int>]) -> [Int] {
+            followsTree ? tree.additions(for: subtrees) : subtrees.indices.map { $0 == 0 ? 0 : 1 }
+        }
+        /// What a node hands over: as few sums as the tree allows.
+        func subtrees(ofNode node: Int) -> [Range<Int>] {
+            let ranks = topology.nodes[node]
+            let all = ranks.flatMap { program.subtrees(of: $0).map { program.subtrees[$0] } }
+            guard let first = all.first, let last = all.last else { return [] }
+            let leaves = first.lowerBound..<last.upperBound
+            return followsTree ? tree.subtrees(of: leaves) : [leaves]
+        }
+
+        var sources: [UnsafePointer<Float>] = [], combined: [Range<Int>] = []
+        var received: [Incoming] = []
+        // A rank may own nothing: there can be more of them than blocks.
+        for node in slice.isEmpty ? 0..<0 : topology.nodes.indices {
+            if node == ownNode {
+                for rank in topology.nodes[node] {
+                    for (index, subtree) in program.subtrees(of: rank).enumerated() {
+                        sources.append(UnsafePointer(exchange.gradients(index, of: rank).base + slice.lowerBound))
+                        combined.append(program.subtrees[subtree])
+                    }
+                }
+            } else {
+                for subtree in subtrees(ofNode: node) {
+                    let place = exchange.staging.take(slice.count)
+                    received.append(Incoming(from: topology.counterpart(on: node, of: rank), place))
+                    sources.append(UnsafePointer(place.base))
+                    combined.append(subtree)
+                }
+            }
+        }
+        self.sources = sources
+        self.additions = additions(combined)
+        receivedGradients = received
+
+        // For the slices of other nodes' owners that fall to this rank.
+        var bundles: [Bundle] = [], sent: [Outgoing] = [], receivedWeights: [Incoming] = []
+        for owner in 0..<size where topology.node(of: owner) != ownNode {
+            let target = layout.slice(of: owner, ownerCount: size)
+            guard topology.counterpart(on: ownNode, of: owner) == rank, !target.isEmpty else { continue }
+            for subtree in subtrees(ofNode: ownNode) {
+                let place = exchange.staging.take(target.count)
+                var parts: [UnsafePointer<Float>] = [], covered: [Range<Int>] = []
+                for rank in topology.nodes[ownNode] {
+                    for (index, part) in program.subtrees(of: rank).enumerated()
+                    where subtree.contains(program.subtrees[part].lowerBound) {
+                        parts.append(UnsafePointer(exchange.gradients(index, of: rank).base + target.lowerBound))
+                        covered.append(program.subtrees[part])
+                    }
+                }
+                bundles.append(Bundle(sources: parts, additions: additions(covered), result: place))
+                sent.append(Outgoing(to: owner, place.readOnly))
+            }
+            receivedWeights.append(Incoming(from: owner, exchange.weights[target]))
+        }
+        self.bundles = bundles
+        sentGradients = sent
+        self.receivedWeights = receivedWeights
+        sentWeights = slice.isEmpty ? [] : topology.nodes.indices.filter { $0 != ownNode }.map {
+            Outgoing(to: topology.counterpart(on: $0, of: rank), exchange.weights[slice].readOnly)
+        }
+        exchange.staging.restart()
+        scratch = AlignedBuffer(count: bundles.isEmpty ? 0 : 64 * ParameterLayout.blockSize)
+    }
+
+    /// Adds up what this node's ranks have for the owners on other nodes, as far as the tree allows.
+    func combineForOthers() {
+        let blockSize = ParameterLayout.blockSize
+        for bundle in bundles {
+            for first in stride(from: 0, to: bundle.result.count, by: blockSize) {
+                combineTree(bundle.sources, additions: bundle.additions, offset: first, factor: 1, scratch: scratch.base,
+                            into: MutableMatrixView(base: bundle.result.base + first, rows: 1, columns: blockSize))
+            }
+        }
+    }
+}
+
+/// Rooms for sums that travel. Plans are used one at a time, so they share them; memory is kept as long as the exchange.
+final class Staging {
+    private final class Room {
+        let buffer: AlignedBuffer<Float>
+        init(count: Int) { buffer = AlignedBuffer(count: count) }
+    }
+
+    private var rooms: [Room] = []
+    private var taken = 0
+
+    /// A room of `count` elements that nobody else has until `restart`.
+    func take(_ count: Int) -> MutableMatrixView {
+        if let index = rooms[taken...].firstIndex(where: { $0.buffer.count == count }) {
+            rooms.swapAt(taken, index)
+        } else {
+            rooms.insert(Room(count: count), at: taken)
+        }
+        defer { taken += 1 }
+        return rooms[taken].buffer.matrix(rows: 1, columns: count)
+    }
+
+    /// All rooms may be taken again, by the next plan.
+    func restart() { taken = 0 }
+}

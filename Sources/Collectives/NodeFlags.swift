@@ -1,0 +1,60 @@
+import CProcessor
+import Foundation
+import Storage
+
+/// Counters by which the ranks of a node tell each other how far they are: each is written by one rank alone, only ever
+/// grows, and has cache lines of its own. No locks, no calls into the system unless somebody is late.
+struct NodeFlags {
+    /// What a counter counts.
+    enum Kind: Int, CaseIterable {
+        /// How much of the gradients is complete: grows within a step.
+        case gradients
+        /// Steps whose record (losses, norms) may be read, before weights change.
+        case records
+        /// Steps whose new weights, and whose record, may be read.
+        case weights
+    }
+
+    /// The bytes that they take of each segment: two lines each, because processors fetch them in pairs.
+    static let byteCount = Kind.allCases.count * 128
+
+    private let segments: [UnsafeMutableRawPointer]
+    private let own: UnsafeMutableRawPointer
+    /// How often a waiting rank looks before it leaves the processor to others.
+    private let patience: Int
+
+    /// - Parameter segments: where each rank's counters begin, zero at first.
+    init(segments: [UnsafeMutableRawPointer], localRank: Int) {
+        self.segments = segments
+        own = segments[localRank]
+        patience = segments.count > sysconf(Int32(_SC_NPROCESSORS_ONLN)) ? 0 : 2000
+    }
+
+    /// Sets this rank's counter; everything that it wrote before is visible to whoever sees it.
+    @inline(__always)
+    func set(_ kind: Kind, to value: Int64) { dtrain_store_release(counter(own, kind), value) }
+
+    /// The lowest counter of all ranks.
+    @inline(__always)
+    func lowest(_ kind: Kind) -> Int64 {
+        var lowest = Int64.max
+        for segment in segments { lowest = min(lowest, dtrain_load_acquire(counter(segment, kind))) }
+        return lowest
+    }
+
+    /// Returns when every rank's counter is at least `value`.
+    func wait(_ kind: Kind, for value: Int64) {
+        for segment in segments {
+            let counter = counter(segment, kind)
+            var looks = 0
+            while dtrain_load_acquire(counter) < value {
+                looks += 1
+                if looks < patience { Processor.pause() } else { sched_yield() }
+            }
+        }
+    }
+
+    private func counter(_ segment: UnsafeMutableRawPointer, _ kind: Kind) -> UnsafeMutablePointer<Int64> {
+        (segment + kind.rawValue * 128).assumingMemoryBound(to: Int64.self)
+    }
+}

@@ -1,0 +1,60 @@
+import CMPI
+import Diagnostics
+
+/// Which ranks run where, and communicators that follow from it.
+struct Placement {
+    /// All ranks, numbered node by node.
+    let world: MPI_Comm
+    /// The ranks of this one's node.
+    let node: MPI_Comm
+    /// The ranks of this one's machine: the same, unless a test cuts it into nodes.
+    let machine: MPI_Comm
+    let topology: Topology
+
+    /// Collective over all ranks of the job.
+    ///
+    /// - Parameter nodeSize: for tests: machines are cut into nodes of so many ranks.
+    init(nodeSize: Int?) throws {
+        let all = dtrain_mpi_comm_world()
+        guard let all else { throw Failure(.internalError, "MPI has no communicator of all ranks") }
+        MPI_Comm_set_errhandler(all, dtrain_mpi_errors_return())
+        let rank = try MPICommunicator.rank(in: all), size = try MPICommunicator.size(of: all)
+        func check(_ code: Int32, _ call: String) throws { try MPICommunicator.check(code, call, rank: rank) }
+
+        var machine: MPI_Comm? = all
+        try check(MPI_Comm_split_type(all, dtrain_mpi_comm_type_shared(), Int32(rank), dtrain_mpi_info_null(), &machine),
+                  "MPI_Comm_split_type")
+        guard let machine else { throw Failure(.internalError, "MPI_Comm_split_type gave no communicator") }
+        var node: MPI_Comm? = machine
+        if let nodeSize, nodeSize > 0 {
+            let color = try MPICommunicator.rank(in: machine) / nodeSize
+            try check(MPI_Comm_split(machine, Int32(color), Int32(rank), &node), "MPI_Comm_split")
+        }
+        guard let node else { throw Failure(.internalError, "MPI_Comm_split gave no communicator") }
+
+        // A node is known by its lowest rank.
+        var lowest = Int32(rank)
+        try check(MPI_Bcast(&lowest, 4, dtrain_mpi_byte(), 0, node), "MPI_Bcast")
+        var lowestOfAll = [Int32](repeating: 0, count: size)
+        try check(MPI_Allgather(&lowest, 4, dtrain_mpi_byte(), &lowestOfAll, 4, dtrain_mpi_byte(), all), "MPI_Allgather")
+        let order = lowestOfAll.indices.sorted { (lowestOfAll[$0], $0) < (lowestOfAll[$1], $1) }
+        var world: MPI_Comm? = all
+        if order != Array(order.indices) {
+            let position = order.firstIndex(of: rank) ?? rank
+            try check(MPI_Comm_split(all, 0, Int32(position), &world), "MPI_Comm_split")
+        }
+        guard let world else { throw Failure(.internalError, "MPI_Comm_split gave no communicator") }
+        var sizes: [Int] = []
+        for (index, rank) in order.enumerated() {
+            if index > 0, lowestOfAll[rank] == lowestOfAll[order[index - 1]] {
+                sizes[sizes.count - 1] += 1
+            } else {
+                sizes.append(1)
+            }
+        }
+        self.world = world
+        self.node = node
+        self.machine = machine
+        topology = Topology(nodeSizes: sizes)
+    }
+}

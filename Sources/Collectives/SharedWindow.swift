@@ -1,0 +1,46 @@
+import CMPI
+import Foundation
+
+/// An MPI shared-memory window (MPI 4.1, 12.2.3): every rank of a node maps the segments of all of them.
+///
+/// Only its memory is used; ordering comes from the counters of `NodeFlags`.
+final class SharedWindow: NodeMemory {
+    private var window: MPI_Win?
+    /// Invariant: each segment is mapped until `close`.
+    private let segments: [UnsafeMutableRawPointer]
+
+    /// Collective over `node`. Each rank asks for memory of its own, so that its pages lie near its processor.
+    ///
+    /// - Parameter check: the funnel of MPI results.
+    init(byteCount: Int, node: MPI_Comm, size: Int, check: (Int32, String) throws -> Void) throws {
+        var info: MPI_Info?
+        try check(MPI_Info_create(&info), "MPI_Info_create")
+        defer { MPI_Info_free(&info) }
+        try check(MPI_Info_set(info, "alloc_shared_noncontig", "true"), "MPI_Info_set")
+        var own: UnsafeMutableRawPointer?
+        try check(MPI_Win_allocate_shared(byteCount, 1, info, node, &own, &window), "MPI_Win_allocate_shared")
+        var segments: [UnsafeMutableRawPointer] = []
+        for rank in 0..<size {
+            var bytes = 0, unit: Int32 = 0
+            var base: UnsafeMutableRawPointer?
+            try check(MPI_Win_shared_query(window, Int32(rank), &bytes, &unit, &base), "MPI_Win_shared_query")
+            guard let base else { preconditionFailure("a window without memory for rank \(rank) of the node") }
+            segments.append(base)
+        }
+        self.segments = segments
+    }
+
+    func segment(_ localRank: Int) -> UnsafeMutableRawPointer { segments[localRank] }
+
+    func close() {
+        if window != dtrain_mpi_win_null() { MPI_Win_free(&window) }
+    }
+
+    /// Where Open MPI puts windows, and the bytes that are free there; nil where that can't be told.
+    static func freeSpace() -> (directory: String, bytes: Int)? {
+        let directory = ProcessInfo.processInfo.environment["OMPI_MCA_osc_sm_backing_directory"] ?? "/dev/shm"
+        var status = statvfs()
+        guard statvfs(directory, &status) == 0 else { return nil }
+        return (directory, Int(status.f_bavail) * Int(status.f_frsize))
+    }
+}

@@ -1,0 +1,78 @@
+import Collectives
+import Storage
+
+/// The small record that every rank contributes to a step, and the agreement that follows from all of them: sums along
+/// the tree, never in the order of arrival.
+///
+/// A record is: the stop flag, loss and statistics of the rank's subtrees, `sumCount` each, and the sums of squares of the
+/// subtrees of blocks in its slice.
+final class StepAgreement {
+    /// Doubles in every rank's record.
+    let recordSize: Int
+
+    private let rank: Int
+    private let rankCount: Int
+    private let sumCount: Int
+    /// Where in a record the squares begin.
+    private let squaresOffset: Int
+    private let blockProgram: SummationTree.Program
+    private let sums: AlignedBuffer<Double>
+
+    /// - Parameters:
+    ///   - nodes: the most subtrees that any rank has in a step.
+    ///   - sumCount: the loss and the metrics' statistics.
+    init(communicator: any Communicator, layout: ParameterLayout, nodes: Int, sumCount: Int) {
+        rank = communicator.rank
+        rankCount = communicator.size
+        self.sumCount = sumCount
+        let program = SummationTree(leafCount: layout.blockCount).program(rankCount: communicator.size)
+        blockProgram = program
+        squaresOffset = 1 + nodes * sumCount
+        recordSize = squaresOffset + ((0..<communicator.size).map { program.subtrees(of: $0).count }.max() ?? 0)
+        sums = AlignedBuffer(count: sumCount)
+    }
+
+    /// Where loss and statistics of the k-th subtree of the rank whose record it is are written.
+    func nodeSums(_ node: Int, in record: UnsafeMutableBufferPointer<Double>) -> UnsafeMutableBufferPointer<Double> {
+        let start = 1 + node * sumCount
+        precondition(start + sumCount <= squaresOffset, "the sums of subtree \(node)")
+        return UnsafeMutableBufferPointer(rebasing: record[start..<start + sumCount])
+    }
+
+    /// Completes this rank's record.
+    ///
+    /// - Parameter blockSquares: the sums of squares of the blocks of this rank's slice.
+    func fill(_ record: UnsafeMutableBufferPointer<Double>, stopRequested: Bool,
+              blockSquares: UnsafeBufferPointer<Double>) {
+        record[0] = stopRequested ? 1 : 0
+        let blocks = blockProgram.subtrees(of: rank)
+        var target = squaresOffset, first = 0
+        for index in blocks {
+            let subtree = blockProgram.subtrees[index], start = first
+            record[target] = SummationTree(leafCount: subtree.count).sum { blockSquares[start + $0] }
+            target += 1
+            first += subtree.count
+        }
+    }
+
+    /// What follows from the records of all ranks.
+    func outcome(_ program: SummationTree.Program, record: (_ rank: Int) -> UnsafePointer<Double>) -> StepOutcome {
+        var stopRequested = false
+        for rank in 0..<rankCount where record(rank)[0] != 0 { stopRequested = true }
+        for index in 0..<sumCount {
+            sums[index] = combine(program) { rank, node in record(rank)[1 + node * sumCount + index] }
+        }
+        let norm = combine(blockProgram) { rank, node in record(rank)[squaresOffset + node] }.squareRoot()
+        return StepOutcome(sums: UnsafeBufferPointer(sums.elements), gradientNorm: norm,
+                           isFinite: norm.isFinite && sums[0].isFinite, stopRequested: stopRequested)
+    }
+
+    /// The program's sum of one number for each subtree of each rank.
+    private func combine(_ program: SummationTree.Program, _ value: (_ rank: Int, _ node: Int) -> Double) -> Double {
+        var rank = 0
+        return program.combine { subtree in
+            while subtree >= program.subtrees(of: rank).upperBound { rank += 1 }
+            return value(rank, subtree - program.subtrees(of: rank).lowerBound)
+        }
+    }
+}
