@@ -75,8 +75,11 @@ final class AllReduceSynchronizer: Synchronizer {
     func gradientsFinished(from offset: Int) {
         guard failure == nil else { return }
         do {
+            clock?.mark(.backward, isContinued: true)
             try beginBuckets(from: offset)
+            clock?.mark(.reduce, isContinued: true)
             try communicator.progressAllReduces()
+            clock?.mark(.wait, isContinued: true)
         } catch {
             failure = error
         }
@@ -104,7 +107,6 @@ final class AllReduceSynchronizer: Synchronizer {
         agreement.fill(ownRecord.elements, stopRequested: stopRequested,
                        blockSquares: UnsafeBufferPointer(rebasing: own))
         meanwhile()
-        clock?.mark(.load)
         try communicator.allGather(UnsafeRawBufferPointer(ownRecord.elements),
                                    into: UnsafeMutableRawBufferPointer(allRecords.elements))
         clock?.mark(.wait)

@@ -75,7 +75,7 @@ final class GradientWorker {
             runner.backward(rows: rows.count, leafRows: leafRows, weights: weights, into: gradients,
                             finished: finished)
             for sample in samples { auditSum &+= auditHash(Int(sample)) }
-            clock?.mark(.backward)
+            clock?.mark(.backward, isContinued: true)
             return
         }
         guard let (left, right) = batch.tree.children(of: leaves) else {
@@ -90,7 +90,7 @@ final class GradientWorker {
         }
         let all = 0..<layout.paddedCount
         runner.workspace.add(gradients[all].readOnly, spare[all].readOnly, into: gradients[all])
-        clock?.mark(.backward)
+        clock?.mark(.backward, isContinued: true)
     }
 }
 

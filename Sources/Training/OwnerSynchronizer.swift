@@ -69,12 +69,10 @@ final class OwnerSynchronizer: Synchronizer {
     func nodeSums(_ node: Int) -> UnsafeMutableBufferPointer<Double> { agreement.nodeSums(node, in: exchange.record) }
 
     func gradientsFinished(from offset: Int) {
+        clock?.mark(.backward, isContinued: true)
         exchange.finished(from: offset)
         // Whoever comes later finds the rest done; nobody waits here.
-        if exchange.combinesEarly {
-            clock?.mark(.backward)
-            combine(from: exchange.completeFrom)
-        }
+        if exchange.combinesEarly { combine(from: exchange.completeFrom) }
     }
 
     func complete(stopRequested: Bool, meanwhile: () -> Void) throws -> StepOutcome {

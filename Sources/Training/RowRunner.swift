@@ -69,8 +69,8 @@ final class RowRunner {
             prefetched = 0..<0
         } else {
             dataset.gatherInputs(samples, into: input)
+            clock?.mark(.load)
         }
-        clock?.mark(.load)
         let output = outputMatrix(rows: samples.count)
         network.forward(input.readOnly, into: output, using: activations,
                         in: ForwardPass(weights: weights, workspace: workspace, firstDraw: firstDraw))

@@ -155,7 +155,9 @@ package final class Trainer {
                                finished: index == subtrees.upperBound - 1 ? gradientsFinished : nil)
         }
         let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
+            clock?.mark(.wait)
             prefetch(completedSteps: state.step + 1, epoch: batch.epoch)
+            clock?.mark(.load)
         }
         let policy = experiment.configuration.training.onNonFinite
         state.step += 1

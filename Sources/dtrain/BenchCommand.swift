@@ -89,6 +89,7 @@ struct BenchCommand: ParsableCommand {
         if isFirst, !json, !measured.isEmpty { print("\n" + BenchmarkReport(measured).lines.joined(separator: "\n")) }
         fflush(nil)
         try communicator.barrier()
+        trainer.close()
         if isStopped { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }
     }
 
