@@ -23,4 +23,18 @@ static inline void dtrain_spin_pause(void) {
 #endif
 }
 
+/// Asks for the cache line of `address`, soon to be read.
+static inline void dtrain_prefetch(const void *address) { __builtin_prefetch(address, 0, 2); }
+
+/// Whether processor and operating system have the AVX-512 that x86-64-v4 means.
+static inline int dtrain_has_avx512(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd")
+        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+    return 0;
+#endif
+}
+
 #endif

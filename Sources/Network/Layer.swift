@@ -27,6 +27,9 @@ package protocol Layer: Sendable {
     /// Whether the output is the input, unchanged in memory; then neither direction is ever called.
     var isIdentity: Bool { get }
 
+    /// A layer that does what this one and `next` behind it do, with the same bits but less memory; nil where none does.
+    func fused(with next: any Layer) -> (any Layer)?
+
     /// Assigns `output` (rows × outputs) from `input` (rows × inputs).
     func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass)
 
@@ -43,6 +46,7 @@ extension Layer {
     package var keptCount: Int { 0 }
     package var workCount: Int { 0 }
     package var isIdentity: Bool { false }
+    package func fused(with next: any Layer) -> (any Layer)? { nil }
 }
 
 /// What all layers of one forward pass share.
