@@ -137,9 +137,10 @@ struct ProductsTests {
                 workspace.innerProducts(input.readOnly, weights.readOnly, bias: bias.readOnly, into: y.view)
                 workspace.inputGradient(gradient.readOnly, weights.readOnly, into: dx.view)
                 workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: leafRows, into: dw.view)
-                expectAll(outputBits.count, "outputs, \(width), \(threadCount) threads") { y.bits[$0] == outputBits[$0] }
-                expectAll(inputBits.count, "input gradient, \(width)") { dx.bits[$0] == inputBits[$0] }
-                expectAll(weightBits.count, "weight gradient, \(width)") { dw.bits[$0] == weightBits[$0] }
+                for (what, bits, expected) in [("outputs", y.bits, outputBits), ("input gradient", dx.bits, inputBits),
+                                               ("weight gradient", dw.bits, weightBits)] {
+                    expectAll(expected.count, "\(what), \(width), \(threadCount) threads") { bits[$0] == expected[$0] }
+                }
                 #expect(y.guardsHold && dx.guardsHold && dw.guardsHold)
             }
         }

@@ -97,8 +97,8 @@ struct NetworkTests {
         let benches = [Bench(fused, rows: 21), Bench(apart, rows: 21)]
         for bench in benches {
             for index in 0..<bench.weights.count { bench.weights[index] = Float((index * 37) % 101 - 50) / 64 }
-            fill(bench.input, (0..<21 * 9).map { Double(($0 * 53) % 97 - 48) / 16 })
-            fill(bench.outputGradient, (0..<21 * 7).map { Double(($0 * 29) % 83 - 41) / 32 })
+            for index in 0..<bench.input.count { bench.input[index] = Float((index * 53) % 97 - 48) / 16 }
+            for index in 0..<bench.outputGradient.count { bench.outputGradient[index] = Float((index * 29) % 83 - 41) / 32 }
             bench.forward()
             bench.backward(leafRows: 8)
         }
