@@ -1,7 +1,9 @@
 import CProcessor
 
 /// Numbers that `packTransposed` writes at most.
-package func transposedCount(rows: Int, depth: Int, width: Int) -> Int { (rows + width - 1) / width * width * depth + laneCount }
+package func transposedCount(rows: Int, depth: Int, width: Int) -> Int {
+    (rows + width - 1) / width * width * depth + laneCount
+}
 
 /// Panels of `width` rows each, element k of the rows of a panel side by side. Lanes of rows that don't exist hold
 /// anything that was there or another row's.

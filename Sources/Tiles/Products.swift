@@ -35,7 +35,7 @@ package func innerProductTiles(_ panels: UnsafePointer<Float>, rows: Int, depth:
                                       rightStep: depth * tileWidth, result: sums + (unit - firstUnit) * sumStride,
                                       resultRow: sumStride, resultStep: tileWidth, count: strips,
                                       depth: min(blockDepth, depth - k), resumes: k > 0, stack: scratch)
-                    // With a depth of 1, rows one behind the other are columns.
+                    // A depth of 1 makes leftRow 1 as well: rows one behind the other are then columns.
                     let height = min(tileHeight, group.upperBound - unit)
                     run.run(height: height, isHalf: false)
                     if isHalf {

@@ -74,10 +74,14 @@ struct TileRun {
             tile.right = right + index * rightStep
             let target = result + index * resultStep
             if resumes {
-                for row in 0..<height { (tile.result + row * tileWidth).update(from: target + row * resultRow, count: columns) }
+                for row in 0..<height {
+                    (tile.result + row * tileWidth).update(from: target + row * resultRow, count: columns)
+                }
             }
             tile.run(height: height, isHalf: columns <= laneCount)
-            for row in 0..<height { (target + row * resultRow).update(from: tile.result + row * tileWidth, count: columns) }
+            for row in 0..<height {
+                (target + row * resultRow).update(from: tile.result + row * tileWidth, count: columns)
+            }
         }
     }
 }
