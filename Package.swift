@@ -27,6 +27,19 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = [], resources:
                 swiftSettings: swift)
 }
 
+// The loops of the matrix products are compiled a second time for AVX-512, from links to the same files; which of the two
+// runs is decided at run time. A build for processors below x86-64-v3 has the plain ones only.
+#if arch(x86_64)
+let isWide = Context.environment["DTRAIN_MARCH"] != "x86-64"
+#else
+let isWide = false
+#endif
+let wideTiles: [Target] = isWide ? [
+    .target(name: "TilesWide", dependencies: ["CProcessor"], swiftSettings: [
+        .unsafeFlags(["-Xcc", "-march=x86-64-v4", "-Xcc", "-fno-math-errno"]), .define("WIDE"),
+    ]),
+] : []
+
 let package = Package(
     name: "dtrain",
     products: [.executable(name: "dtrain", targets: ["dtrain"])],
@@ -46,7 +59,9 @@ let package = Package(
         room("Settings", ["Diagnostics", yams]),
         room("Storage", ["CProcessor"]),
         room("Timing", ["Storage"]),
-        room("Kernels", ["Storage", "CProcessor"]),
+        room("Tiles", ["CProcessor"]),
+        .target(name: "Kernels", dependencies: ["Storage", "CProcessor", "Tiles"] + wideTiles.map { .byName(name: $0.name) },
+                swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"]),
@@ -90,6 +105,6 @@ let package = Package(
                                                            "TestSupport"], swiftSettings: swift),
         .testTarget(name: "FaultTests", dependencies: ["dtrain", "Checkpointing", "Diagnostics", "Reporting", "TestSupport",
                                                        "rank-scenarios"], swiftSettings: swift),
-    ],
+    ] + wideTiles,
     swiftLanguageModes: [.v6]
 )

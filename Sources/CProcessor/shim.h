@@ -154,4 +154,15 @@ DTRAIN_VECTOR dtrain_float8 dtrain_value_from(const unsigned *numbers, unsigned 
     return (dtrain_float8)((dtrain_int8)(dtrain_float8)value & (lanes >= (dtrain_uint8)threshold));
 }
 
+/// Whether processor and operating system have the AVX-512 that x86-64-v4 means.
+static inline int dtrain_has_avx512(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd")
+        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+    return 0;
+#endif
+}
+
 #endif

@@ -10,18 +10,24 @@ package final class Workspace: @unchecked Sendable {
     private let team: ThreadTeam?
     private var packed = AlignedBuffer<Float>(count: 0)
     private var stacks: AlignedBuffer<Float>
+    private var tileScratch = AlignedBuffer<Float>(count: 0)
+
+    /// Which vectors the matrix products use.
+    let vectors: VectorWidth
 
     /// How many threads compute, the calling one included.
     package let threadCount: Int
 
-    /// Elements of one thread's stack of partial tiles: 12 vectors for each of 48 levels of the tree.
-    static let stackSize = 48 * 96
+    /// Elements of one thread's stack of partial sums: a vector for each of 64 levels of the tree.
+    static let stackSize = 64 * 8
 
     /// From here on denormal numbers count as zero on the calling thread, which is the one that computes.
-    package init(threadCount: Int = 1) {
+    package init(threadCount: Int = 1, vectors: VectorWidth = .best) {
         precondition(threadCount >= 1, "\(threadCount) threads")
+        precondition(vectors == .narrow || VectorWidth.widest == .wide, "no AVX-512 here")
         Processor.flushDenormals()
         self.threadCount = threadCount
+        self.vectors = vectors
         team = threadCount > 1 ? ThreadTeam(helpers: threadCount - 1) : nil
         stacks = AlignedBuffer(count: Self.stackSize * threadCount)
     }
@@ -32,7 +38,14 @@ package final class Workspace: @unchecked Sendable {
         return packed.base
     }
 
-    /// The stack of partial tiles of one thread.
+    /// Room for tiles and blocks of every thread, `perThread` numbers each, valid until the next call.
+    func tileScratch(perThread: Int) -> UnsafeMutablePointer<Float> {
+        let count = (perThread + 15) / 16 * 16 * threadCount
+        if tileScratch.count < count { tileScratch = AlignedBuffer(count: count) }
+        return tileScratch.base
+    }
+
+    /// The stack of partial sums of one thread.
     func stack(thread: Int) -> UnsafeMutablePointer<Float> { stacks.base + thread * Self.stackSize }
 
     /// Cuts 0 ..< `count` into one contiguous range per thread, cut at multiples of `unit`, and runs them at once.

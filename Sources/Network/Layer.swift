@@ -33,6 +33,9 @@ package protocol Layer: Sendable {
     /// - Parameter withInputGradient: whether backward is asked for the gradient of the input.
     func productOperations(withInputGradient: Bool) -> Int
 
+    /// A layer that does what this one and `next` behind it do, with the same bits but less memory; nil where none does.
+    func fused(with next: any Layer) -> (any Layer)?
+
     /// Assigns `output` (rows × outputs) from `input` (rows × inputs).
     func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass)
 
@@ -50,6 +53,7 @@ extension Layer {
     package var workCount: Int { 0 }
     package var isIdentity: Bool { false }
     package func productOperations(withInputGradient: Bool) -> Int { 0 }
+    package func fused(with next: any Layer) -> (any Layer)? { nil }
 }
 
 /// What all layers of one forward pass share.

@@ -4,7 +4,7 @@ import Storage
 
 /// Layers one behind the other, each one's output the next one's input.
 ///
-/// Kept for backward: the outputs of all stages but the last, and what the stages keep themselves.
+/// Kept for backward: the outputs of all steps but the last, and what the steps keep themselves.
 package struct Sequential: Sendable {
     /// A layer with its place in the activation memory.
     package struct Stage: Sendable {
@@ -28,6 +28,8 @@ package struct Sequential: Sendable {
     package private(set) var listed: [Stage] = []
     /// The layers that compute.
     package private(set) var stages: [Stage] = []
+    /// The same, neighbours fused where they can be: what runs.
+    private var steps: [Stage] = []
     package private(set) var outputShape: Shape
     package private(set) var keptCount = 0
     package private(set) var workCount = 0
@@ -73,17 +75,26 @@ package struct Sequential: Sendable {
         return result
     }
 
-    /// Lays out the activation memory: everything in Float32 per sample.
+    /// Fuses neighbours and lays out the activation memory: everything in Float32 per sample.
     private mutating func plan() {
+        steps = []
+        for stage in stages {
+            if let last = steps.last, let fused = last.layer.fused(with: stage.layer) {
+                steps[steps.count - 1] = Stage(layer: fused, path: last.path, inputShape: last.inputShape,
+                                               slots: last.slots, firstOffset: last.firstOffset)
+            } else {
+                steps.append(stage)
+            }
+        }
         var offset = 0
         var work = 0
         gradientWidth = 0
-        for index in stages.indices {
-            let layer = stages[index].layer
-            stages[index].keptOffset = offset
+        for index in steps.indices {
+            let layer = steps[index].layer
+            steps[index].keptOffset = offset
             offset += layer.keptCount
-            stages[index].outputOffset = offset
-            if index < stages.count - 1 {
+            steps[index].outputOffset = offset
+            if index < steps.count - 1 {
                 offset += layer.outputShape.count
                 gradientWidth = max(gradientWidth, layer.outputShape.count)
             }
@@ -101,10 +112,10 @@ package struct Sequential: Sendable {
     }
 
     func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
-        guard !stages.isEmpty else { return output.copy(from: input) }
+        guard !steps.isEmpty else { return output.copy(from: input) }
         var current = input
-        for (index, stage) in stages.enumerated() {
-            let target = index == stages.count - 1 ? output : stageOutput(index, rows: input.rows, kept)
+        for (index, stage) in steps.enumerated() {
+            let target = index == steps.count - 1 ? output : stageOutput(index, rows: input.rows, kept)
             stage.layer.forward(current, into: target,
                                 kept: kept.part(offset: stage.keptOffset, count: stage.layer.keptCount), in: pass)
             current = target.readOnly
@@ -113,20 +124,20 @@ package struct Sequential: Sendable {
 
     func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
                   output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
-        guard !stages.isEmpty else {
+        guard !steps.isEmpty else {
             inputGradient?.copy(from: outputGradient)
             return
         }
         let rows = input.rows
         var gradient = outputGradient
-        for index in stages.indices.reversed() {
-            let stage = stages[index]
+        for index in steps.indices.reversed() {
+            let stage = steps[index]
             let stageInput = index == 0 ? input : stageOutput(index - 1, rows: rows, kept).readOnly
             let target = index == 0 ? inputGradient
                 : work.matrix(rows: rows, columns: stage.inputShape.count, offset: index % 2 * gradientWidth)
             stage.layer.backward(
                 gradient, into: target, input: stageInput,
-                output: index == stages.count - 1 ? output : stageOutput(index, rows: rows, kept).readOnly,
+                output: index == steps.count - 1 ? output : stageOutput(index, rows: rows, kept).readOnly,
                 kept: kept.part(offset: stage.keptOffset, count: stage.layer.keptCount),
                 work: work.part(offset: 2 * gradientWidth, count: stage.layer.workCount), in: pass)
             // The parameters of the stages before come before in the flat buffer. At the end the caller knows.
@@ -136,6 +147,6 @@ package struct Sequential: Sendable {
     }
 
     private func stageOutput(_ index: Int, rows: Int, _ kept: Scratch) -> MutableMatrixView {
-        kept.matrix(rows: rows, columns: stages[index].layer.outputShape.count, offset: stages[index].outputOffset)
+        kept.matrix(rows: rows, columns: steps[index].layer.outputShape.count, offset: steps[index].outputOffset)
     }
 }

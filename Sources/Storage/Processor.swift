@@ -15,4 +15,7 @@ package enum Processor {
     /// Tells the processor that the caller spins, waiting for another thread or process.
     @inline(__always)
     package static func pause() { dtrain_spin_pause() }
+
+    /// Whether it has the AVX-512 instructions of x86-64-v4.
+    package static let hasAVX512 = dtrain_has_avx512() != 0
 }

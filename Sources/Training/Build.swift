@@ -15,7 +15,7 @@ package enum Build {
     /// What a result's bits depend on beside configuration, data and seed. The number behind "kernels" changes with the
     /// order of any sum; the C library gives exp and log of losses and initial weights; processors of another kind may
     /// round its functions otherwise, since it chooses among versions of them.
-    package static let identity = "dtrain \(version) (\(architecture), kernels 1, \(cLibrary), \(processor))"
+    package static let identity = "dtrain \(version) (\(architecture), kernels 2, \(cLibrary), \(processor))"
 
     private static var cLibrary: String {
         var text = [UInt8](repeating: 0, count: 64)

@@ -85,6 +85,28 @@ struct NetworkTests {
         #expect(try makeNetwork([activation, dense(3)], inputShape: [4], loss: loss(lossName)).fusedActivation == nil)
     }
 
+    @Test("a dense layer fused with its activation has the bits of both one behind the other, and keeps less",
+          arguments: ["relu", "sigmoid", "tanh"])
+    func fusingActivations(activation: String) throws {
+        // Dropout at rate 0 changes nothing, but keeps the two apart.
+        let fused = try makeNetwork([dense(20), activation, dense(7), activation], inputShape: [9])
+        let apart = try makeNetwork([dense(20), ["dropout": ["rate": 0]], activation, dense(7), ["dropout": ["rate": 0]],
+                                     activation], inputShape: [9])
+        #expect(fused.layers.listed.count == 4 && fused.layers.stages.count == 4)
+        #expect(fused.layers.keptCount == 20 && fused.layers.keptCount < apart.layers.keptCount)
+        let benches = [Bench(fused, rows: 21), Bench(apart, rows: 21)]
+        for bench in benches {
+            for index in 0..<bench.weights.count { bench.weights[index] = Float((index * 37) % 101 - 50) / 64 }
+            for index in 0..<bench.input.count { bench.input[index] = Float((index * 53) % 97 - 48) / 16 }
+            for index in 0..<bench.outputGradient.count { bench.outputGradient[index] = Float((index * 29) % 83 - 41) / 32 }
+            bench.forward()
+            bench.backward(leafRows: 8)
+        }
+        #expect(benches[0].outputBits == benches[1].outputBits)
+        #expect(benches[0].parameterGradientBits == benches[1].parameterGradientBits)
+        #expect(benches[0].inputGradientBits == benches[1].inputGradientBits)
+    }
+
     @Test("parameters carry PyTorch's names, with a layer's name in place of its index")
     func names() throws {
         let network = try makeNetwork(["flatten", dense(4), ["residual": ["layers": ["relu", dense(4)]]],

@@ -8,6 +8,9 @@ import Storage
 /// Forward: y = x·Wᵀ + b. Backward, with g = ∂L/∂y: ∂L/∂x = g·W, ∂L/∂W = gᵀ·x, ∂L/∂b = Σ rows of g.
 /// Shapes: x rows × inputs, y rows × units, W units × inputs, b units, as `torch.nn.Linear`. Kept: nothing; backward
 /// reads the input.
+///
+/// An activation right behind it whose derivative follows from its output is computed with it: y = f(x·Wᵀ + b), and
+/// g = ∂L/∂y · f′ goes to scratch.
 package struct Dense: Layer {
     package static let kind = "dense"
     /// More parameters in one layer are taken for a slip of the keyboard.
@@ -17,6 +20,7 @@ package struct Dense: Layer {
     private let inputs: Int
     private let weight: ParameterSlot
     private let bias: ParameterSlot?
+    private var activation: Activation?
 
     package init(options: Settings, site: inout LayerSite) throws {
         let units = try options.int("units", in: 1...1 << 30)
@@ -41,20 +45,37 @@ package struct Dense: Layer {
         (withInputGradient ? 6 : 4) * inputs * outputShape.count
     }
 
+    package var workCount: Int { activation == nil ? 0 : outputShape.count }
+
+    package func fused(with next: any Layer) -> (any Layer)? {
+        guard activation == nil, let function = (next as? any ElementwiseLayer)?.activation, function.needsOutput else {
+            return nil
+        }
+        var result = self
+        result.activation = function
+        return result
+    }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
         pass.workspace.innerProducts(input, pass.weights.matrix(weight, columns: inputs),
-                                     bias: bias.map { pass.weights.matrix($0) }, into: output)
+                                     bias: bias.map { pass.weights.matrix($0) }, activation: activation, into: output)
     }
 
     package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
                           output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
-        if let inputGradient {
-            pass.workspace.inputGradient(outputGradient, pass.weights.matrix(weight, columns: inputs), into: inputGradient)
+        var gradient = outputGradient
+        if let activation {
+            let inner = work.matrix(rows: outputGradient.rows, columns: outputShape.count)
+            pass.workspace.activationGradient(activation, outputGradient, saved: output, into: inner)
+            gradient = inner.readOnly
         }
-        pass.workspace.weightGradient(outputGradient, input, leafRows: pass.leafRows,
+        if let inputGradient {
+            pass.workspace.inputGradient(gradient, pass.weights.matrix(weight, columns: inputs), into: inputGradient)
+        }
+        pass.workspace.weightGradient(gradient, input, leafRows: pass.leafRows,
                                       into: pass.gradients.matrix(weight, columns: inputs))
         if let bias {
-            pass.workspace.columnSums(outputGradient, leafRows: pass.leafRows, into: pass.gradients.matrix(bias))
+            pass.workspace.columnSums(gradient, leafRows: pass.leafRows, into: pass.gradients.matrix(bias))
         }
     }
 }

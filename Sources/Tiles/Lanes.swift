@@ -1,0 +1,33 @@
+// Everything in this folder is compiled twice: as `Tiles` for the processor of the package's flags, and, on x86-64, as
+// `TilesWide` for AVX-512 with the flag WIDE. The bits of the results are the same.
+
+#if WIDE
+/// One vector register.
+typealias Lanes = SIMD16<Float>
+/// Rows of a tile: with two vectors a row, as many sums as registers hold beside the operands.
+package let tileHeight = 12
+#else
+/// One vector register, two on NEON.
+typealias Lanes = SIMD8<Float>
+/// Rows of a tile: with two vectors a row, as many sums as registers hold beside the operands.
+package let tileHeight = 6
+#endif
+
+/// Numbers in a vector.
+let laneCount = Lanes.scalarCount
+/// Columns of a tile: two vectors.
+package let tileWidth = 2 * laneCount
+
+extension Lanes {
+    /// The elements from `pointer` on, at any alignment.
+    @inline(__always)
+    static func load(_ pointer: UnsafePointer<Float>) -> Lanes {
+        UnsafeRawPointer(pointer).loadUnaligned(as: Lanes.self)
+    }
+
+    /// Writes all lanes.
+    @inline(__always)
+    func store(to pointer: UnsafeMutablePointer<Float>) {
+        UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: Lanes.self)
+    }
+}

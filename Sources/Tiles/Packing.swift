@@ -1,0 +1,87 @@
+import CProcessor
+
+/// Numbers that `packTransposed` writes at most.
+package func transposedCount(rows: Int, depth: Int, width: Int) -> Int {
+    (rows + width - 1) / width * width * depth + laneCount
+}
+
+/// Panels of `width` rows each, element k of the rows of a panel side by side. Lanes of rows that don't exist hold
+/// anything that was there or another row's.
+package func packTransposed(_ source: UnsafePointer<Float>, rows: Int, depth: Int, width: Int,
+                            into panels: UnsafeMutablePointer<Float>) {
+    var panel = panels, row = 0
+    while row < rows {
+        let count = min(width, rows - row)
+        var lane = 0
+        // A vector that reaches beyond its panel is written before what follows it: columns go up.
+        while lane < count {
+            let first = source + (row + lane) * depth
+            let last = min(laneCount, count - lane) - 1
+            if last == laneCount - 1 {
+                turn(first, depth: depth, last: laneCount - 1, into: panel + lane, width: width)
+            } else {
+                turn(first, depth: depth, last: last, into: panel + lane, width: width)
+            }
+            lane += laneCount
+        }
+        panel += width * depth
+        row += width
+    }
+}
+
+/// One vector of rows.
+@inline(__always)
+private func turn(_ source: UnsafePointer<Float>, depth: Int, last: Int, into target: UnsafeMutablePointer<Float>,
+                  width: Int) {
+    var k = 0
+    while k &+ 4 <= depth {
+        TurnedBlock(source + k, stride: depth, last: last).store(to: target + k &* width, stride: width)
+        k &+= 4
+    }
+    while k < depth {
+        for lane in 0..<min(laneCount, width) { target[k &* width &+ lane] = source[min(lane, last) &* depth &+ k] }
+        k &+= 1
+    }
+}
+
+/// Panels of `tileHeight` columns each, the rows of a panel one behind the other; the last panel is as narrow as it is.
+package func packColumns(_ source: UnsafePointer<Float>, rows: Int, columns: Int,
+                         into panels: UnsafeMutablePointer<Float>) {
+    var target = panels, column = 0
+    while column < columns {
+        let width = min(tileHeight, columns - column)
+        for row in 0..<rows {
+            let from = source + (row &* columns &+ column)
+            for lane in 0..<width { target[lane] = from[lane] }
+            target += width
+        }
+        column += tileHeight
+    }
+}
+
+/// Strips of `tileWidth` columns each, the rows of a strip one behind the other, zeros beyond the last column.
+func packStrips(_ source: UnsafePointer<Float>, rows: Int, stride: Int, columns: Int,
+                into strips: UnsafeMutablePointer<Float>) {
+    let whole = columns / tileWidth
+    for row in 0..<rows {
+        var from = source + row &* stride, target = strips + row &* tileWidth
+        // The rows of a large matrix are pages apart, which no processor foresees.
+        if row &+ 8 < rows {
+            var ahead = 0
+            while ahead < columns {
+                dtrain_prefetch(from + (8 &* stride &+ ahead))
+                ahead &+= 16
+            }
+        }
+        for _ in 0..<whole {
+            Lanes.load(from).store(to: target)
+            Lanes.load(from + laneCount).store(to: target + laneCount)
+            from += tileWidth
+            target += rows &* tileWidth
+        }
+        let rest = columns &- whole &* tileWidth
+        if rest > 0 {
+            for lane in 0..<tileWidth { target[lane] = lane < rest ? from[lane] : 0 }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+/// Sums in registers: `height` rows of one or two vectors. Every element is one chain of fused multiply-adds.
+///
+/// Height and number of vectors are known when it is compiled, so that the rows it doesn't have vanish. Registers can't
+/// be indexed; hence one variable per vector, and no loops over rows.
+struct Tile<let height: Int, let vectors: Int> {
+    private var a0 = Lanes(), b0 = Lanes(), a1 = Lanes(), b1 = Lanes()
+    private var a2 = Lanes(), b2 = Lanes(), a3 = Lanes(), b3 = Lanes()
+    private var a4 = Lanes(), b4 = Lanes(), a5 = Lanes(), b5 = Lanes()
+    private var a6 = Lanes(), b6 = Lanes(), a7 = Lanes(), b7 = Lanes()
+    private var a8 = Lanes(), b8 = Lanes(), a9 = Lanes(), b9 = Lanes()
+    private var a10 = Lanes(), b10 = Lanes(), a11 = Lanes(), b11 = Lanes()
+
+    @inline(__always)
+    init() {}
+
+    /// Adds the outer products of `depth` columns of the left operand, each `height` numbers side by side and
+    /// `leftStride` behind the one before, with as many rows of the right one.
+    @inline(__always)
+    mutating func accumulate(columns left: UnsafePointer<Float>, leftStride: Int, _ right: UnsafePointer<Float>,
+                             stride: Int, depth: Int) {
+        var p = left, x = right, rest = depth
+        while rest >= 4 {
+            add(p, 1, x)
+            add(p + leftStride, 1, x + stride)
+            add(p + 2 &* leftStride, 1, x + 2 &* stride)
+            add(p + 3 &* leftStride, 1, x + 3 &* stride)
+            p += 4 &* leftStride
+            x += 4 &* stride
+            rest &-= 4
+        }
+        while rest > 0 {
+            add(p, 1, x)
+            p += leftStride
+            x += stride
+            rest &-= 1
+        }
+    }
+
+    /// Likewise with the left operand's rows in place, `leftStride` apart.
+    @inline(__always)
+    mutating func accumulate(rows left: UnsafePointer<Float>, leftStride: Int, _ right: UnsafePointer<Float>,
+                             stride: Int, depth: Int) {
+        var p = left, x = right, rest = depth
+        while rest > 0 {
+            add(p, leftStride, x)
+            p += 1
+            x += stride
+            rest &-= 1
+        }
+    }
+
+    /// One outer product; the factors of the rows are `stride` apart.
+    @inline(__always)
+    private mutating func add(_ p: UnsafePointer<Float>, _ stride: Int, _ x: UnsafePointer<Float>) {
+        let u = Lanes.load(x), v = vectors > 1 ? Lanes.load(x + laneCount) : Lanes()
+        if height > 0 { add(p + 0 &* stride, u, v, &a0, &b0) }
+        if height > 1 { add(p + 1 &* stride, u, v, &a1, &b1) }
+        if height > 2 { add(p + 2 &* stride, u, v, &a2, &b2) }
+        if height > 3 { add(p + 3 &* stride, u, v, &a3, &b3) }
+        if height > 4 { add(p + 4 &* stride, u, v, &a4, &b4) }
+        if height > 5 { add(p + 5 &* stride, u, v, &a5, &b5) }
+        if height > 6 { add(p + 6 &* stride, u, v, &a6, &b6) }
+        if height > 7 { add(p + 7 &* stride, u, v, &a7, &b7) }
+        if height > 8 { add(p + 8 &* stride, u, v, &a8, &b8) }
+        if height > 9 { add(p + 9 &* stride, u, v, &a9, &b9) }
+        if height > 10 { add(p + 10 &* stride, u, v, &a10, &b10) }
+        if height > 11 { add(p + 11 &* stride, u, v, &a11, &b11) }
+    }
+
+    @inline(__always)
+    private func add(_ factor: UnsafePointer<Float>, _ u: Lanes, _ v: Lanes, _ a: inout Lanes, _ b: inout Lanes) {
+        let all = Lanes(repeating: factor.pointee)
+        a = a.addingProduct(all, u)
+        if vectors > 1 { b = b.addingProduct(all, v) }
+    }
+
+    /// Takes the sums so far from rows that are `stride` apart.
+    @inline(__always)
+    mutating func load(_ s: UnsafePointer<Float>, stride: Int) {
+        if height > 0 { load(s + 0 &* stride, &a0, &b0) }
+        if height > 1 { load(s + 1 &* stride, &a1, &b1) }
+        if height > 2 { load(s + 2 &* stride, &a2, &b2) }
+        if height > 3 { load(s + 3 &* stride, &a3, &b3) }
+        if height > 4 { load(s + 4 &* stride, &a4, &b4) }
+        if height > 5 { load(s + 5 &* stride, &a5, &b5) }
+        if height > 6 { load(s + 6 &* stride, &a6, &b6) }
+        if height > 7 { load(s + 7 &* stride, &a7, &b7) }
+        if height > 8 { load(s + 8 &* stride, &a8, &b8) }
+        if height > 9 { load(s + 9 &* stride, &a9, &b9) }
+        if height > 10 { load(s + 10 &* stride, &a10, &b10) }
+        if height > 11 { load(s + 11 &* stride, &a11, &b11) }
+    }
+
+    @inline(__always)
+    private func load(_ s: UnsafePointer<Float>, _ a: inout Lanes, _ b: inout Lanes) {
+        a = .load(s)
+        if vectors > 1 { b = .load(s + laneCount) }
+    }
+
+    /// left + self, the left node of the tree being at `s`.
+    @inline(__always)
+    mutating func addLeft(_ s: UnsafePointer<Float>, stride: Int) {
+        if height > 0 { addLeft(s + 0 &* stride, &a0, &b0) }
+        if height > 1 { addLeft(s + 1 &* stride, &a1, &b1) }
+        if height > 2 { addLeft(s + 2 &* stride, &a2, &b2) }
+        if height > 3 { addLeft(s + 3 &* stride, &a3, &b3) }
+        if height > 4 { addLeft(s + 4 &* stride, &a4, &b4) }
+        if height > 5 { addLeft(s + 5 &* stride, &a5, &b5) }
+        if height > 6 { addLeft(s + 6 &* stride, &a6, &b6) }
+        if height > 7 { addLeft(s + 7 &* stride, &a7, &b7) }
+        if height > 8 { addLeft(s + 8 &* stride, &a8, &b8) }
+        if height > 9 { addLeft(s + 9 &* stride, &a9, &b9) }
+        if height > 10 { addLeft(s + 10 &* stride, &a10, &b10) }
+        if height > 11 { addLeft(s + 11 &* stride, &a11, &b11) }
+    }
+
+    @inline(__always)
+    private func addLeft(_ s: UnsafePointer<Float>, _ a: inout Lanes, _ b: inout Lanes) {
+        a = .load(s) + a
+        if vectors > 1 { b = .load(s + laneCount) + b }
+    }
+
+    /// Writes rows that are `stride` apart.
+    @inline(__always)
+    func store(to t: UnsafeMutablePointer<Float>, stride: Int) {
+        if height > 0 { store(a0, b0, to: t + 0 &* stride) }
+        if height > 1 { store(a1, b1, to: t + 1 &* stride) }
+        if height > 2 { store(a2, b2, to: t + 2 &* stride) }
+        if height > 3 { store(a3, b3, to: t + 3 &* stride) }
+        if height > 4 { store(a4, b4, to: t + 4 &* stride) }
+        if height > 5 { store(a5, b5, to: t + 5 &* stride) }
+        if height > 6 { store(a6, b6, to: t + 6 &* stride) }
+        if height > 7 { store(a7, b7, to: t + 7 &* stride) }
+        if height > 8 { store(a8, b8, to: t + 8 &* stride) }
+        if height > 9 { store(a9, b9, to: t + 9 &* stride) }
+        if height > 10 { store(a10, b10, to: t + 10 &* stride) }
+        if height > 11 { store(a11, b11, to: t + 11 &* stride) }
+    }
+
+    @inline(__always)
+    private func store(_ a: Lanes, _ b: Lanes, to t: UnsafeMutablePointer<Float>) {
+        a.store(to: t)
+        if vectors > 1 { b.store(to: t + laneCount) }
+    }
+}
