@@ -82,7 +82,7 @@ let package = Package(
         // What tests that start programs share, and the program that they start under mpirun.
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .executableTarget(name: "rank-scenarios", dependencies: ["Collectives", "Diagnostics", "Settings", "Storage",
-                                                                 "Kernels", "Training", "CAllocations"],
+                                                                 "Kernels", "Training", "CAllocations", "CMPI", "Timing"],
                           path: "Tests/RankScenarios", swiftSettings: swift),
 
         tests(of: "Settings", ["Diagnostics"]),
@@ -95,7 +95,7 @@ let package = Package(
         tests(of: "Datasets", ["Diagnostics", "Settings", "Storage", "CZlib"]),
         tests(of: "Checkpointing", ["Diagnostics", "TestSupport"]),
         tests(of: "Metrics", ["Diagnostics", "Settings", "Storage"]),
-        tests(of: "Reporting", ["Diagnostics", "Timing"]),
+        tests(of: "Reporting", ["Diagnostics", "TestSupport", "Timing"]),
         tests(of: "Launching", ["Diagnostics"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
         tests(of: "Training", ["Diagnostics", "Settings", "Storage", "TestSupport", "rank-scenarios"]),

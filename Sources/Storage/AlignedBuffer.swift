@@ -1,3 +1,5 @@
+import Foundation
+
 /// A fixed number of elements in memory of its own, on a cache line boundary, zero at first. It has one owner and is
 /// freed with it.
 ///
@@ -12,12 +14,19 @@ package struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Se
     /// Cache lines, and no vector load crosses one.
     package static var alignment: Int { 64 }
 
+    private static var largePage: Int { 2 << 20 }
+
     package init(count: Int, repeating value: Element) {
         precondition(count >= 0, "a buffer of \(count) elements")
         let bytes = max(count, 1) * MemoryLayout<Element>.stride
-        let rounded = (bytes + Self.alignment - 1) / Self.alignment * Self.alignment
-        base = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: Self.alignment)
-            .bindMemory(to: Element.self, capacity: max(count, 1))
+        let alignment = bytes < Self.largePage ? Self.alignment : Self.largePage
+        let rounded = (bytes + alignment - 1) / alignment * alignment
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: alignment)
+        #if os(Linux)
+        // Large pages where the system has some: walks over a weight matrix touch a page per row.
+        if bytes >= Self.largePage { madvise(memory, rounded, MADV_HUGEPAGE) }
+        #endif
+        base = memory.bindMemory(to: Element.self, capacity: max(count, 1))
         base.initialize(repeating: value, count: max(count, 1))
         self.count = count
     }

@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Reporting
+import TestSupport
 import Testing
 
 /// A path in a directory of its own, removed at the end.
@@ -37,6 +38,7 @@ struct MetricsLogTests {
 
     @Test("lines are read back with the very same numbers, unknown keys and a torn end doing no harm")
     func readBack() throws {
+        honorDenormals()
         try withTemporaryPath { path in
             let numbers = [0.1 + 0.2, Double.leastNonzeroMagnitude, 1.7976931348623157e308, -0.0, 3]
             let fields = numbers.enumerated().map { LogLine.Field("n\($0)", .number($1)) }
