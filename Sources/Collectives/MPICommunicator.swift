@@ -161,9 +161,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         // Open MPI's own files lie there too.
         let needed = Int(total) + 8 << 20
         guard space.bytes < needed else { return nil }
-        func megabytes(_ bytes: Int) -> Int { (bytes + 999_999) / 1_000_000 }
-        return "\(space.directory) has \(megabytes(space.bytes)) MB free, sharing memory between ranks takes "
-            + "\(megabytes(needed)) MB: they exchange by messages, with the same results but slower"
+        return "\(space.directory) has \(space.bytes / 1_000_000) MB free, sharing memory between ranks takes "
+            + "\((needed + 999_999) / 1_000_000) MB: they exchange by messages, with the same results but slower"
     }
 
     package func abort(_ code: ExitCode) -> Never {

@@ -24,10 +24,13 @@ struct Bench: Sendable {
 
     /// Starts such a run. What Open MPI puts into the file system lies in the folder, so that a killed job leaves
     /// nothing elsewhere.
-    func start(_ run: String, ranks: Int? = nil, nodeSize: Int? = nil, _ arguments: [String] = []) throws -> ChildProcess.Running {
+    ///
+    /// - Parameter sharedMemory: where windows lie, if not in the folder as well.
+    func start(_ run: String, ranks: Int? = nil, nodeSize: Int? = nil, sharedMemory: String? = nil,
+               _ arguments: [String] = []) throws -> ChildProcess.Running {
         let all = ["train", "c.yaml", "--run", run, "--quiet"] + arguments
         var environment = ["OMPI_MCA_orte_tmpdir_base": folder, "OMPI_MCA_btl_vader_backing_directory": folder,
-                           "OMPI_MCA_osc_sm_backing_directory": folder,
+                           "OMPI_MCA_osc_sm_backing_directory": sharedMemory ?? folder,
                            "DTRAIN_NODE_SIZE": nodeSize.map(String.init) ?? ""]
         // Only what a test says itself counts, wherever the tests were started.
         for name in ["DTRAIN_JOB", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK"] {

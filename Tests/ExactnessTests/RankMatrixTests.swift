@@ -40,6 +40,21 @@ struct RankMatrixTests {
         }
     }
 
+    @Test("where memory can't be shared, a line says so, and messages make the same files",
+          .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
+    func noRoomForWindows() throws {
+        try withBench(examples[0].text + "\n") { bench in
+            try bench.train("plain")
+            try SmallDisk.run(bytes: 1 << 20) { disk in
+                let result = try bench.start("messages", ranks: 2, sharedMemory: disk).wait()
+                #expect(result.status == 0, "\(result)")
+                let lines = result.errors.split(separator: "\n").filter { $0.contains("exchange by messages") }
+                #expect(lines.count == 1 && lines[0].hasPrefix("warning: \(disk) has 1 MB free"), "\(result)")
+            }
+            expectSame(bench.run("plain").files, bench.run("messages").files, "1 rank and 2 without shared memory")
+        }
+    }
+
     // Without these two the matrix would prove nothing: its sums might be too simple to show their order.
 
     @Test("sums in the order of arrival differ between rank counts", arguments: [0, 1, 7].map { examples[$0] })
