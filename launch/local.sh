@@ -189,10 +189,16 @@ processes_of() {
 # When mpirun was killed, its ranks compute on until they notice, for most of a second: nothing may be started or
 # removed before they are gone.
 await_ranks() {
-    local pids attempt
+    local pids attempt empty_looks=0
     for ((attempt = 0; attempt < 50; attempt++)); do
         pids=$(processes_of "$token")
-        [[ -n $pids ]] || return 0
+        # Twice: for an instant within execve a living process has no environment.
+        if [[ -z $pids ]]; then
+            if ((++empty_looks == 2)); then return 0; fi
+            sleep 0.02
+            continue
+        fi
+        empty_looks=0
         if ((attempt == 25)); then
             # shellcheck disable=SC2086 # a list of numbers
             kill -KILL $pids 2> /dev/null || true

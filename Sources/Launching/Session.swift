@@ -54,12 +54,15 @@ final class Session {
 
     /// Waits until the session's processes are gone; after `patience` seconds they are killed. When mpirun was killed
     /// its ranks compute on for most of a second.
+    ///
+    /// Gone is what two looks in a row don't find: for an instant within execve(2) a living process has no environment.
     func awaitProcesses(patience: Double = 2.5) {
         let interval = 0.05
-        var waited = 0.0
+        var waited = 0.0, emptyLooks = 0
         while waited < 2 * patience {
             let living = processes()
-            if living.isEmpty { return }
+            emptyLooks = living.isEmpty ? emptyLooks + 1 : 0
+            if emptyLooks == 2 { return }
             if waited >= patience { for process in living { kill(process, SIGKILL) } }
             usleep(UInt32(interval * 1e6))
             waited += interval
