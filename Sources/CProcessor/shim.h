@@ -30,6 +30,19 @@ static inline int64_t dtrain_load_acquire(const int64_t *counter) {
 /// Asks for the cache line at `address`, which will be read soon. Never faults.
 static inline void dtrain_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 
+/// Likewise into the second-level cache, where it doesn't crowd what is read right now.
+static inline void dtrain_prefetch_behind(const void *address) { __builtin_prefetch(address, 0, 2); }
+
+/// Waits until what was streamed (`dtrain_stream8`, `dtrain_stream16`) is visible to other cores before anything that is
+/// written later.
+static inline void dtrain_finish_streaming(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_sfence();
+#elif defined(__aarch64__)
+    __asm__ volatile("dmb ishst" ::: "memory");
+#endif
+}
+
 /// Tells the processor that the caller spins.
 static inline void dtrain_spin_pause(void) {
 #if defined(__x86_64__)
@@ -100,6 +113,20 @@ DTRAIN_VECTOR void dtrain_store_first(float *target, long count, dtrain_float8 v
 #endif
 }
 
+/// Writes eight numbers past the caches to `target`, a multiple of 32 bytes.
+DTRAIN_VECTOR void dtrain_stream8(float *target, dtrain_float8 vector) {
+    __builtin_nontemporal_store(vector, (dtrain_float8 *)target);
+}
+
+#if defined(__AVX512F__)
+typedef float dtrain_float16 __attribute__((ext_vector_type(16)));
+
+/// Writes sixteen numbers past the caches to `target`, a multiple of 64 bytes.
+DTRAIN_VECTOR void dtrain_stream16(float *target, dtrain_float16 vector) {
+    __builtin_nontemporal_store(vector, (dtrain_float16 *)target);
+}
+#endif
+
 /// The upper and the lower halves of the 64-bit products of all lanes with `factor`.
 DTRAIN_VECTOR void dtrain_multiply_wide(dtrain_uint8 lanes, unsigned factor, dtrain_uint8 *upper, dtrain_uint8 *lower) {
     // The processor multiplies every other lane: first the even ones, then the odd ones.
@@ -153,6 +180,8 @@ DTRAIN_VECTOR dtrain_float8 dtrain_value_from(const unsigned *numbers, unsigned 
     __builtin_memcpy(&lanes, numbers, sizeof lanes);
     return (dtrain_float8)((dtrain_int8)(dtrain_float8)value & (lanes >= (dtrain_uint8)threshold));
 }
+
+#include "transposition.h"
 
 /// Whether processor and operating system have the AVX-512 that x86-64-v4 means.
 static inline int dtrain_has_avx512(void) {

@@ -32,7 +32,10 @@ struct NodeFlags {
 
     /// Sets this rank's counter; everything that it wrote before is visible to whoever sees it.
     @inline(__always)
-    func set(_ kind: Kind, to value: Int64) { dtrain_store_release(counter(own, kind), value) }
+    func set(_ kind: Kind, to value: Int64) {
+        Processor.finishStreaming()
+        dtrain_store_release(counter(own, kind), value)
+    }
 
     /// The lowest counter of all ranks.
     @inline(__always)

@@ -60,7 +60,8 @@ package final class OwnerExchange {
 
     /// The weights that this rank computes with: the node's, all of them valid after `publish`.
     package var weights: MutableParameterView {
-        MutableParameterView(base: regions.weights(in: memory.segment(0)), count: layout.paddedCount)
+        MutableParameterView(base: regions.weights(in: memory.segment(0)), count: layout.paddedCount,
+                             kept: sharesMemory ? 0..<0 : 0..<Int.max)
     }
 
     /// Whether this rank is the one of its node that writes the weights a run starts with.
@@ -73,8 +74,24 @@ package final class OwnerExchange {
     func gradients(_ node: Int, of rank: Int) -> MutableParameterView {
         let localRank = rank - topology.nodes[ownNode].lowerBound
         return MutableParameterView(base: regions.gradients(node, in: memory.segment(localRank), hasWeights: localRank == 0),
-                                    count: layout.paddedCount)
+                                    count: layout.paddedCount,
+                                    kept: keptGradients)
     }
+
+    /// The part of this rank's gradients that is still in its caches when it comes to read them.
+    private var keptGradients: Range<Int> {
+        let own = sharesMemory ? slice : 0..<layout.paddedCount
+        return own.count * MemoryLayout<Float>.stride <= Self.cacheBytes ? own : 0..<0
+    }
+
+    /// What a core may hope to find in its caches again: a few megabytes of a last-level cache that it shares.
+    private static let cacheBytes = 8 << 20
+
+
+    /// Whether other ranks read what this one writes: all weights, and gradients outside its slice. That is written past
+    /// the caches; a store to a line that another core has read would wait until that one has let go of it, and all later
+    /// stores behind it.
+    private var sharesMemory: Bool { topology.nodes[ownNode].count > 1 }
 
     /// What this rank shows the others in this step: `recordSize` numbers, to be written before `agree` or `publish`.
     package var record: UnsafeMutableBufferPointer<Double> {
@@ -109,6 +126,12 @@ package final class OwnerExchange {
     /// Returns when every rank of the node has finished from `offset` on.
     package func awaitComplete(from offset: Int) {
         flags.wait(.gradients, for: firstCount + Int64(layout.paddedCount - offset))
+    }
+
+    /// From where on every rank of the node has finished; waits until that is before `offset`.
+    package func awaitMore(before offset: Int) -> Int {
+        flags.wait(.gradients, for: firstCount + Int64(layout.paddedCount - offset) + 1)
+        return completeFrom
     }
 
     /// Returns when all nodes of the tree are here that the owner combines, those of other nodes included.

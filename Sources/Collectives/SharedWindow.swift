@@ -9,6 +9,8 @@ final class SharedWindow: NodeMemory {
     /// Invariant: each segment is mapped until `close`.
     private let segments: [UnsafeMutableRawPointer]
 
+    private static let page = 4096
+
     /// Collective over `node`. Each rank asks for memory of its own, so that its pages lie near its processor.
     ///
     /// - Parameter check: the funnel of MPI results.
@@ -18,14 +20,16 @@ final class SharedWindow: NodeMemory {
         defer { MPI_Info_free(&info) }
         try check(MPI_Info_set(info, "alloc_shared_noncontig", "true"), "MPI_Info_set")
         var own: UnsafeMutableRawPointer?
-        try check(MPI_Win_allocate_shared(byteCount, 1, info, node, &own, &window), "MPI_Win_allocate_shared")
+        // Open MPI begins segments anywhere in a page. Processes map a window at multiples of pages, so that all of them
+        // round up to the same byte.
+        try check(MPI_Win_allocate_shared(byteCount + Self.page, 1, info, node, &own, &window), "MPI_Win_allocate_shared")
         var segments: [UnsafeMutableRawPointer] = []
         for rank in 0..<size {
             var bytes = 0, unit: Int32 = 0
             var base: UnsafeMutableRawPointer?
             try check(MPI_Win_shared_query(window, Int32(rank), &bytes, &unit, &base), "MPI_Win_shared_query")
             guard let base else { preconditionFailure("a window without memory for rank \(rank) of the node") }
-            segments.append(base)
+            segments.append(base.alignedUp(toMultipleOf: Self.page))
         }
         self.segments = segments
     }

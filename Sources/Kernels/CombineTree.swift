@@ -1,26 +1,40 @@
+import CProcessor
 import Storage
 
 /// The root of the tree over the blocks that all ranks hand over, for one block of the flat buffer: `sources` are the
 /// subtrees in order, `additions[k]` how many times the two topmost are added after the k-th, so that in the end one is
 /// left. The result is multiplied once by `factor`.
 ///
+/// Returns `sumOfSquares` of the result, which is taken while the numbers are in registers.
+///
 /// `scratch` has room for as many elements as `result` per level of the stack, at most 64.
+@discardableResult
 package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], offset: Int, factor: Float,
-                         scratch: UnsafeMutablePointer<Float>, into result: MutableMatrixView) {
+                         scratch: UnsafeMutablePointer<Float>, into result: MutableMatrixView) -> Double {
     precondition(sources.count == additions.count && !sources.isEmpty, "\(sources.count) subtrees")
     let count = result.count
     guard sources.count > 1 else {
-        return mapVectors(sources[0] + offset, into: result.base, count: count) { $0 * factor }
+        let source = sources[0] + offset
+        @inline(__always) func scaled(_ index: Int, _ count: Int) -> Vector {
+            if index & 8 == 0 { dtrain_prefetch(source + index + 768) }
+            return .load(source + index, count: count) * factor
+        }
+        return squares(count, into: result.base, scaled)
     }
     // What lies on the stack under the topmost value is in `scratch`, level by level. The topmost is read where it is,
     // and the last addition goes to its place already multiplied: two sources are one pass.
     var level = scratch
     var topmost = sources[0] + offset
-    var additionsLeft = sources.count - 1
+    var additionsLeft = sources.count - 1, squareSum = 0.0
     func add(_ left: UnsafePointer<Float>) {
         additionsLeft -= 1
         if additionsLeft == 0 {
-            mapVectors(left, topmost, into: result.base, count: count) { ($0 + $1) * factor }
+            let right = topmost
+            @inline(__always) func scaledSum(_ index: Int, _ count: Int) -> Vector {
+                if index & 8 == 0 { dtrain_prefetch(left + index + 768); dtrain_prefetch(right + index + 768) }
+                return (.load(left + index, count: count) + .load(right + index, count: count)) * factor
+            }
+            squareSum = squares(count, into: result.base, scaledSum)
         } else {
             mapVectors(left, topmost, into: level, count: count) { $0 + $1 }
         }
@@ -41,4 +55,27 @@ package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], of
         }
     }
     precondition(additionsLeft == 0, "\(additionsLeft) additions too few for \(sources.count) subtrees")
+    return squareSum
+}
+
+/// Writes `vector(index, count)` for every eight elements, and returns the sum of their squares as `sumOfSquares` takes
+/// it. `vector` is marked @inline(__always), as for `mapVectors`.
+@inline(__always)
+private func squares(_ count: Int, into result: UnsafeMutablePointer<Float>, _ vector: (Int, Int) -> Vector) -> Double {
+    var sum = SquareSum()
+    let whole = count & ~15
+    var index = 0
+    while index < whole {
+        let first = vector(index, 8), second = vector(index &+ 8, 8)
+        first.store(to: result + index)
+        second.store(to: result + index + 8)
+        sum.add(first, second)
+        index &+= 16
+    }
+    while index < count {
+        let rest = min(8, count &- index)
+        vector(index, rest).store(to: result + index, count: rest)
+        index &+= 8
+    }
+    return sum.total(rest: UnsafeBufferPointer(start: result + whole, count: count &- whole))
 }

@@ -35,7 +35,7 @@ extension Workspace {
                          + "\(input.rows)×\(input.columns) into \(gradient.rows)×\(gradient.columns)")
         let tiles = TileLoops(vectors: vectors)
         var left = outputGradient.base
-        if tiles.packsOperands(outputs: outputGradient.columns) {
+        if tiles.packsOutputGradient(outputGradient) {
             let panels = packing(count: outputGradient.count)
             tiles.packColumns(outputGradient, into: panels)
             left = UnsafePointer(panels)

@@ -92,34 +92,47 @@ private func leafTreeSum<Value: Columns>(rows: Int, leafRows: Int, stack: Unsafe
 /// The sum of the squares of one block of the flat buffer in Double, in a fixed order: sixteen lanes, added as lane l +
 /// lane l+8, then halves of halves; fewer than sixteen elements at the end follow one by one.
 package func sumOfSquares(_ block: MatrixView) -> Double {
-    // Four chains of four lanes: one alone would wait for its own additions.
-    var a = SIMD4<Double>(), b = a, c = a, d = a
+    var sum = SquareSum()
     let whole = block.count & ~15
     var index = 0
     while index < whole {
-        let x0 = fourDoubles(block.base + index), x1 = fourDoubles(block.base + index + 4)
-        let x2 = fourDoubles(block.base + index + 8), x3 = fourDoubles(block.base + index + 12)
+        sum.add(.load(block.base + index), .load(block.base + index + 8))
+        index &+= 16
+    }
+    return sum.total(rest: UnsafeBufferPointer(start: block.base + whole, count: block.count - whole))
+}
+
+/// The sixteen lanes of a sum of squares.
+struct SquareSum {
+    // Four chains of four lanes: one alone would wait for its own additions.
+    private var a = SIMD4<Double>(), b = SIMD4<Double>(), c = SIMD4<Double>(), d = SIMD4<Double>()
+
+    @inline(__always)
+    init() {}
+
+    @inline(__always)
+    mutating func add(_ first: Vector, _ second: Vector) {
+        let x0 = SIMD4<Double>(first.lowHalf), x1 = SIMD4<Double>(first.highHalf)
+        let x2 = SIMD4<Double>(second.lowHalf), x3 = SIMD4<Double>(second.highHalf)
         // The square of a Float is exact in a Double: fused or not, only the sum is rounded.
         a = a.addingProduct(x0, x0)
         b = b.addingProduct(x1, x1)
         c = c.addingProduct(x2, x2)
         d = d.addingProduct(x3, x3)
-        index &+= 16
     }
-    let four = (a + c) + (b + d)
-    let two = four.lowHalf + four.highHalf
-    var sum = two.x + two.y
-    while index < block.count {
-        let x = Double(block.base[index])
-        sum += x * x
-        index &+= 1
-    }
-    return sum
-}
 
-@inline(__always)
-private func fourDoubles(_ pointer: UnsafePointer<Float>) -> SIMD4<Double> {
-    SIMD4<Double>(UnsafeRawPointer(pointer).loadUnaligned(as: SIMD4<Float>.self))
+    /// The lanes added up, and behind them the fewer than sixteen elements that are left.
+    @inline(__always)
+    func total(rest: UnsafeBufferPointer<Float>) -> Double {
+        let four = (a + c) + (b + d)
+        let two = four.lowHalf + four.highHalf
+        var sum = two.x + two.y
+        for element in rest {
+            let x = Double(element)
+            sum += x * x
+        }
+        return sum
+    }
 }
 
 /// The sum of one Double per row: rows of a leaf in order, leaves along the tree.

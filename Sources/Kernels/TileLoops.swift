@@ -44,14 +44,14 @@ struct TileLoops {
         return Tiles.transposedCount(rows: rows, depth: depth, width: width)
     }
 
-    /// Whether a weight gradient wants its left operand packed by `packColumns`.
-    func packsOperands(outputs: Int) -> Bool {
+    /// Whether a weight gradient wants the output gradient packed by `packColumns`.
+    func packsOutputGradient(_ gradient: MatrixView) -> Bool {
         #if WIDE_TILES
         if vectors == .wide {
-            return TilesWide.packsOperands(outputs: outputs)
+            return TilesWide.packsOutputGradient(rows: gradient.rows, outputs: gradient.columns)
         }
         #endif
-        return Tiles.packsOperands(outputs: outputs)
+        return Tiles.packsOutputGradient(rows: gradient.rows, outputs: gradient.columns)
     }
 
     /// Panels of `width` rows each, element k of the rows of a panel side by side.
@@ -99,12 +99,12 @@ struct TileLoops {
         if vectors == .wide {
             return TilesWide.weightGradientTiles(outputGradient, input.base, rows: input.rows, outputs: gradient.rows,
                                            inputs: input.columns, leafRows: leafRows, columns: columns,
-                                           into: gradient.base, scratch: scratch)
+                                           into: gradient.base, kept: gradient.kept, scratch: scratch)
         }
         #endif
         Tiles.weightGradientTiles(outputGradient, input.base, rows: input.rows, outputs: gradient.rows,
                                            inputs: input.columns, leafRows: leafRows, columns: columns,
-                                           into: gradient.base, scratch: scratch)
+                                           into: gradient.base, kept: gradient.kept, scratch: scratch)
     }
 
     /// Some columns of an input gradient; `panels` is the output gradient, transposed.

@@ -24,9 +24,9 @@ package enum Updates {
         require(weights, gradient)
         @inline(__always) func update(_ part: Part) {
             let w = part.load(weights)
-            part.store(w - (part.load(gradient) + w * c.weightDecay) * c.learningRate, to: weights)
+            part.store(w - (part.load(gradient) + w * c.weightDecay) * c.learningRate, toWeights: weights)
         }
-        eachVector(weights.count, update)
+        eachVector(weights, update)
     }
 
     /// b ← μ·b + (1 − τ)·g′ (g′ at the first step), w ← w − η·b, or with Nesterov w − η·(g′ + μ·b).
@@ -38,9 +38,9 @@ package enum Updates {
             let g = part.load(gradient) + w * c.weightDecay
             let b = part.load(momentum) * c.momentum + g * fresh
             part.store(b, to: momentum)
-            part.store(w - (c.isNesterov ? g + b * c.momentum : b) * c.learningRate, to: weights)
+            part.store(w - (c.isNesterov ? g + b * c.momentum : b) * c.learningRate, toWeights: weights)
         }
-        eachVector(weights.count, update)
+        eachVector(weights, update)
     }
 
     /// Coefficients of Adam and AdamW for one step.
@@ -91,9 +91,9 @@ package enum Updates {
                 part.store(v, to: largest)
             }
             let denominator = v.squareRoot() * inverse + c.epsilon
-            part.store(w * c.decoupledDecay - m * c.stepSize / denominator, to: weights)
+            part.store(w * c.decoupledDecay - m * c.stepSize / denominator, toWeights: weights)
         }
-        eachVector(weights.count, update)
+        eachVector(weights, update)
     }
 
     /// Coefficients of RMSprop.
@@ -134,9 +134,9 @@ package enum Updates {
                 direction = part.load(momentum) * c.momentum + direction
                 part.store(direction, to: momentum)
             }
-            part.store(w - direction * c.learningRate, to: weights)
+            part.store(w - direction * c.learningRate, toWeights: weights)
         }
-        eachVector(weights.count, update)
+        eachVector(weights, update)
     }
 
     /// s ← s + g², w ← w − η·g / (√s + ε), with g + λ·w for g.
@@ -148,9 +148,9 @@ package enum Updates {
             let g = part.load(gradient) + w * weightDecay
             let s = part.load(sum) + g * g
             part.store(s, to: sum)
-            part.store(w - g * learningRate / (s.squareRoot() + epsilon), to: weights)
+            part.store(w - g * learningRate / (s.squareRoot() + epsilon), toWeights: weights)
         }
-        eachVector(weights.count, update)
+        eachVector(weights, update)
     }
 
     // MARK: - Gradients
@@ -172,7 +172,7 @@ package enum Updates {
             let g = part.load(gradient)
             part.store(g.replacing(with: limit, where: g .> limit).replacing(with: -limit, where: g .< -limit), to: gradient)
         }
-        eachVector(gradient.count, update)
+        eachVector(gradient, update)
     }
 
     /// g ← g + l1·sign(w) + 2·l2·w: the gradient of l1·Σ|w| + l2·Σw².
@@ -183,7 +183,7 @@ package enum Updates {
             let sign = Vector(repeating: 0).replacing(with: 1, where: w .> 0).replacing(with: -1, where: w .< 0)
             part.store(part.load(gradient) + sign * l1 + w * (2 * l2), to: gradient)
         }
-        eachVector(gradient.count, update)
+        eachVector(gradient, update)
     }
 
     // MARK: -
@@ -191,6 +191,8 @@ package enum Updates {
     /// Eight elements, or the last few.
     private struct Part {
         let index: Int, count: Int
+        /// Whether new weights are written past the caches.
+        let streams: Bool
 
         @inline(__always)
         func load(_ view: MatrixView) -> Vector { .load(view.base + index, count: count) }
@@ -200,18 +202,27 @@ package enum Updates {
 
         @inline(__always)
         func store(_ vector: Vector, to view: MutableMatrixView) { vector.store(to: view.base + index, count: count) }
+
+        /// New weights, which other cores read next where ranks share them.
+        @inline(__always)
+        func store(_ vector: Vector, toWeights view: MutableMatrixView) {
+            if streams { vector.stream(to: view.base + index) } else { store(vector, to: view) }
+        }
     }
 
     /// `body` is marked @inline(__always), as for `mapVectors`.
+    ///
+    /// - Parameter changed: what it writes.
     @inline(__always)
-    private static func eachVector(_ count: Int, _ body: (Part) -> Void) {
-        let whole = count & ~7
+    private static func eachVector(_ changed: MutableMatrixView, _ body: (Part) -> Void) {
+        let count = changed.count, whole = count & ~7
+        let streams = changed.streams(0..<whole, by: MemoryLayout<Vector>.size)
         var index = 0
         while index < whole {
-            body(Part(index: index, count: 8))
+            body(Part(index: index, count: 8, streams: streams))
             index &+= 8
         }
-        if index < count { body(Part(index: index, count: count &- index)) }
+        if index < count { body(Part(index: index, count: count &- index, streams: false)) }
     }
 
     /// Fixed parameters, not a list: nothing is allocated in a step.

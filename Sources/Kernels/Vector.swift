@@ -40,6 +40,10 @@ extension Vector {
         if count >= 8 { store(to: pointer) } else { dtrain_store_first(pointer, count, self) }
     }
 
+    /// Writes all eight lanes past the caches; `pointer` is a multiple of 32 bytes.
+    @inline(__always)
+    func stream(to pointer: UnsafeMutablePointer<Float>) { dtrain_stream8(pointer, self) }
+
     /// `self + a·b`, rounded once.
     @inline(__always)
     func adding(_ a: Vector, times b: Vector) -> Vector { dtrain_adding_product(self, a, b) }

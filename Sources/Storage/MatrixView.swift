@@ -46,12 +46,17 @@ package struct MutableMatrixView: @unchecked Sendable {
     package let base: UnsafeMutablePointer<Float>
     package let rows: Int
     package let columns: Int
+    /// The elements, counted from the first one, that this core reads again soon. What lies outside, other cores read
+    /// next: who writes whole cache lines there should write them past the caches, and `Processor.finishStreaming` comes
+    /// before the others are told. A hint, the results are the same; by default everything is kept.
+    package let kept: Range<Int>
 
-    package init(base: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
+    package init(base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, kept: Range<Int> = 0..<Int.max) {
         precondition(rows >= 0 && columns >= 0, "a view of \(rows)×\(columns)")
         self.base = base
         self.rows = rows
         self.columns = columns
+        self.kept = kept
     }
 
     /// How many numbers it shows.
@@ -69,7 +74,13 @@ package struct MutableMatrixView: @unchecked Sendable {
     /// A range of rows.
     package subscript(rows range: Range<Int>) -> MutableMatrixView {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
-        return MutableMatrixView(base: base + range.lowerBound * columns, rows: range.count, columns: columns)
+        return MutableMatrixView(base: base + range.lowerBound * columns, rows: range.count, columns: columns,
+                                 kept: kept.shifted(by: -range.lowerBound * columns))
+    }
+
+    /// Whether `elements` should be written past the caches, which needs stores of `bytes` bytes at multiples of that.
+    package func streams(_ elements: Range<Int>, by bytes: Int) -> Bool {
+        !kept.overlaps(elements) && Int(bitPattern: base + elements.lowerBound) % bytes == 0
     }
 
     /// Every element becomes `value`.
@@ -91,6 +102,14 @@ extension MutableMatrixView {
     /// The same numbers as rows of another length.
     package func reshaped(rows newRows: Int, columns newColumns: Int) -> MutableMatrixView {
         precondition(newRows * newColumns == count, "\(rows)×\(columns) as \(newRows)×\(newColumns)")
-        return MutableMatrixView(base: base, rows: newRows, columns: newColumns)
+        return MutableMatrixView(base: base, rows: newRows, columns: newColumns, kept: kept)
+    }
+}
+
+extension Range<Int> {
+    /// What of it is not below 0 after `distance` was added; an end that is no end stays none.
+    func shifted(by distance: Int) -> Range<Int> {
+        let end = upperBound == .max ? Int.max : Swift.max(0, upperBound + distance)
+        return Swift.max(0, Swift.min(lowerBound + distance, end))..<end
     }
 }

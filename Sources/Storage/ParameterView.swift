@@ -32,10 +32,13 @@ package struct MutableParameterView: @unchecked Sendable {
     /// Invariant: `count` elements from here are writable while the owner lives.
     package let base: UnsafeMutablePointer<Float>
     package let count: Int
+    /// As `MutableMatrixView.kept`.
+    package let kept: Range<Int>
 
-    package init(base: UnsafeMutablePointer<Float>, count: Int) {
+    package init(base: UnsafeMutablePointer<Float>, count: Int, kept: Range<Int> = 0..<Int.max) {
         self.base = base
         self.count = count
+        self.kept = kept
     }
 
     /// The same buffer, to be read.
@@ -46,13 +49,14 @@ package struct MutableParameterView: @unchecked Sendable {
         let columns = columns ?? slot.shape.count
         precondition(slot.range.upperBound <= count, "\(slot.name) ends at \(slot.range.upperBound) of \(count)")
         return MutableMatrixView(base: base + slot.offset, rows: columns == 0 ? 0 : slot.shape.count / columns,
-                                 columns: columns)
+                                 columns: columns, kept: kept.shifted(by: -slot.offset))
     }
 
     /// A range of the flat buffer as one row.
     package subscript(range: Range<Int>) -> MutableMatrixView {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of \(count)")
-        return MutableMatrixView(base: base + range.lowerBound, rows: 1, columns: range.count)
+        return MutableMatrixView(base: base + range.lowerBound, rows: 1, columns: range.count,
+                                 kept: kept.shifted(by: -range.lowerBound))
     }
 }
 

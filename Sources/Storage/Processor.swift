@@ -12,6 +12,10 @@ package enum Processor {
         for offset in stride(from: 0, to: bytes.count, by: 64) { dtrain_prefetch(base + offset) }
     }
 
+    /// Makes what this thread wrote past the caches visible to others before whatever it writes from here on.
+    @inline(__always)
+    package static func finishStreaming() { dtrain_finish_streaming() }
+
     /// Tells the processor that the caller spins, waiting for another thread or process.
     @inline(__always)
     package static func pause() { dtrain_spin_pause() }

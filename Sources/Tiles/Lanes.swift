@@ -1,6 +1,8 @@
 // Everything in this folder is compiled twice: as `Tiles` for the processor of the package's flags, and, on x86-64, as
 // `TilesWide` for AVX-512 with the flag WIDE. The bits of the results are the same.
 
+import CProcessor
+
 #if WIDE
 /// One vector register.
 typealias Lanes = SIMD16<Float>
@@ -29,5 +31,15 @@ extension Lanes {
     @inline(__always)
     func store(to pointer: UnsafeMutablePointer<Float>) {
         UnsafeMutableRawPointer(pointer).storeBytes(of: self, as: Lanes.self)
+    }
+
+    /// Writes all lanes past the caches; `pointer` is a multiple of the vector's size.
+    @inline(__always)
+    func stream(to pointer: UnsafeMutablePointer<Float>) {
+        #if WIDE
+        dtrain_stream16(pointer, self)
+        #else
+        dtrain_stream8(pointer, self)
+        #endif
     }
 }

@@ -1,8 +1,11 @@
 import CProcessor
 
+/// How far apart panels lie: not by a power of two, at which they would push each other out of the caches.
+func panelStride(depth: Int, width: Int) -> Int { width * depth + 80 }
+
 /// Numbers that `packTransposed` writes at most.
 package func transposedCount(rows: Int, depth: Int, width: Int) -> Int {
-    (rows + width - 1) / width * width * depth + laneCount
+    (rows + width - 1) / width * panelStride(depth: depth, width: width) + laneCount
 }
 
 /// Panels of `width` rows each, element k of the rows of a panel side by side. Lanes of rows that don't exist hold
@@ -15,32 +18,12 @@ package func packTransposed(_ source: UnsafePointer<Float>, rows: Int, depth: In
         var lane = 0
         // A vector that reaches beyond its panel is written before what follows it: columns go up.
         while lane < count {
-            let first = source + (row + lane) * depth
-            let last = min(laneCount, count - lane) - 1
-            if last == laneCount - 1 {
-                turn(first, depth: depth, last: laneCount - 1, into: panel + lane, width: width)
-            } else {
-                turn(first, depth: depth, last: last, into: panel + lane, width: width)
-            }
+            turn(source + (row + lane) * depth, stride: depth, rows: rows - row - lane, columns: depth, into: panel + lane,
+                 targetStride: width, lanes: laneCount)
             lane += laneCount
         }
-        panel += width * depth
+        panel += panelStride(depth: depth, width: width)
         row += width
-    }
-}
-
-/// One vector of rows.
-@inline(__always)
-private func turn(_ source: UnsafePointer<Float>, depth: Int, last: Int, into target: UnsafeMutablePointer<Float>,
-                  width: Int) {
-    var k = 0
-    while k &+ 4 <= depth {
-        TurnedBlock(source + k, stride: depth, last: last).store(to: target + k &* width, stride: width)
-        k &+= 4
-    }
-    while k < depth {
-        for lane in 0..<min(laneCount, width) { target[k &* width &+ lane] = source[min(lane, last) &* depth &+ k] }
-        k &+= 1
     }
 }
 

@@ -22,6 +22,10 @@ struct TileRun {
     var leafDepth = Int.max
     /// Whether the chains go on from what the result holds.
     var resumes = false
+    /// Whether results are written past the caches; only where they are aligned.
+    var isStreamed = false
+    /// What a later run reads; not asked for where leaves are summed.
+    var ahead: Ahead?
     /// Room for a tile per level of the tree, and one more.
     var stack: UnsafeMutablePointer<Float>
 
@@ -68,6 +72,7 @@ struct TileRun {
         var tile = self
         tile.result = stack + Self.levels * tileHeight * tileWidth
         tile.resultRow = tileWidth
+        tile.isStreamed = false
         tile.count = 1
         for index in 0..<count {
             tile.left = left + index * leftStep
@@ -88,24 +93,42 @@ struct TileRun {
 
 /// The loops for tiles of one shape; each shape is compiled on its own.
 private enum TileKernel<let height: Int, let vectors: Int> {
+    @inline(__always)
+    private static var piece: Int { 16 }
+
     @inline(never)
     static func run(_ run: TileRun) {
         var left = run.left, right = run.right, result = run.result
         var rest = run.count
+        // The tile's sums stay in registers over pieces of the depth, between which there is time to ask.
+        var ahead = run.ahead ?? Ahead(rows: run.right, count: 0, columns: 0, stride: 0)
+        let pieces = max(1, run.count &* (run.depth / piece))
+        let lines = (ahead.lines &+ pieces &- 1) / pieces
         while rest > 0 {
             var tile = Tile<height, vectors>()
             if run.depth > run.leafDepth {
                 sumLeaves(run, &tile, left, right)
             } else {
                 if run.resumes { tile.load(result, stride: run.resultRow) }
-                if run.leftRow == 1 {
-                    tile.accumulate(columns: left, leftStride: run.leftDepth, right, stride: run.rightDepth,
-                                    depth: run.depth)
-                } else {
-                    tile.accumulate(rows: left, leftStride: run.leftRow, right, stride: run.rightDepth, depth: run.depth)
+                var k = 0
+                while k < run.depth {
+                    ahead.ask(lines)
+                    let depth = min(piece, run.depth &- k)
+                    if run.leftRow == 1 {
+                        tile.accumulate(columns: left + k &* run.leftDepth, leftStride: run.leftDepth,
+                                        right + k &* run.rightDepth, stride: run.rightDepth, depth: depth)
+                    } else {
+                        tile.accumulate(rows: left + k, leftStride: run.leftRow, right + k &* run.rightDepth,
+                                        stride: run.rightDepth, depth: depth)
+                    }
+                    k &+= piece
                 }
             }
-            tile.store(to: result, stride: run.resultRow)
+            if run.isStreamed {
+                tile.stream(to: result, stride: run.resultRow)
+            } else {
+                tile.store(to: result, stride: run.resultRow)
+            }
             left += run.leftStep
             right += run.rightStep
             result += run.resultStep

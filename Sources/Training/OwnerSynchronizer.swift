@@ -78,9 +78,20 @@ final class OwnerSynchronizer: Synchronizer {
     func complete(stopRequested: Bool, meanwhile: () -> Void) throws -> StepOutcome {
         guard let request, let plan = request.plan.exchange else { preconditionFailure("a step without a beginning") }
         exchange.finished(from: 0)
-        try exchange.collect(plan)
-        clock?.mark(.wait)
-        combine(from: 0)
+        if exchange.combinesEarly {
+            // What is complete is worked on before the rest is waited for.
+            var complete = exchange.completeFrom
+            combine(from: complete)
+            while pendingBlocks > 0 {
+                complete = exchange.awaitMore(before: complete)
+                clock?.mark(.wait)
+                combine(from: complete)
+            }
+        } else {
+            try exchange.collect(plan)
+            clock?.mark(.wait)
+            combine(from: 0)
+        }
         agreement.fill(exchange.record, stopRequested: stopRequested,
                        blockSquares: UnsafeBufferPointer(blockSquares.elements))
         guard agreesFirst else {
@@ -117,8 +128,9 @@ final class OwnerSynchronizer: Synchronizer {
             pendingBlocks = blocks.lowerBound
             for index in blocks {
                 let gradient = gradient(index..<index + 1, groupStart: blocks.lowerBound)
-                combineTree(plan.sources, additions: plan.additions, offset: index * blockSize, factor: request.factor,
-                            scratch: scratch.base, into: gradient)
+                blockSquares[index] = combineTree(plan.sources, additions: plan.additions, offset: index * blockSize,
+                                                  factor: request.factor, scratch: scratch.base, into: gradient)
+                guard engine.rules.hasPenalties else { continue }
                 engine.rules.addPenalties(to: gradient, range: range(index..<index + 1), weights: weights.readOnly,
                                           slots: engine.layout.slots)
                 blockSquares[index] = sumOfSquares(gradient.readOnly)

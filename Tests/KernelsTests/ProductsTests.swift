@@ -91,11 +91,12 @@ struct ProductsTests {
     }
 
     /// Rows, inputs, outputs and rows of a leaf: around tiles and strips, and beyond every block of the loops (256 rows,
-    /// a depth of 800, 192 units, 512 and 1024 columns), packed and in place.
+    /// a depth of 832 and of 384, 192 units, 192 and 1024 columns), packed and in place, with rows at powers of two.
     private static let shapes: [[Int]] = [
         [1, 1, 1, 1], [3, 5, 2, 2], [16, 33, 12, 16], [17, 31, 13, 5], [32, 784, 128, 32], [33, 50, 25, 8],
         [31, 801, 200, 31], [45, 1700, 193, 16], [300, 40, 70, 32], [257, 17, 11, 256], [20, 530, 600, 7],
         [140, 1060, 520, 32], [5, 1030, 1025, 2], [64, 256, 257, 1], [7, 100, 300, 7],
+        [70, 256, 140, 16], [66, 128, 384, 64], [130, 1024, 128, 40], [35, 2048, 200, 33],
     ]
 
     @Test("every element is one chain of fused multiply-adds in ascending order, bit for bit, with vectors of any width",
@@ -142,6 +143,32 @@ struct ProductsTests {
                     expectAll(expected.count, "\(what), \(width), \(threadCount) threads") { bits[$0] == expected[$0] }
                 }
                 #expect(y.guardsHold && dx.guardsHold && dw.guardsHold)
+            }
+        }
+    }
+
+    @Test("a weight gradient has the same bits past the caches, whole or in part, and what it keeps lies where it says")
+    func streaming() {
+        for width in Self.widths {
+            let workspace = Workspace(vectors: width)
+            // With whole cache lines, with half ones, with neither; in place and packed.
+            for (rows, inputs, outputs) in [(33, 784, 128), (9, 40, 25), (5, 33, 14), (12, 64, 600)] {
+                let input = Guarded(numbers(rows * inputs, seed: 41), rows: rows, columns: inputs)
+                let gradient = Guarded(numbers(rows * outputs, seed: 42), rows: rows, columns: outputs)
+                func bits(_ kept: Range<Int>, offset: Int) -> [UInt32] {
+                    let count = outputs * inputs
+                    let buffer = AlignedBuffer<Float>(count: count + 32, repeating: 7)
+                    let view = MutableMatrixView(base: buffer.base + 16 + offset, rows: outputs, columns: inputs, kept: kept)
+                    workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: 8, into: view)
+                    Processor.finishStreaming()
+                    #expect((0..<16 + offset).allSatisfy { buffer[$0] == 7 })
+                    #expect((16 + offset + count..<buffer.count).allSatisfy { buffer[$0] == 7 })
+                    return view.elements.map(\.bitPattern)
+                }
+                let expected = bits(0..<Int.max, offset: 0)
+                for kept in [0..<0, 5 * inputs..<6 * inputs, 17..<outputs * inputs / 2, inputs..<Int.max] {
+                    for offset in [0, 8, 3] { #expect(bits(kept, offset: offset) == expected, "\(kept), \(offset)") }
+                }
             }
         }
     }

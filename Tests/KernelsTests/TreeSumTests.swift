@@ -126,9 +126,10 @@ struct TreeSumTests {
                 let pointers = (0..<sources.count).map { buffer.readOnly.base + $0 * (offset + count) }
                 let scratch = AlignedBuffer<Float>(count: 64 * count, repeating: .nan)
                 let result = Guarded(rows: 1, columns: count, misalignment: 3)
-                combineTree(pointers, additions: program.additions, offset: offset, factor: factor,
-                            scratch: scratch.base, into: result.view)
+                let squares = combineTree(pointers, additions: program.additions, offset: offset, factor: factor,
+                                          scratch: scratch.base, into: result.view)
                 #expect(result.bits == expected, "\(leafCount) leaves, \(rankCount) ranks")
+                #expect(squares == sumOfSquares(result.readOnly), "\(leafCount) leaves, \(rankCount) ranks")
                 #expect(result.guardsHold)
             }
         }

@@ -35,6 +35,23 @@ struct UpdatesTests {
         }
     }
 
+    @Test("weights written past the caches have the same bits", arguments: oddSizes)
+    func streaming(count: Int) {
+        let w = numbers(count, seed: 50), gradient = Guarded(numbers(count, seed: 51), rows: 1, columns: count)
+        func bits(_ kept: Range<Int>, offset: Int) -> [UInt32] {
+            let buffer = AlignedBuffer<Float>(count: count + 32, repeating: 7)
+            let weights = MutableMatrixView(base: buffer.base + offset, rows: 1, columns: count, kept: kept)
+            for index in 0..<count { weights.elements[index] = w[index] }
+            Updates.sgd(Updates.SGD(learningRate: 0.25, momentum: 0, dampening: 0, weightDecay: 0.125, isNesterov: false,
+                                    isFirstStep: false), weights: weights, gradient: gradient.readOnly)
+            Processor.finishStreaming()
+            #expect((0..<buffer.count).allSatisfy { (offset..<offset + count).contains($0) || buffer[$0] == 7 })
+            return weights.elements.map(\.bitPattern)
+        }
+        let expected = bits(0..<Int.max, offset: 0)
+        for offset in [0, 8, 5] { #expect(bits(0..<0, offset: offset) == expected, "offset \(offset)") }
+    }
+
     @Test("equal the plain loop and stay inside", arguments: oddSizes)
     func plainLoop(count: Int) {
         var o = Operands(count, states: 0)

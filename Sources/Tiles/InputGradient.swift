@@ -1,0 +1,61 @@
+// One thread's share of outputGradient · weights.
+
+/// Inputs and products that are summed at a time where the weights are copied: the copy, as much that is on its way, the
+/// rows' panels and the sums fit the second-level cache.
+private let mostInputs = 192, mostDepth = 384
+
+/// The columns `columns` of the input gradient, `outputGradient` · `weights`; the rows packed in panels of `tileHeight`.
+package func inputGradientTiles(_ panels: UnsafePointer<Float>, rows: Int, outputs: Int, _ weights: UnsafePointer<Float>,
+                                inputs: Int, columns: Range<Int>, into result: UnsafeMutablePointer<Float>,
+                                scratch: UnsafeMutablePointer<Float>) {
+    // Rows that are read once per tile and few don't pay for a copy.
+    let copies = outputs > 256 || (rows > 64 && crowdCache(rowsOf: inputs)), block = scratch + stackSize
+    let blockDepth = copies ? blockLength(outputs, most: mostDepth, unit: 1) : max(1, outputs)
+    // What remains of the rows behind whole panels.
+    let whole = rows / tileHeight, rest = rows % tileHeight
+    for column in stride(from: columns.lowerBound, to: columns.upperBound, by: mostInputs) {
+        let width = min(mostInputs, columns.upperBound - column)
+        for k in stride(from: 0, to: max(1, outputs), by: blockDepth) {
+            let depth = min(blockDepth, outputs - k)
+            let source = weights + k * inputs + column
+            if copies { packStrips(source, rows: depth, stride: inputs, columns: width, into: block) }
+            for offset in stride(from: 0, to: width, by: tileWidth) {
+                let stripWidth = min(tileWidth, width - offset)
+                var run = TileRun(left: panels + k * tileHeight, leftRow: 1, leftDepth: tileHeight,
+                                  leftStep: panelStride(depth: outputs, width: tileHeight), right: source + offset,
+                                  rightDepth: inputs, result: result + column + offset, resultRow: inputs,
+                                  resultStep: tileHeight * inputs, count: whole, depth: depth, resumes: k > 0,
+                                  stack: scratch)
+                if copies {
+                    run.right = UnsafePointer(block) + offset * depth
+                    run.rightDepth = tileWidth
+                    run.ahead = ahead(of: offset..<offset + stripWidth)
+                } else if stripWidth < tileWidth, stripWidth != laneCount {
+                    packStrips(source + offset, rows: depth, stride: inputs, columns: stripWidth, into: block)
+                    run.right = UnsafePointer(block)
+                    run.rightDepth = tileWidth
+                }
+                run.run(height: tileHeight, columns: stripWidth)
+                if rest > 0 {
+                    run.left += whole * run.leftStep
+                    run.result += whole * run.resultStep
+                    run.count = 1
+                    run.ahead = nil
+                    run.run(height: rest, columns: stripWidth)
+                }
+            }
+
+            /// The part of the block to be copied next that is asked for while these columns are computed.
+            @inline(__always)
+            func ahead(of part: Range<Int>) -> Ahead? {
+                let isDeeper = k + depth < outputs
+                let next = isDeeper ? source + depth * inputs : weights + column + width
+                let nextDepth = min(blockDepth, isDeeper ? outputs - k - depth : outputs)
+                let nextWidth = isDeeper ? width : min(mostInputs, columns.upperBound - column - width)
+                let rows = part.lowerBound * nextDepth / width..<part.upperBound * nextDepth / width
+                guard nextWidth > 0 else { return nil }
+                return Ahead(rows: next + rows.lowerBound * inputs, count: rows.count, columns: nextWidth, stride: inputs)
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+../Tiles/InnerProducts.swift

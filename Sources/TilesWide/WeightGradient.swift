@@ -1,0 +1,1 @@
+../Tiles/WeightGradient.swift
