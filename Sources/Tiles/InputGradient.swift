@@ -1,8 +1,8 @@
 // One thread's share of outputGradient · weights.
 
 /// Inputs and products that are summed at a time where the weights are copied: the copy, as much that is on its way, the
-/// rows' panels and the sums fit the second-level cache.
-private let mostInputs = 192, mostDepth = 384
+/// rows' panels and the sums (of not too many rows) fit the second-level cache.
+private let mostInputs = 192, mostDepth = 384, mostCollectedRows = 256
 
 /// The columns `columns` of the input gradient, `outputGradient` · `weights`; the rows packed in panels of `tileHeight`.
 package func inputGradientTiles(_ panels: UnsafePointer<Float>, rows: Int, outputs: Int, _ weights: UnsafePointer<Float>,
@@ -13,6 +13,10 @@ package func inputGradientTiles(_ panels: UnsafePointer<Float>, rows: Int, outpu
     let blockDepth = copies ? blockLength(outputs, most: mostDepth, unit: 1) : max(1, outputs)
     // What remains of the rows behind whole panels.
     let whole = rows / tileHeight, rest = rows % tileHeight
+    // Sums over several blocks are kept together, rows of the result being too far apart for the first-level cache.
+    let collects = outputs > blockDepth && rows <= mostCollectedRows
+    let sums = block + mostDepth * mostInputs
+    let sumStride = collects ? mostInputs + 16 : inputs
     for column in stride(from: columns.lowerBound, to: columns.upperBound, by: mostInputs) {
         let width = min(mostInputs, columns.upperBound - column)
         for k in stride(from: 0, to: max(1, outputs), by: blockDepth) {
@@ -23,9 +27,9 @@ package func inputGradientTiles(_ panels: UnsafePointer<Float>, rows: Int, outpu
                 let stripWidth = min(tileWidth, width - offset)
                 var run = TileRun(left: panels + k * tileHeight, leftRow: 1, leftDepth: tileHeight,
                                   leftStep: panelStride(depth: outputs, width: tileHeight), right: source + offset,
-                                  rightDepth: inputs, result: result + column + offset, resultRow: inputs,
-                                  resultStep: tileHeight * inputs, count: whole, depth: depth, resumes: k > 0,
-                                  stack: scratch)
+                                  rightDepth: inputs, result: (collects ? sums : result + column) + offset,
+                                  resultRow: sumStride, resultStep: tileHeight * sumStride, count: whole, depth: depth,
+                                  resumes: k > 0, stack: scratch)
                 if copies {
                     run.right = UnsafePointer(block) + offset * depth
                     run.rightDepth = tileWidth
@@ -57,5 +61,7 @@ package func inputGradientTiles(_ panels: UnsafePointer<Float>, rows: Int, outpu
                 return Ahead(rows: next + rows.lowerBound * inputs, count: rows.count, columns: nextWidth, stride: inputs)
             }
         }
+        guard collects else { continue }
+        for row in 0..<rows { (result + row * inputs + column).update(from: sums + row * sumStride, count: width) }
     }
 }
