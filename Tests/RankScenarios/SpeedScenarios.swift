@@ -56,6 +56,8 @@ private final class OwnerStep {
     private let first: AlignedBuffer<Float>, second: AlignedBuffer<Float>, gradient: AlignedBuffer<Float>
     private let scratch = AlignedBuffer<Float>(count: 64 * ParameterLayout.blockSize)
     private let count: Int
+    /// As in training.
+    private static let blocksAtOnce = 8
 
     init(_ communicator: any Communicator, _ layout: ParameterLayout) throws {
         let tree = SummationTree(leafCount: communicator.size), program = tree.program(rankCount: communicator.size)
@@ -63,7 +65,7 @@ private final class OwnerStep {
         plan = ExchangePlan(program, tree: tree, exchange: exchange, followsTree: true)
         first = AlignedBuffer(count: exchange.slice.count)
         second = AlignedBuffer(count: exchange.slice.count)
-        gradient = AlignedBuffer(count: ParameterLayout.blockSize)
+        gradient = AlignedBuffer(count: Self.blocksAtOnce * ParameterLayout.blockSize)
         count = layout.paddedCount
         fill(exchange.gradients(0), rank: communicator.rank)
     }
@@ -74,15 +76,17 @@ private final class OwnerStep {
         exchange.beginStep()
         exchange.finished(from: 0)
         try exchange.collect(plan)
-        let size = ParameterLayout.blockSize
-        for offset in stride(from: 0, to: exchange.slice.count, by: size) {
-            let block = gradient.matrix(rows: 1, columns: size)
-            combineTree(plan.sources, additions: plan.additions, offset: offset, factor: 0.5, scratch: scratch.base,
-                        into: block)
-            Updates.adam(coefficients, weights: exchange.weights[exchange.slice.lowerBound + offset
-                             ..< exchange.slice.lowerBound + offset + size], gradient: block.readOnly,
-                         first: first.matrix(rows: 1, columns: size, offset: offset),
-                         second: second.matrix(rows: 1, columns: size, offset: offset), largest: nil)
+        let size = ParameterLayout.blockSize, start = exchange.slice.lowerBound
+        for offset in stride(from: 0, to: exchange.slice.count, by: Self.blocksAtOnce * size) {
+            let count = min(Self.blocksAtOnce * size, exchange.slice.count - offset)
+            for block in stride(from: 0, to: count, by: size) {
+                combineTree(plan.sources, additions: plan.additions, offset: offset + block, factor: 0.5,
+                            scratch: scratch.base, into: gradient.matrix(rows: 1, columns: size, offset: block))
+            }
+            Updates.adam(coefficients, weights: exchange.weights[start + offset..<start + offset + count],
+                         gradient: gradient.matrix(rows: 1, columns: count).readOnly,
+                         first: first.matrix(rows: 1, columns: count, offset: offset),
+                         second: second.matrix(rows: 1, columns: count, offset: offset), largest: nil)
         }
         try exchange.publish(plan, showsRecords: true) {}
     }
