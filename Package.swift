@@ -98,7 +98,7 @@ let package = Package(
         tests(of: "Reporting", ["Diagnostics", "TestSupport", "Timing"]),
         tests(of: "Launching", ["Diagnostics"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
-        tests(of: "Training", ["Diagnostics", "Settings", "Storage", "TestSupport", "rank-scenarios"]),
+        tests(of: "Training", ["Datasets", "Diagnostics", "Settings", "Storage", "TestSupport", "rank-scenarios"]),
         .testTarget(name: "EndToEndTests", dependencies: ["dtrain", "Diagnostics", "Checkpointing", "Reporting",
                                                           "TestSupport"], swiftSettings: swift),
         .testTarget(name: "ExactnessTests", dependencies: ["dtrain", "rank-scenarios", "Reporting", "Training",

@@ -36,12 +36,26 @@ final class GradientWorker {
         return auditSum
     }
 
-    /// Gathers the inputs of what `computeNode` will be asked for next, where they fit at once. Nothing is computed.
-    func prefetch(_ leaves: Range<Int>, of batch: Batch, order: [Int32]) {
-        let rows = batch.rows(of: leaves)
+    /// Rows of a batch.
+    struct Node {
+        let leaves: Range<Int>
+        let batch: Batch
+    }
+
+    /// Gathers the inputs of the node that `computeNode` will be asked for next, where they fit at once. Nothing is
+    /// computed.
+    ///
+    /// - Parameter announced: whether only another thread may do it.
+    func gatherNext(_ node: Node, order: [Int32], announced: Bool = false) {
+        let rows = node.batch.rows(of: node.leaves)
         guard rows.count <= runner.rowCapacity else { return }
-        runner.prefetch(dataset, samples(rows, of: batch, order: order),
-                        firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
+        let samples = samples(rows, of: node.batch, order: order)
+        let firstDraw = node.batch.firstDraw + UInt64(rows.lowerBound)
+        if announced {
+            runner.announce(dataset, samples, firstDraw: firstDraw)
+        } else {
+            runner.prefetch(dataset, samples, firstDraw: firstDraw)
+        }
     }
 
     private func samples(_ rows: Range<Int>, of batch: Batch, order: [Int32]) -> ArraySlice<Int32> {
@@ -59,15 +73,17 @@ final class GradientWorker {
     ///
     /// - Parameters:
     ///   - order: the samples of the epoch in their order.
+    ///   - next: what will be computed next.
     ///   - finished: told from which offset of the flat buffer on `gradients` is complete, from its end downwards; not
     ///     of the node's last part.
     func computeNode(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView,
                      into gradients: MutableParameterView, sums: UnsafeMutableBufferPointer<Double>,
-                     finished: ((Int) -> Void)? = nil, depth: Int = 0) {
+                     next: Node? = nil, finished: ((Int) -> Void)? = nil, depth: Int = 0) {
         let rows = batch.rows(of: leaves)
         if rows.count <= runner.rowCapacity {
             let samples = samples(rows, of: batch, order: order)
             _ = runner.outputs(dataset, samples, weights: weights, firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
+            if depth == 0, let next { gatherNext(next, order: order, announced: true) }
             _ = runner.evaluateLoss(dataset, samples, withGradient: true)
             runner.sumStatistics(rows: rows.count, leafRows: batch.microBatchSize, into: sums)
             clock?.mark(.forward)

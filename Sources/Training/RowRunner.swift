@@ -26,23 +26,21 @@ final class RowRunner {
     var clock: PhaseClock?
 
     private let activations: Activations
-    private let inputs: AlignedBuffer<Float>
+    private let inputs: InputStage
     private let outputs: AlignedBuffer<Float>
     private let outputGradients: AlignedBuffer<Float>
     private let targetValues: AlignedBuffer<Float>
     private let targetClasses: AlignedBuffer<Int32>
     private let losses: AlignedBuffer<Double>
     private let leafStatistics: AlignedBuffer<Double>
-    /// The draws whose inputs are gathered already.
-    private var prefetched: Range<UInt64> = 0..<0
-
     /// Activation memory that a rank takes, bytes, unless one micro-batch needs more.
     static let memoryBudget = 64 << 20
 
     /// - Parameters:
     ///   - rows: the most rows that are ever wanted at once; fewer are held where memory forbids, but never less than
     ///     a micro-batch.
-    init(_ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool) {
+    init(_ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool,
+         gathersAhead: Bool = false) {
         network = setup.network
         loss = setup.loss
         metrics = setup.metrics
@@ -51,7 +49,7 @@ final class RowRunner {
         let affordable = Self.memoryBudget / max(1, Activations.bytesPerSample(of: network))
         rowCapacity = max(1, min(rows, max(microBatchSize, affordable / microBatchSize * microBatchSize)))
         activations = Activations(network: network, rows: rowCapacity, training: training)
-        inputs = AlignedBuffer(count: rowCapacity * network.inputShape.count)
+        inputs = InputStage(rows: rowCapacity, width: network.inputShape.count, hasHelper: gathersAhead)
         outputs = AlignedBuffer(count: rowCapacity * network.outputShape.count)
         outputGradients = AlignedBuffer(count: training ? rowCapacity * network.outputShape.count : 0)
         let columns = if case .values(let count) = targetForm.content { count } else { 0 }
@@ -64,13 +62,9 @@ final class RowRunner {
     /// Outputs (logits) for the samples. Valid until the next call.
     func outputs(_ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView,
                  firstDraw: UInt64? = nil) -> MatrixView {
+        inputs.gather(dataset, samples, firstDraw: firstDraw)
+        clock?.mark(.load)
         let input = inputMatrix(rows: samples.count)
-        if let firstDraw, prefetched == firstDraw..<firstDraw + UInt64(samples.count) {
-            prefetched = 0..<0
-        } else {
-            dataset.gatherInputs(samples, into: input)
-            clock?.mark(.load)
-        }
         let output = outputMatrix(rows: samples.count)
         network.forward(input.readOnly, into: output, using: activations,
                         in: ForwardPass(weights: weights, workspace: workspace, firstDraw: firstDraw))
@@ -80,8 +74,12 @@ final class RowRunner {
     /// Gathers the inputs for the next call of `outputs`, which is known by its draws; after `backward` of the rows
     /// before.
     func prefetch(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
-        dataset.gatherInputs(samples, into: inputMatrix(rows: samples.count))
-        prefetched = firstDraw..<firstDraw + UInt64(samples.count)
+        inputs.gatherNext(dataset, samples, firstDraw: firstDraw)
+    }
+
+    /// Has the inputs for the next call of `outputs` gathered meanwhile, if there is a thread for it.
+    func announce(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
+        inputs.announce(dataset, samples, firstDraw: firstDraw)
     }
 
     /// The loss of each row after `outputs` of the same samples, and, for `backward`, the gradient of their sum.
@@ -147,7 +145,7 @@ final class RowRunner {
     }
 
     private func inputMatrix(rows: Int) -> MutableMatrixView {
-        inputs.matrix(rows: rows, columns: network.inputShape.count)
+        inputs.matrix(rows: rows)
     }
 
     private func outputMatrix(rows: Int) -> MutableMatrixView {

@@ -72,8 +72,11 @@ package final class Trainer {
         try communicator.agree { try experiment.checkMemory(rows: min(rows, microBatchSize), nodes: nodes) }
         let workspace = Workspace(threadCount: configuration.training.threads)
         self.workspace = workspace
+        // Ranks that share a machine's cores leave them to each other.
+        let neighbours = communicator.topology.nodes.map(\.count).max() ?? 1
+        let hasSpareCore = options.availableCores >= 2 * neighbours * configuration.training.threads
         let runner = RowRunner(experiment.judgedNetwork, workspace: workspace, rows: rows, microBatchSize: microBatchSize,
-                               training: true)
+                               training: true, gathersAhead: hasSpareCore)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
         let layout = experiment.network.layout, optimizer = configuration.optimizer.optimizer
         let synchronizer: any Synchronizer = switch configuration.training.synchronization {
@@ -149,14 +152,17 @@ package final class Trainer {
         synchronizer.begin(StepRequest(plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
                                        learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
+        let nextStep = firstNode(completedSteps: state.step + 1, epoch: batch.epoch)
         for (node, index) in subtrees.enumerated() {
+            let isLast = index == subtrees.upperBound - 1
             worker.computeNode(program.subtrees[index], of: batch, order: order.samples, weights: weights,
                                into: synchronizer.gradients(node), sums: synchronizer.nodeSums(node),
-                               finished: index == subtrees.upperBound - 1 ? gradientsFinished : nil)
+                               next: isLast ? nextStep : GradientWorker.Node(leaves: program.subtrees[index + 1], batch: batch),
+                               finished: isLast ? gradientsFinished : nil)
         }
         let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
             clock?.mark(.wait)
-            prefetch(completedSteps: state.step + 1, epoch: batch.epoch)
+            if let nextStep { worker.gatherNext(nextStep, order: order.samples) }
             clock?.mark(.load)
         }
         let policy = experiment.configuration.training.onNonFinite
@@ -176,12 +182,12 @@ package final class Trainer {
         return outcome
     }
 
-    /// Gathers what the next step of the same epoch begins with.
-    private func prefetch(completedSteps: Int, epoch: Int) {
+    /// What a step of this epoch begins with on this rank.
+    private func firstNode(completedSteps: Int, epoch: Int) -> GradientWorker.Node? {
         let batch = sampler.batch(completedSteps: completedSteps)
         guard batch.epoch == epoch, let program = plans[batch.tree]?.program,
-              let first = program.subtrees(of: communicator.rank).first else { return }
-        worker.prefetch(program.subtrees[first], of: batch, order: order.samples)
+              let first = program.subtrees(of: communicator.rank).first else { return nil }
+        return GradientWorker.Node(leaves: program.subtrees[first], batch: batch)
     }
 
     /// The most rows that go through the network at once.

@@ -11,6 +11,9 @@ package struct TrainingOptions: Sendable {
     /// The width of the terminal that a person watches, as the launcher tells it.
     package var columns = 80
 
+    /// The cores that this process may run on.
+    package var availableCores = 1
+
     package init() {}
 }
 

@@ -54,7 +54,9 @@ struct BenchCommand: ParsableCommand {
     private func measure(_ communicator: any Communicator) throws {
         let experiment = try communicator.agree { try Experiment(try options.read(config)) }
         let deadline = Deadline(), isFirst = communicator.rank == 0
-        let trainer = try Trainer(experiment, communicator: communicator, options: TrainingOptions(), place: nil,
+        var trainingOptions = TrainingOptions()
+        trainingOptions.availableCores = availableCores()
+        let trainer = try Trainer(experiment, communicator: communicator, options: trainingOptions, place: nil,
                                   stopRequested: { StopSignal.isRaised || PhaseClock.now >= deadline.time })
         try trainer.beginMeasuring()
         let training = experiment.configuration.training

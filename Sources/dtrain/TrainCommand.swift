@@ -92,6 +92,7 @@ struct TrainCommand: ParsableCommand {
             _ = try RunDirectory.open(opened.path, resuming: resume != nil)
         }
         var training = TrainingOptions()
+        training.availableCores = availableCores()
         training.initialWeights = initialize
         training.stopAfterStep = steps
         training.columns = environment.columns

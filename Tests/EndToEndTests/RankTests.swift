@@ -46,6 +46,13 @@ struct RankTests {
             checkpoint: {every_steps: 7}
             validation: {every_steps: 10}
             """, microBatches: 2),
+        // 1,024 samples of 64 numbers are gathered by a thread where one rank has a second core, the 414 left are not.
+        Scenario(name: "batches that a thread gathers", configuration: """
+            data: {format: digits}
+            model: {layers: [{dense: {units: 16}}, relu, {dropout: {rate: 0.2}}, {dense: {units: 10}}]}
+            training: {epochs: 6, global_batch_size: 1024, micro_batch_size: 128, log_every: 1}
+            validation: {every_steps: 5}
+            """, microBatches: 8),
         Scenario(name: "a residual network", configuration: """
             data: {format: digits, standardize: true}
             model:
