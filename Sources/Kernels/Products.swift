@@ -44,6 +44,8 @@ extension Workspace {
         parallel(gradient.columns, unit: tiles.width) { thread, columns in
             tiles.weightGradient(left, input, leafRows: leafRows, columns: columns, into: gradient,
                                  scratch: scratch + thread * perThread)
+            // For what this thread wrote past the caches nobody else can do it.
+            Processor.finishStreaming()
         }
     }
 
