@@ -8,9 +8,9 @@ import Storage
 /// nodes. Where no memory can be shared every rank is a node, and the same scheme works by messages alone.
 ///
 /// One step: `beginStep`; backward writes the nodes of the rank's subtrees into `gradients` and says `finished` as far as
-/// they are complete; the owner combines what is complete on every rank (`completeFrom`, or all after `collect`), changes
-/// its slice of the weights, and `publish`es. A slice may be overwritten as soon as it is complete, because a rank that
-/// has its gradients reads its weights no more.
+/// they are complete; the owner combines what is complete on every rank (`completeFrom`, `awaitMore`, or all after
+/// `collect`), changes its slice of the weights, and `publish`es. A slice may be overwritten as soon as it is complete,
+/// because a rank that has its gradients reads its weights no more.
 package final class OwnerExchange {
     /// The elements that this rank owns.
     package let slice: Range<Int>
@@ -74,8 +74,7 @@ package final class OwnerExchange {
     func gradients(_ node: Int, of rank: Int) -> MutableParameterView {
         let localRank = rank - topology.nodes[ownNode].lowerBound
         return MutableParameterView(base: regions.gradients(node, in: memory.segment(localRank), hasWeights: localRank == 0),
-                                    count: layout.paddedCount,
-                                    kept: keptGradients)
+                                    count: layout.paddedCount, kept: keptGradients)
     }
 
     /// The part of this rank's gradients that is still in its caches when it comes to read them.
@@ -86,7 +85,6 @@ package final class OwnerExchange {
 
     /// What a core may hope to find in its caches again: a few megabytes of a last-level cache that it shares.
     private static let cacheBytes = 8 << 20
-
 
     /// Whether other ranks read what this one writes: all weights, and gradients outside its slice. That is written past
     /// the caches; a store to a line that another core has read would wait until that one has let go of it, and all later
@@ -123,11 +121,6 @@ package final class OwnerExchange {
         layout.paddedCount - Int(max(0, min(flags.lowest(.gradients) - firstCount, Int64(layout.paddedCount))))
     }
 
-    /// Returns when every rank of the node has finished from `offset` on.
-    package func awaitComplete(from offset: Int) {
-        flags.wait(.gradients, for: firstCount + Int64(layout.paddedCount - offset))
-    }
-
     /// From where on every rank of the node has finished; waits until that is before `offset`.
     package func awaitMore(before offset: Int) -> Int {
         flags.wait(.gradients, for: firstCount + Int64(layout.paddedCount - offset) + 1)
@@ -136,7 +129,7 @@ package final class OwnerExchange {
 
     /// Returns when all nodes of the tree are here that the owner combines, those of other nodes included.
     package func collect(_ plan: ExchangePlan) throws {
-        awaitComplete(from: 0)
+        flags.wait(.gradients, for: firstCount + Int64(layout.paddedCount))
         guard topology.nodes.count > 1 else { return }
         plan.combineForOthers()
         try communicator.exchange(sending: plan.sentGradients, receiving: plan.receivedGradients)

@@ -16,7 +16,7 @@ package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], of
     guard sources.count > 1 else {
         let source = sources[0] + offset
         @inline(__always) func scaled(_ index: Int, _ count: Int) -> Vector {
-            if index & 8 == 0 { dtrain_prefetch(source + index + 768) }
+            if index & 8 == 0 { dtrain_prefetch(source + index + elementsAhead) }
             return .load(source + index, count: count) * factor
         }
         return squares(count, into: result.base, scaled)
@@ -31,7 +31,10 @@ package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], of
         if additionsLeft == 0 {
             let right = topmost
             @inline(__always) func scaledSum(_ index: Int, _ count: Int) -> Vector {
-                if index & 8 == 0 { dtrain_prefetch(left + index + 768); dtrain_prefetch(right + index + 768) }
+                if index & 8 == 0 {
+                    dtrain_prefetch(left + index + elementsAhead)
+                    dtrain_prefetch(right + index + elementsAhead)
+                }
                 return (.load(left + index, count: count) + .load(right + index, count: count)) * factor
             }
             squareSum = squares(count, into: result.base, scaledSum)
@@ -57,6 +60,9 @@ package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], of
     precondition(additionsLeft == 0, "\(additionsLeft) additions too few for \(sources.count) subtrees")
     return squareSum
 }
+
+/// How far ahead sources are asked for, a cache line at a time: blocks are pages, at whose ends processors stop foreseeing.
+private let elementsAhead = 768
 
 /// Writes `vector(index, count)` for every eight elements, and returns the sum of their squares as `sumOfSquares` takes
 /// it. `vector` is marked @inline(__always), as for `mapVectors`.

@@ -121,48 +121,32 @@ struct Tile<let height: Int, let vectors: Int> {
     }
 
     /// Writes rows that are `stride` apart.
+    ///
+    /// - Parameter isStreamed: past the caches; every row then begins at a multiple of a vector's size.
     @inline(__always)
-    func store(to t: UnsafeMutablePointer<Float>, stride: Int) {
-        if height > 0 { store(a0, b0, to: t + 0 &* stride) }
-        if height > 1 { store(a1, b1, to: t + 1 &* stride) }
-        if height > 2 { store(a2, b2, to: t + 2 &* stride) }
-        if height > 3 { store(a3, b3, to: t + 3 &* stride) }
-        if height > 4 { store(a4, b4, to: t + 4 &* stride) }
-        if height > 5 { store(a5, b5, to: t + 5 &* stride) }
-        if height > 6 { store(a6, b6, to: t + 6 &* stride) }
-        if height > 7 { store(a7, b7, to: t + 7 &* stride) }
-        if height > 8 { store(a8, b8, to: t + 8 &* stride) }
-        if height > 9 { store(a9, b9, to: t + 9 &* stride) }
-        if height > 10 { store(a10, b10, to: t + 10 &* stride) }
-        if height > 11 { store(a11, b11, to: t + 11 &* stride) }
+    func store(to t: UnsafeMutablePointer<Float>, stride: Int, isStreamed: Bool = false) {
+        if height > 0 { store(a0, b0, to: t + 0 &* stride, isStreamed) }
+        if height > 1 { store(a1, b1, to: t + 1 &* stride, isStreamed) }
+        if height > 2 { store(a2, b2, to: t + 2 &* stride, isStreamed) }
+        if height > 3 { store(a3, b3, to: t + 3 &* stride, isStreamed) }
+        if height > 4 { store(a4, b4, to: t + 4 &* stride, isStreamed) }
+        if height > 5 { store(a5, b5, to: t + 5 &* stride, isStreamed) }
+        if height > 6 { store(a6, b6, to: t + 6 &* stride, isStreamed) }
+        if height > 7 { store(a7, b7, to: t + 7 &* stride, isStreamed) }
+        if height > 8 { store(a8, b8, to: t + 8 &* stride, isStreamed) }
+        if height > 9 { store(a9, b9, to: t + 9 &* stride, isStreamed) }
+        if height > 10 { store(a10, b10, to: t + 10 &* stride, isStreamed) }
+        if height > 11 { store(a11, b11, to: t + 11 &* stride, isStreamed) }
     }
 
     @inline(__always)
-    private func store(_ a: Lanes, _ b: Lanes, to t: UnsafeMutablePointer<Float>) {
-        a.store(to: t)
-        if vectors > 1 { b.store(to: t + laneCount) }
-    }
-
-    /// Likewise past the caches; every row is a multiple of the tile's width.
-    @inline(__always)
-    func stream(to t: UnsafeMutablePointer<Float>, stride: Int) {
-        if height > 0 { stream(a0, b0, to: t + 0 &* stride) }
-        if height > 1 { stream(a1, b1, to: t + 1 &* stride) }
-        if height > 2 { stream(a2, b2, to: t + 2 &* stride) }
-        if height > 3 { stream(a3, b3, to: t + 3 &* stride) }
-        if height > 4 { stream(a4, b4, to: t + 4 &* stride) }
-        if height > 5 { stream(a5, b5, to: t + 5 &* stride) }
-        if height > 6 { stream(a6, b6, to: t + 6 &* stride) }
-        if height > 7 { stream(a7, b7, to: t + 7 &* stride) }
-        if height > 8 { stream(a8, b8, to: t + 8 &* stride) }
-        if height > 9 { stream(a9, b9, to: t + 9 &* stride) }
-        if height > 10 { stream(a10, b10, to: t + 10 &* stride) }
-        if height > 11 { stream(a11, b11, to: t + 11 &* stride) }
-    }
-
-    @inline(__always)
-    private func stream(_ a: Lanes, _ b: Lanes, to t: UnsafeMutablePointer<Float>) {
-        a.stream(to: t)
-        if vectors > 1 { b.stream(to: t + laneCount) }
+    private func store(_ a: Lanes, _ b: Lanes, to t: UnsafeMutablePointer<Float>, _ isStreamed: Bool) {
+        if isStreamed {
+            a.stream(to: t)
+            if vectors > 1 { b.stream(to: t + laneCount) }
+        } else {
+            a.store(to: t)
+            if vectors > 1 { b.store(to: t + laneCount) }
+        }
     }
 }

@@ -124,11 +124,7 @@ private enum TileKernel<let height: Int, let vectors: Int> {
                     k &+= piece
                 }
             }
-            if run.isStreamed {
-                tile.stream(to: result, stride: run.resultRow)
-            } else {
-                tile.store(to: result, stride: run.resultRow)
-            }
+            tile.store(to: result, stride: run.resultRow, isStreamed: run.isStreamed)
             left += run.leftStep
             right += run.rightStep
             result += run.resultStep

@@ -54,7 +54,7 @@ final class GradientWorker {
         if announced {
             runner.announce(dataset, samples, firstDraw: firstDraw)
         } else {
-            runner.prefetch(dataset, samples, firstDraw: firstDraw)
+            runner.gatherNext(dataset, samples, firstDraw: firstDraw)
         }
     }
 

@@ -73,7 +73,7 @@ final class RowRunner {
 
     /// Gathers the inputs for the next call of `outputs`, which is known by its draws; after `backward` of the rows
     /// before.
-    func prefetch(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
+    func gatherNext(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
         inputs.gatherNext(dataset, samples, firstDraw: firstDraw)
     }
 
