@@ -1,4 +1,4 @@
-// swift-tools-version:6.0
+// swift-tools-version:6.2
 import PackageDescription
 
 // The targets are the rooms of the house (ARCHITECTURE.md); their dependencies are the architecture rule that the
