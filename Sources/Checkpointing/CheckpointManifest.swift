@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// `state.json` of a checkpoint: the state of the trainer, and what the files beside it must be.

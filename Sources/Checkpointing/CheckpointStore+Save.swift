@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// What a save has put on the disk.

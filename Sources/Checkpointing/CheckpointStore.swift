@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// The checkpoints of a run, on disk:

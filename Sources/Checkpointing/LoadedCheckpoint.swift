@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// A checkpoint whose files were held against their checksums. Its files are open and stay readable, whatever is

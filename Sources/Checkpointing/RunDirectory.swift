@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// The directory of one run: which one it is, and that it is there and can be written.

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// Keeps two jobs out of one run directory, and a new job off until the last rank of a killed one is gone. The system

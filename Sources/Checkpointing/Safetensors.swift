@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 
 /// The file format of tensors that PyTorch's world exchanges (https://github.com/huggingface/safetensors): the length
 /// of the header in 8 bytes, little-endian; the header, JSON of `{"name": {"dtype": "F32", "shape": [2, 3],

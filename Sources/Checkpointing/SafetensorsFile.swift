@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// A safetensors file that is open for reading. Its header was checked against the file when it was opened; the

@@ -11,6 +11,8 @@ package enum ExitCode: Int32, Sendable {
     case missingInput = 66
     /// A defect of dtrain or of a library.
     case internalError = 70
+    /// The system refuses what every program needs: memory, a thread, a process (`EX_OSERR`).
+    case systemRefused = 71
     /// An output can't be created, or the run directory is in use.
     case cannotCreate = 73
     /// Reading, writing or communicating failed.

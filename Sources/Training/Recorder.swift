@@ -1,5 +1,6 @@
 import Checkpointing
 import Diagnostics
+import Files
 import Foundation
 import Metrics
 import Reporting

@@ -1,6 +1,7 @@
 import Checkpointing
 import Collectives
 import Diagnostics
+import Files
 import Foundation
 import Kernels
 import Storage

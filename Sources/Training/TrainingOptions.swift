@@ -1,4 +1,5 @@
 import Checkpointing
+import Files
 import Reporting
 
 /// What the command line says of a run, beside the configuration.

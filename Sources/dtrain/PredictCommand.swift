@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpointing
 import Diagnostics
+import Files
 import Foundation
 import Training
 

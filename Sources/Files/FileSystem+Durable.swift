@@ -4,6 +4,11 @@ import Foundation
 package struct FileSummary: Equatable, Sendable {
     package let byteCount: Int
     package let sha256: String
+
+    package init(byteCount: Int, sha256: String) {
+        self.byteCount = byteCount
+        self.sha256 = sha256
+    }
 }
 
 /// Receives the bytes of a file in order.
@@ -134,7 +139,7 @@ extension FileSystem {
         }
     }
 
-    func removeIfPresent(_ path: String) throws(SystemError) {
+    package func removeIfPresent(_ path: String) throws(SystemError) {
         do {
             try removeFile(path)
         } catch where error.code == ENOENT {
@@ -143,7 +148,7 @@ extension FileSystem {
     }
 
     /// Removes a directory and the files in it. Checkpoints hold no directories; one that is met is removed likewise.
-    func removeTree(_ path: String) throws(SystemError) {
+    package func removeTree(_ path: String) throws(SystemError) {
         for name in try names(in: path) {
             let entry = path + "/" + name
             do {
@@ -157,7 +162,7 @@ extension FileSystem {
 }
 
 /// The directory that holds `path`; `.` for a bare name, `/` for the root.
-func parentDirectory(of path: String) -> String {
+package func parentDirectory(of path: String) -> String {
     let trimmed = trimmingSlashes(path)
     guard let slash = trimmed.lastIndex(of: "/") else { return "." }
     let parent = trimmingSlashes(String(trimmed[..<slash]))
@@ -165,13 +170,13 @@ func parentDirectory(of path: String) -> String {
 }
 
 /// The last name of a path.
-func lastComponent(of path: String) -> String {
+package func lastComponent(of path: String) -> String {
     let trimmed = trimmingSlashes(path)
     return trimmed.lastIndex(of: "/").map { String(trimmed[trimmed.index(after: $0)...]) } ?? trimmed
 }
 
 /// The path without slashes at its end, but `/` stays.
-func trimmingSlashes(_ path: String) -> String {
+package func trimmingSlashes(_ path: String) -> String {
     var trimmed = Substring(path)
     while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
     return String(trimmed)

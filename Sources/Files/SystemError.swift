@@ -36,7 +36,7 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
 }
 
 /// Runs `body` and turns the errors of system calls into the failure that is printed.
-func reportingSystemErrors<Result>(as exitCode: ExitCode = .inputOutput,
+package func reportingSystemErrors<Result>(as exitCode: ExitCode = .inputOutput,
                                    _ body: () throws -> Result) throws -> Result {
     do {
         return try body()

@@ -2,14 +2,14 @@ import Diagnostics
 import Foundation
 
 /// A file that is open for reading at any place; closed with its last owner.
-final class InputFile: Sendable {
-    let path: String
-    let byteCount: Int
+package final class InputFile: Sendable {
+    package let path: String
+    package let byteCount: Int
     private let descriptor: Int32
     private let fileSystem: any FileSystem
 
     /// - Throws: `Failure(.missingInput)` where nothing is, `.badData` where no file is, `.inputOutput`.
-    init(path: String, fileSystem: any FileSystem) throws {
+    package init(path: String, fileSystem: any FileSystem) throws {
         self.path = path
         self.fileSystem = fileSystem
         do {
@@ -38,7 +38,7 @@ final class InputFile: Sendable {
     deinit { try? fileSystem.close(descriptor, path: path) }
 
     /// Fills `bytes` from `offset` on.
-    func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws {
+    package func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws {
         let count = try reportingSystemErrors {
             try fileSystem.readAll(into: bytes, from: descriptor, at: offset, path: path)
         }
@@ -48,7 +48,7 @@ final class InputFile: Sendable {
     }
 
     /// - Precondition: the caller has held `count` against `byteCount`, so that it can be allocated.
-    func bytes(at offset: Int, count: Int) throws -> [UInt8] {
+    package func bytes(at offset: Int, count: Int) throws -> [UInt8] {
         try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             try read(into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]),
                      at: offset)
@@ -57,14 +57,14 @@ final class InputFile: Sendable {
     }
 
     /// The SHA-256 sum of the whole file.
-    func digest() throws -> String {
+    package func digest() throws -> String {
         var sum = try SHA256()
         try pass { try sum.update($0) }
         return try sum.finish()
     }
 
     /// Hands the whole file to `sink`, piece by piece.
-    func pass(to sink: ByteSink) throws {
+    package func pass(to sink: ByteSink) throws {
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
         defer { piece.deallocate() }
         var start = 0
