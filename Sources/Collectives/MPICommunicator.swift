@@ -34,6 +34,20 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         reductions.reserveCapacity(64)
     }
 
+    /// All ranks of the job in MPI's own order, of which it isn't known yet where they run.
+    init() throws {
+        guard let all = dtrain_mpi_comm_world() else {
+            throw Failure(.internalError, "MPI has no communicator of all ranks")
+        }
+        MPI_Comm_set_errhandler(all, dtrain_mpi_errors_return())
+        handle = all
+        node = all
+        machine = all
+        rank = try Self.rank(in: all)
+        size = try Self.size(of: all)
+        topology = .separate(rankCount: size)
+    }
+
     static func rank(in handle: MPI_Comm) throws -> Int {
         var rank: Int32 = 0
         try check(MPI_Comm_rank(handle, &rank), "MPI_Comm_rank", rank: nil)

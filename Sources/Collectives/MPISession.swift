@@ -4,20 +4,26 @@ import Foundation
 
 /// MPI from start to finish. It has one owner and finishes with it; a failing rank doesn't get there, but aborts.
 package struct MPISession: ~Copyable {
-    /// All ranks of the job.
-    package let world: MPICommunicator
+    /// All ranks in MPI's own order, before it is asked which of them share a machine: for what they must agree on first.
+    package let everyone: MPICommunicator
 
     /// Starts MPI. Only the calling thread may communicate.
-    ///
-    /// - Parameter nodeSize: for tests: cuts machines into nodes of so many ranks, which share no memory with each
-    ///   other. The environment's DTRAIN_NODE_SIZE unless given.
-    package init(nodeSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) }) throws {
+    package init() throws {
         var provided: Int32 = 0
         let code = MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided)
         guard code == MPI_SUCCESS else {
             throw Failure(.internalError, "MPI_Init_thread failed with code \(code); is Open MPI installed completely?")
         }
-        world = try MPICommunicator(nodeSize: nodeSize)
+        everyone = try MPICommunicator()
+    }
+
+    /// All ranks of the job, numbered node by node. Collective, and the same environment on all ranks is a condition.
+    ///
+    /// - Parameter nodeSize: for tests: cuts machines into nodes of so many ranks, which share no memory with each
+    ///   other. The environment's DTRAIN_NODE_SIZE unless given.
+    package func world(nodeSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) }) throws
+        -> MPICommunicator {
+        try MPICommunicator(nodeSize: nodeSize)
     }
 
     deinit { MPI_Finalize() }

@@ -86,7 +86,7 @@ package struct MetricSet: Sendable {
         for variant in variants {
             let metric = try Self.metric(variant, task: task)
             guard !metrics.contains(metric) else {
-                throw variant.options.failure("the metric \(metric.name) stands twice; leave one out")
+                throw variant.options.failure("the metric \(metric.name) is listed twice; remove one")
             }
             metrics.append(metric)
         }

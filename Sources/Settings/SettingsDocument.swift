@@ -1,5 +1,5 @@
 import Diagnostics
-import Foundation
+import Files
 import Yams
 
 /// A configuration text with the `--set` overrides laid over it: where every `Settings` comes from.
@@ -33,9 +33,10 @@ package struct SettingsDocument {
                 throw Failure(.usage, "--set \(override): the key \"\(path)\" has an empty part")
             }
             let valueText = String(override[override.index(after: equals)...])
-            guard let value = try? Yams.compose(yaml: valueText) ?? Node("") else {
-                throw Failure(.usage, "--set \(override): the value \"\(valueText)\" is not YAML")
+            guard components.count <= BoundedYAML.deepest else {
+                throw Failure(.usage, "--set \(override): a key of \(components.count) parts; no configuration is so deep")
             }
+            let value = try Self.value(valueText, override: override)
             tree = try Self.setting(components[...], to: value, in: tree, override: override)
             texts.append((path, override))
         }
@@ -45,17 +46,11 @@ package struct SettingsDocument {
 
     /// Reads the file at `path`; 66 if it isn't there, 78 if it isn't a configuration.
     package init(path: String, overrides: [String] = []) throws {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            var isDirectory: ObjCBool = false
-            if FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) {
-                throw isDirectory.boolValue
-                    ? Failure(.badConfiguration, "\(path) is a directory; expected a configuration file (YAML)")
-                    : Failure(.inputOutput, "\(path): the configuration can't be read; check its permissions")
-            }
-            let isWord = !path.contains("/") && !path.contains(".")
-            throw Failure(.missingInput, "\(path): no such \(isWord ? "command or " : "")configuration file")
-        }
-        guard let text = String(data: data, encoding: .utf8) else {
+        // A word alone may be a misspelt command.
+        let isWord = !path.contains("/") && !path.contains(".")
+        let file = SmallFile(isWord ? "command or configuration" : "configuration", largestByteCount: Self.largestByteCount,
+                             misfit: .badConfiguration)
+        guard let text = String(validating: try file.bytes(at: path), as: UTF8.self) else {
             throw Failure(.badConfiguration, "\(path): not a text file in UTF-8; expected a configuration (YAML)")
         }
         try self.init(text: text, name: path, overrides: overrides)
@@ -69,7 +64,9 @@ package struct SettingsDocument {
     private static func parse(_ text: String, name: String) throws -> Node {
         let node: Node?
         do {
-            node = try Yams.compose(yaml: text)
+            node = try BoundedYAML.compose(text)
+        } catch let problem as BoundedYAML.Problem {
+            throw Failure(.badConfiguration, "\(name)\(problem.line.map { ":\($0)" } ?? ""): \(problem.text)")
         } catch {
             throw Failure(.badConfiguration, "\(name): not YAML: \(explanation(of: error))")
         }
@@ -83,6 +80,17 @@ package struct SettingsDocument {
         return node
     }
 
+    /// The value of an override.
+    private static func value(_ text: String, override: String) throws -> Node {
+        do {
+            return try BoundedYAML.compose(text) ?? Node("")
+        } catch let problem as BoundedYAML.Problem {
+            throw Failure(.usage, "--set \(override): \(problem.text)")
+        } catch {
+            throw Failure(.usage, "--set \(override): the value \"\(text)\" is not YAML")
+        }
+    }
+
     /// The parser's message as one line.
     private static func explanation(of error: any Error) -> String {
         switch error as? YamlError {
@@ -90,7 +98,8 @@ package struct SettingsDocument {
              .composer(_, let problem, let mark, _):
             return "line \(mark.line), column \(mark.column): \(problem)"
         case .duplicatedKeysInMapping(let duplicates, let context):
-            return "line \(context.mark.line): the key \"\(duplicates.joined(separator: "\", \""))\" stands twice"
+            let keys = BoundedYAML.restored(duplicates.joined(separator: "\", \""))
+            return "line \(context.mark.line): the key \"\(keys)\" is given twice"
         default:
             return "\(error)".split(separator: "\n").joined(separator: " ")
         }

@@ -31,7 +31,7 @@ extension Trainer {
             }
         }
         // Each node read the file for itself.
-        try Agreement.check([("initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
+        try Agreement.check([.init("the initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
     }
 
     /// Goes on from a checkpoint, whoever wrote it on however many ranks. Collective.
@@ -42,7 +42,7 @@ extension Trainer {
     package func resume(from checkpoint: LoadedCheckpoint, isOwn: Bool, accepted: () throws -> Void) throws {
         // A rank that read something else (a stale cache of a network file system) would mix two steps.
         let seal = try communicator.agree { try SHA256.hexadecimal(of: checkpoint.state) + checkpoint.digest }
-        try Agreement.check([("checkpoint", seal)], over: communicator)
+        try Agreement.check([.init("the checkpoint", seal)], over: communicator)
         let changes = try communicator.agree { try restore(checkpoint) }
         let otherBuild = try TrainingState.decode(checkpoint.state, path: checkpoint.path).build
         try communicator.agree {

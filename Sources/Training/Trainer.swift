@@ -57,7 +57,11 @@ package final class Trainer {
         self.stopRequested = stopRequested
         sampler = experiment.sampler
         totalSteps = experiment.totalSteps
-        state = try communicator.agree { try experiment.initialState() }
+        let state = try communicator.agree { try experiment.initialState() }
+        self.state = state
+        // What follows is done together, and how depends on these.
+        try Agreement.check([.init("the configuration", state.configuration), .init("the training data", state.dataDigests[0]),
+                             .init("the validation data", state.dataDigests[1])], over: communicator)
         Processor.flushDenormals()
 
         let rank = communicator.rank, size = communicator.size
@@ -101,8 +105,6 @@ package final class Trainer {
         let steps = min(totalSteps, options.stopAfterStep ?? Int.max)
         recorder = place.map { Recorder(experiment, place: $0, options: options, totalSteps: steps) }
         if let note = synchronizer.note { recorder?.warning(note) }
-        try Agreement.check([("configuration", state.configuration), ("training data", state.dataDigests[0]),
-                             ("validation data", state.dataDigests[1]), ("program", state.build)], over: communicator)
     }
 
     /// The weights that this rank computes with.

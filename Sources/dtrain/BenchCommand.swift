@@ -39,10 +39,11 @@ struct BenchCommand: ParsableCommand {
 
     func run() throws {
         if let ranks {
-            try RankJob.launch(ranks) { try options.read(config).training.threads }
+            try RankJob.launch(ranks, config: config) { try options.read(config).training.threads }
         }
         StopSignal.install()
-        try RankJob.run(LauncherEnvironment(), measure)
+        try RankJob.run(LauncherEnvironment(), agreeingOn: [.init("the command", "bench"), .init("--windows", String(windows)),
+                                                            .init("--seconds", String(seconds))], measure)
     }
 
     /// When rank 0 ends a window, nanoseconds of the monotonic clock; the others follow.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import Diagnostics
+import Files
 import Foundation
 import Launching
 import Training
@@ -8,7 +9,10 @@ import Training
 /// Work that runs plain or on the ranks of a launcher.
 enum RankJob {
     /// Starts this command again under mpirun (`--ranks`), and ends with what it ends with.
-    static func launch(_ ranks: String, threadsPerRank: () throws -> Int) throws -> Never {
+    static func launch(_ ranks: String, config: String?, threadsPerRank: () throws -> Int) throws -> Never {
+        if let config, SmallFile.isInherited(config) {
+            throw Failure(.usage, "\(config): with --ranks every rank reads the configuration; give a file, not a pipe")
+        }
         let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
         let count = try RankCount(ranks), threads = try threadsPerRank()
         let code = try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run()
@@ -20,28 +24,32 @@ enum RankJob {
     ///
     /// - Parameters:
     ///   - withoutMPI: one process, whatever launched it.
+    ///   - items: what of the command line all ranks must agree on, besides what any of them depends on.
     ///   - prepare: what comes before MPI starts, where it does.
-    static func run(_ environment: LauncherEnvironment, withoutMPI: Bool = false, beforeMPI prepare: () -> Void = {},
-                    _ work: (any Communicator) throws -> Void) throws {
+    static func run(_ environment: LauncherEnvironment, withoutMPI: Bool = false, agreeingOn items: [Agreement.Item],
+                    beforeMPI prepare: () -> Void = {}, _ work: (any Communicator) throws -> Void) throws {
         guard environment.isUnderLauncher, !withoutMPI else {
             try environment.check(size: 1)
             return try work(SoloCommunicator())
         }
         prepare()
         let session = try MPISession()
-        try environment.check(size: session.world.size)
+        try environment.check(size: session.everyone.size)
+        var ranks = session.everyone
         do {
-            try work(session.world)
+            try Agreement.check(RankEnvironment.items() + items, over: ranks)
+            ranks = try session.world()
+            try work(ranks)
         } catch let agreed as AgreedFailure {
             // Every rank knows of it; one speaks, and before any of them ends: where one has failed, mpirun kills the
             // others, and what they had to say is lost.
-            if session.world.rank == agreed.rank { Dtrain.report(agreed.failure.message) }
-            try? session.world.barrier()
+            if ranks.rank == agreed.rank { Dtrain.report(agreed.failure.message) }
+            try? ranks.barrier()
             throw ArgumentParser.ExitCode(agreed.failure.code.rawValue)
         } catch let code as ArgumentParser.ExitCode {
             throw code
         } catch {
-            end(session.world, error as? Failure ?? Failure(.internalError, "\(error)"))
+            end(ranks, error as? Failure ?? Failure(.internalError, "\(error)"))
         }
     }
 

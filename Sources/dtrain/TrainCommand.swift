@@ -59,16 +59,24 @@ struct TrainCommand: ParsableCommand {
             resume = ""
         }
         if let ranks {
-            try RankJob.launch(ranks) { try options.read(config).training.threads }
+            try RankJob.launch(ranks, config: config) { try options.read(config).training.threads }
         }
         StopSignal.install()
         let environment = LauncherEnvironment()
         // Before MPI starts, so that no instant of a rank's life is without its lock. What fails here is told when the
         // ranks can agree on who speaks.
         var place: Result<OpenedPlace?, any Error>?
-        try RankJob.run(environment, withoutMPI: withoutMPI, beforeMPI: { place = Result { try openPlace() } }) {
+        try RankJob.run(environment, withoutMPI: withoutMPI, agreeingOn: agreedOptions,
+                        beforeMPI: { place = Result { try openPlace() } }) {
             try train($0, environment, opened: place)
         }
+    }
+
+    /// Options by which ranks do different things together. What `--set` and `--seed` say is in the configuration, which is
+    /// compared as a whole.
+    private var agreedOptions: [Agreement.Item] {
+        [.init("the command", "train"), .init("--run", runDirectory), .init("--resume", resume), .init("--initialize", initialize),
+         .init("--steps", steps.map(String.init)), .init("--trace", trace)]
     }
 
     private func train(_ communicator: any Communicator, _ environment: LauncherEnvironment,

@@ -188,8 +188,8 @@ struct RankTests {
             let command = ["train", "c.yaml", "--run", bench.path("run")]
             let outcome = try Workbench(folder: bench.path("one")).dtrain(
                 command + [":", "-np", "2", "-wdir", bench.path("two"), Workbench.program] + command, ranks: 2)
-            expectRefusal(outcome, .badConfiguration, ["rank 2 holds another \(what) than rank 0"]
-                + (file == "c.yaml" ? ["max_steps: 9 against max_steps: 8"] : []))
+            expectRefusal(outcome, .badConfiguration, ["rank 2 differs from rank 0 in the \(what)"]
+                + (file == "c.yaml" ? ["found max_steps: 9, expected max_steps: 8"] : []))
             #expect(bench.names("run").isEmpty)
         }
     }

@@ -23,7 +23,7 @@ struct MetricConfigurationTests {
         ("[top_k]", .binary(outputs: 1), "doesn't fit yes/no answers with 1 output"),
         ("[confusion_matrix]", .binary(outputs: 2), "doesn't fit yes/no answers with 2 outputs"),
         ("[acuracy]", .classification(classes: 3), "unknown metric \"acuracy\" (did you mean \"accuracy\"?)"),
-        ("[mse, mean_squared_error]", .regression(outputs: 1), "mean_squared_error stands twice"),
+        ("[mse, mean_squared_error]", .regression(outputs: 1), "mean_squared_error is listed twice"),
         ("[{top_k: {k: 4}}]", .classification(classes: 3), "expected a whole number, 1 to 3, found 4"),
         ("[{accuracy: {k: 4}}]", .classification(classes: 3), "unknown key \"k\""),
         ("[confusion_matrix]", .classification(classes: 1025), "larger than the 1024 that are kept"),

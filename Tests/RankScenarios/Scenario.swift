@@ -27,16 +27,17 @@ enum RankScenarios {
             exit(64)
         }
         let session = try MPISession()
+        let world = try session.world()
         do {
-            try scenario.run(session.world)
+            try scenario.run(world)
         } catch let agreed as AgreedFailure {
             // Before any rank ends: where one has failed, mpirun kills the others.
-            if session.world.rank == agreed.rank { print(agreed.failure.message) }
+            if world.rank == agreed.rank { print(agreed.failure.message) }
             fflush(nil)
-            try? session.world.barrier()
+            try? world.barrier()
             exit(agreed.failure.code.rawValue)
         }
-        try session.world.barrier()
-        if session.world.rank == 0 { print("ok \(name) on \(session.world.size)") }
+        try world.barrier()
+        if world.rank == 0 { print("ok \(name) on \(world.size)") }
     }
 }

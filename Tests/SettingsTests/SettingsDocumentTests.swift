@@ -30,10 +30,10 @@ struct SettingsDocumentTests {
         #expect(failure?.message.contains("\n") == false)
     }
 
-    @Test("a key that stands twice is refused")
+    @Test("a key that is given twice is refused")
     func duplicates() {
         let failure = #expect(throws: Failure.self) { try settings("a: 1\ntraining:\n  seed: 1\n  seed: 2\n") }
-        #expect(failure?.message.contains("the key \"seed\" stands twice") == true, "\(failure?.message ?? "")")
+        #expect(failure?.message.contains("the key \"seed\" is given twice") == true, "\(failure?.message ?? "")")
     }
 
     @Test("nesting without end is refused, not followed", arguments: ["[", "{a: ", "- "])
@@ -47,10 +47,10 @@ struct SettingsDocumentTests {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let file = folder + "/c.yaml"
-        expectRefusal("\(file): no such configuration file", code: .missingInput) {
+        expectRefusal("\(file): no such configuration file (paths are relative to the working directory)", code: .missingInput) {
             _ = try SettingsDocument(path: file)
         }
-        expectRefusal("\(folder) is a directory; expected a configuration file (YAML)") {
+        expectRefusal("\(folder): a directory; expected a configuration file") {
             _ = try SettingsDocument(path: folder)
         }
         try Data([0xff, 0xfe, 0x00]).write(to: URL(fileURLWithPath: file))
