@@ -4,8 +4,8 @@ import Foundation
 
 /// MPI from start to finish. It has one owner and finishes with it; a failing rank doesn't get there, but aborts.
 package struct MPISession: ~Copyable {
-    /// All ranks in MPI's own order, before it is asked which of them share a machine: for what they must agree on first.
-    package let everyone: MPICommunicator
+    /// All ranks of the job: in MPI's own order until `place`, for what they must agree on first.
+    package private(set) var world: MPICommunicator
 
     /// Starts MPI. Only the calling thread may communicate.
     package init() throws {
@@ -14,16 +14,18 @@ package struct MPISession: ~Copyable {
         guard code == MPI_SUCCESS else {
             throw Failure(.internalError, "MPI_Init_thread failed with code \(code); is Open MPI installed completely?")
         }
-        everyone = try MPICommunicator()
+        world = try MPICommunicator()
     }
 
-    /// All ranks of the job, numbered node by node. Collective, and the same environment on all ranks is a condition.
+    /// Finds out which ranks share a machine; from here on `world` numbers them node by node. Collective, and the same
+    /// environment on all ranks is a condition.
     ///
     /// - Parameter nodeSize: for tests: cuts machines into nodes of so many ranks, which share no memory with each
     ///   other. The environment's DTRAIN_NODE_SIZE unless given.
-    package func world(nodeSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) }) throws
-        -> MPICommunicator {
-        try MPICommunicator(nodeSize: nodeSize)
+    package mutating func place(
+        nodeSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) }
+    ) throws {
+        world = try MPICommunicator(nodeSize: nodeSize)
     }
 
     deinit { MPI_Finalize() }

@@ -48,20 +48,16 @@ package final class Trainer {
     private var order: (epoch: Int, samples: [Int32]) = (-1, [])
 
     /// Builds everything that a run needs; nothing is written yet. Collective.
-    package init(_ experiment: Experiment, communicator: any Communicator, options: TrainingOptions, place: RunPlace?,
+    package init(_ agreed: AgreedExperiment, communicator: any Communicator, options: TrainingOptions, place: RunPlace?,
                  stopRequested: @escaping () -> Bool) throws {
-        let configuration = experiment.configuration
+        let experiment = agreed.experiment, configuration = experiment.configuration
         self.experiment = experiment
         self.communicator = communicator
         self.options = options
         self.stopRequested = stopRequested
         sampler = experiment.sampler
         totalSteps = experiment.totalSteps
-        let state = try communicator.agree { try experiment.initialState() }
-        self.state = state
-        // What follows is done together, and how depends on these.
-        try Agreement.check([.init("the configuration", state.configuration), .init("the training data", state.dataDigests[0]),
-                             .init("the validation data", state.dataDigests[1])], over: communicator)
+        state = agreed.initialState
         Processor.flushDenormals()
 
         let rank = communicator.rank, size = communicator.size

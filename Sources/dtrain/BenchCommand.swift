@@ -53,11 +53,12 @@ struct BenchCommand: ParsableCommand {
     }
 
     private func measure(_ communicator: any Communicator) throws {
-        let experiment = try communicator.agree { try Experiment(try options.read(config)) }
+        let agreed = try AgreedExperiment(over: communicator) { try Experiment(try options.read(config)) }
+        let experiment = agreed.experiment
         let deadline = Deadline(), isFirst = communicator.rank == 0
         var trainingOptions = TrainingOptions()
         trainingOptions.availableCores = availableCores()
-        let trainer = try Trainer(experiment, communicator: communicator, options: trainingOptions, place: nil,
+        let trainer = try Trainer(agreed, communicator: communicator, options: trainingOptions, place: nil,
                                   stopRequested: { StopSignal.isRaised || PhaseClock.now >= deadline.time })
         try trainer.beginMeasuring()
         let training = experiment.configuration.training

@@ -33,23 +33,22 @@ enum RankJob {
             return try work(SoloCommunicator())
         }
         prepare()
-        let session = try MPISession()
-        try environment.check(size: session.everyone.size)
-        var ranks = session.everyone
+        var session = try MPISession()
+        try environment.check(size: session.world.size)
         do {
-            try Agreement.check(RankEnvironment.items() + items, over: ranks)
-            ranks = try session.world()
-            try work(ranks)
+            try Agreement.check(RankEnvironment.items() + items, over: session.world)
+            try session.place()
+            try work(session.world)
         } catch let agreed as AgreedFailure {
             // Every rank knows of it; one speaks, and before any of them ends: where one has failed, mpirun kills the
             // others, and what they had to say is lost.
-            if ranks.rank == agreed.rank { Dtrain.report(agreed.failure.message) }
-            try? ranks.barrier()
+            if session.world.rank == agreed.rank { Dtrain.report(agreed.failure.message) }
+            try? session.world.barrier()
             throw ArgumentParser.ExitCode(agreed.failure.code.rawValue)
         } catch let code as ArgumentParser.ExitCode {
             throw code
         } catch {
-            end(ranks, error as? Failure ?? Failure(.internalError, "\(error)"))
+            end(session.world, error as? Failure ?? Failure(.internalError, "\(error)"))
         }
     }
 

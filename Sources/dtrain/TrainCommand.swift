@@ -82,7 +82,8 @@ struct TrainCommand: ParsableCommand {
     private func train(_ communicator: any Communicator, _ environment: LauncherEnvironment,
                        opened: Result<OpenedPlace?, any Error>? = nil) throws {
         let isFirst = communicator.rank == 0
-        let experiment = try communicator.agree { try Experiment(try options.read(config)) }
+        let agreed = try AgreedExperiment(over: communicator) { try Experiment(try options.read(config)) }
+        let experiment = agreed.experiment
         let trace = try trace.map { try PhaseTrace(path: $0, communicator: communicator) }
         var opened = try communicator.agree { try (opened ?? Result { try openPlace() }).get() }
         if opened == nil {
@@ -105,7 +106,7 @@ struct TrainCommand: ParsableCommand {
         training.stopAfterStep = steps
         training.columns = environment.columns
         training.style = quiet ? .quiet : environment.isTerminal ? .terminal : .lines
-        let trainer = try Trainer(experiment, communicator: communicator, options: training, place: isFirst ? place : nil,
+        let trainer = try Trainer(agreed, communicator: communicator, options: training, place: isFirst ? place : nil,
                                   stopRequested: { StopSignal.isRaised })
         trainer.clock = trace?.clock
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }

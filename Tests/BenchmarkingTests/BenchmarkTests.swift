@@ -12,7 +12,7 @@ struct BenchmarkTests {
     private static func trainer(_ overrides: [String] = []) throws -> Trainer {
         let document = try SettingsDocument(text: builtInConfiguration, name: "test", overrides: overrides)
         let experiment = try Experiment(try TrainingConfiguration(document, name: "digits"))
-        return try Trainer(experiment, communicator: SoloCommunicator(), options: TrainingOptions(), place: nil,
+        return try Trainer(AgreedExperiment(over: SoloCommunicator()) { experiment }, communicator: SoloCommunicator(), options: TrainingOptions(), place: nil,
                            stopRequested: { true })
     }
 

@@ -17,15 +17,15 @@ let allocationScenarios = [
         let settings = ["training.epochs=null", "training.max_steps=\(steps)", "training.global_batch_size=16",
                         "training.micro_batch_size=2", "training.verify_every=0", "validation.every_steps=100000",
                         "checkpoint.every_steps=100000"] + CommandLine.arguments.dropFirst(2)
-        let experiment = try communicator.agree {
+        let agreed = try AgreedExperiment(over: communicator) {
             try Experiment(try TrainingConfiguration(
                 try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration", overrides: settings),
                 name: "digits"))
         }
-        expect(experiment.sampler.stepsPerEpoch == stepsPerEpoch, "\(experiment.sampler.stepsPerEpoch) steps", communicator)
+        expect(agreed.experiment.sampler.stepsPerEpoch == stepsPerEpoch, "\(agreed.experiment.sampler.stepsPerEpoch) steps", communicator)
         var options = TrainingOptions()
         options.style = .quiet
-        let trainer = try Trainer(experiment, communicator: communicator, options: options,
+        let trainer = try Trainer(agreed, communicator: communicator, options: options,
                                   place: communicator.rank == 0 ? RunPlace(path: "run") : nil, stopRequested: { false })
         let counts = UnsafeMutableBufferPointer<UInt>.allocate(capacity: steps + 1)
         counts.initialize(repeating: 0)

@@ -14,14 +14,14 @@ let driftScenarios = [
         let arguments = Array(CommandLine.arguments.dropFirst(2))
         let ranks = arguments[0].split(separator: "+").compactMap { Int($0) }
         let firstStep = Int(arguments[1]) ?? 0
-        let experiment = try communicator.agree {
+        let agreed = try AgreedExperiment(over: communicator) {
             try Experiment(try TrainingConfiguration(
                 try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration",
                                      overrides: Array(arguments.dropFirst(2))), name: "digits"))
         }
         var options = TrainingOptions()
         options.style = .quiet
-        let trainer = try Trainer(experiment, communicator: communicator, options: options,
+        let trainer = try Trainer(agreed, communicator: communicator, options: options,
                                   place: communicator.rank == 0 ? RunPlace(path: "run") : nil, stopRequested: { false })
         if ranks.contains(communicator.rank) {
             let change = Float(communicator.rank + 1)

@@ -26,18 +26,18 @@ enum RankScenarios {
             print("unknown scenario \(name)")
             exit(64)
         }
-        let session = try MPISession()
-        let world = try session.world()
+        var session = try MPISession()
+        try session.place()
         do {
-            try scenario.run(world)
+            try scenario.run(session.world)
         } catch let agreed as AgreedFailure {
             // Before any rank ends: where one has failed, mpirun kills the others.
-            if world.rank == agreed.rank { print(agreed.failure.message) }
+            if session.world.rank == agreed.rank { print(agreed.failure.message) }
             fflush(nil)
-            try? world.barrier()
+            try? session.world.barrier()
             exit(agreed.failure.code.rawValue)
         }
-        try world.barrier()
-        if world.rank == 0 { print("ok \(name) on \(world.size)") }
+        try session.world.barrier()
+        if session.world.rank == 0 { print("ok \(name) on \(session.world.size)") }
     }
 }

@@ -1,0 +1,20 @@
+import Collectives
+
+/// An experiment that all ranks hold alike, and the state that each of them begins with: how ranks compute and exchange
+/// follows from it, so nothing is done together before.
+package struct AgreedExperiment {
+    package let experiment: Experiment
+    let initialState: TrainingState
+
+    /// Makes the experiment on every rank and compares configuration and data. Collective.
+    /// - Throws: `AgreedFailure`: of the lowest rank where `make` failed, or 78 that names what differs.
+    package init(over communicator: any Communicator, _ make: () throws -> Experiment) throws {
+        (experiment, initialState) = try communicator.agree {
+            let experiment = try make()
+            return (experiment, try experiment.initialState())
+        }
+        try Agreement.check([.init("the configuration", initialState.configuration),
+                             .init("the training data", initialState.dataDigests[0]),
+                             .init("the validation data", initialState.dataDigests[1])], over: communicator)
+    }
+}
