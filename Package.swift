@@ -100,6 +100,7 @@ let package = Package(
         tests(of: "Launching", ["Diagnostics"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
         tests(of: "Training", ["Datasets", "Diagnostics", "Settings", "Storage", "TestSupport", "rank-scenarios"]),
+        .testTarget(name: "MessageTests", exclude: ["Messages.txt"]),
         .testTarget(name: "EndToEndTests", dependencies: ["dtrain", "Diagnostics", "Files", "Checkpointing", "Reporting",
                                                           "TestSupport"], swiftSettings: swift),
         .testTarget(name: "ExactnessTests", dependencies: ["dtrain", "rank-scenarios", "Reporting", "Training",
