@@ -5,6 +5,7 @@ import Collectives
 import Diagnostics
 import Foundation
 import Launching
+import Reporting
 import Timing
 import Training
 
@@ -41,8 +42,9 @@ struct BenchCommand: ParsableCommand {
         if let ranks {
             try RankJob.launch(ranks) { try options.read(config).training.threads }
         }
-        StopSignal.install()
-        try RankJob.run(LauncherEnvironment(), measure)
+        let environment = LauncherEnvironment()
+        StopSignal.install(isLaunched: environment.isUnderLauncher)
+        try RankJob.run(environment, measure)
     }
 
     /// When rank 0 ends a window, nanoseconds of the monotonic clock; the others follow.
@@ -53,7 +55,7 @@ struct BenchCommand: ParsableCommand {
 
     private func measure(_ communicator: any Communicator) throws {
         let experiment = try communicator.agree { try Experiment(try options.read(config)) }
-        let deadline = Deadline(), isFirst = communicator.rank == 0
+        let deadline = Deadline(), isFirst = communicator.rank == 0, output = StreamOutput(.output)
         var trainingOptions = TrainingOptions()
         trainingOptions.availableCores = availableCores()
         let trainer = try Trainer(experiment, communicator: communicator, options: trainingOptions, place: nil,
@@ -64,7 +66,7 @@ struct BenchCommand: ParsableCommand {
                                        threads: training.threads, work: trainer.stepWork,
                                        batchSize: min(training.globalBatchSize, experiment.sampler.sampleCount))
         if isFirst, !json {
-            print(BenchmarkReport.title(subject, parameters: experiment.network.layout.parameterCount))
+            output.line(BenchmarkReport.title(subject, parameters: experiment.network.layout.parameterCount))
         }
         let clock = PhaseClock()
         func train(seconds: Double) throws -> WindowFigures {
@@ -77,7 +79,8 @@ struct BenchCommand: ParsableCommand {
         let machine = MachineSpeed(shape: subject.work.largestProduct)
         var measured: [BenchmarkWindow] = []
         var isStopped = false
-        while measured.count < windows, !isStopped {
+        var hasReader = true
+        while measured.count < windows, !isStopped, hasReader {
             let figures = try train(seconds: seconds)
             try communicator.barrier()
             let own = RankWindow(figures: figures, machine: machine.measure(), peakMemory: memory)
@@ -86,17 +89,15 @@ struct BenchCommand: ParsableCommand {
             // A window that a signal cut short counts for nothing.
             guard !isStopped else { break }
             measured.append(window)
-            if isFirst { report(window, number: measured.count) }
+            if isFirst {
+                output.line(json ? window.json : "window \(measured.count)/\(windows)  \(window.rateText)")
+            }
+            // Nobody waits for the rest.
+            hasReader = try communicator.broadcast(output.hasReader ? "" : "gone", from: 0).isEmpty
         }
-        if isFirst, !json, !measured.isEmpty { print("\n" + BenchmarkReport(measured).lines.joined(separator: "\n")) }
-        fflush(nil)
-        try communicator.barrier()
+        if isFirst, !json, !measured.isEmpty { ([""] + BenchmarkReport(measured).lines).forEach(output.line) }
+        try communicator.agree { try output.finish() }
         trainer.close()
         if isStopped { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }
-    }
-
-    private func report(_ window: BenchmarkWindow, number: Int) {
-        print(json ? window.json : "window \(number)/\(windows)  \(window.rateText)")
-        fflush(nil)
     }
 }

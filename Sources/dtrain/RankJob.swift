@@ -11,9 +11,7 @@ enum RankJob {
     static func launch(_ ranks: String, threadsPerRank: () throws -> Int) throws -> Never {
         let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
         let count = try RankCount(ranks), threads = try threadsPerRank()
-        let code = try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run()
-        fflush(nil)
-        exit(code)
+        exit(try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run())
     }
 
     /// Calls `work` with the ranks there are: one without a launcher.
@@ -35,7 +33,7 @@ enum RankJob {
         } catch let agreed as AgreedFailure {
             // Every rank knows of it; one speaks, and before any of them ends: where one has failed, mpirun kills the
             // others, and what they had to say is lost.
-            if session.world.rank == agreed.rank { Dtrain.report(agreed.failure.message) }
+            if session.world.rank == agreed.rank { _ = Dtrain.report(agreed.failure) }
             try? session.world.barrier()
             throw ArgumentParser.ExitCode(agreed.failure.code.rawValue)
         } catch let code as ArgumentParser.ExitCode {
@@ -48,7 +46,7 @@ enum RankJob {
     /// For a failure that only this rank knows of, while the others wait in some exchange: prints it and ends them all.
     /// It doesn't return, so MPI isn't finished on the way out, which would hang.
     private static func end(_ world: MPICommunicator, _ failure: Failure) {
-        FileHandle.standardError.write(Data("dtrain: error: rank \(world.rank): \(failure.message)\n".utf8))
+        StandardStream.tell("dtrain: error", "rank \(world.rank): \(failure.message)")
         world.abort(failure.code)
     }
 }
