@@ -78,7 +78,7 @@ let package = Package(
 
         .executableTarget(name: "dtrain", dependencies: [arguments, "Diagnostics", "Settings", "Storage", "Network",
                                                          "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
-                                                         "Launching", "Training", "Timing", "Benchmarking",
+                                                         "Launching", "Threads", "Training", "Timing", "Benchmarking",
                                                          "CAllocations"], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.

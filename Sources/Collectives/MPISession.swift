@@ -7,6 +7,9 @@ package struct MPISession: ~Copyable {
     /// All ranks of the job.
     package let world: MPICommunicator
 
+    /// How many threads of its own Open MPI starts: they look after what the launcher says.
+    package static var threadCount: Int { 3 }
+
     /// Starts MPI. Only the calling thread may communicate.
     ///
     /// - Parameter nodeSize: for tests: cuts machines into nodes of so many ranks, which share no memory with each

@@ -10,6 +10,7 @@ struct EpochLine {
     var training: [String] = []
     /// The same of the validation split.
     var validation: [String] = []
+    var validationLabel = "validation"
     var learningRate: String?
     var rate: String?
     var time: String?
@@ -25,7 +26,7 @@ struct EpochLine {
 
     private var whole: String {
         let parts = [training.joined(separator: " "),
-                     validation.isEmpty ? "" : "validation " + validation.joined(separator: " "),
+                     validation.isEmpty ? "" : validationLabel + " " + validation.joined(separator: " "),
                      [learningRate, rate, time].compactMap { $0 }.joined(separator: " ")]
         return title + "  " + parts.filter { !$0.isEmpty }.joined(separator: " | ")
     }
@@ -49,6 +50,7 @@ struct EpochLine {
         let loss = line.training
         then { $0.training = [] }
         then { $0.title = shortTitle }
+        then { $0.validationLabel = "val" }
         guard !loss.isEmpty else { return lines }
         then { ($0.training, $0.validation) = (loss, []) }
         return lines

@@ -1,4 +1,5 @@
 import Diagnostics
+import Dispatch
 import Foundation
 
 /// Runs `body` on a thread of its own, which ends with it. (Foundation's `Thread` doesn't tell when the system refuses
@@ -7,14 +8,16 @@ import Foundation
 /// - Parameters:
 ///   - name: what `top -H` shows, at most 15 characters.
 ///   - purpose: what it is for, as a message says it: "that writes checkpoints".
+///   - stackBytes: nil for what a library's threads get. Nothing of ours recurses deeply, and `ulimit -s` may say too
+///     little, or so much that no limit of memory has room for it.
 /// - Throws: `Failure(.systemRefused)`.
-package func startThread(_ name: String, purpose: String, _ body: @escaping @Sendable () -> Void) throws(Failure) {
+package func startThread(_ name: String, purpose: String, stackBytes: Int? = 1 << 20,
+                         _ body: @escaping @Sendable () -> Void) throws(Failure) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    // Whatever `ulimit -s` says: too little for the frames below it, or so much that no limit of memory has room for it.
-    pthread_attr_setstacksize(&attributes, stackBytes)
+    if let stackBytes { pthread_attr_setstacksize(&attributes, stackBytes) }
     let work = Unmanaged.passRetained(Work(name: name, body: body))
     var thread = pthread_t()
     let code = pthread_create(&thread, &attributes, { work in
@@ -28,8 +31,24 @@ package func startThread(_ name: String, purpose: String, _ body: @escaping @Sen
     }
 }
 
-/// The stack of a thread, bytes. Nothing of ours recurses deeply.
-private let stackBytes = 1 << 20
+/// Makes sure that a library will get `count` threads, by having as many for a moment: what it says and does where it
+/// gets none is its own affair.
+/// - Throws: `Failure(.systemRefused)`.
+package func checkThreads(_ count: Int, purpose: String) throws(Failure) {
+    let end = DispatchSemaphore(value: 0), ended = DispatchSemaphore(value: 0)
+    var made = 0
+    defer {
+        for _ in 0..<made { end.signal() }
+        for _ in 0..<made { ended.wait() }
+    }
+    while made < count {
+        try startThread("dtrain-probe", purpose: purpose, stackBytes: nil) {
+            end.wait()
+            ended.signal()
+        }
+        made += 1
+    }
+}
 
 /// What a thread is made of; it belongs to the thread.
 private final class Work {

@@ -206,7 +206,8 @@ final class Recorder {
         output.line("digest \(safe.digest)")
         do {
             if let logFailure { throw logFailure }
-            try output.finish()
+            // Whoever waits for the status of an interrupted run needs to know that, and has got the rest.
+            if !interrupted { try output.finish() }
         } catch let failure as Failure {
             throw Failure(failure.code, "\(failure.message); the checkpoint of step \(HumanText.count(state.step)) is safe")
         }

@@ -84,10 +84,10 @@ struct Dtrain: ParsableCommand {
                 return report(error)
             }
         }
-        guard LauncherEnvironment().declaredRank ?? 0 == 0 else {
-            // All ranks read the same command line. Rank 0 tells what is wrong with it; where another one ended first,
-            // mpirun might kill it before.
-            sleep(1)
+        // All ranks read the same command line.
+        let environment = LauncherEnvironment()
+        guard environment.declaredRank ?? 0 == 0 else {
+            RankJob.letFirstRankSpeak(environment)
             return code
         }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { messageLine(String($0)) }

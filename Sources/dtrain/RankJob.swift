@@ -3,6 +3,7 @@ import Collectives
 import Diagnostics
 import Foundation
 import Launching
+import Threads
 import Training
 
 /// Work that runs plain or on the ranks of a launcher.
@@ -26,6 +27,12 @@ enum RankJob {
             return try work(SoloCommunicator())
         }
         prepare()
+        do {
+            try checkThreads(MPISession.threadCount, purpose: "that MPI needs")
+        } catch {
+            letFirstRankSpeak(environment)
+            throw error
+        }
         let session = try MPISession()
         try environment.check(size: session.world.size)
         do {
@@ -41,6 +48,12 @@ enum RankJob {
         } catch {
             end(session.world, error as? Failure ?? Failure(.internalError, "\(error)"))
         }
+    }
+
+    /// Before MPI starts, ranks that all meet the same failure can't agree on who speaks. When the first one has, the
+    /// launcher ends the others, which shows as an interruption of the wait.
+    static func letFirstRankSpeak(_ environment: LauncherEnvironment) {
+        if environment.declaredRank ?? 0 > 0, sleep(1) > 0 { sleep(3) }
     }
 
     /// For a failure that only this rank knows of, while the others wait in some exchange: prints it and ends them all.
