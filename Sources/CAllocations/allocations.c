@@ -2,9 +2,14 @@
 // count and hand on to the next definition: glibc's, or that of an allocator in LD_PRELOAD. `free` stays where it is,
 // since whoever allocates is still the same. A call costs about a nanosecond more.
 //
+// Where there is no memory left they end the process with a message (refusal.h): neither Swift's runtime nor most
+// libraries live through a null, and none says what was wanted.
+//
 // A hook that is switched on when needed would be nicer; glibc dropped its own in 2.34.
 #define _GNU_SOURCE
 #include "CAllocations.h"
+#include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #if defined(__has_feature)
@@ -16,6 +21,8 @@
 #if defined(__GLIBC__) && !defined(DTRAIN_SANITIZED)
 #include <dlfcn.h>
 #include <malloc.h>
+
+#include "refusal.h"
 
 static _Thread_local unsigned long count;
 
@@ -34,34 +41,45 @@ int dtrain_allocations_are_counted(void) { return 1; }
     }                                                                                                                  \
     count++
 
+// What a call came to. Only a lack of memory is fatal: a wrong alignment is the caller's to handle.
+static inline void *granted(void *block, size_t size) {
+    if (__builtin_expect(!block, 0) && size && errno == ENOMEM) refuse(size);
+    return block;
+}
+
 void *malloc(size_t size) {
     NEXT(malloc);
-    return next(size);
+    return granted(next(size), size);
 }
 
 void *calloc(size_t number, size_t size) {
     NEXT(calloc);
-    return next(number, size);
+    size_t all;
+    // More than can be counted is more than there is.
+    if (__builtin_mul_overflow(number, size, &all)) all = SIZE_MAX;
+    return granted(next(number, size), all);
 }
 
 void *realloc(void *block, size_t size) {
     NEXT(realloc);
-    return next(block, size);
+    return granted(next(block, size), size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
     NEXT(aligned_alloc);
-    return next(alignment, size);
+    return granted(next(alignment, size), size);
 }
 
 void *memalign(size_t alignment, size_t size) {
     NEXT(memalign);
-    return next(alignment, size);
+    return granted(next(alignment, size), size);
 }
 
 int posix_memalign(void **block, size_t alignment, size_t size) {
     NEXT(posix_memalign);
-    return next(block, alignment, size);
+    int code = next(block, alignment, size);
+    if (__builtin_expect(code == ENOMEM, 0) && size) refuse(size);
+    return code;
 }
 
 #else

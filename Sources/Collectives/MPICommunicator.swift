@@ -152,7 +152,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         let bytes = byteCount(rank == ranks.lowerBound)
         let demand = ranks.count > 1 ? bytes : 0
         // All ranks of the machine take from one place, so what they want is added up before any of it is touched.
-        let note = try lackOfSharedMemory(demand)
+        let note = try agree { try lackOfSharedMemory(demand) }
         let notes = try allGather(note ?? "")
         if let note = notes.first(where: { !$0.isEmpty }) {
             return NodeMemoryGrant(memory: PrivateMemory(byteCount: byteCount(true)), topology: .separate(rankCount: size),
@@ -165,22 +165,25 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         return NodeMemoryGrant(memory: window, topology: topology, note: nil)
     }
 
-    /// Why the ranks of this machine can't share `demand` bytes each; nil where they can. Collective.
+    /// Why the ranks of this machine can't share `demand` bytes each; nil where they can. Collective. Throws
+    /// `Failure(.systemRefused)` where this rank has no room for them.
     private func lackOfSharedMemory(_ demand: Int) throws -> String? {
         var total = Int64(0), own = Int64(demand)
         var demands = [Int64](repeating: 0, count: try Self.size(of: machine))
         try check(MPI_Allgather(&own, 8, dtrain_mpi_byte(), &demands, 8, dtrain_mpi_byte(), machine), "MPI_Allgather")
         for demand in demands { total += demand }
-        guard total > 0, let space = SharedWindow.freeSpace() else { return nil }
+        guard total > 0 else { return nil }
         // Open MPI's own files lie there too.
         let needed = Int(total) + 8 << 20
-        guard space.bytes < needed else { return nil }
-        return "\(space.directory) has \(space.bytes / 1_000_000) MB free, sharing memory between ranks takes "
-            + "\((needed + 999_999) / 1_000_000) MB: they exchange by messages, with the same results but slower"
+        if let space = SharedWindow.freeSpace(), space.bytes < needed {
+            return "\(space.directory) has \(space.bytes / 1_000_000) MB free, sharing memory between ranks takes "
+                + "\((needed + 999_999) / 1_000_000) MB: they exchange by messages, with the same results but slower"
+        }
+        try SharedWindow.checkRoom(Int(total))
+        return nil
     }
 
     package func abort(_ code: ExitCode) -> Never {
-        fflush(nil)
         MPI_Abort(handle, code.rawValue)
         exit(code.rawValue)
     }

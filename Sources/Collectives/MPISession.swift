@@ -7,6 +7,9 @@ package struct MPISession: ~Copyable {
     /// All ranks of the job: in MPI's own order until `place`, for what they must agree on first.
     package private(set) var world: MPICommunicator
 
+    /// How many threads of its own Open MPI starts: they look after what the launcher says.
+    package static var threadCount: Int { 3 }
+
     /// Starts MPI. Only the calling thread may communicate.
     package init() throws {
         var provided: Int32 = 0

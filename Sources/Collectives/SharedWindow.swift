@@ -1,4 +1,5 @@
 import CMPI
+import Diagnostics
 import Foundation
 
 /// An MPI shared-memory window (MPI 4.1, 12.2.3): every rank of a node maps the segments of all of them.
@@ -38,6 +39,17 @@ final class SharedWindow: NodeMemory {
 
     func close() {
         if window != dtrain_mpi_win_null() { MPI_Win_free(&window) }
+    }
+
+    /// Makes sure that so many bytes can be mapped: where they can't be, MPI would only say that something failed.
+    static func checkRoom(_ byteCount: Int) throws(Failure) {
+        let place = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let place, place != MAP_FAILED else {
+            throw Failure(.systemRefused, "out of memory: \((byteCount + 999_999) / 1_000_000) MB that the ranks of this "
+                + "machine share can't be mapped: \(String(cString: strerror(errno))); raise the limit of memory (ulimit -v), "
+                + "or make the network smaller")
+        }
+        munmap(place, byteCount)
     }
 
     /// Where Open MPI puts windows, and the bytes that are free there; nil where that can't be told.

@@ -20,7 +20,9 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
     }
 
     /// The one line that a person sees, with what to do about it.
-    package func failure(_ exitCode: ExitCode = .inputOutput) -> Failure { Failure(exitCode, description) }
+    package func failure(_ exitCode: ExitCode = .inputOutput) -> Failure {
+        Failure(code == ENOMEM ? .systemRefused : exitCode, description)
+    }
 
     private var advice: String {
         switch code {
@@ -29,6 +31,7 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
         case EROFS, EACCES, EPERM: "; make it writable or write the run elsewhere (--run)"
         case EIO: "; the disk or its connection has a fault: see the system's log"
         case EMFILE, ENFILE: "; raise the limit of open files (ulimit -n)"
+        case EFBIG: "; raise the limit on the size of a file (ulimit -f)"
         case ESTALE: "; the network file system has lost it: check the mount"
         default: ""
         }

@@ -1,6 +1,8 @@
+import Diagnostics
 import Foundation
 import Storage
 import Synchronization
+import Threads
 
 /// Threads that wait for a piece of work, do it together with the caller, and wait again.
 ///
@@ -20,16 +22,16 @@ final class ThreadTeam: Sendable {
         var work: (Int) -> Void = ThreadTeam.idle
     }
 
-    init(helpers: Int) {
+    /// - Throws: `Failure(.systemRefused)`; the threads that were made before end.
+    init(helpers: Int) throws(Failure) {
         precondition(helpers >= 1, "\(helpers) helper threads")
         self.helpers = helpers
         let shared = Shared()
         self.shared = shared
         for helper in 1...helpers {
-            let thread = Thread { ThreadTeam.help(shared, thread: helper) }
-            thread.name = "dtrain-\(helper)"
-            thread.stackSize = 1 << 20
-            thread.start()
+            try startThread("dtrain-\(helper)", purpose: "that computes (training.threads: \(helpers + 1))") {
+                ThreadTeam.help(shared, thread: helper)
+            }
         }
     }
 

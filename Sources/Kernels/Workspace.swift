@@ -1,3 +1,4 @@
+import Diagnostics
 import Storage
 
 /// What kernels need besides their operands: the threads that share tiles, and scratch memory that grows to what the
@@ -21,14 +22,22 @@ package final class Workspace: @unchecked Sendable {
     /// Elements of one thread's stack of partial sums: a vector for each of 64 levels of the tree.
     static let stackSize = 64 * 8
 
-    /// From here on denormal numbers count as zero on the calling thread, which is the one that computes.
-    package init(threadCount: Int = 1, vectors: VectorWidth = .best) {
+    /// The calling thread alone computes. From here on denormal numbers count as zero on it.
+    package convenience init(vectors: VectorWidth = .best) { self.init(team: nil, threadCount: 1, vectors) }
+
+    /// Several threads compute, and denormal numbers count as zero on all of them.
+    /// - Throws: `Failure(.systemRefused)` where they can't be had.
+    package convenience init(threadCount: Int, vectors: VectorWidth = .best) throws(Failure) {
         precondition(threadCount >= 1, "\(threadCount) threads")
+        self.init(team: threadCount > 1 ? try ThreadTeam(helpers: threadCount - 1) : nil, threadCount: threadCount, vectors)
+    }
+
+    private init(team: ThreadTeam?, threadCount: Int, _ vectors: VectorWidth) {
         precondition(vectors == .narrow || VectorWidth.widest == .wide, "no AVX-512 here")
         Processor.flushDenormals()
         self.threadCount = threadCount
         self.vectors = vectors
-        team = threadCount > 1 ? ThreadTeam(helpers: threadCount - 1) : nil
+        self.team = team
         stacks = AlignedBuffer(count: Self.stackSize * threadCount)
     }
 

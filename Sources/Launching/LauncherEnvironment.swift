@@ -15,8 +15,9 @@ package struct LauncherEnvironment: Sendable {
     /// Whether a person watches the output. Under a launcher a rank's standard output is a terminal of the launcher's
     /// making, so there only the launcher's word counts (`DTRAIN_TERMINAL`), and without it the answer is no.
     package let isTerminal: Bool
-    /// Width of that terminal in characters.
-    package let columns: Int
+    /// What the environment says of its width in columns, which a launcher passes on.
+    private let declaredColumns: Int?
+    private let fallbackColumns: Int?
 
     /// Variables by which launchers say how many ranks there are: Open MPI, MPICH and its relatives, MVAPICH.
     private static let sizes = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"]
@@ -38,8 +39,15 @@ package struct LauncherEnvironment: Sendable {
         case "0": isTerminal = false
         default: isTerminal = isUnderLauncher ? false : outputIsTerminal()
         }
-        let declaredColumns = number(["DTRAIN_COLUMNS"]).flatMap { $0 > 0 ? $0 : nil }
-        columns = declaredColumns ?? (isUnderLauncher ? nil : terminalColumns()) ?? 80
+        func width(_ name: String) -> Int? { number([name]).flatMap { (1...10_000).contains($0) ? $0 : nil } }
+        declaredColumns = width("DTRAIN_COLUMNS")
+        fallbackColumns = width("COLUMNS")
+    }
+
+    /// Width of the terminal that a person watches, in columns: as the launcher declares it, as the terminal itself tells
+    /// it (it may change), as `COLUMNS` has it, else 80.
+    package var columns: Int {
+        declaredColumns ?? (isUnderLauncher ? nil : StandardStream.output.columns) ?? fallbackColumns ?? 80
     }
 
     /// Refuses to go on when the launcher started several ranks and MPI knows of one: each of them would take itself
@@ -58,11 +66,4 @@ package struct LauncherEnvironment: Sendable {
                 + "with the mpirun of the Open MPI that dtrain was built with (under Slurm: srun --mpi=pmix)")
         }
     }
-}
-
-/// The width of the terminal on standard output; nil where there is none.
-func terminalColumns() -> Int? {
-    var size = winsize()
-    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
-    return Int(size.ws_col)
 }

@@ -2,6 +2,7 @@ import Diagnostics
 import Foundation
 import Storage
 import Synchronization
+import Threads
 
 /// What the log keeps of one step.
 package struct StepRecord: BitwiseCopyable, Sendable, Equatable {
@@ -83,9 +84,10 @@ package final class LogWriter: @unchecked Sendable {
     private let hasNews = Atomic<Bool>(false)
 
     /// Starts the writer thread. `metricNames` are the keys of the numbers that come with each step; `capacity` is how
-    /// many steps wait at most. The caller ends it with `close`.
+    /// many steps wait at most. The caller ends it with `close`. Throws `Failure(.systemRefused)` where there is no thread
+    /// to be had.
     package init(sink: any LogSink, metricNames: [String] = [], capacity: Int = 1024, backlogLimit: Int = 16 << 20,
-                 retrySeconds: Double = 1) {
+                 retrySeconds: Double = 1) throws(Failure) {
         precondition(capacity > 0, "a log of \(capacity) steps")
         self.sink = sink
         self.capacity = capacity
@@ -93,9 +95,7 @@ package final class LogWriter: @unchecked Sendable {
         self.retrySeconds = retrySeconds
         metricKeys = metricNames.map(LogValue.quoted)
         ring = NumberRing(capacity: capacity, width: StepRecord.width + metricNames.count)
-        let thread = Thread { self.run() }
-        thread.name = "metrics log"
-        thread.start()
+        try startThread("dtrain-log", purpose: "that writes metrics.jsonl") { self.run() }
     }
 
     // MARK: - The training loop's side
@@ -120,7 +120,7 @@ package final class LogWriter: @unchecked Sendable {
         defer { condition.unlock() }
         precondition(!isClosing, "a step pushed into a log that is closed")
         condition.broadcast()
-        condition.wait(until: Date(timeIntervalSinceNow: Self.gatherSeconds))
+        _ = condition.wait(until: Date(timeIntervalSinceNow: Self.gatherSeconds))
     }
 
     /// The same with metrics in an array.

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// What one optimizer step came to, for the progress line.
 package struct StepFigures: BitwiseCopyable, Sendable {
     /// The epoch, from 1.
@@ -79,9 +81,10 @@ package final class ProgressReporter {
     private var metricSums: [Double]
     private var learningRate = 0.0
 
-    /// `metricNames` are the training metrics that come with each step. `columns` and `clock` can be replaced in tests.
+    /// `metricNames` are the training metrics that come with each step. `columns` is the terminal's width. `clock` can be
+    /// replaced in tests.
     package init(style: Style, plan: Plan, metricNames: [String] = [], output: any TextOutput, errors: any TextOutput,
-                 columns: @escaping () -> Int = { terminalColumns() },
+                 columns: @escaping () -> Int,
                  clock: @escaping () -> Double = monotonicSeconds) {
         self.style = style
         self.plan = plan
@@ -147,18 +150,18 @@ package final class ProgressReporter {
                           validation: [(name: String, value: Double)] = []) {
         let now = clock()
         let seconds = trainingSeconds(now)
-        var text = "\(title(epoch: epoch))  \(training.map(Self.list) ?? means().joined(separator: " "))"
-        if !validation.isEmpty { text += " | validation \(Self.list(validation))" }
-        text += " | lr \(HumanText.learningRate(learningRate)) "
-            + HumanText.rate(samplesPerSecond: seconds > 0 ? samplesSeen / seconds : .nan)
-            + " " + HumanText.duration(seconds: now - epochStart)
-        finalLine(text)
+        finalLine(EpochLine(title: title(epoch: epoch), shortTitle: "Epoch \(HumanText.count(epoch))",
+                            training: training.map(Self.figures) ?? means(), validation: Self.figures(validation),
+                            learningRate: "lr \(HumanText.learningRate(learningRate))",
+                            rate: HumanText.rate(samplesPerSecond: seconds > 0 ? samplesSeen / seconds : .nan),
+                            time: HumanText.duration(seconds: now - epochStart)))
     }
 
     /// The line of a validation that came by steps, within an epoch.
     package func validation(afterStep step: Int, epoch: Int, _ values: [(name: String, value: Double)]) {
-        finalLine("Step \(HumanText.count(step))/\(HumanText.count(plan.totalSteps)) (epoch \(HumanText.count(epoch)))"
-            + "  validation \(Self.list(values))")
+        let short = "Step \(HumanText.count(step))"
+        finalLine(EpochLine(title: "\(short)/\(HumanText.count(plan.totalSteps)) (epoch \(HumanText.count(epoch)))",
+                            shortTitle: short, validation: Self.figures(values)))
     }
 
     // MARK: - Other lines
@@ -166,16 +169,16 @@ package final class ProgressReporter {
     /// A line to standard output, above the progress line; not when quiet.
     package func line(_ text: String) {
         guard style != .quiet else { return }
-        above { output.write(text + "\n") }
+        above { output.write(printable(text) + "\n") }
     }
 
     /// `note: …` to standard error; a text that was printed before isn't repeated. Not when quiet.
     package func note(_ text: String) {
-        if style != .quiet { message("note: " + text) }
+        if style != .quiet { message("note", text) }
     }
 
     /// `warning: …` to standard error; a text that was printed before isn't repeated.
-    package func warning(_ text: String) { message("warning: " + text) }
+    package func warning(_ text: String) { message("warning", text) }
 
     /// Takes the progress line away: at the end of the run, or before somebody else prints.
     package func clear() {
@@ -184,15 +187,17 @@ package final class ProgressReporter {
         drawn = ""
     }
 
-    private func message(_ text: String) {
-        guard printed.insert(text).inserted else { return }
-        above { errors.write(text + "\n") }
+    private func message(_ label: String, _ text: String) {
+        let line = "\(label): \(messageLine(text))\n"
+        guard printed.insert(line).inserted else { return }
+        above { errors.write(line) }
     }
 
-    private func finalLine(_ text: String) {
+    private func finalLine(_ line: EpochLine) {
         guard style != .quiet else { return }
         clear()
-        output.write(text + "\n")
+        // A file has no width, and what isn't known isn't guessed.
+        output.write(line.text(columns: style == .terminal ? columns() - 1 : nil) + "\n")
         lastDrawn = -.infinity
     }
 
@@ -240,7 +245,7 @@ package final class ProgressReporter {
             + zip(metricNames, metricSums).filter { !$1.isNaN }.map { "\($0) \(HumanText.figure($1 / samplesSeen))" }
     }
 
-    private static func list(_ values: [(name: String, value: Double)]) -> String {
-        values.map { "\($0.name) \(HumanText.figure($0.value))" }.joined(separator: " ")
+    private static func figures(_ values: [(name: String, value: Double)]) -> [String] {
+        values.map { "\($0.name) \(HumanText.figure($0.value))" }
     }
 }

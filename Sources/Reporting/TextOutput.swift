@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// Where text goes that people read.
@@ -5,37 +6,34 @@ package protocol TextOutput: AnyObject {
     func write(_ text: String)
 }
 
-/// Standard output or standard error, unbuffered. A reader that is gone is no reason to stop training: errors are
-/// passed over.
-package final class DescriptorOutput: TextOutput {
-    private let descriptor: Int32
+/// A standard stream for work that is worth more than what it prints: what can't be written is passed over, and told at
+/// the end. Used by one thread.
+package final class StreamOutput: TextOutput {
+    private let stream: StandardStream
+    /// What went wrong first.
+    private var failure: Failure?
+    /// Whether somebody may still read.
+    package private(set) var hasReader = true
 
-    package init(descriptor: Int32) { self.descriptor = descriptor }
-
-    package static var standardOutput: DescriptorOutput { DescriptorOutput(descriptor: STDOUT_FILENO) }
-    package static var standardError: DescriptorOutput { DescriptorOutput(descriptor: STDERR_FILENO) }
+    package init(_ stream: StandardStream) { self.stream = stream }
 
     package func write(_ text: String) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-            if count > 0 {
-                rest = rest.dropFirst(count)
-            } else if errno != EINTR {
-                return
-            }
+        guard hasReader else { return }
+        do {
+            try stream.write(text)
+        } catch let error as Failure {
+            // The next one is tried: a disk may have room again.
+            failure = failure ?? error
+        } catch {
+            hasReader = false
         }
     }
-}
 
-/// How many columns the terminal behind `descriptor` has (ioctl `TIOCGWINSZ`, see tty_ioctl(4)); where it doesn't tell,
-/// what the environment's `COLUMNS` says, which a launcher can pass on; else 80.
-package func terminalColumns(descriptor: Int32 = STDOUT_FILENO,
-                             environment: [String: String] = ProcessInfo.processInfo.environment) -> Int {
-    var size = winsize()
-    if ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
-    if let columns = environment["COLUMNS"].flatMap({ Int($0) }), (1...10_000).contains(columns) { return columns }
-    return 80
+    /// Writes a line for people, without anything that could drive a terminal.
+    package func line(_ text: String) { write(printable(text) + "\n") }
+
+    /// Throws what went wrong first. A reader that has gone is no error.
+    package func finish() throws { if let failure { throw failure } }
 }
 
 /// Seconds of a clock that never goes back, from an arbitrary start.

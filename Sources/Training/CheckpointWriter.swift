@@ -3,6 +3,7 @@ import Diagnostics
 import Foundation
 import Reporting
 import Storage
+import Threads
 
 /// Writes checkpoints on a thread of its own, at most one at a time, so that training waits only while weights and
 /// optimizer state are copied. It calls no MPI.
@@ -56,13 +57,14 @@ final class CheckpointWriter {
     /// - Parameters:
     ///   - syncLog: makes the log durable as far as the checkpoint's step and says why that failed; called on the
     ///     writer's thread.
+    /// - Throws: `Failure(.systemRefused)` where there is no thread to be had.
     init(store: CheckpointStore, contents: CheckpointContents, keep: Int, clock: @escaping () -> Double = monotonicSeconds,
-         syncLog: @escaping @Sendable () -> Failure?) {
+         syncLog: @escaping @Sendable () -> Failure?) throws(Failure) {
         self.clock = clock
         let count = contents.layout.paddedCount
         buffer = Snapshot(weightCount: count, stateCount: contents.stateNames.count * count)
         let shared = shared
-        let thread = Thread {
+        try startThread("dtrain-saves", purpose: "that writes checkpoints") {
             while let snapshot = Self.nextJob(shared) {
                 let report = Self.write(snapshot, to: store, contents: contents, keep: keep, syncLog: syncLog)
                 shared.condition.lock()
@@ -72,8 +74,6 @@ final class CheckpointWriter {
                 shared.condition.unlock()
             }
         }
-        thread.name = "dtrain-checkpoint"
-        thread.start()
     }
 
     deinit {

@@ -1,8 +1,10 @@
 import Datasets
+import Diagnostics
 import Dispatch
 import Foundation
 import Storage
 import Synchronization
+import Threads
 
 /// Where the inputs of the rows lie that go through the network.
 ///
@@ -33,7 +35,8 @@ package final class InputStage {
         self.width = width
         self.leastForHelper = leastForHelper
         half = (rows * width + 15) / 16 * 16
-        helper = hasHelper && rows * width >= leastForHelper ? Helper() : nil
+        // Without the thread the caller gathers: slower, and no reason to fail.
+        helper = hasHelper && rows * width >= leastForHelper ? try? Helper() : nil
         buffer = AlignedBuffer(count: helper == nil ? half : 2 * half)
     }
 
@@ -103,12 +106,9 @@ private final class Helper: Sendable {
 
     private let shared = Shared()
 
-    init() {
+    init() throws(Failure) {
         let shared = shared
-        let thread = Thread { Self.serve(shared) }
-        thread.name = "dtrain-inputs"
-        thread.stackSize = 1 << 20
-        thread.start()
+        try startThread("dtrain-inputs", purpose: "that gathers inputs") { Self.serve(shared) }
     }
 
     private static func serve(_ shared: Shared) {

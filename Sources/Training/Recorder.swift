@@ -11,6 +11,7 @@ final class Recorder {
     private let place: RunPlace
     private let plannedSteps: Int
     private let reporter: ProgressReporter
+    private let output = StreamOutput(.output)
     private var log: LogWriter?
     private var checkpoints: CheckpointWriter?
     private var checkpointCount = 0
@@ -29,8 +30,8 @@ final class Recorder {
             style: options.style,
             plan: .init(epochs: training.maxSteps == nil ? training.epochs : nil,
                         stepsPerEpoch: experiment.sampler.stepsPerEpoch, totalSteps: totalSteps),
-            metricNames: experiment.metrics.names, output: DescriptorOutput.standardOutput,
-            errors: DescriptorOutput.standardError, columns: { options.columns })
+            metricNames: experiment.metrics.names, output: output, errors: StreamOutput(.errors),
+            columns: options.columns)
         stepMetrics = Array(repeating: .nan, count: experiment.metrics.names.count)
     }
 
@@ -46,10 +47,10 @@ final class Recorder {
             let cut = try MetricsLog.truncate(path: place.logPath, afterStep: resuming ? state.step : -1)
             if cut.damaged > 0 { warning("\(place.logPath): \(cut.damaged) unreadable lines were removed") }
         }
-        let log = LogWriter(sink: try MetricsLog(path: place.logPath), metricNames: experiment.metrics.names)
+        let log = try LogWriter(sink: try MetricsLog(path: place.logPath), metricNames: experiment.metrics.names)
         self.log = log
-        checkpoints = CheckpointWriter(store: place.store, contents: contents,
-                                       keep: experiment.configuration.checkpoint.keep) { log.flush(sync: true) }
+        checkpoints = try CheckpointWriter(store: place.store, contents: contents,
+                                           keep: experiment.configuration.checkpoint.keep) { log.flush(sync: true) }
     }
 
     /// Says from where a run goes on, and what is different from before.
@@ -167,7 +168,8 @@ final class Recorder {
 
     // MARK: - The end
 
-    /// The last lines: how the run ended, what the weights are worth, the digest. Throws where lines of the log are lost.
+    /// The last lines: how the run ended, what the weights are worth, the digest. Throws where lines of the log or of
+    /// standard output are lost.
     ///
     /// - Parameter validation: the final evaluation, where the run is complete.
     func end(_ state: TrainingState, validation: Evaluator.Result?, interrupted: Bool) throws {
@@ -201,10 +203,13 @@ final class Recorder {
         }
         reporter.line("checkpoint: \(place.store.path(ofStep: state.step))\(waiting)")
         // Also when quiet: it is the result.
-        print("digest \(safe.digest)")
-        if let logFailure {
-            throw Failure(logFailure.code, "\(logFailure.message); the checkpoint of step \(HumanText.count(state.step)) is "
-                + "safe")
+        output.line("digest \(safe.digest)")
+        do {
+            if let logFailure { throw logFailure }
+            // Whoever waits for the status of an interrupted run needs to know that, and has got the rest.
+            if !interrupted { try output.finish() }
+        } catch let failure as Failure {
+            throw Failure(failure.code, "\(failure.message); the checkpoint of step \(HumanText.count(state.step)) is safe")
         }
     }
 

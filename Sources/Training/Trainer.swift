@@ -70,7 +70,7 @@ package final class Trainer {
         let rows = min(trees.map { $0.leaves(of: rank, rankCount: size).count * microBatchSize }.max() ?? 0,
                        sampler.sampleCount)
         try communicator.agree { try experiment.checkMemory(rows: min(rows, microBatchSize), nodes: nodes) }
-        let workspace = Workspace(threadCount: configuration.training.threads)
+        let workspace = try communicator.agree { try Workspace(threadCount: configuration.training.threads) }
         self.workspace = workspace
         // Ranks that share a machine's cores leave them to each other.
         let neighbours = communicator.topology.nodes.map(\.count).max() ?? 1

@@ -9,8 +9,8 @@ package struct TrainingOptions: Sendable {
     /// The global step after which to stop; the run can be resumed.
     package var stopAfterStep: Int?
     package var style = ProgressReporter.Style.lines
-    /// The width of the terminal that a person watches, as the launcher tells it.
-    package var columns = 80
+    /// The width of the terminal that a person watches, which may change meanwhile.
+    package var columns: @Sendable () -> Int = { 80 }
 
     /// The cores that this process may run on.
     package var availableCores = 1

@@ -5,6 +5,7 @@ import Collectives
 import Diagnostics
 import Foundation
 import Launching
+import Reporting
 import Timing
 import Training
 
@@ -41,9 +42,10 @@ struct BenchCommand: ParsableCommand {
         if let ranks {
             try RankJob.launch(ranks, config: config) { try options.read(config).training.threads }
         }
-        StopSignal.install()
-        try RankJob.run(LauncherEnvironment(), agreeingOn: [.init("the command", "bench"), .init("--windows", String(windows)),
-                                                            .init("--seconds", String(seconds))], measure)
+        let environment = LauncherEnvironment()
+        StopSignal.install(isLaunched: environment.isUnderLauncher)
+        try RankJob.run(environment, agreeingOn: [.init("the command", "bench"), .init("--windows", String(windows)),
+                                                  .init("--seconds", String(seconds))], measure)
     }
 
     /// When rank 0 ends a window, nanoseconds of the monotonic clock; the others follow.
@@ -55,7 +57,7 @@ struct BenchCommand: ParsableCommand {
     private func measure(_ communicator: any Communicator) throws {
         let agreed = try AgreedExperiment(over: communicator) { try Experiment(try options.read(config)) }
         let experiment = agreed.experiment
-        let deadline = Deadline(), isFirst = communicator.rank == 0
+        let deadline = Deadline(), isFirst = communicator.rank == 0, output = StreamOutput(.output)
         var trainingOptions = TrainingOptions()
         trainingOptions.availableCores = availableCores()
         let trainer = try Trainer(agreed, communicator: communicator, options: trainingOptions, place: nil,
@@ -66,7 +68,7 @@ struct BenchCommand: ParsableCommand {
                                        threads: training.threads, work: trainer.stepWork,
                                        batchSize: min(training.globalBatchSize, experiment.sampler.sampleCount))
         if isFirst, !json {
-            print(BenchmarkReport.title(subject, parameters: experiment.network.layout.parameterCount))
+            output.line(BenchmarkReport.title(subject, parameters: experiment.network.layout.parameterCount))
         }
         let clock = PhaseClock()
         func train(seconds: Double) throws -> WindowFigures {
@@ -79,7 +81,8 @@ struct BenchCommand: ParsableCommand {
         let machine = MachineSpeed(shape: subject.work.largestProduct)
         var measured: [BenchmarkWindow] = []
         var isStopped = false
-        while measured.count < windows, !isStopped {
+        var hasReader = true
+        while measured.count < windows, !isStopped, hasReader {
             let figures = try train(seconds: seconds)
             try communicator.barrier()
             let own = RankWindow(figures: figures, machine: machine.measure(), peakMemory: memory)
@@ -88,17 +91,15 @@ struct BenchCommand: ParsableCommand {
             // A window that a signal cut short counts for nothing.
             guard !isStopped else { break }
             measured.append(window)
-            if isFirst { report(window, number: measured.count) }
+            if isFirst {
+                output.line(json ? window.json : "window \(measured.count)/\(windows)  \(window.rateText)")
+            }
+            // Nobody waits for the rest.
+            hasReader = try communicator.broadcast(output.hasReader ? "" : "gone", from: 0).isEmpty
         }
-        if isFirst, !json, !measured.isEmpty { print("\n" + BenchmarkReport(measured).lines.joined(separator: "\n")) }
-        fflush(nil)
-        try communicator.barrier()
+        if isFirst, !json, !measured.isEmpty { ([""] + BenchmarkReport(measured).lines).forEach(output.line) }
+        try communicator.agree { try output.finish() }
         trainer.close()
         if isStopped { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }
-    }
-
-    private func report(_ window: BenchmarkWindow, number: Int) {
-        print(json ? window.json : "window \(number)/\(windows)  \(window.rateText)")
-        fflush(nil)
     }
 }

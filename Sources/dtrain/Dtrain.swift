@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import Diagnostics
+import Files
 import Foundation
 import Launching
 import Training
@@ -23,34 +24,74 @@ struct Dtrain: ParsableCommand {
     }
 
     static func main() {
-        // A reader that has gone (`dtrain predict | head`) is an error of the write, not the end of the process.
-        signal(SIGPIPE, SIG_IGN)
+        ignoreSignalsOfWriting()
         do {
-            var command = try parseAsRoot()
+            try StandardStream.secure()
+            var command = try parse(Array(CommandLine.arguments.dropFirst()))
             try command.run()
-        } catch let agreed as AgreedFailure {
-            report(agreed.failure.message)
-            Foundation.exit(agreed.failure.code.rawValue)
-        } catch let failure as Failure {
-            report(failure.message)
-            Foundation.exit(failure.code.rawValue)
-        } catch let code as ArgumentParser.ExitCode {
-            Foundation.exit(code.rawValue)
         } catch {
-            let code = exitCode(for: error).rawValue
-            guard LauncherEnvironment().declaredRank ?? 0 == 0 else {
-                // All ranks read the same command line. Rank 0 tells what is wrong with it; where another one ended
-                // first, mpirun might kill it before.
-                sleep(1)
-                Foundation.exit(code)
-            }
-            exit(withError: error)
+            Foundation.exit(report(error))
         }
     }
 
-    /// Prints the one message of a failure.
-    static func report(_ message: String) {
-        fflush(nil)
-        FileHandle.standardError.write(Data("dtrain: error: \(message)\n".utf8))
+    /// A reader that has gone (`dtrain predict | head`) and a file that would pass its limit (`ulimit -f`) are errors of the
+    /// write, not the end of the process.
+    private static func ignoreSignalsOfWriting() {
+        for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
+    }
+
+    /// Parses the command line. What is wrong with it is said of arguments that a terminal can show, on one line.
+    private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+        do {
+            return try parseAsRoot(arguments)
+        } catch {
+            let shown = arguments.map { messageLine($0) }
+            if shown != arguments { _ = try parseAsRoot(shown) }
+            throw error
+        }
+    }
+
+    // MARK: - The end
+
+    /// Prints what there is to say of an error, and returns the exit status.
+    private static func report(_ error: any Error) -> Int32 {
+        switch error {
+        case let agreed as AgreedFailure: return report(agreed.failure)
+        case let failure as Failure: return report(failure)
+        case let error as SystemError: return report(error.failure())
+        case is ReaderGone: return Diagnostics.ExitCode.success.rawValue
+        case let code as ArgumentParser.ExitCode: return code.rawValue
+        default:
+            let code = exitCode(for: error)
+            return code == .success || code == .validationFailure ? reportParsing(error, code.rawValue)
+                : report(Failure(.internalError, "\(error)"))
+        }
+    }
+
+    static func report(_ failure: Failure) -> Int32 {
+        StandardStream.tell("dtrain: error", failure.message)
+        return failure.code.rawValue
+    }
+
+    /// Help, a version, or what is wrong with the command line.
+    private static func reportParsing(_ error: any Error, _ code: Int32) -> Int32 {
+        let text = fullMessage(for: error)
+        guard code != 0 else {
+            do {
+                try StandardStream.output.write(text + (text.isEmpty ? "" : "\n"))
+                return code
+            } catch {
+                return report(error)
+            }
+        }
+        // All ranks read the same command line.
+        let environment = LauncherEnvironment()
+        guard environment.declaredRank ?? 0 == 0 else {
+            RankJob.letFirstRankSpeak(environment)
+            return code
+        }
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { messageLine(String($0)) }
+        try? StandardStream.errors.write(lines.joined(separator: "\n") + "\n")
+        return code
     }
 }

@@ -41,12 +41,13 @@ struct EvalCommand: ParsableCommand {
             LogLine(.validation, step: model.state.step,
                     fields: [.init("loss", .number(loss)), .init("samples", .integer(count))]
                         + metrics.map { .init($0.name, $0.logValue) }).write(to: &bytes)
-            FileHandle.standardOutput.write(Data(bytes))
+            try bytes.withUnsafeBytes { try StandardStream.output.write($0) }
             return
         }
-        print("\(model.checkpoint.path): step \(HumanText.count(model.state.step)), \(HumanText.count(count)) samples")
-        print("loss \(MetricValue.text(of: loss))")
-        for metric in metrics { print(metric.text) }
+        let output = StandardStream.output
+        try output.line("\(model.checkpoint.path): step \(HumanText.count(model.state.step)), \(HumanText.count(count)) samples")
+        try output.line("loss \(MetricValue.text(of: loss))")
+        for metric in metrics { try metric.lines.forEach(output.line) }
     }
 }
 
@@ -63,14 +64,14 @@ private extension MetricValue {
     static func text(of number: Double) -> String { String(format: "%.6g", number) }
 
     /// One line, or a table.
-    var text: String {
+    var lines: [String] {
         switch content {
-        case .scalar(let value): "\(name) \(value.map(Self.text) ?? "undefined")"
-        case .list(let values): "\(name) \(values.map(HumanText.figure).joined(separator: " "))"
+        case .scalar(let value): ["\(name) \(value.map(Self.text) ?? "undefined")"]
+        case .list(let values): ["\(name) \(values.map(HumanText.figure).joined(separator: " "))"]
         case .matrix(let rows):
-            "\(name) (rows: true class, columns: predicted)\n" + rows.map { row in
+            ["\(name) (rows: true class, columns: predicted)"] + rows.map { row in
                 row.map { String(repeating: " ", count: max(0, 6 - "\(Int($0))".count)) + "\(Int($0))" }.joined()
-            }.joined(separator: "\n")
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Diagnostics
 import Foundation
+import Reporting
 import Training
 
 /// `dtrain gradcheck [CONFIG]`.
@@ -27,16 +28,19 @@ struct GradcheckCommand: ParsableCommand {
 
     func run() throws {
         let check = GradientCheck(try Experiment(try options.read(config)), rows: samples)
+        // The answer is the exit status, also for a reader that has gone.
+        let output = StreamOutput(.output)
         var failed = 0
         check.run(elements: elements) { row in
             if !row.passed { failed += 1 }
             let kinks = row.skipped > 0 ? ", \(row.skipped) beside a kink" : ""
-            print("\(row.passed ? "ok  " : "FAIL") layer \(row.layer), \(row.parameter): \(row.checked) elements\(kinks), "
+            output.line("\(row.passed ? "ok  " : "FAIL") layer \(row.layer), \(row.parameter): \(row.checked) elements\(kinks), "
                 + "largest difference \(String(format: "%.1e", row.worst)) of the largest gradient, at element \(row.index) "
                 + "(analytic \(String(format: "%.6g", row.analytic)), numeric \(String(format: "%.6g", row.numeric)))")
         }
-        print(failed == 0 ? "all gradients agree within \(GradientCheck.tolerance) of each parameter's largest"
+        output.line(failed == 0 ? "all gradients agree within \(GradientCheck.tolerance) of each parameter's largest"
             : "\(failed) parameter\(failed == 1 ? "" : "s") with a wrong gradient")
+        try output.finish()
         if failed > 0 { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.negative.rawValue) }
     }
 }

@@ -24,28 +24,22 @@ struct PredictCommand: ParsableCommand {
 
     func run() throws {
         let model = try TrainedModel(path: checkpoint, overrides: [])
-        let file: FileHandle
-        if let output {
+        let file = try output.map { output in
             guard FileManager.default.createFile(atPath: output, contents: nil),
                   let handle = FileHandle(forWritingAtPath: output) else {
                 throw Failure(.cannotCreate, "\(output): can't be created")
             }
-            file = handle
-        } else {
-            file = .standardOutput
+            return handle
         }
         var text = model.columnNames.map(Self.quoted).joined(separator: ",") + "\n"
         func flush() throws {
             let bytes = Array(text.utf8)
             text = ""
-            do {
-                try bytes.withUnsafeBytes {
-                    try PosixFileSystem().writeAll($0, to: file.fileDescriptor, path: output ?? "standard output")
+            try bytes.withUnsafeBytes { bytes in
+                guard let file, let output else { return try StandardStream.output.write(bytes) }
+                try reportingSystemErrors {
+                    try PosixFileSystem().writeAll(bytes, to: file.fileDescriptor, path: output)
                 }
-            } catch let error as SystemError {
-                // Whoever reads has seen enough: `dtrain predict … | head`.
-                if error.code == EPIPE { throw ArgumentParser.ExitCode.success }
-                throw error.failure()
             }
         }
         try model.predict(input) { prediction in

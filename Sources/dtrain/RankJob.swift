@@ -4,6 +4,7 @@ import Diagnostics
 import Files
 import Foundation
 import Launching
+import Threads
 import Training
 
 /// Work that runs plain or on the ranks of a launcher.
@@ -15,9 +16,7 @@ enum RankJob {
         }
         let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
         let count = try RankCount(ranks), threads = try threadsPerRank()
-        let code = try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run()
-        fflush(nil)
-        exit(code)
+        exit(try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run())
     }
 
     /// Calls `work` with the ranks there are: one without a launcher.
@@ -33,6 +32,12 @@ enum RankJob {
             return try work(SoloCommunicator())
         }
         prepare()
+        do {
+            try checkThreads(MPISession.threadCount, purpose: "that MPI needs")
+        } catch {
+            letFirstRankSpeak(environment)
+            throw error
+        }
         var session = try MPISession()
         try environment.check(size: session.world.size)
         do {
@@ -42,7 +47,7 @@ enum RankJob {
         } catch let agreed as AgreedFailure {
             // Every rank knows of it; one speaks, and before any of them ends: where one has failed, mpirun kills the
             // others, and what they had to say is lost.
-            if session.world.rank == agreed.rank { Dtrain.report(agreed.failure.message) }
+            if session.world.rank == agreed.rank { _ = Dtrain.report(agreed.failure) }
             try? session.world.barrier()
             throw ArgumentParser.ExitCode(agreed.failure.code.rawValue)
         } catch let code as ArgumentParser.ExitCode {
@@ -52,10 +57,16 @@ enum RankJob {
         }
     }
 
+    /// Before MPI starts, ranks that all meet the same failure can't agree on who speaks. When the first one has, the
+    /// launcher ends the others, which shows as an interruption of the wait.
+    static func letFirstRankSpeak(_ environment: LauncherEnvironment) {
+        if environment.declaredRank ?? 0 > 0, sleep(1) > 0 { sleep(3) }
+    }
+
     /// For a failure that only this rank knows of, while the others wait in some exchange: prints it and ends them all.
     /// It doesn't return, so MPI isn't finished on the way out, which would hang.
     private static func end(_ world: MPICommunicator, _ failure: Failure) {
-        FileHandle.standardError.write(Data("dtrain: error: rank \(world.rank): \(failure.message)\n".utf8))
+        StandardStream.tell("dtrain: error", "rank \(world.rank): \(failure.message)")
         world.abort(failure.code)
     }
 }

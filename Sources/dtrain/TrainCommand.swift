@@ -61,8 +61,8 @@ struct TrainCommand: ParsableCommand {
         if let ranks {
             try RankJob.launch(ranks, config: config) { try options.read(config).training.threads }
         }
-        StopSignal.install()
         let environment = LauncherEnvironment()
+        StopSignal.install(isLaunched: environment.isUnderLauncher)
         // Before MPI starts, so that no instant of a rank's life is without its lock. What fails here is told when the
         // ranks can agree on who speaks.
         var place: Result<OpenedPlace?, any Error>?
@@ -104,7 +104,7 @@ struct TrainCommand: ParsableCommand {
         training.availableCores = availableCores()
         training.initialWeights = initialize
         training.stopAfterStep = steps
-        training.columns = environment.columns
+        training.columns = { environment.columns }
         training.style = quiet ? .quiet : environment.isTerminal ? .terminal : .lines
         let trainer = try Trainer(agreed, communicator: communicator, options: training, place: isFirst ? place : nil,
                                   stopRequested: { StopSignal.isRaised })

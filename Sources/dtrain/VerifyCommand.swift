@@ -1,6 +1,6 @@
 import ArgumentParser
 import Diagnostics
-import Foundation
+import Reporting
 import Training
 
 /// `dtrain verify A B`.
@@ -24,10 +24,11 @@ struct VerifyCommand: ParsableCommand {
     func run() throws {
         let comparison = try RunComparison(first, second)
         if !quiet {
-            for warning in comparison.warnings {
-                FileHandle.standardError.write(Data("warning: \(warning)\n".utf8))
-            }
-            for line in comparison.lines { print(line) }
+            for warning in comparison.warnings { StandardStream.tell("warning", warning) }
+            // The answer is the exit status, also for a reader that has gone.
+            let output = StreamOutput(.output)
+            comparison.lines.forEach(output.line)
+            try output.finish()
         }
         if !comparison.isEqual { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.negative.rawValue) }
     }

@@ -140,11 +140,7 @@ extension FaultTests {
             try withFaultBench { bench in
                 try bench.write("c.yaml", Configurations.digits(steps: 1000, every: 100))
                 // The limit on the size of a file hits the log, which grows; checkpoints are smaller.
-                let limited = ChildProcess("/bin/bash", ["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\"",
-                                                         FaultBench.program, "train", "c.yaml", "--run", "r",
-                                                         "--steps", "900"],
-                                           directory: bench.folder)
-                let ended = Ended(try limited.start())
+                let ended = try bench.shell("ulimit -f 64; exec", ["train", "c.yaml", "--run", "r", "--steps", "900"])
                 expectRefusal(ended, .inputOutput, ["metrics.jsonl", "File too large", "lines of metrics are lost",
                                                     "the checkpoint of step 900 is safe"])
                 #expect(ended.warnings.contains { $0.contains("metrics.jsonl") }, "\(ended)")
@@ -155,6 +151,26 @@ extension FaultTests {
                 expectEnd(try bench.train(.plain, "r", ["--resume"]), .success)
                 let steps = run.lines("step").compactMap { RunState.step(of: $0) }
                 #expect(steps == Array(1...(steps.firstIndex(of: 901) ?? 0)) + Array(901...1000))
+            }
+        }
+
+        @Test("a limit on the size of a file is like a full disk: no rank dies of it, and without it the run comes to its end",
+              arguments: [Launch.plain, .bare(2)], [1, 4, 8, 16])
+        func fileSizeLimit(launch: Launch, kilobytes: Int) throws {
+            try withFaultBench { bench in
+                // Weights of 8 KB, a state of 10 KB, optimizer state of 16 KB.
+                try bench.write("c.yaml", Configurations.digits(layers: [24], steps: 60, every: 20))
+                expectEnd(try bench.train(.plain, "r", ["--steps", "20"]), .success)
+                let before = bench.state("r").steps
+                // The ranks alone are limited, not mpirun.
+                let mpirun = "\(MPIRun.path ?? "mpirun") -q --allow-run-as-root --oversubscribe -np 2 "
+                    + "bash -c 'ulimit -f \(kilobytes); exec \"$0\" \"$@\"'"
+                let prefix = if case .plain = launch { "ulimit -f \(kilobytes); exec" } else { "exec \(mpirun)" }
+                let ended = try bench.shell(prefix, ["train", "c.yaml", "--run", "r", "--resume"])
+                expectRefusal(ended, .inputOutput, [kilobytes == 1 ? "File too large" : "could not be written"])
+                #expect(Set(bench.state("r").steps) == Set(before))
+                expectEnd(try bench.train(.plain, "r", ["--resume"]), .success)
+                expectSame(bench.state("r"), try bench.reference(steps: 60))
             }
         }
 

@@ -72,6 +72,19 @@ struct FaultBench: Sendable {
         Ended(try start(launch, arguments, limit: limit))
     }
 
+    /// Starts `dtrain` from a shell, in which it stands behind `before` (`ulimit -f 1; exec`) and ahead of `after`
+    /// (`> /dev/full`).
+    func startShell(_ before: String, _ arguments: [String], _ after: String = "",
+                    limit: Double = 60) throws -> ChildProcess.Running {
+        try ChildProcess("/bin/bash", ["-c", "ulimit -c 0; \(before) \"$0\" \"$@\" \(after)", Self.program] + arguments,
+                         directory: folder, timeLimitSeconds: limit).start()
+    }
+
+    /// The same, and waits for its end.
+    func shell(_ before: String, _ arguments: [String], _ after: String = "", limit: Double = 60) throws -> Ended {
+        Ended(try startShell(before, arguments, after, limit: limit))
+    }
+
     /// `train c.yaml --run r …`
     func train(_ launch: Launch = .plain, _ run: String = "r", config: String = "c.yaml", _ more: [String] = [],
                limit: Double = 60) throws -> Ended {

@@ -7,7 +7,7 @@ extension FaultTests {
     /// Asking a run to stop, in every way in which it can have been started and at every moment.
     @Suite("Signals", .enabled(if: MPIRun.isAvailable, "mpirun isn't there"))
     struct SignalTests {
-        private static let names = [SIGUSR1: "SIGUSR1", SIGTERM: "SIGTERM", SIGINT: "SIGINT"]
+        private static let names = [SIGUSR1: "SIGUSR1", SIGTERM: "SIGTERM", SIGINT: "SIGINT", SIGHUP: "SIGHUP"]
 
         struct Case: Sendable, CustomTestStringConvertible {
             let launch: Launch
@@ -17,7 +17,7 @@ extension FaultTests {
 
         static let cases: [Case] = [Launch.plain, .script(3), .option(3)].flatMap { launch in
             [SIGUSR1, SIGTERM, SIGINT].map { Case(launch: launch, signal: $0) }
-        } + [Case(launch: .bare(3), signal: SIGUSR1)]
+        } + [Case(launch: .bare(3), signal: SIGUSR1), Case(launch: .plain, signal: SIGHUP)]
 
         /// Expects that a job was stopped by a signal: all ranks after the same step, of which there is a checkpoint,
         /// and from which another number of ranks comes to the same bits.
@@ -88,6 +88,24 @@ extension FaultTests {
                 #expect(ended.messages.isEmpty, "\(ended)")
                 expectEnd(try bench.train(.plain, "r", ["--resume", "--steps", "3"]), .success)
                 expectSame(bench.state("r"), try bench.reference(steps: 3))
+            }
+        }
+
+        @Test("a signal that was ignored when the program started, as nohup and shells do it, stays ignored",
+              arguments: [("HUP", SIGHUP), ("INT", SIGINT), ("TERM", SIGTERM), ("USR1", SIGUSR1)])
+        func ignored(name: String, signal: Int32) throws {
+            try withFaultBench { bench in
+                try bench.write("c.yaml", Configurations.endless())
+                let job = try bench.startShell("trap '' \(name); exec", ["train", "c.yaml", "--run", "r"])
+                let run = bench.state("r")
+                try #require(job.waitUntil { _ in run.loggedStep >= 3 }, "\(job.output)\(job.errors)")
+                job.send(signal)
+                job.send(signal)
+                let step = run.loggedStep
+                #expect(job.waitUntil { _ in run.loggedStep >= step + 100 }, "\(job.output)\(job.errors)")
+                // The others are heard.
+                job.send(signal == SIGTERM ? SIGUSR1 : SIGTERM)
+                try expectInterrupted(Ended(job), bench, resumedBy: .plain)
             }
         }
 

@@ -176,8 +176,8 @@ struct ElementwiseTests {
     }
 
     @Test("rows of losses and masks have the same bits however they are split")
-    func rowsAreIndependent() {
-        let workspace = Workspace(), threaded = Workspace(threadCount: 3)
+    func rowsAreIndependent() throws {
+        let workspace = Workspace(), threaded = try Workspace(threadCount: 3)
         let rows = 13, columns = 11
         let x = Guarded(numbers(rows * columns, seed: 27, scale: 5), rows: rows, columns: columns)
         let t = Guarded(numbers(rows * columns, seed: 28).map { abs($0) }, rows: rows, columns: columns)

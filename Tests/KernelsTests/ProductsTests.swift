@@ -101,7 +101,7 @@ struct ProductsTests {
 
     @Test("every element is one chain of fused multiply-adds in ascending order, bit for bit, with vectors of any width",
           arguments: shapes)
-    func chains(shape: [Int]) {
+    func chains(shape: [Int]) throws {
         let (rows, inputs, outputs, leafRows) = (shape[0], shape[1], shape[2], shape[3])
         let x = numbers(rows * inputs, seed: 21), w = numbers(outputs * inputs, seed: 22), b = numbers(outputs, seed: 23)
         let g = numbers(rows * outputs, seed: 24)
@@ -131,7 +131,7 @@ struct ProductsTests {
         }
         for width in Self.widths {
             for threadCount in [1, 2] {
-                let workspace = Workspace(threadCount: threadCount, vectors: width)
+                let workspace = try Workspace(threadCount: threadCount, vectors: width)
                 let y = Guarded(rows: rows, columns: outputs, misalignment: 5)
                 let dx = Guarded(rows: rows, columns: inputs, misalignment: 6)
                 let dw = Guarded(rows: outputs, columns: inputs, misalignment: 7)
@@ -223,14 +223,14 @@ struct ProductsTests {
     }
 
     @Test("1, 2 and 3 threads give the same bits")
-    func threads() {
+    func threads() throws {
         Processor.flushDenormals()
         for (rows, inputs, outputs, leafRows) in [(32, 100, 40, 8), (9, 17, 5, 4), (64, 784, 33, 32), (3, 1, 1, 2)] {
             let input = Guarded(numbers(rows * inputs, seed: 8), rows: rows, columns: inputs)
             let weights = Guarded(numbers(outputs * inputs, seed: 9), rows: outputs, columns: inputs)
             let gradient = Guarded(numbers(rows * outputs, seed: 10), rows: rows, columns: outputs)
-            func results(_ threadCount: Int) -> [[UInt32]] {
-                let workspace = Workspace(threadCount: threadCount)
+            func results(_ threadCount: Int) throws -> [[UInt32]] {
+                let workspace = try Workspace(threadCount: threadCount)
                 let y = Guarded(rows: rows, columns: outputs), dx = Guarded(rows: rows, columns: inputs)
                 let dw = Guarded(rows: outputs, columns: inputs), db = Guarded(rows: 1, columns: outputs)
                 let a = Guarded(rows: rows, columns: inputs)
@@ -241,8 +241,8 @@ struct ProductsTests {
                 workspace.activate(.gelu, input.readOnly, into: a.view)
                 return [y.bits, dx.bits, dw.bits, db.bits, a.bits]
             }
-            let one = results(1)
-            for threadCount in 2...3 { #expect(results(threadCount) == one, "\(threadCount) threads") }
+            let one = try results(1)
+            for threadCount in 2...3 { #expect(try results(threadCount) == one, "\(threadCount) threads") }
         }
     }
 

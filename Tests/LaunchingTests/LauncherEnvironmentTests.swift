@@ -58,9 +58,12 @@ struct LauncherEnvironmentTests {
         #expect(environment.columns > 0)
     }
 
-    @Test("DTRAIN_COLUMNS gives the width, under a launcher 80 without it")
+    @Test("DTRAIN_COLUMNS gives the width; under a launcher, without it, COLUMNS or 80")
     func columns() {
         #expect(LauncherEnvironment(["DTRAIN_COLUMNS": "133"], outputIsTerminal: true).columns == 133)
         #expect(LauncherEnvironment(["PMIX_RANK": "0"], outputIsTerminal: true).columns == 80)
+        #expect(LauncherEnvironment(["PMIX_RANK": "0", "COLUMNS": "132"], outputIsTerminal: true).columns == 132)
+        #expect(LauncherEnvironment(["PMIX_RANK": "0", "COLUMNS": "-3"], outputIsTerminal: true).columns == 80)
+        #expect(LauncherEnvironment(["DTRAIN_COLUMNS": "133", "COLUMNS": "132"], outputIsTerminal: true).columns == 133)
     }
 }

@@ -37,7 +37,7 @@ struct LayerTableTests {
             let units = outputShape.reduce(1, *)
             let behind: [Any] = isBare ? ["flatten", ["dense": ["units": units, "bias": false]]] : []
             let network = try makeNetwork(layers + behind, inputShape: inputShape)
-            let bench = Bench(network, rows: rows ?? self.rows, threadCount: threadCount)
+            let bench = try Bench(network, rows: rows ?? self.rows, threadCount: threadCount)
             if isBare {
                 for unit in 0..<units { bench.weights[network.layout.slots[0].offset + unit * (units + 1)] = 1 }
             } else {

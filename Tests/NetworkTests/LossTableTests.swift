@@ -114,7 +114,7 @@ struct LossTableTests {
                 }
                 #expect(bench.bits == whole, "\(bench.name), \(part) rows at once")
             }
-            bench.evaluate(in: Workspace(threadCount: 2))
+            bench.evaluate(in: try Workspace(threadCount: 2))
             #expect(bench.bits == whole, "\(bench.name), two threads")
         }
     }

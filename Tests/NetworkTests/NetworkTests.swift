@@ -68,7 +68,7 @@ struct NetworkTests {
             #expect(fused.fusedActivation == activation && plain.fusedActivation == nil)
             #expect(fused.outputShape == plain.outputShape)
             #expect(fused.layers.listed.count == layers.count, "printed as configured")
-            let benches = [Bench(fused, rows: 2), Bench(plain, rows: 2)]
+            let benches = [try Bench(fused, rows: 2), try Bench(plain, rows: 2)]
             for bench in benches {
                 bench.network.initialize(bench.weights.parameters, seed: 3)
                 fill(bench.input, [1, 2, 3, 4, -1, 0, 1, 2])
@@ -94,7 +94,7 @@ struct NetworkTests {
                                      activation], inputShape: [9])
         #expect(fused.layers.listed.count == 4 && fused.layers.stages.count == 4)
         #expect(fused.layers.keptCount == 20 && fused.layers.keptCount < apart.layers.keptCount)
-        let benches = [Bench(fused, rows: 21), Bench(apart, rows: 21)]
+        let benches = [try Bench(fused, rows: 21), try Bench(apart, rows: 21)]
         for bench in benches {
             for index in 0..<bench.weights.count { bench.weights[index] = Float((index * 37) % 101 - 50) / 64 }
             for index in 0..<bench.input.count { bench.input[index] = Float((index * 53) % 97 - 48) / 16 }
@@ -123,8 +123,8 @@ struct NetworkTests {
     func capacity() throws {
         let network = try makeNetwork([dense(5), "tanh", ["residual": ["layers": [dense(5), "gelu"]]], dense(2)],
                                       inputShape: [3])
-        func run(_ rows: Int) -> ([UInt32], [UInt32]) {
-            let bench = Bench(network, rows: rows)
+        func run(_ rows: Int) throws -> ([UInt32], [UInt32]) {
+            let bench = try Bench(network, rows: rows)
             network.initialize(bench.weights.parameters, seed: 1)
             fill(bench.input, [0.5, -1, 2])
             fill(bench.outputGradient, [1, -2])
@@ -132,8 +132,8 @@ struct NetworkTests {
             bench.backward(0..<1)
             return (Array(bench.outputBits[..<2]), bench.parameterGradientBits)
         }
-        let one = run(1)
-        for rows in [2, 16, 17, 100] { #expect(run(rows) == one, "\(rows)") }
+        let one = try run(1)
+        for rows in [2, 16, 17, 100] { #expect(try run(rows) == one, "\(rows)") }
     }
 }
 
@@ -144,7 +144,7 @@ struct DropoutTests {
         throws -> [[Float]] {
         let network = try makeNetwork(before + [["dropout": ["rate": rate]], ["dense": ["units": width, "bias": false]]],
                                       inputShape: [width], seed: seed)
-        let bench = Bench(network, rows: rows)
+        let bench = try Bench(network, rows: rows)
         for unit in 0..<width { bench.weights[unit * (width + 1)] = 1 }
         fill(bench.input, [Double](repeating: 1, count: rows * width))
         bench.forward(firstDraw: firstDraw)
@@ -177,7 +177,7 @@ struct DropoutTests {
     @Test("in evaluation it is the identity in both directions, whatever was trained before")
     func evaluation() throws {
         let network = try makeNetwork([["dropout": ["rate": 0.5]], ["dense": ["units": 2]]], inputShape: [9])
-        let bench = Bench(network, rows: 3)
+        let bench = try Bench(network, rows: 3)
         network.initialize(bench.weights.parameters, seed: 1)
         fill(bench.input, (0..<27).map { Double($0) })
         fill(bench.outputGradient, [1, 2, 3, 4, 5, 6])
@@ -185,7 +185,7 @@ struct DropoutTests {
         let trained = bench.outputBits
         bench.forward()
         bench.backward()
-        let plain = Bench(try makeNetwork([["dense": ["units": 2]]], inputShape: [9]), rows: 3)
+        let plain = try Bench(try makeNetwork([["dense": ["units": 2]]], inputShape: [9]), rows: 3)
         for index in 0..<bench.weights.count { plain.weights[index] = bench.weights[index] }
         fill(plain.input, (0..<27).map { Double($0) })
         fill(plain.outputGradient, [1, 2, 3, 4, 5, 6])
@@ -200,7 +200,7 @@ struct DropoutTests {
     func backward() throws {
         let network = try makeNetwork([["dropout": ["rate": 0.5]], ["dense": ["units": 64, "bias": false]]],
                                       inputShape: [64])
-        let bench = Bench(network, rows: 2)
+        let bench = try Bench(network, rows: 2)
         for unit in 0..<64 { bench.weights[unit * 65] = 1 }
         fill(bench.input, [Double](repeating: 1, count: 128))
         fill(bench.outputGradient, [Double](repeating: 3, count: 128))

@@ -15,12 +15,12 @@ final class Bench {
     let input: AlignedBuffer<Float>, output: AlignedBuffer<Float>
     let outputGradient: AlignedBuffer<Float>, inputGradient: AlignedBuffer<Float>
 
-    init(_ network: Network, rows: Int, threadCount: Int = 1) {
+    init(_ network: Network, rows: Int, threadCount: Int = 1) throws {
         self.network = network
         self.rows = rows
         weights = AlignedBuffer(count: network.layout.paddedCount)
         gradients = AlignedBuffer(count: network.layout.paddedCount, repeating: .nan)
-        workspace = Workspace(threadCount: threadCount)
+        workspace = try Workspace(threadCount: threadCount)
         activations = Activations(network: network, rows: rows, training: true)
         input = AlignedBuffer(count: rows * network.inputShape.count)
         output = AlignedBuffer(count: rows * network.outputShape.count, repeating: .nan)

@@ -1,6 +1,7 @@
 import CAllocations
 import Collectives
 import Diagnostics
+import Foundation
 import Settings
 import Training
 
@@ -40,5 +41,22 @@ let allocationScenarios = [
         expect(communicator.rank > 0 || perStep.allSatisfy { $0 == 0 }, lines.joined(separator: "; "), communicator)
         try communicator.barrier()
         expect(perStep.allSatisfy { $0 == 0 }, lines[communicator.rank], communicator)
+    },
+    // `refused-allocation FUNCTION`: asks for memory that no machine has.
+    Scenario(name: "refused-allocation") { communicator in
+        let size = 1 << 60
+        var block: UnsafeMutableRawPointer?
+        switch CommandLine.arguments.last {
+        case "malloc": block = malloc(size)
+        case "calloc": block = calloc(size, 1)
+        case "calloc-overflow": block = calloc(size, 1 << 20)
+        case "realloc": block = realloc(malloc(8), size)
+        case "aligned_alloc": block = aligned_alloc(64, size)
+        case "posix_memalign": posix_memalign(&block, 64, size)
+        case "swift": block = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        case "array": withExtendedLifetime([UInt8](repeating: 1, count: size)) {}
+        default: break
+        }
+        expect(false, "there was memory at \(block.map { "\($0)" } ?? "nowhere")", communicator)
     },
 ]

@@ -59,9 +59,9 @@ struct LogWriterTests {
 
     @Test("steps come out in order and whole, however small the ring and however slow the disk",
           arguments: [(1, 0.0), (2, 0.001), (3, 0.0), (7, 0.002), (1024, 0.0)])
-    func wrapAround(capacity: Int, delay: Double) {
+    func wrapAround(capacity: Int, delay: Double) throws {
         let sink = TestSink(delay: delay, mouthful: 50)
-        let writer = LogWriter(sink: sink, metricNames: ["accuracy"], capacity: capacity)
+        let writer = try LogWriter(sink: sink, metricNames: ["accuracy"], capacity: capacity)
         for step in 1...40 { #expect(writer.push(record(step), metrics: [Double(step)]) == nil) }
         #expect(writer.flush() == nil)
         #expect(sink.text == (1...40).map(expected).joined())
@@ -71,9 +71,9 @@ struct LogWriterTests {
     }
 
     @Test("other lines stand where they were appended, between the steps")
-    func interleaving() {
+    func interleaving() throws {
         let sink = TestSink()
-        let writer = LogWriter(sink: sink, metricNames: ["accuracy"], capacity: 4)
+        let writer = try LogWriter(sink: sink, metricNames: ["accuracy"], capacity: 4)
         var text = ""
         for step in 1...20 {
             writer.push(record(step), metrics: [Double(step)])
@@ -90,9 +90,9 @@ struct LogWriterTests {
     }
 
     @Test("lines reach the disk without a flush")
-    func withoutFlush() {
+    func withoutFlush() throws {
         let sink = TestSink()
-        let writer = LogWriter(sink: sink, metricNames: ["accuracy"])
+        let writer = try LogWriter(sink: sink, metricNames: ["accuracy"])
         writer.push(record(1), metrics: [1])
         let deadline = Date(timeIntervalSinceNow: 20)
         while sink.text.isEmpty && Date() < deadline { Thread.sleep(forTimeInterval: 0.005) }
@@ -101,9 +101,9 @@ struct LogWriterTests {
     }
 
     @Test("a full disk is reported once, and when it has room again no line and no byte is lost or doubled")
-    func recovery() {
+    func recovery() throws {
         let sink = TestSink()
-        let writer = LogWriter(sink: sink, metricNames: ["accuracy"], capacity: 8, retrySeconds: 0.01)
+        let writer = try LogWriter(sink: sink, metricNames: ["accuracy"], capacity: 8, retrySeconds: 0.01)
         sink.setRoom(30)
         writer.push(record(1), metrics: [1])
         let failure = Failure(.inputOutput, "the disk is full")
@@ -137,10 +137,10 @@ struct LogWriterTests {
     }
 
     @Test("writing is tried again by itself")
-    func retries() {
+    func retries() throws {
         let sink = TestSink()
         sink.setRoom(0)
-        let writer = LogWriter(sink: sink, retrySeconds: 0.01)
+        let writer = try LogWriter(sink: sink, retrySeconds: 0.01)
         writer.push(StepRecord(step: 1, epoch: 1, loss: 1, learningRate: 1))
         let deadline = Date(timeIntervalSinceNow: 20)
         while sink.tries < 3 && Date() < deadline { Thread.sleep(forTimeInterval: 0.005) }
@@ -151,10 +151,10 @@ struct LogWriterTests {
     }
 
     @Test("with backlog and ring full a push waits for the disk instead of dropping")
-    func bounded() {
+    func bounded() throws {
         let sink = TestSink()
         sink.setRoom(0)
-        let writer = LogWriter(sink: sink, metricNames: ["accuracy"], capacity: 2, backlogLimit: 100,
+        let writer = try LogWriter(sink: sink, metricNames: ["accuracy"], capacity: 2, backlogLimit: 100,
                                retrySeconds: 0.01)
         let opener = Thread {
             Thread.sleep(forTimeInterval: 0.2)
@@ -169,20 +169,20 @@ struct LogWriterTests {
     }
 
     @Test("closing on a disk that stays full says how many lines are lost")
-    func lost() {
+    func lost() throws {
         let sink = TestSink()
         sink.setRoom(0)
-        let writer = LogWriter(sink: sink, metricNames: ["accuracy"], capacity: 4)
+        let writer = try LogWriter(sink: sink, metricNames: ["accuracy"], capacity: 4)
         for step in 1...3 { writer.push(record(step), metrics: [Double(step)]) }
         #expect(writer.close() == Failure(.inputOutput, "the disk is full (3 lines of metrics are lost)"))
         #expect(writer.close() == nil)
     }
 
     @Test("a failed sync is the flush's answer, and is asked again by the next")
-    func failedSync() {
+    func failedSync() throws {
         let sink = TestSink()
         sink.setFailsToSync(true)
-        let writer = LogWriter(sink: sink, metricNames: ["accuracy"])
+        let writer = try LogWriter(sink: sink, metricNames: ["accuracy"])
         writer.push(record(1), metrics: [1])
         #expect(writer.flush(sync: true) == Failure(.inputOutput, "no sync"))
         sink.setFailsToSync(false)
@@ -194,7 +194,7 @@ struct LogWriterTests {
     @Test("NaN becomes null, and the file is what was pushed")
     func file() throws {
         try withTemporaryPath { path in
-            let writer = LogWriter(sink: try MetricsLog(path: path), metricNames: ["accuracy", "f1"])
+            let writer = try LogWriter(sink: try MetricsLog(path: path), metricNames: ["accuracy", "f1"])
             writer.push(StepRecord(step: 7, epoch: 1, loss: .infinity, learningRate: 0.5, gradientNorm: .nan),
                         metrics: [.nan, 0.25])
             #expect(writer.close() == nil)

@@ -78,13 +78,13 @@ struct ProgressReporterTests {
 
     @Test("is laid out to the width of the terminal and never reaches its last column", arguments: [
         (200, "Epoch 3/5  120/375 [========>.....................] "
-            + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0:00 left"),
-        (104, "Epoch 3/5  120/375 [===>...........] "
-            + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0:00 left"),
-        (90, "Epoch 3/5  120/375 [===>.........] loss 0.1234 accuracy 0.9512 45,714 samples/s 0:00 left"),
-        (80, "Epoch 3/5  120/375 [=====>.............] loss 0.1234 45,714 samples/s 0:00 left"),
-        (60, "Epoch 3/5  120/375 [====>...........] loss 0.1234 0:00 left"),
-        (50, "Epoch 3/5  120/375 loss 0.1234 0:00 left"),
+            + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"),
+        (104, "Epoch 3/5  120/375 [===>..........] "
+            + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"),
+        (90, "Epoch 3/5  120/375 [===>.........] loss 0.1234 accuracy 0.9512 45,714 samples/s 0.7 s left"),
+        (80, "Epoch 3/5  120/375 [=====>.............] loss 0.1234 45,714 samples/s 0.7 s left"),
+        (60, "Epoch 3/5  120/375 [====>...........] loss 0.1234 0.7 s left"),
+        (50, "Epoch 3/5  120/375 loss 0.1234 0.7 s left"),
         (40, "Epoch 3/5  120/375 loss 0.1234"),
         (30, "Epoch 3/5  120/375"),
         (10, "Epoch 3/5"),
@@ -144,6 +144,80 @@ struct ProgressReporterTests {
         }
     }
 
+    @Test("the line of an epoch fits the terminal; learning rate, rate, metrics and time are left out first", arguments: [
+        (200, "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"
+            + " | lr 1.00e-03 200 samples/s 0:02"),
+        (125, "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"
+            + " | 200 samples/s 0:02"),
+        (110, "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
+        (100, "Epoch 3/25  loss 1.5000 accuracy 0.6000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
+        (90, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
+        (80, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"),
+        (70, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467"),
+        (60, "Epoch 3/25  loss 1.5000 | validation loss 1.2500"),
+        (40, "Epoch 3/25  validation loss 1.2500"),
+        (33, "Epoch 3  validation loss 1.2500"),
+        (30, "Epoch 3  val loss 1.2500"),
+        (24, "Epoch 3  loss 1.5000"),
+        (5, "Epoc"),
+    ])
+    func epochWidths(columns: Int, expected: String) {
+        let stage = Stage()
+        stage.columns = columns
+        let reporter = stage.reporter(.terminal, epochs: 25, metrics: ["accuracy", "f1"])
+        reporter.beginEpoch()
+        stage.seconds += 2
+        reporter.step(figures(1, loss: 1.5, samples: 400), metrics: [0.6, 0.55])
+        reporter.endEpoch(3, validation: [("loss", 1.25), ("accuracy", 0.9467), ("f1", 0.9111)])
+        #expect(stage.output.screen == [expected, ""])
+        #expect(stage.output.longestRow < columns)
+    }
+
+    @Test("every line fits every width of 40 columns and more, and says a loss", arguments: 40...140)
+    func everyWidth(columns: Int) {
+        for (step, epoch) in [(7, 1), (99_999, 12), (1_234_567, 1000)] {
+            for validation in [[], [("loss", 0.00001234), ("mean_absolute_error", 12.5), ("r2", -3.25)]] {
+                let stage = Stage()
+                stage.columns = columns
+                let reporter = stage.reporter(.terminal, epochs: 1000, totalSteps: 1_500_000, metrics: ["mean_absolute_error"])
+                reporter.beginEpoch()
+                stage.seconds += 4000
+                reporter.step(figures(1, epoch: epoch, step: step, loss: 0.00009), metrics: [12.5])
+                reporter.validation(afterStep: step, epoch: epoch, validation.isEmpty ? [("loss", 1)] : validation)
+                reporter.endEpoch(epoch, validation: validation)
+                let lines = stage.output.screen.dropLast()
+                #expect(lines.count == 2 && lines.allSatisfy { $0.contains("loss ") }, "\(lines)")
+                #expect(stage.output.longestRow < columns)
+            }
+        }
+    }
+
+    @Test("the line of a validation within an epoch fits the terminal too", arguments: [
+        (100, "Step 1,500/1,875 (epoch 4)  validation loss 0.5000 accuracy 0.9000"),
+        (60, "Step 1,500/1,875 (epoch 4)  validation loss 0.5000"),
+        (40, "Step 1,500  validation loss 0.5000"),
+    ])
+    func validationWidths(columns: Int, expected: String) {
+        let stage = Stage()
+        stage.columns = columns
+        let reporter = stage.reporter(.terminal)
+        reporter.validation(afterStep: 1500, epoch: 4, [("loss", 0.5), ("accuracy", 0.9)])
+        #expect(stage.output.screen == [expected, ""])
+    }
+
+    @Test("what comes from names and paths is shown, never obeyed")
+    func controlCharacters() {
+        let stage = Stage(errors: TestOutput())
+        let reporter = stage.reporter(.lines)
+        reporter.line("runs/\u{1b}[2J\n: 3 parameters")
+        reporter.note("\u{202e}txt")
+        reporter.warning(String(repeating: "\r", count: 5000))
+        #expect(stage.output.text == "runs/\\x1b[2J\\n: 3 parameters\n")
+        let messages = stage.errors.text.split(separator: "\n")
+        #expect(messages.count == 2 && messages[0] == "note: \\u202etxt" && messages[1].count < 1100)
+        #expect(!stage.errors.text.contains("\r"))
+    }
+
     @Test("starts anew with each epoch")
     func nextEpoch() {
         let stage = Stage()
@@ -154,7 +228,7 @@ struct ProgressReporterTests {
         reporter.step(figures(1, epoch: 4, loss: 2, samples: 4), metrics: [.nan])
         stage.seconds += 1
         reporter.endEpoch(4)
-        #expect(stage.output.screen == ["Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0:00",
+        #expect(stage.output.screen == ["Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0.3 s",
                                         "Epoch 4/5  loss 2.0000 | lr 1.00e-03 4.0 samples/s 0:01", ""])
     }
 
@@ -172,7 +246,7 @@ struct ProgressReporterTests {
         #expect(stage.output.text == """
             training
             Step 1,500/1,875 (epoch 4)  validation loss 0.5000
-            Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0:00
+            Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0.3 s
 
             """)
         #expect(stage.errors.text == "note: a note\nwarning: a warning\n")
@@ -186,7 +260,7 @@ struct ProgressReporterTests {
         stage.seconds += 1
         reporter.step(figures(5, step: 5000))
         #expect(stage.output.screen == ["Step   5,000/20,000 [======>.......................] loss 0.1234 lr 1.00e-03 "
-            + "128 samples/s 4:10:00 left"])
+            + "128 samples/s 4:10.7 s left"])
         reporter.endEpoch(501)
         #expect(stage.output.screen == ["Epoch 501  loss 0.1234 | lr 1.00e-03 128 samples/s 0:01", ""])
     }
@@ -197,7 +271,7 @@ struct ProgressReporterTests {
         stage.columns = 60
         let reporter = stage.reporter(.terminal)
         run(stage, reporter)
-        let line = "Epoch 3/5  120/375 [====>...........] loss 0.1234 0:00 left"
+        let line = "Epoch 3/5  120/375 [====>...........] loss 0.1234 0.7 s left"
         #expect(stage.output.screen == [line])
         reporter.warning("the disk is full")
         reporter.warning("the disk is full")
@@ -228,8 +302,10 @@ struct HumanTextTests {
     func numbers() {
         #expect([0, 12, 999, 1000, 1_234_567, -1000, Int.min].map(HumanText.count)
             == ["0", "12", "999", "1,000", "1,234,567", "-1,000", "-9,223,372,036,854,775,808"])
-        #expect([0, 7.9, 60, 3599, 3723, 360_000, -1, .nan, .infinity].map(HumanText.duration(seconds:))
-            == ["0:00", "0:07", "1:00", "59:59", "1:02:03", "100:00:00", "-:--", "-:--", "-:--"])
+        #expect([7.9, 60, 3599, 3723, 360_000, -1, .nan, .infinity].map(HumanText.duration(seconds:))
+            == ["0:07", "1:00", "59:59", "1:02:03", "100:00:00", "-:--", "-:--", "-:--"])
+        #expect([0, 0.0001, 0.0014, 0.0996, 0.1, 0.249, 0.94, 0.99, 1, 1.9].map(HumanText.duration(seconds:))
+            == ["0 s", "0 ms", "1 ms", "100 ms", "0.1 s", "0.2 s", "0.9 s", "1.0 s", "0:01", "0:01"])
         #expect([45_678.4, 10, 9.96, 0, .nan, 1e300].map(HumanText.rate(samplesPerSecond:))
             == ["45,678 samples/s", "10 samples/s", "10.0 samples/s", "0.0 samples/s", "- samples/s",
                 "1,000,000,000,000,000 samples/s"])
@@ -237,12 +313,5 @@ struct HumanTextTests {
         #expect([0.12344, 0, 0.0001, 0.00009, 99_999.5, 100_000, -2, .nan, .infinity, -.infinity].map(HumanText.figure)
             == ["0.1234", "0.0000", "0.0001", "9.0000e-05", "99999.5000", "1.0000e+05", "-2.0000",
                 "nan", "inf", "-inf"])
-    }
-
-    @Test("a width that nobody tells is COLUMNS, else 80")
-    func columns() {
-        #expect(terminalColumns(descriptor: -1, environment: [:]) == 80)
-        #expect(terminalColumns(descriptor: -1, environment: ["COLUMNS": "132"]) == 132)
-        #expect(terminalColumns(descriptor: -1, environment: ["COLUMNS": "-3"]) == 80)
     }
 }

@@ -26,4 +26,17 @@ struct AllocationTests {
             #expect(result.status == 0 && !result.timedOut, "\(result)")
         }
     }
+
+    @Test("memory that isn't there ends all ranks with 71 and one message, whoever asked for it", arguments: [
+        "malloc", "calloc", "calloc-overflow", "realloc", "aligned_alloc", "posix_memalign", "swift", "array",
+    ])
+    func refused(function: String) throws {
+        let result = try MPIRun.child(ranks: 2, buildFolder + "/rank-scenarios", ["refused-allocation", function]).run()
+        #expect(result.status == 71 && !result.timedOut, "\(result)")
+        let messages = result.errors.split(separator: "\n").filter { $0.hasPrefix("dtrain: error: ") }
+        #expect(messages.count == 1 && messages[0].contains("out of memory: ") && messages[0].contains(" bytes were asked for"),
+                "\(result)")
+        let wanted = function == "calloc-overflow" ? "18,446,744,073,709,551,615" : "1,152,921,504,606,846,"
+        #expect(messages.first?.contains(wanted) == true, "\(result)")
+    }
 }

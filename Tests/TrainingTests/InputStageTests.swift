@@ -1,5 +1,8 @@
 import Datasets
+import Foundation
+import Settings
 import Storage
+import TestSupport
 import Testing
 import Training
 
@@ -47,5 +50,33 @@ struct InputStageTests {
             let callerGathers = draw % 5 == 4 || draw % 5 == 1 && !(hasHelper && next.count * Self.width >= 9)
             if !callerGathers { Self.expectCurrent(stage, samples) }
         }
+    }
+
+    @Test("count denormal numbers as zero on the thread that gathers ahead")
+    func denormals() throws {
+        // 1 / 1e39 is a denormal number.
+        let dataset = try withTemporaryFolder { folder in
+            func write(_ name: String, _ bytes: [UInt8]) throws {
+                try Data(bytes).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
+            }
+            try write("x", [0, 0, 8, 2, 0, 0, 0, 8, 0, 0, 0, 3] + [UInt8](repeating: 1, count: 24))
+            try write("y", [0, 0, 8, 1, 0, 0, 0, 8] + [UInt8](repeating: 0, count: 7) + [1])
+            let text = "data: {format: idx, train: {inputs: \(folder)/x, targets: \(folder)/y}, normalize: {scale: 1e39}}"
+            let settings = try SettingsDocument(text: text, name: "test").root
+            return try DataConfiguration(settings.section("data")).load().train
+        }
+        // A thread begins with the modes of the one that made it.
+        honorDenormals()
+        let stage = InputStage(rows: 8, width: Self.width, hasHelper: true, leastForHelper: 1)
+        let samples = (0..<8).map { Int32($0) }[...]
+        // Until it was the thread: a request may be taken back before the thread comes to it.
+        for draw in 0..<1000 {
+            stage.announce(dataset, samples, firstDraw: UInt64(draw))
+            usleep(100)
+            stage.gather(dataset, samples, firstDraw: UInt64(draw))
+            let found = stage.matrix(rows: 8).elements[0].bitPattern
+            if found == 0 { return }
+        }
+        Issue.record("the thread gathers denormal numbers")
     }
 }
