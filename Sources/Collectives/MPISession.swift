@@ -9,15 +9,18 @@ package struct MPISession: ~Copyable {
 
     /// Starts MPI. Only the calling thread may communicate.
     ///
-    /// - Parameter nodeSize: for tests: cuts machines into nodes of so many ranks, which share no memory with each
-    ///   other. The environment's DTRAIN_NODE_SIZE unless given.
-    package init(nodeSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) }) throws {
+    /// - Parameters:
+    ///   - nodeSize: for tests: cuts machines into nodes of so many ranks, which share no memory with each other. The
+    ///     environment's DTRAIN_NODE_SIZE unless given.
+    ///   - largestPart: messages are split into parts of at most this many bytes, since MPI counts in Int32. Tests lower it.
+    package init(nodeSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) },
+                 largestPart: Int = 1 << 30) throws {
         var provided: Int32 = 0
         let code = MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided)
         guard code == MPI_SUCCESS else {
             throw Failure(.internalError, "MPI_Init_thread failed with code \(code); is Open MPI installed completely?")
         }
-        world = try MPICommunicator(nodeSize: nodeSize)
+        world = try MPICommunicator(nodeSize: nodeSize, largestPart: largestPart)
     }
 
     deinit { MPI_Finalize() }

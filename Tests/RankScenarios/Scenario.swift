@@ -26,7 +26,8 @@ enum RankScenarios {
             print("unknown scenario \(name)")
             exit(64)
         }
-        let session = try MPISession()
+        let variables = ProcessInfo.processInfo.environment
+        let session = try MPISession(largestPart: variables["SCENARIO_LARGEST_PART"].flatMap { Int($0) } ?? 1 << 30)
         do {
             try scenario.run(session.world)
         } catch let agreed as AgreedFailure {
