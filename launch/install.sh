@@ -2,11 +2,13 @@
 # Installs the release build as PREFIX/bin/dtrain: launch/install.sh [PREFIX]. Without PREFIX: /usr/local where that can
 # be written, or else ~/.local.
 set -euo pipefail
+unset CDPATH
 
 say() { printf 'install.sh: %s\n' "$*" >&2; }
 
-if (($# > 1)) || [[ ${1:-} == -* ]]; then
-    echo "usage: launch/install.sh [PREFIX]" >&2
+# An empty PREFIX is a variable that isn't set, and would be the root directory.
+if (($# > 1)) || (($# == 1)) && [[ -z $1 || $1 == -* ]]; then
+    say "usage: launch/install.sh [PREFIX], with PREFIX a directory; found: $(printf '"%s" ' "$@")"
     exit 64
 fi
 if (($# == 1)); then
@@ -19,13 +21,13 @@ else
     say "/usr/local can't be written and HOME isn't set; name a directory: launch/install.sh PREFIX"
     exit 64
 fi
+if [[ $prefix != /* ]]; then prefix=$PWD/$prefix; fi
 if ! mkdir -p "$prefix/bin" || [[ ! -w $prefix/bin ]]; then
     say "$prefix/bin can't be written; name another directory: launch/install.sh PREFIX"
     exit 73
 fi
-prefix=$(cd "$prefix" && pwd)
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 launch/setup.sh
 # With the Swift library inside, the program runs where there is no toolchain. A build directory of its own, because
 # the flag would make the next ordinary build start over.
@@ -36,7 +38,8 @@ draft=$(mktemp "$prefix/bin/.dtrain-XXXXXX")
 trap 'rm -f "$draft"' EXIT
 cp .build/static/release/dtrain "$draft"
 chmod 755 "$draft"
-mv -f "$draft" "$prefix/bin/dtrain"
+# Onto the name itself, also where that is a link; a directory of that name is an error.
+mv -fT "$draft" "$prefix/bin/dtrain"
 say "installed $prefix/bin/dtrain"
 
 case :$PATH: in

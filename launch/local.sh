@@ -13,18 +13,23 @@
 # --restart N starts the job again with --resume, up to N times, when a rank died. It needs --run among the program's
 # arguments, because the default run directory is a new one each time.
 #
+# A reader of the output that goes away (`| head`) stops nothing; a full disk behind it ends in 74 when all is done. When
+# this script is killed, mpirun and the ranks are killed too. What is ignored at the start (nohup) stays ignored.
+#
 # Environment: OMP_NUM_THREADS and OPENBLAS_NUM_THREADS (1 unless set), DTRAIN_TERMINAL (1 or 0: whether the output
-# is a terminal; found out unless set).
+# is a terminal; found out unless set), TMPDIR (where /dev/shm has too little room).
 set -euo pipefail
+unset CDPATH
 
 # Handlers note what was asked; the loop in run_job acts on it.
 stop_asked=false
+signals=0
 interrupts=0
-trap 'stop_asked=true' TERM HUP USR1
-trap 'stop_asked=true; interrupts=$((interrupts + 1))' INT
+trap 'stop_asked=true; signals=$((signals + 1))' TERM HUP USR1
+trap 'stop_asked=true; signals=$((signals + 1)); interrupts=$((interrupts + 1))' INT
 
 readonly usage="usage: launch/local.sh -np N [--restart N] [mpirun options] PROGRAM [arguments]"
-repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 
 say() { printf 'local.sh: %s\n' "$*" >&2; }
@@ -95,7 +100,7 @@ fi
 if ! command -v mpirun > /dev/null; then
     fail 66 "mpirun isn't there; install it with launch/setup.sh (Debian, Ubuntu: apt-get install openmpi-bin)"
 fi
-if [[ $1 != -* && $1 != dtrain ]] && ! command -v "$1" > /dev/null; then
+if [[ $1 != -* && $1 != dtrain ]] && ! command -v -- "$1" > /dev/null; then
     fail 66 "$1: no such program; $usage"
 fi
 if $uses_dtrain && ! command -v dtrain > /dev/null && [[ " $* " == *" dtrain "* ]]; then
@@ -108,7 +113,8 @@ fi
 
 # --- Flags ------------------------------------------------------------------------------------------------------------
 
-cores=$(nproc 2> /dev/null || getconf _NPROCESSORS_ONLN)
+# nproc would take OMP_NUM_THREADS for the number of cores.
+cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null || getconf _NPROCESSORS_ONLN)
 flags=(-q -np "$ranks" --oversubscribe -x DTRAIN_TERMINAL -x DTRAIN_COLUMNS
     -x OMP_NUM_THREADS -x OPENBLAS_NUM_THREADS)
 if ((ranks > cores)); then
@@ -143,39 +149,68 @@ export DTRAIN_TERMINAL DTRAIN_COLUMNS
 
 # --- The session: a directory for everything that Open MPI would leave behind -----------------------------------------
 
-# /dev/shm/dtrain-<user>-<process>, locked by this shell and by mpirun, which inherits the descriptor: a directory
-# whose lock is free belongs to a dead job.
+# /dev/shm/dtrain-<user>-<process>-<random>, locked by this shell and by mpirun, which inherits the descriptor: a
+# directory whose lock is free belongs to a dead job. Others may write where it lies, so a name proves nothing.
 session=""
 lock=""
 
+# empty_directory DIRECTORY [dead]: empties a session's directory, for `rmdir` to remove, or fails. DIRECTORY is an
+# absolute path without links. With `dead` the lock must be there and free.
+empty_directory() (
+    # From inside: what is looked at is what is emptied, whatever becomes of the name meanwhile.
+    cd -P -- "$1" 2> /dev/null || exit 1
+    # A link leads to another path.
+    [[ $(pwd -P) == "$1" ]] || exit 1
+    # Our own, and closed to others, as mktemp makes it.
+    read -r owner mode <<< "$(stat -c '%u %a' .)"
+    ((owner == EUID && (8#$mode & 077) == 0)) || exit 1
+    if [[ ${2:-} == dead ]]; then
+        [[ -f lock && ! -L lock && -O lock ]] || exit 1
+        exec {descriptor}< lock
+        flock -n "$descriptor" || exit 1
+        [[ -z $(processes_of "$1") ]] || exit 1
+    fi
+    # It follows no links, and stays on this file system.
+    find . -xdev -mindepth 1 -delete 2> /dev/null
+)
+
 remove_dead_sessions() {
-    local directory descriptor
-    for directory in "$1"/dtrain-"$EUID"-*/; do
-        [[ -O $directory && -e ${directory}lock ]] || continue
-        exec {descriptor}< "${directory}lock" || continue
-        if flock -n "$descriptor" && [[ -z $(processes_of "${directory%/}") ]]; then rm -rf "$directory"; fi
-        exec {descriptor}<&-
+    local directory name
+    for directory in "$1"/dtrain-"$EUID"-*; do
+        name=${directory##*/}
+        [[ $name =~ ^dtrain-[0-9]+-[0-9]+(-[A-Za-z0-9]{6})?$ ]] || continue
+        if empty_directory "$directory" dead; then rmdir -- "$directory" 2> /dev/null || true; fi
     done
-    # Those that a kill kept from their name, by the process that made them.
-    for directory in "$1"/.dtrain-"$EUID"-*-*/; do
-        [[ -O $directory && ${directory##*/.dtrain-"$EUID"-} =~ ^([0-9]+)-[^/-]*/$ ]] || continue
-        if [[ ! -d /proc/${BASH_REMATCH[1]} ]]; then rm -rf "$directory"; fi
+    # Those that a kill kept from their name, by the process that made them. There is nothing in them but a lock.
+    for directory in "$1"/.dtrain-"$EUID"-*; do
+        [[ ${directory##*/} =~ ^\.dtrain-[0-9]+-([0-9]+)-[A-Za-z0-9]{6}$ ]] || continue
+        if [[ -d /proc/${BASH_REMATCH[1]} || -L $directory || ! -O $directory ]]; then continue; fi
+        if [[ -e $directory/lock ]]; then empty_directory "$directory" dead || continue; fi
+        rmdir -- "$directory" 2> /dev/null || true
     done
 }
 
 make_session() {
-    local base=/dev/shm free draft
+    local base=/dev/shm free draft directory
     # Open MPI keeps 4 MB for each rank there, and some for itself.
     free=$(df -Pk /dev/shm 2> /dev/null | awk 'NR == 2 { print $4 }')
     if [[ ! -w $base ]] || ((${free:-0} < ranks * 8192 + 16384)); then base=${TMPDIR:-/tmp}; fi
+    # A path of several lines can't be looked for in a list of lines.
+    if [[ $base == *$'\n'* ]]; then base=/tmp; fi
+    base=$(cd -P -- "$base" 2> /dev/null && pwd -P) \
+        || fail 73 "${TMPDIR:-/tmp}: no such directory; set TMPDIR to one that can be written"
+    base=${base%/}
     remove_dead_sessions "$base"
     # Locked under another name first: under its own it is never seen unlocked.
-    draft=$(mktemp -d "$base/.dtrain-$EUID-$$-XXXXXX")
-    exec {lock}> "$draft/lock"
+    draft=$(mktemp -d -- "$base/.dtrain-$EUID-$$-XXXXXX" 2> /dev/null) \
+        || fail 73 "$base: no directory can be made there; set TMPDIR to one that can be written"
+    exec {directory}< "$draft"
+    # Where others may rename, a link to elsewhere could have taken its place.
+    [[ $(readlink "/proc/self/fd/$directory") == "$draft" ]] || fail 73 "$draft was made and is gone or another"
+    exec {lock}> "/proc/self/fd/$directory/lock" {directory}<&-
     flock -n "$lock"
-    session=$base/dtrain-$EUID-$$
-    rm -rf "$session"
-    mv -T "$draft" "$session"
+    session=$base/dtrain-${draft##*/.dtrain-}
+    mv -T -- "$draft" "$session"
     export OMPI_MCA_orte_tmpdir_base=$session OMPI_MCA_btl_vader_backing_directory=$session \
         OMPI_MCA_osc_sm_backing_directory=$session OMPI_MCA_osc_rdma_backing_directory=$session
 }
@@ -183,7 +218,7 @@ make_session() {
 # The live processes of a session, known by the environment they were started with. (A dead one that nobody has
 # waited for yet has none.)
 processes_of() {
-    { grep -lzxF "DTRAIN_SESSION=$1" /proc/[0-9]*/environ 2> /dev/null || true; } | cut -d/ -f3
+    { grep -lzxF -- "DTRAIN_SESSION=$1" /proc/[0-9]*/environ 2> /dev/null || true; } | cut -d/ -f3
 }
 
 # When mpirun was killed, its ranks compute on until they notice, for most of a second: nothing may be started or
@@ -208,21 +243,125 @@ await_ranks() {
     say "processes of the job can't be ended: ${pids//$'\n'/ }"
 }
 
-# shellcheck disable=SC2317 # the trap below calls it
 remove_session() {
-    if [[ -n $session ]]; then rm -rf "$session" 2> /dev/null || true; fi
+    if [[ -n $session ]] && empty_directory "$session"; then rmdir -- "$session" 2> /dev/null || true; fi
 }
 
-if ! $names_hosts && command -v flock > /dev/null; then
-    make_session
-    trap remove_session EXIT
-fi
+# --- Pipes, and what lives at their other ends ------------------------------------------------------------------------
+
+# Sets `reader` and `writer` to the ends of a new pipe. (A pipe that is opened through /proc has an end of its own.)
+make_pipe() {
+    local both
+    exec {both}<> <(:)
+    exec {reader}< "/proc/self/fd/$both"
+    exec {writer}> "/proc/self/fd/$both" {both}>&-
+}
+
+close_all() {
+    local descriptor
+    for descriptor in "$@"; do exec {descriptor}>&-; done
+}
+
+# This shell alone keeps this end of the watcher's pipe.
+life=""
+
+# Waits for the end of this shell, which says so when it ends by itself. When it was killed, so is the job.
+watch_over() {
+    local pids look
+    trap '' TERM HUP INT QUIT USR1
+    close_all "$writer" ${lock:+"$lock"}
+    exec < /dev/null > /dev/null 2>&1
+    if read -r -u "$reader" _; then return; fi
+    # For two seconds: what is just being started can't be known by its environment yet.
+    for ((look = 0; look < 20; look++)); do
+        pids=$(processes_of "$token")
+        # shellcheck disable=SC2086 # a list of numbers
+        if [[ -n $pids ]]; then kill -KILL $pids || true; fi
+        sleep 0.1
+    done
+    remove_session
+}
+
+# shellcheck disable=SC2317 # the trap below calls it
+leave() {
+    trap '' PIPE
+    if [[ -n $life ]]; then echo "ended by itself" >&"$life" || true; fi
+    remove_session
+}
+
+trap leave EXIT
+if ! $names_hosts && command -v flock > /dev/null; then make_session; fi
 token=${session:-$$-$RANDOM$RANDOM}
+
+make_pipe
+# In a process group of its own, which survives a kill of this one.
+set -m
+watch_over &
+set +m
+life=$writer
+close_all "$reader"
+
+# relay TARGET SOURCE: hands on what comes from the pipe SOURCE to the descriptor TARGET. mpirun must not hold the
+# reader's pipe itself: it ends all ranks when that breaks. Here what comes later is thrown away. Ends with 74, having
+# said why, when something else kept standard output from being written.
+relay() {
+    local code=0 reason target
+    trap '' TERM HUP INT QUIT USR1
+    exec {target}>&"$1"
+    close_all "${writers[@]}" "$life" ${lock:+"$lock"}
+    reason=$({ LC_ALL=C cat <&"$2"; } 2>&1 >&"$target") || code=$?
+    if ((code == 0)); then return 0; fi
+    cat <&"$2" > /dev/null
+    # 128 + SIGPIPE; an error where a parent had that ignored. A terminal that has gone gives another.
+    if ((code == 141)) || [[ $reason == *": Broken pipe" ]]; then return 0; fi
+    if [[ -c /proc/self/fd/$target && $reason == *": Input/output error" ]]; then return 0; fi
+    [[ $1 == 1 ]] || return 0
+    say "standard output: write failed: ${reason##*: }"
+    return 74
+}
+
+# Makes the pipes for a job's output, in `writers` and `sources`, and starts their relays: one where both streams go to
+# the same place (a terminal, 2>&1), so that lines stay in the order in which mpirun wrote them.
+start_relays() {
+    local targets=(1) index
+    if [[ ! /proc/self/fd/1 -ef /proc/self/fd/2 ]]; then targets+=(2); fi
+    writers=()
+    sources=()
+    relays=()
+    for index in "${!targets[@]}"; do
+        make_pipe
+        writers+=("$writer")
+        sources+=("$reader")
+    done
+    for index in "${!targets[@]}"; do
+        relay "${targets[index]}" "${sources[index]}" &
+        relays+=("$!")
+    done
+}
+
+# Waits for the relays, once the job is over. A signal ends the wait for a reader that takes its time. Something that
+# mpirun left behind (a shared ssh connection) can hold the pipe open: a relay that had nothing to read for a second
+# goes on alone.
+finish_relays() {
+    local index idle before=$signals status
+    for index in "${!relays[@]}"; do
+        idle=0
+        while kill -0 "${relays[index]}" 2> /dev/null && ((idle < 50 && signals == before)); do
+            if read -r -t 0 -u "${sources[index]}"; then idle=0; else idle=$((idle + 1)); fi
+            sleep 0.02 || true
+        done
+        status=0
+        if ! kill -0 "${relays[index]}" 2> /dev/null; then wait "${relays[index]}" || status=$?; fi
+        if ((status == 74)); then output_is_lost=true; fi
+    done
+    close_all "${sources[@]}"
+}
 
 # --- Running ----------------------------------------------------------------------------------------------------------
 
 job=""
 killed=false
+output_is_lost=false
 
 # Runs the job once and sets `code`.
 run_job() {
@@ -232,16 +371,19 @@ run_job() {
         code=75
         return
     fi
+    start_relays
     # A process group of its own keeps the terminal's Ctrl-C away from mpirun. SIGUSR1 is ignored until mpirun catches
     # it, and again when it has stopped doing so: neither an early nor a late one may end it.
     set -m
     (
         trap '' USR1
         trap - TERM HUP INT
+        close_all "$life" "${sources[@]}" "${writers[@]}"
         exec env DTRAIN_SESSION="$token" mpirun "${flags[@]}" "$@"
-    ) < /dev/null &
+    ) < /dev/null 1>&"${writers[0]}" 2>&"${writers[-1]}" &
     job=$!
     set +m
+    close_all "${writers[@]}"
     code=0
     while :; do
         if ! $stop_asked; then
@@ -272,6 +414,7 @@ run_job() {
         sleep 0.1 || true
     done
     if ((code != 0)); then await_ranks; fi
+    finish_relays
     if $killed; then
         code=130
     elif $stop_asked && ((code == 138)); then
@@ -303,6 +446,7 @@ for ((start = 0; ; start++)); do
     done
     arguments=("${kept[@]}" --resume)
     say "the job ended with $code; starting again with --resume ($((start + 1)) of $restarts)"
-    if [[ -n $session ]]; then find "$session" -mindepth 1 ! -name lock -delete 2> /dev/null || true; fi
+    if [[ -n $session ]]; then find "$session" -xdev -mindepth 1 ! -name lock -delete 2> /dev/null || true; fi
 done
+if $output_is_lost && ((code == 0)); then code=74; fi
 exit "$code"

@@ -3,7 +3,8 @@
 # 4 ranks. Options are handed to `dtrain train`, as in: launch/quickstart.sh --set training.epochs=3
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+unset CDPATH
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 say() { printf '\n== %s\n' "$*"; }
 
 say "system packages and toolchain"

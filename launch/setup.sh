@@ -1,7 +1,15 @@
 #!/usr/bin/env bash
 # Makes sure that everything dtrain is built from is there. As root on Debian or Ubuntu it installs what is missing;
 # otherwise it prints the command that does and ends with 69. When nothing is missing it returns at once.
+#
+#   launch/setup.sh --tests    also installs shellcheck where it can, which launch/test.sh uses and can do without
 set -euo pipefail
+unset CDPATH
+
+if (($# > 1)) || (($# == 1)) && [[ $1 != --tests ]]; then
+    echo "setup.sh: usage: launch/setup.sh [--tests]" >&2
+    exit 64
+fi
 
 readonly packages_of_debian=(git pkg-config openmpi-bin libopenmpi-dev libopenblas-dev zlib1g-dev libssl-dev)
 readonly oldest_swift=6
@@ -31,18 +39,19 @@ find_missing() {
     done
 }
 
-install_missing() {
+# Installs packages, or fails; what apt-get says goes to `log`.
+install_packages() {
     export DEBIAN_FRONTEND=noninteractive
-    say "installing ${missing[*]}"
+    say "installing $*"
     # A fresh container has no package lists, an old one outdated ones: only then are they fetched.
-    if ! apt-get install -y -q --no-install-recommends "${missing[@]}" > "$log" 2>&1; then
-        apt-get update -q >> "$log" 2>&1 || true
-        if ! apt-get install -y -q --no-install-recommends "${missing[@]}" >> "$log" 2>&1; then
-            tail -n 15 "$log" >&2
-            say "these packages can't be installed (apt-get's last words above): ${missing[*]}"
-            exit 69
-        fi
-    fi
+    apt-get install -y -q --no-install-recommends "$@" > "$log" 2>&1 && return 0
+    apt-get update -q >> "$log" 2>&1 || true
+    apt-get install -y -q --no-install-recommends "$@" >> "$log" 2>&1
+}
+
+make_log() {
+    log=$(realpath -- "$(mktemp)")
+    trap 'rm -f "$log"' EXIT
 }
 
 missing=()
@@ -57,14 +66,22 @@ if ((${#missing[@]} > 0)); then
         say "missing: ${missing[*]}; install with: sudo apt-get update && sudo apt-get install -y ${missing[*]}"
         exit 69
     fi
-    log=$(mktemp)
-    trap 'rm -f "$log"' EXIT
-    install_missing
+    make_log
+    if ! install_packages "${missing[@]}"; then
+        tail -n 15 "$log" >&2
+        say "these packages can't be installed (apt-get's last words above): ${missing[*]}"
+        exit 69
+    fi
     find_missing
     if ((${#missing[@]} > 0)); then
         say "installed, but still not usable: ${missing[*]} (is another pkg-config or mpirun in front on the PATH?)"
         exit 69
     fi
+fi
+
+if [[ ${1:-} == --tests ]] && ((EUID == 0)) && command -v apt-get > /dev/null && ! command -v shellcheck > /dev/null; then
+    make_log
+    install_packages shellcheck || say "shellcheck can't be installed; the check that uses it will be skipped"
 fi
 
 if ! command -v swift > /dev/null; then

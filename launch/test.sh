@@ -7,13 +7,15 @@
 # launch/test.sh --filter SettingsTests; then the checks that aren't Swift tests are left out.
 set -euo pipefail
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-launch/setup.sh
+unset CDPATH
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+# For the check of the scripts, which is left out with options, shellcheck is wanted.
+if (($# == 0)); then launch/setup.sh --tests; else launch/setup.sh; fi
 
 passed=0
 failed=0
 skipped=0
-results=$(mktemp -d)
+results=$(realpath -- "$(mktemp -d)")
 trap 'rm -rf "$results"' EXIT
 
 close() {
@@ -47,7 +49,7 @@ check() {
 # shellcheck disable=SC2317 # called by check
 scripts_are_clean() {
     if ! command -v shellcheck > /dev/null; then
-        echo "shellcheck isn't installed"
+        echo "shellcheck isn't installed (Debian, Ubuntu: apt-get install shellcheck)"
         return 77
     fi
     shellcheck launch/*.sh .ci/run

@@ -17,9 +17,10 @@
 #
 # Environment: TMPDIR (the runs lie in a directory there; /tmp unless set).
 set -euo pipefail
+unset CDPATH
 
 readonly usage="usage: launch/torture.sh [--kills N] [--seed S]"
-repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 
 exec {messages}>&2
@@ -57,7 +58,11 @@ fi
 command -v mpirun > /dev/null || refuse 66 "mpirun isn't there; install it with launch/setup.sh"
 readonly kills seed program
 
-readonly temporary=${TMPDIR:-/tmp}
+temporary=${TMPDIR:-/tmp}
+# No program takes it for an option then.
+if [[ $temporary != /* ]]; then temporary=$PWD/$temporary; fi
+readonly temporary
+[[ -d $temporary && -w $temporary ]] || refuse 73 "$temporary can't be written; set TMPDIR to a directory that can"
 free=$(df -Pk "$temporary" | awk 'NR == 2 { print $4 }')
 # Seven checkpoints of 62 MB, in part twice.
 ((free >= 1000000)) || refuse 77 "$temporary has $((free / 1024)) MB free, 1 GB is needed for the checkpoints; set TMPDIR"
@@ -142,7 +147,8 @@ clean_up() {
         kill -KILL $pids 2> /dev/null || true
         sleep 0.05
     done
-    for pids in ${launchers[@]+"${launchers[@]}"}; do rm -rf {/dev/shm,"$temporary"}/dtrain-"$EUID"-"$pids"; done
+    # Launchers remove what dead ones left in shared memory.
+    "$repository/launch/local.sh" -np 1 true > /dev/null 2>&1 || true
     if $finished || ((stopped > 0)); then
         rm -rf "$work"
     else

@@ -17,13 +17,19 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     private var reductions: [MPI_Request?] = []
     private var finishedReductions = 0
 
-    /// Messages are split into parts of this many bytes, since MPI counts in Int32.
-    static let largestPart = 1 << 30
+    /// Messages are split into parts of at most this many bytes.
+    private let largestPart: Int
+    /// What MPI's counts leave room for.
+    package static let largestPart = 1 << 30
 
     /// All ranks of the job, numbered node by node.
     ///
-    /// - Parameter nodeSize: for tests: machines are cut into nodes of so many ranks.
-    init(nodeSize: Int?) throws {
+    /// - Parameters:
+    ///   - nodeSize: for tests: machines are cut into nodes of so many ranks.
+    ///   - largestPart: messages are split into parts of at most this many bytes.
+    init(nodeSize: Int?, largestPart: Int) throws {
+        precondition((1...Int(Int32.max)).contains(largestPart), "parts of \(largestPart) bytes")
+        self.largestPart = largestPart
         let places = try Placement(nodeSize: nodeSize)
         handle = places.world
         node = places.node
@@ -36,6 +42,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
 
     /// All ranks of the job in MPI's own order, of which it isn't known yet where they run.
     init() throws {
+        largestPart = Self.largestPart
         guard let all = dtrain_mpi_comm_world() else {
             throw Failure(.internalError, "MPI has no communicator of all ranks")
         }
@@ -65,9 +72,9 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     }
 
     package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
-        for part in Self.parts(of: bytes.count) {
+        for part in parts(of: bytes.count) {
             let base = bytes.baseAddress.map { $0 + part.lowerBound }
-            try check(MPI_Bcast(base, Int32(part.count), dtrain_mpi_byte(), Int32(root), handle), "MPI_Bcast")
+            try check(MPI_Bcast(base, countable(part.count), dtrain_mpi_byte(), Int32(root), handle), "MPI_Bcast")
         }
     }
 
@@ -75,16 +82,16 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         let total = counts.reduce(0, +)
         precondition(counts.count == size && total <= all.count && own?.count ?? counts[rank] == counts[rank],
                      "\(own?.count ?? 0) bytes of \(counts) into \(all.count)")
-        guard total <= Self.largestPart else { return try allGatherLarge(own, into: all, counts: counts) }
+        guard total <= largestPart else { return try allGatherLarge(own, into: all, counts: counts) }
         var offsets = [Int32](repeating: 0, count: size)
         for rank in 1..<max(size, 1) { offsets[rank] = offsets[rank - 1] + Int32(counts[rank - 1]) }
         try check(MPI_Allgatherv(own?.baseAddress ?? UnsafeRawPointer(dtrain_mpi_in_place()),
-                                 Int32(counts[rank]), dtrain_mpi_byte(), all.baseAddress, counts.map(Int32.init),
+                                 countable(counts[rank]), dtrain_mpi_byte(), all.baseAddress, counts.map(Int32.init),
                                  offsets, dtrain_mpi_byte(), handle), "MPI_Allgatherv")
     }
 
     package func allGather(_ own: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
-        precondition(own.count * size <= all.count && own.count <= Self.largestPart,
+        precondition(own.count * size <= all.count && own.count <= Int(Int32.max),
                      "\(own.count) bytes of \(size) ranks into \(all.count)")
         try check(MPI_Allgather(own.baseAddress, Int32(own.count), dtrain_mpi_byte(), all.baseAddress, Int32(own.count),
                                 dtrain_mpi_byte(), handle), "MPI_Allgather")
@@ -105,17 +112,17 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     package func exchange(sending: [Outgoing], receiving: [Incoming]) throws {
         var requests: [MPI_Request?] = []
         for incoming in receiving {
-            for part in Self.parts(of: incoming.bytes.count) {
+            for part in parts(of: incoming.bytes.count) {
                 var request: MPI_Request? = dtrain_mpi_request_null()
-                try check(MPI_Irecv(incoming.bytes.baseAddress.map { $0 + part.lowerBound }, Int32(part.count),
+                try check(MPI_Irecv(incoming.bytes.baseAddress.map { $0 + part.lowerBound }, countable(part.count),
                                     dtrain_mpi_byte(), Int32(incoming.rank), 0, handle, &request), "MPI_Irecv")
                 requests.append(request)
             }
         }
         for outgoing in sending {
-            for part in Self.parts(of: outgoing.bytes.count) {
+            for part in parts(of: outgoing.bytes.count) {
                 var request: MPI_Request? = dtrain_mpi_request_null()
-                try check(MPI_Isend(outgoing.bytes.baseAddress.map { $0 + part.lowerBound }, Int32(part.count),
+                try check(MPI_Isend(outgoing.bytes.baseAddress.map { $0 + part.lowerBound }, countable(part.count),
                                     dtrain_mpi_byte(), Int32(outgoing.rank), 0, handle, &request), "MPI_Isend")
                 requests.append(request)
             }
@@ -189,8 +196,14 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     }
 
     /// 0 ..< count in parts that MPI can count.
-    private static func parts(of count: Int) -> [Range<Int>] {
+    private func parts(of count: Int) -> [Range<Int>] {
         stride(from: 0, to: count, by: largestPart).map { $0..<min($0 + largestPart, count) }
+    }
+
+    /// The number of bytes as MPI takes it: what wasn't split shows here, before it is sent.
+    private func countable(_ byteCount: Int) -> Int32 {
+        precondition(byteCount <= largestPart, "\(byteCount) bytes in one part of at most \(largestPart)")
+        return Int32(byteCount)
     }
 
     func check(_ code: Int32, _ call: String) throws {

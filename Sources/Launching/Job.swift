@@ -1,34 +1,25 @@
+import CProcesses
 import Diagnostics
 import Foundation
 
-/// A running mpirun.
+/// A running mpirun. The kernel kills it when this process dies, and its death ends the ranks.
 struct Job {
     private let process: pid_t
     private let signals: SignalBlock
+    private let output: JobOutput
     private var requests = StopRequests()
 
     /// Starts it, in a process group of its own: the terminal's Ctrl-C must not reach it.
+    ///
+    /// mpirun ignores SIGUSR1 until it catches it, and again when it has stopped doing so: neither an early nor a late
+    /// one may end it.
     init(_ plan: LaunchPlan) throws {
-        signals = SignalBlock([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD])
-        // mpirun ignores SIGUSR1 until it catches it, and again when it has stopped doing so: neither an early nor a
-        // late one may end it. An ignored signal stays ignored across exec; a blocked one still reaches us.
-        let former = signal(SIGUSR1, SIG_IGN)
-        defer { signal(SIGUSR1, former) }
-
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
-        posix_spawnattr_setpgroup(&attributes, 0)
-        // Whatever this thread blocks, the job hears its signals.
-        var mask = sigset_t()
-        sigemptyset(&mask)
-        posix_spawnattr_setsigmask(&attributes, &mask)
-
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        // Where a parent had SIGCHLD ignored, the system would throw away how mpirun ended.
+        if dtrain_is_ignored(SIGCHLD) != 0 { signal(SIGCHLD, SIG_DFL) }
+        // What was ignored at the start (nohup, `trap '' INT`) stays so: a blocked signal would still be taken.
+        let asking = [SIGTERM, SIGINT, SIGHUP, SIGUSR1].filter { dtrain_is_ignored($0) == 0 }
+        signals = SignalBlock(asking + [SIGCHLD])
+        output = try JobOutput()
 
         // Null-terminated arrays of C strings, which live until the process is started.
         var arguments = plan.commandLine.map { strdup($0) } + [nil]
@@ -38,11 +29,18 @@ struct Job {
             environment.forEach { free($0) }
         }
         var started: pid_t = 0
-        let status = posix_spawn(&started, plan.commandLine[0], &actions, &attributes, &arguments, &environment)
-        guard status == 0 else {
-            throw Failure(.inputOutput, "\(plan.commandLine[0]) can't be started: \(String(cString: strerror(status)))")
+        var call: UnsafePointer<CChar>?
+        let code = dtrain_start_bound(plan.commandLine[0], &arguments, &environment, output.standardOutput.input,
+                                      output.standardError.input, &started, &call)
+        guard code == 0 else {
+            let what = "\(plan.commandLine[0]) can't be started (\(call.map { String(cString: $0) } ?? "fork"))"
+            switch code {
+            case EAGAIN, ENOMEM, EMFILE, ENFILE: throw systemFailure(what, code)
+            default: throw Failure(.inputOutput, "\(what): \(String(cString: strerror(code)))")
+            }
         }
         process = started
+        output.isHandedOver()
     }
 
     /// Waits for the end, passing on what is asked by signals, and returns the exit code: the job's own, 128 + n when
@@ -64,6 +62,16 @@ struct Job {
         }
     }
 
+    /// Hands on what the ended job has written. It waits for a reader that takes its time, as writing does; a signal
+    /// ends the wait. Returns what kept standard output from being written, if anything did.
+    func finishOutput() -> Failure? {
+        output.askToEnd()
+        while !output.isFinished(withinSeconds: 0.05) {
+            if let signal = signals.next(milliseconds: 0), signal != SIGCHLD { break }
+        }
+        return output.failure
+    }
+
     /// Seconds of the monotonic clock.
     private func now() -> Double {
         var time = timespec()
@@ -75,5 +83,43 @@ struct Job {
     private static func exitCode(_ status: Int32) -> Int32 {
         let signal = status & 0x7f
         return signal == 0 ? (status >> 8) & 0xff : 128 + signal
+    }
+}
+
+/// The relays of a job's two streams. Where both go to the same place (a terminal, `2>&1`) there is one, so that lines
+/// stay in the order in which mpirun wrote them.
+private struct JobOutput {
+    let standardOutput: OutputRelay
+    let standardError: OutputRelay
+
+    init() throws {
+        standardOutput = try OutputRelay(to: STDOUT_FILENO)
+        standardError = Self.goToSamePlace ? standardOutput : try OutputRelay(to: STDERR_FILENO)
+    }
+
+    func isHandedOver() {
+        standardOutput.closeWriter()
+        standardError.closeWriter()
+    }
+
+    func askToEnd() {
+        standardOutput.askToEnd()
+        standardError.askToEnd()
+    }
+
+    func isFinished(withinSeconds seconds: Double) -> Bool {
+        standardOutput.isFinished(withinSeconds: seconds) && standardError.isFinished(withinSeconds: seconds)
+    }
+
+    var failure: Failure? {
+        standardOutput.failure.map {
+            Failure(.inputOutput, "standard output: write failed: \(String(cString: strerror($0)))")
+        }
+    }
+
+    private static var goToSamePlace: Bool {
+        var one = stat(), other = stat()
+        return fstat(STDOUT_FILENO, &one) == 0 && fstat(STDERR_FILENO, &other) == 0
+            && one.st_dev == other.st_dev && one.st_ino == other.st_ino
     }
 }

@@ -3,8 +3,7 @@ import Foundation
 
 /// What the environment says about how this process was started.
 package struct LauncherEnvironment: Sendable {
-    /// Whether an MPI launcher started this process. Slurm's variables alone mean nothing: they stand in every batch
-    /// script, also around a program that was started once.
+    /// Whether an MPI launcher started this process.
     package let isUnderLauncher: Bool
     /// The number of ranks that the launcher declares; nil where none does.
     package let declaredSize: Int?
@@ -18,6 +17,8 @@ package struct LauncherEnvironment: Sendable {
     /// What the environment says of its width in columns, which a launcher passes on.
     private let declaredColumns: Int?
     private let fallbackColumns: Int?
+    /// This process as one of several tasks that were started without MPI; nil where it was started once.
+    private let task: LoneTask?
 
     /// Variables by which launchers say how many ranks there are: Open MPI, MPICH and its relatives, MVAPICH.
     private static let sizes = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"]
@@ -34,6 +35,7 @@ package struct LauncherEnvironment: Sendable {
         declaredRank = number(Self.ranks)
         declaredLocalRank = number(Self.localRanks)
         isUnderLauncher = declaredSize != nil || declaredRank != nil
+        task = isUnderLauncher ? nil : LoneTask(environment)
         switch environment["DTRAIN_TERMINAL"] {
         case "1": isTerminal = true
         case "0": isTerminal = false
@@ -50,8 +52,8 @@ package struct LauncherEnvironment: Sendable {
         declaredColumns ?? (isUnderLauncher ? nil : StandardStream.output.columns) ?? fallbackColumns ?? 80
     }
 
-    /// Refuses to go on when the launcher started several ranks and MPI knows of one: each of them would take itself
-    /// for the whole job, in the same run directory.
+    /// Refuses to go on when several ranks or tasks were started and MPI knows of one: each of them would take itself for
+    /// the whole job, in the same run directory.
     ///
     /// - Parameter size: what `MPI_Comm_size` says, or 1 where MPI is not used.
     package func check(size: Int) throws {
@@ -65,5 +67,6 @@ package struct LauncherEnvironment: Sendable {
             throw Failure(.usage, "the launcher calls this rank \(declaredRank), but MPI says that it is alone; start "
                 + "with the mpirun of the Open MPI that dtrain was built with (under Slurm: srun --mpi=pmix)")
         }
+        if size == 1, let task { throw Failure(.usage, task.refusal) }
     }
 }

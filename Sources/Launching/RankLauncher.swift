@@ -49,14 +49,18 @@ package struct RankLauncher: Sendable {
     /// Call it on the main thread, before any other thread exists: it blocks the signals above while the job runs and
     /// takes them one by one, so no work is done in a handler.
     ///
-    /// Throws `Failure`: 64 inside another launcher, 66 without mpirun, 73 without room for the session directory, 74
-    /// where the process can't be started.
+    /// What the job prints is handed on by this process; a reader that has gone stops nothing.
+    ///
+    /// Throws `Failure`: 64 inside another launcher, 66 without mpirun, 71 where the system has no process or thread
+    /// left, 73 without room for the session directory, 74 where mpirun can't be started, or when the job went well but
+    /// its output could not be written.
     package func run() throws -> Int32 {
         let launcher = LauncherEnvironment(environment)
         guard !launcher.isUnderLauncher else {
             throw Failure(.usage, "--ranks \(ranks): this process was itself started by an MPI launcher; use one of "
                 + "the two, mpirun -np N dtrain or dtrain --ranks N")
         }
+        try launcher.check(size: 1)
         guard let mpirun = Self.find("mpirun", path: environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin") else {
             throw Failure(.missingInput, "--ranks \(ranks): mpirun is not on the PATH; install it (apt-get install "
                 + "openmpi-bin), or run dtrain without --ranks, in one process")
@@ -71,6 +75,7 @@ package struct RankLauncher: Sendable {
             var job = try Job(plan)
             let code = job.waitForwardingSignals()
             if code != 0 { session.awaitProcesses() }
+            if let failure = job.finishOutput(), code == ExitCode.success.rawValue { throw failure }
             return code
         }
     }

@@ -4,48 +4,56 @@ import Foundation
 /// A directory of its own for everything that Open MPI would leave behind when it is killed: shared-memory segments
 /// and session files. `launch/local.sh` makes the same kind.
 ///
-/// It is named after the user and the process, and locked by this process and by mpirun, which inherits the
-/// descriptor: a directory whose lock is free belongs to a dead job and is removed by the next one.
-final class Session {
-    /// The environment variable by which the processes of a session are known.
-    static let variable = "DTRAIN_SESSION"
+/// It is named after the user, the process and chance, so that nobody can be there first, and locked by this process and
+/// by mpirun, which inherits the descriptor: a directory whose lock is free belongs to a dead job and is removed by the
+/// next one. It lies where everybody may write, so nothing there is trusted by its name; see `SessionDirectory`.
+package final class Session {
+    /// The environment variable by which the processes of a session are known: its path.
+    package static let variable = "DTRAIN_SESSION"
 
-    let path: String
+    package let path: String
+    private let directory: SessionDirectory
     private let lock: Int32
 
     /// Makes the directory below the first of `bases` that can be written and has `requiredBytes` free.
-    init(bases: [String] = ["/dev/shm", NSTemporaryDirectory()], requiredBytes: Int) throws {
+    package init(bases: [String] = ["/dev/shm", NSTemporaryDirectory()], requiredBytes: Int) throws {
         let base = bases.first { access($0, W_OK | X_OK) == 0 && Self.freeBytes($0) >= requiredBytes }
             ?? bases.last ?? "/tmp"
-        Self.removeDead(in: base)
-        let directory = URL(fileURLWithPath: base, isDirectory: true)
-        path = directory.appendingPathComponent("dtrain-\(getuid())-\(getpid())").path
+        func refusal(_ what: String, _ code: Int32 = errno) -> Failure {
+            Failure(.cannotCreate, "\(base): \(what) for mpirun: \(String(cString: strerror(code)))")
+        }
+        let place = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard place >= 0 else { throw refusal("no directory can be made") }
+        defer { close(place) }
+        Self.removeDead(in: place, path: base)
         // Locked under another name first: under its own it is never seen unlocked.
-        let pattern = directory.appendingPathComponent(".dtrain-\(getuid())-\(getpid())-XXXXXX").path
+        let root = URL(fileURLWithPath: base, isDirectory: true)
+        let pattern = root.appendingPathComponent(".dtrain-\(geteuid())-\(getpid())-XXXXXX").path
         var template = Array(pattern.utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw Failure(.cannotCreate, "\(base): no directory can be made for mpirun: "
-                + "\(String(cString: strerror(errno)))")
+        guard mkdtemp(&template) != nil else { throw refusal("no directory can be made") }
+        let draft = URL(fileURLWithPath: String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self))
+            .lastPathComponent
+        guard let directory = SessionDirectory(draft, in: place) else {
+            unlinkat(place, draft, AT_REMOVEDIR)
+            throw refusal("\(draft) was made and is gone or another", ESTALE)
         }
-        let draft = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-        lock = open(draft + "/lock", O_CREAT | O_RDWR, 0o600)
-        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let reason = String(cString: strerror(errno))
+        self.directory = directory
+        lock = openat(directory.descriptor, SessionDirectory.lockName, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600)
+        let name = String(draft.dropFirst())
+        path = root.appendingPathComponent(name).path
+        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0, renameat(place, draft, place, name) == 0 else {
+            let failure = refusal("\(draft) can't be locked and named")
             if lock >= 0 { close(lock) }
-            try? FileManager.default.removeItem(atPath: draft)
-            throw Failure(.cannotCreate, "\(draft)/lock can't be made or locked: \(reason)")
-        }
-        try? FileManager.default.removeItem(atPath: path)
-        guard rename(draft, path) == 0 else {
-            let reason = String(cString: strerror(errno))
-            close(lock)
-            try? FileManager.default.removeItem(atPath: draft)
-            throw Failure(.cannotCreate, "\(path) can't be made: \(reason)")
+            directory.remove(draft, from: place)
+            throw failure
         }
     }
 
     deinit {
-        try? FileManager.default.removeItem(atPath: path)
+        let url = URL(fileURLWithPath: path)
+        let place = open(url.deletingLastPathComponent().path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        directory.remove(url.lastPathComponent, from: place)
+        if place >= 0 { close(place) }
         close(lock)
     }
 
@@ -79,32 +87,17 @@ final class Session {
         }
     }
 
-    /// Removes what dead jobs of this user left in `base`.
-    private static func removeDead(in base: String) {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: base)) ?? []
-        for name in names where name.hasPrefix("dtrain-\(getuid())-") {
-            let directory = URL(fileURLWithPath: base).appendingPathComponent(name).path
-            var status = stat()
-            guard lstat(directory, &status) == 0, status.st_uid == getuid(), status.st_mode & S_IFMT == S_IFDIR else {
-                continue
+    /// Removes what dead jobs of this user left in the directory `place`.
+    private static func removeDead(in place: Int32, path: String) {
+        for name in SessionDirectory.names(in: place) {
+            guard let kind = SessionName(name, user: geteuid()), let directory = SessionDirectory(name, in: place),
+                  directory.isUnlocked(orHasNoLock: kind.isDraft) else { continue }
+            if kind.isDraft {
+                // A kill kept it from its name: nothing but the lock can be in it. It is known by the process that made it.
+                if access("/proc/\(kind.process)", F_OK) != 0 { directory.removeDraft(name, from: place) }
+            } else if processes(of: URL(fileURLWithPath: path).appendingPathComponent(name).path).isEmpty {
+                directory.remove(name, from: place)
             }
-            let lock = open(directory + "/lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-            guard lock >= 0 else { continue }
-            if flock(lock, LOCK_EX | LOCK_NB) == 0, processes(of: directory).isEmpty {
-                try? FileManager.default.removeItem(atPath: directory)
-            }
-            close(lock)
-        }
-        // Those that a kill kept from their name, by the process that made them.
-        for name in names where name.hasPrefix(".dtrain-\(getuid())-") {
-            let parts = name.split(separator: "-", omittingEmptySubsequences: false)
-            guard parts.count == 4, let process = pid_t(parts[2]), access("/proc/\(process)", F_OK) != 0 else { continue }
-            let directory = URL(fileURLWithPath: base).appendingPathComponent(name).path
-            var status = stat()
-            guard lstat(directory, &status) == 0, status.st_uid == getuid(), status.st_mode & S_IFMT == S_IFDIR else {
-                continue
-            }
-            try? FileManager.default.removeItem(atPath: directory)
         }
     }
 
@@ -113,5 +106,23 @@ final class Session {
         guard statvfs(path, &status) == 0 else { return 0 }
         let (bytes, overflow) = UInt(status.f_bavail).multipliedReportingOverflow(by: UInt(status.f_frsize))
         return overflow ? Int.max : Int(clamping: bytes)
+    }
+}
+
+/// The name of a session's directory, `dtrain-USER-PROCESS-XXXXXX`, with a dot in front until it is locked. (Earlier
+/// versions had no `-XXXXXX`.)
+struct SessionName {
+    let process: pid_t
+    let isDraft: Bool
+
+    /// Nil unless `name` is one of this user's.
+    init?(_ name: String, user: uid_t) {
+        isDraft = name.hasPrefix(".")
+        let parts = name.dropFirst(isDraft ? 1 : 0).split(separator: "-", omittingEmptySubsequences: false)
+        guard (isDraft ? 4...4 : 3...4).contains(parts.count), parts[0] == "dtrain", parts[1] == String(user),
+              let process = pid_t(parts[2]), process > 0, String(process) == parts[2],
+              parts.count == 3 || parts[3].utf8.count == 6 && parts[3].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) })
+        else { return nil }
+        self.process = process
     }
 }

@@ -26,6 +26,27 @@ struct RankScenarioTests {
         }
     }
 
+    /// Parts of one byte, of sizes that leave a rest, and of the size of a message of the scenario. A message that isn't
+    /// split traps.
+    @Test("messages larger than MPI counts are split, and arrive whole and in order", arguments: [1, 7, 17, 1000],
+          ["broadcast", "all-gather", "all-gather-in-place", "exchange"])
+    func splitMessages(part: Int, scenario: String) throws {
+        var child = MPIRun.child(ranks: 3, Self.program, [scenario])
+        child.environment["SCENARIO_LARGEST_PART"] = String(part)
+        let result = try child.run()
+        #expect(result.status == 0, "\(result)")
+        #expect(result.output == "ok \(scenario) on 3\n")
+    }
+
+    @Test("the owners' exchange between nodes is the same in parts of any size", arguments: [100, 4095, 1 << 20])
+    func splitExchange(part: Int) throws {
+        var child = MPIRun.child(ranks: 4, Self.program, ["owner-exchange"])
+        child.environment["DTRAIN_NODE_SIZE"] = "2"
+        child.environment["SCENARIO_LARGEST_PART"] = String(part)
+        let result = try child.run()
+        #expect(result.status == 0, "\(result)")
+    }
+
     @Test("of several failing ranks the lowest speaks, once, and its code is kept", arguments: [2, 3, 4])
     func agreedFailure(ranks: Int) throws {
         let result = try MPIRun.child(ranks: ranks, Self.program, ["agree-on-failure"]).run()

@@ -153,6 +153,21 @@ struct RankTests {
         }
     }
 
+    /// Two numbers have one sum, and adding zeros changes none: here MPI has no order to choose, so the value is known.
+    @Test("with allreduce, ranks that have nothing to compute add nothing to the gradient", arguments: [3, 4])
+    func idleRanks(ranks: Int) throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits(steps: 12, batch: 32, microBatch: 16))
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "plain"))
+            let idle = try bench.dtrain("train", "c.yaml", "--run", "idle", "--set", "training.synchronization=allreduce",
+                                        ranks: ranks)
+            expectSuccess(idle)
+            #expect(idle.digest == bench.files("plain").digest)
+            let losses = try ["plain", "idle"].map { try bench.files($0).log("step").map { $0.numbers["loss"] } }
+            #expect(losses[0] == losses[1] && losses[0].count == 12)
+        }
+    }
+
     @Test("--ranks starts the ranks by itself, with the digest of plain dtrain")
     func ranksOption() throws {
         try withWorkbench { bench in

@@ -27,7 +27,8 @@ enum RankScenarios {
             exit(64)
         }
         var session = try MPISession()
-        try session.place()
+        let variables = ProcessInfo.processInfo.environment
+        try session.place(largestPart: variables["SCENARIO_LARGEST_PART"].flatMap { Int($0) } ?? 1 << 30)
         do {
             try scenario.run(session.world)
         } catch let agreed as AgreedFailure {

@@ -1,0 +1,24 @@
+// What Swift can't say to the system about processes and signals.
+#ifndef DTRAIN_CPROCESSES_H
+#define DTRAIN_CPROCESSES_H
+
+#include <sys/types.h>
+
+/// Starts a program that dies with the calling thread: the kernel kills it (SIGKILL) when that thread ends, in whatever
+/// way (prctl(2), PR_SET_PDEATHSIG). So call it from the main thread, or from one that outlives the program.
+///
+/// It runs in a process group of its own, with no signal blocked, with /dev/null for standard input and the given
+/// descriptors for standard output and standard error. SIGUSR1 is ignored until the program catches it; SIGPIPE and
+/// SIGCHLD have their defaults; what else is ignored stays so.
+///
+/// Returns 0 and sets `process`; or `errno` of the call that failed, and sets `call` to its name.
+int dtrain_start_bound(const char *path, char *const arguments[], char *const environment[], int output, int errors,
+                       pid_t *process, const char **call);
+
+/// Makes a pipe that no other program inherits. Returns 0 or `errno`.
+int dtrain_pipe(int *reader, int *writer);
+
+/// Whether a signal is being ignored.
+int dtrain_is_ignored(int signal);
+
+#endif

@@ -1,0 +1,81 @@
+#define _GNU_SOURCE
+#include "CProcesses.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int dtrain_pipe(int *reader, int *writer) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return errno;
+    *reader = ends[0];
+    *writer = ends[1];
+    return 0;
+}
+
+int dtrain_is_ignored(int signal) {
+    struct sigaction action;
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// What the child does between fork and exec. The parent may have other threads, so it calls nothing but what may be
+// called in a signal handler. Returns only when the program can't be run.
+static int become(const char *path, char *const arguments[], char *const environment[], int output, int errors,
+                  pid_t parent) {
+    setpgid(0, 0);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
+    // The parent may have died before it could be said to die with it.
+    if (getppid() != parent) _exit(127);
+    int null = open("/dev/null", O_RDONLY);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0) return errno;
+    if (null != STDIN_FILENO) close(null);
+    if (dup2(output, STDOUT_FILENO) < 0 || dup2(errors, STDERR_FILENO) < 0) return errno;
+    // An ignored signal stays ignored across exec, a handler becomes the default.
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execve(path, arguments, environment);
+    return errno;
+}
+
+int dtrain_start_bound(const char *path, char *const arguments[], char *const environment[], int output, int errors,
+                       pid_t *process, const char **call) {
+    // Closed by a successful exec; otherwise it carries errno.
+    int reader, writer;
+    *call = "pipe";
+    int code = dtrain_pipe(&reader, &writer);
+    if (code != 0) return code;
+    *call = "fork";
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child < 0) {
+        code = errno;
+        close(reader);
+        close(writer);
+        return code;
+    }
+    if (child == 0) {
+        code = become(path, arguments, environment, output, errors, parent);
+        ssize_t ignored = write(writer, &code, sizeof code);
+        (void)ignored;
+        _exit(127);
+    }
+    close(writer);
+    *call = "execve";
+    ssize_t count;
+    do count = read(reader, &code, sizeof code);
+    while (count < 0 && errno == EINTR);
+    close(reader);
+    if (count == sizeof code) {
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+        return code;
+    }
+    *process = child;
+    return 0;
+}

@@ -1,0 +1,163 @@
+import CProcesses
+import Diagnostics
+import Foundation
+import Synchronization
+
+/// Hands on what a job writes to one of this process's streams, as it comes.
+///
+/// The job must not hold the reader's pipe itself: mpirun ends all ranks when that breaks, where a lone process trains
+/// on. When the reader has gone, or the disk behind the stream is full, what comes later is thrown away, and nobody
+/// is stopped.
+final class OutputRelay: Sendable {
+    /// The end that the job writes into.
+    private let writer: PipeEnd
+    /// Closing it asks the thread to end when nothing is left to read. The end of the job's pipe alone may never come:
+    /// something that mpirun started and left behind (a shared ssh connection) can hold it open.
+    private let ending: PipeEnd
+    private let thread: RelayThread
+
+    /// Starts to hand on to `descriptor`. The thread that does it blocks the signals that the caller blocks.
+    ///
+    /// Throws `Failure` with 71 where the system has no pipe or thread left.
+    init(to descriptor: Int32) throws {
+        let job = try PipeEnd.makePipe(), end = try PipeEnd.makePipe()
+        writer = job.writer
+        ending = end.writer
+        thread = RelayThread(source: job.reader, ending: end.reader, target: descriptor)
+        try thread.start()
+    }
+
+    /// The descriptor for the job to write into.
+    var input: Int32 { writer.descriptor }
+
+    /// Closes this process's own end of the job's pipe; to be called when the job has it.
+    func closeWriter() { writer.close() }
+
+    /// Says that the job is over: what it has written is handed on, and nothing more is waited for.
+    func askToEnd() { ending.close() }
+
+    /// Whether all has been handed on, within so many seconds.
+    func isFinished(withinSeconds seconds: Double) -> Bool { thread.isFinished(withinSeconds: seconds) }
+
+    /// The system's error number when something else than the reader's going kept text from being written.
+    var failure: Int32? { thread.failure }
+}
+
+/// One end of a pipe, closed when it is asked for or nobody needs it any more.
+private final class PipeEnd: Sendable {
+    private let number: Mutex<Int32>
+
+    private init(_ number: Int32) { self.number = Mutex(number) }
+
+    deinit { close() }
+
+    /// The descriptor; -1 once it is closed.
+    var descriptor: Int32 { number.withLock { $0 } }
+
+    func close() {
+        number.withLock { number in
+            if number >= 0 { Foundation.close(number) }
+            number = -1
+        }
+    }
+
+    static func makePipe() throws -> (reader: PipeEnd, writer: PipeEnd) {
+        var reader: Int32 = -1, writer: Int32 = -1
+        let code = dtrain_pipe(&reader, &writer)
+        guard code == 0 else { throw systemFailure("no pipe for mpirun's output", code) }
+        return (PipeEnd(reader), PipeEnd(writer))
+    }
+}
+
+/// The thread of a relay.
+private final class RelayThread: Sendable {
+    private let source: PipeEnd, ending: PipeEnd, target: Int32
+    private let done = DispatchSemaphore(value: 0)
+    private let state = Mutex<(failure: Int32?, isDiscarding: Bool)>((nil, false))
+
+    init(source: PipeEnd, ending: PipeEnd, target: Int32) {
+        self.source = source
+        self.ending = ending
+        self.target = target
+    }
+
+    var failure: Int32? { state.withLock { $0.failure } }
+
+    func isFinished(withinSeconds seconds: Double) -> Bool {
+        guard done.wait(timeout: .now() + seconds) == .success else { return false }
+        // So that a second look says the same.
+        done.signal()
+        return true
+    }
+
+    func start() throws {
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(self)
+        let code = pthread_create(&thread, nil, { context in
+            if let context { Unmanaged<RelayThread>.fromOpaque(context).takeRetainedValue().run() }
+            return nil
+        }, context.toOpaque())
+        guard code == 0 else {
+            context.release()
+            throw systemFailure("no thread for mpirun's output", code)
+        }
+        pthread_detach(thread)
+    }
+
+    private func run() {
+        defer { done.signal() }
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            var polled = [pollfd(fd: source.descriptor, events: Int16(POLLIN), revents: 0),
+                          pollfd(fd: ending.descriptor, events: Int16(POLLIN), revents: 0)]
+            guard poll(&polled, 2, -1) > 0 else {
+                if errno == EINTR { continue }
+                return
+            }
+            // First what is there, then whether to go.
+            guard polled[0].revents != 0 else { return }
+            let count = read(source.descriptor, &buffer, buffer.count)
+            if count > 0 {
+                deliver(buffer[..<count])
+            } else if count == 0 || errno != EINTR {
+                return
+            }
+        }
+    }
+
+    private func deliver(_ bytes: ArraySlice<UInt8>) {
+        var rest = bytes
+        while !rest.isEmpty, !state.withLock({ $0.isDiscarding }) {
+            let count = rest.withUnsafeBytes { write(target, $0.baseAddress, $0.count) }
+            if count > 0 {
+                rest = rest.dropFirst(count)
+            } else if errno == EAGAIN {
+                // Somebody who shares the stream made it nonblocking.
+                var polled = pollfd(fd: target, events: Int16(POLLOUT), revents: 0)
+                poll(&polled, 1, -1)
+            } else if errno != EINTR {
+                let code = errno
+                let isReaderGone = isReaderGone(code)
+                state.withLock { $0 = (isReaderGone ? nil : code, true) }
+            }
+        }
+    }
+
+    /// A pipe, socket or terminal whose other side is closed.
+    private func isReaderGone(_ code: Int32) -> Bool {
+        if code == EPIPE || code == ECONNRESET { return true }
+        var status = stat()
+        return code == EIO && fstat(target, &status) == 0 && status.st_mode & S_IFMT == S_IFCHR
+    }
+}
+
+/// The failure for what the system refuses: `what` is missing, why, and what helps.
+func systemFailure(_ what: String, _ code: Int32) -> Failure {
+    let advice = switch code {
+    case EAGAIN: "; raise the limit of processes and threads (ulimit -u, a container's pids limit) or end some"
+    case ENOMEM: "; free memory or raise its limit (ulimit -v)"
+    case EMFILE, ENFILE: "; raise the limit of open files (ulimit -n)"
+    default: ""
+    }
+    return Failure(.systemRefused, "--ranks: \(what): \(String(cString: strerror(code)))\(advice)")
+}
