@@ -31,6 +31,7 @@ struct InspectCommand: ParsableCommand {
         let validation = experiment.splits.validation.map { ", \(HumanText.count($0.count)) to validate" } ?? ""
         print("data: \(HumanText.count(sampler.sampleCount)) samples to train\(validation); inputs "
             + "\(experiment.network.inputShape), \(experiment.splits.train.targetKind)")
+        for note in experiment.splits.notes { print("note: \(note)") }
         print("steps: \(HumanText.count(sampler.stepsPerEpoch)) per epoch, \(HumanText.count(experiment.totalSteps)) in all, "
             + "\(sampler.trees[0].leafCount) micro-batches each\n")
         printLayers(experiment.network)
