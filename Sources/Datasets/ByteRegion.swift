@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// Bytes in memory pages of their own: a mapped file, or room that was filled once. Unmapped with its last owner.
@@ -9,20 +10,32 @@ final class ByteRegion: @unchecked Sendable {
     let base: UnsafeRawPointer
     let count: Int
 
-    /// The whole file behind `descriptor`, which may be closed afterwards. A file that another program shortens while
-    /// it is mapped ends the process (SIGBUS), as with every mapping.
-    init(mapping descriptor: Int32, count: Int, name: String) throws {
-        let pages = try Self.pages(count, protection: PROT_READ, flags: MAP_PRIVATE, descriptor: descriptor, name: name)
+    /// The whole file behind `descriptor`, which may be closed afterwards; nil where its file system can't map. A file
+    /// that another program cuts while it is mapped ends the process with an error (`MappedFiles`).
+    init?(mapping descriptor: Int32, count: Int, name: String) throws {
+        let pages: UnsafeMutableRawPointer
+        do {
+            pages = try Self.pages(count, protection: PROT_READ, flags: MAP_PRIVATE, descriptor: descriptor, name: name)
+        } catch {
+            if error.code == ENODEV || error.code == ENOSYS { return nil }
+            throw Self.failure(error, count: count)
+        }
         // The kernel reads ahead while training begins.
         madvise(pages, count, MADV_WILLNEED)
         base = UnsafeRawPointer(pages)
         self.count = count
+        MappedFiles.add(base, count: count, name: name)
     }
 
     /// `count` bytes of new memory that `fill` writes before anybody can read them.
     init(count: Int, name: String, fill: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
-        let pages = try Self.pages(count, protection: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | Self.anonymous,
+        let pages: UnsafeMutableRawPointer
+        do {
+            pages = try Self.pages(count, protection: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | Self.anonymous,
                                    descriptor: -1, name: name)
+        } catch {
+            throw Self.failure(error, count: count)
+        }
         #if os(Linux)
         // Samples are picked all over it: fewer, larger pages.
         madvise(pages, count, MADV_HUGEPAGE)
@@ -34,17 +47,20 @@ final class ByteRegion: @unchecked Sendable {
     }
 
     deinit {
+        MappedFiles.remove(base)
         munmap(UnsafeMutableRawPointer(mutating: base), max(count, 1))
     }
 
     private static func pages(_ count: Int, protection: Int32, flags: Int32, descriptor: Int32,
-                              name: String) throws -> UnsafeMutableRawPointer {
+                              name: String) throws(SystemError) -> UnsafeMutableRawPointer {
         let pages = mmap(nil, max(count, 1), protection, flags, descriptor, 0)
-        guard let pages, pages != MAP_FAILED else {
-            let reason = String(cString: strerror(errno))
-            throw Failure(.inputOutput, "\(name): no memory for its \(count) bytes: \(reason)")
-        }
+        guard let pages, pages != MAP_FAILED else { throw SystemError(call: "mmap", path: name, code: errno) }
         return pages
+    }
+
+    private static func failure(_ error: SystemError, count: Int) -> Failure {
+        Failure(error.code == ENOMEM ? .systemRefused : .inputOutput, "\(error.path): the system gives no memory for its "
+            + "\(count) bytes: \(String(cString: strerror(error.code)))")
     }
 
     #if canImport(Darwin)

@@ -1,10 +1,10 @@
 import Diagnostics
 
-/// Cuts comma-separated text (RFC 4180) into rows of cells, without copying them.
+/// Cuts delimiter-separated text (RFC 4180, and what is around) into rows of cells, without copying them.
 ///
-/// Lines end in LF or CRLF, the last may lack its end; blank lines at the end don't count; a byte order mark is
-/// skipped. Blanks around a cell don't belong to it. A cell in quotation marks may hold delimiters, line ends and
-/// doubled marks.
+/// Lines end in LF, CRLF, CR or CR CR LF, the last may lack its end; empty lines and comments are passed over; a byte
+/// order mark is skipped. Blanks around a cell don't belong to it. A cell in quotation marks may hold delimiters, line
+/// ends and doubled marks. The work is proportional to the text.
 struct CSVScanner {
     /// A cell: its bytes, without quotation marks and surrounding blanks.
     struct Cell {
@@ -19,61 +19,79 @@ struct CSVScanner {
     let bytes: [UInt8]
     /// The line on which the row that was read last begins, from 1.
     private(set) var rowLine = 0
-    private let delimiter: CSVDelimiter
+    private let isBlankSeparated: Bool
+    private let isTabSeparated: Bool
+    private let delimiter: [UInt8]
+    /// What begins a comment; empty for nothing.
+    private let comment: [UInt8]
+    /// The bytes that may end a cell.
+    private let stops: [Bool]
     private var position: Int
     private var line = 1
 
+    /// Rows with more cells than this are refused: another delimiter, or no table.
+    static let mostCells = 1 << 20
+
     private static let newline = UInt8(ascii: "\n"), carriageReturn = UInt8(ascii: "\r"), quote = UInt8(ascii: "\"")
 
-    init(path: String, bytes: [UInt8], delimiter: CSVDelimiter) throws {
-        if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
-            throw Failure(.badData, "\(path): text in UTF-16; save it as CSV in UTF-8")
-        }
-        guard !bytes.prefix(4096).contains(0) else {
-            throw Failure(.badData, "\(path): not a text file (it holds zero bytes); expected CSV")
-        }
+    init(path: String, bytes: [UInt8], format: CSVFormat) throws {
+        try Self.requireText(bytes.prefix(4096), path: path)
         self.path = path
         self.bytes = bytes
-        self.delimiter = delimiter
+        isBlankSeparated = format.delimiter == .blanks
+        isTabSeparated = format.delimiter == .tab
+        delimiter = Array(format.delimiter.text.utf8)
+        comment = Array((format.comment ?? "").utf8)
+        var stops = Array(repeating: false, count: 256)
+        for byte in delimiter.prefix(1) + comment.prefix(1) + [Self.newline, Self.carriageReturn] { stops[Int(byte)] = true }
+        // A tab separates blank-separated cells as well as a space does.
+        if isBlankSeparated { stops[Int(UInt8(ascii: "\t"))] = true }
+        self.stops = stops
         position = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        skipLines(format.skipLines)
+    }
+
+    /// Refuses a file that begins as no text in UTF-8 does.
+    static func requireText(_ beginning: some Collection<UInt8>, path: String) throws {
+        if beginning.starts(with: [0xFF, 0xFE]) || beginning.starts(with: [0xFE, 0xFF]) {
+            throw Failure(.badData, "\(path): text in UTF-16; save it as CSV in UTF-8")
+        }
+        guard !beginning.contains(0) else {
+            throw Failure(.badData, "\(path): not a text file (it holds zero bytes); expected CSV")
+        }
     }
 
     /// Passes over `count` lines, as they stand.
-    mutating func skipLines(_ count: Int) {
-        for _ in 0..<count {
-            guard let end = bytes[position...].firstIndex(of: Self.newline) else {
-                position = bytes.count
-                return
-            }
-            position = end + 1
-            line += 1
-        }
+    private mutating func skipLines(_ count: Int) {
+        for _ in 0..<count where position < bytes.count { skipRestOfLine() }
     }
 
     /// Reads the next row into `cells`; false at the end.
     mutating func next(_ cells: inout [Cell]) throws -> Bool {
         cells.removeAll(keepingCapacity: true)
-        guard position < bytes.count, !onlyBlanksFollow() else { return false }
+        guard findRow() else { return false }
         rowLine = line
-        if delimiter == .blanks { skipBlanks() }
+        if isBlankSeparated { skipBlanks() }
         while true {
-            cells.append(try cell())
-            guard position < bytes.count else { return true }
-            if delimiter == .blanks {
-                skipBlanks()
-                if position < bytes.count, !isLineEnd(position) { continue }
-            } else if bytes[position] == delimiter.byte {
-                position += 1
-                continue
+            guard cells.count < Self.mostCells else {
+                throw Failure(.badData, "\(path):\(rowLine): more than \(Self.mostCells) cells in a row; is the "
+                    + "delimiter right?")
             }
-            endLine()
-            return true
+            cells.append(try cell())
+            if isBlankSeparated { skipBlanks() }
+            guard position < bytes.count else { return true }
+            if isLineEnd(position) || begins(comment, at: position) {
+                skipRestOfLine()
+                return true
+            }
+            if !isBlankSeparated { position += delimiter.count }
         }
     }
 
-    /// The text of a cell; nil where it isn't UTF-8.
+    /// The text of a cell; nil where it isn't UTF-8, or holds a zero byte.
     func text(of cell: Cell) -> String? {
         let raw = bytes[cell.range]
+        guard !raw.contains(0) else { return nil }
         guard cell.hasDoubledQuotes else { return String(validating: raw, as: UTF8.self) }
         var unescaped: [UInt8] = [], skips = false
         for byte in raw {
@@ -84,7 +102,9 @@ struct CSVScanner {
         return String(validating: unescaped, as: UTF8.self)
     }
 
-    /// Reads up to the delimiter or line end behind a cell.
+    // MARK: - Cells
+
+    /// Reads up to the delimiter, comment or line end behind a cell.
     private mutating func cell() throws -> Cell {
         var start = position
         while start < bytes.count, isBlank(bytes[start]) { start += 1 }
@@ -103,11 +123,13 @@ struct CSVScanner {
             guard end < bytes.count else {
                 throw Failure(.badData, "\(path):\(opening): a quotation mark is opened and never closed")
             }
-            if bytes[end] == Self.quote {
+            let byte = bytes[end]
+            if byte == Self.quote {
                 guard end + 1 < bytes.count, bytes[end + 1] == Self.quote else { break }
                 hasDoubledQuotes = true
                 end += 1
-            } else if bytes[end] == Self.newline {
+            } else if byte == Self.newline || byte == Self.carriageReturn {
+                end += lineEndLength(end) - 1
                 line += 1
             }
             end += 1
@@ -124,57 +146,59 @@ struct CSVScanner {
     /// Blanks that a cell may be padded with.
     @inline(__always)
     private func isBlank(_ byte: UInt8) -> Bool {
-        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") && delimiter != .tab
+        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") && !isTabSeparated
     }
 
     @inline(__always)
     private func endsCell(_ index: Int) -> Bool {
-        let byte = bytes[index]
-        if byte == delimiter.byte || byte == Self.newline { return true }
-        // A tab separates blank-separated cells as well as a space does.
-        if byte == UInt8(ascii: "\t") { return delimiter == .blanks }
-        return byte == Self.carriageReturn && isLineEnd(index)
+        guard stops[Int(bytes[index])] else { return false }
+        return isLineEnd(index) || begins(delimiter, at: index) || begins(comment, at: index)
+            || isBlankSeparated && isBlank(bytes[index])
     }
 
     @inline(__always)
-    private func isLineEnd(_ index: Int) -> Bool {
-        bytes[index] == Self.newline
-            || bytes[index] == Self.carriageReturn && (index + 1 == bytes.count || bytes[index + 1] == Self.newline)
-    }
-
-    private mutating func endLine() {
-        if position < bytes.count, bytes[position] == Self.carriageReturn { position += 1 }
-        if position < bytes.count, bytes[position] == Self.newline { position += 1 }
-        line += 1
+    private func begins(_ mark: [UInt8], at index: Int) -> Bool {
+        guard let first = mark.first, bytes[index] == first else { return false }
+        return mark.count == 1 || bytes.count - index >= mark.count
+            && bytes[index..<index + mark.count].elementsEqual(mark)
     }
 
     private mutating func skipBlanks() {
         while position < bytes.count, isBlank(bytes[position]) { position += 1 }
     }
 
-    /// Whether the text ends here but for blank lines. Looks further only from a line that is blank.
-    private func onlyBlanksFollow() -> Bool {
-        var i = position
-        while i < bytes.count {
-            guard isBlank(bytes[i]) || bytes[i] == Self.newline || bytes[i] == Self.carriageReturn else { return false }
-            i += 1
-        }
-        return true
+    // MARK: - Lines
+
+    @inline(__always)
+    private func isLineEnd(_ index: Int) -> Bool {
+        bytes[index] == Self.newline || bytes[index] == Self.carriageReturn
     }
-}
 
-/// What stands between the cells of a row.
-enum CSVDelimiter: String, Codable, Sendable {
-    case comma = ",", semicolon = ";", tab = "tab"
-    /// One or more spaces or tabs.
-    case blanks = "space"
+    /// How many bytes the line end at `index` has: CR CR LF, which a text mode makes of CRLF, counts as one.
+    private func lineEndLength(_ index: Int) -> Int {
+        var end = index
+        while end < min(index + 2, bytes.count), bytes[end] == Self.carriageReturn { end += 1 }
+        return end < bytes.count && bytes[end] == Self.newline ? end - index + 1 : 1
+    }
 
-    var byte: UInt8 {
-        switch self {
-        case .comma: UInt8(ascii: ",")
-        case .semicolon: UInt8(ascii: ";")
-        case .tab: UInt8(ascii: "\t")
-        case .blanks: UInt8(ascii: " ")
+    private mutating func skipRestOfLine() {
+        while position < bytes.count, !isLineEnd(position) { position += 1 }
+        guard position < bytes.count else { return }
+        position += lineEndLength(position)
+        line += 1
+    }
+
+    /// Goes on to the first line that is neither empty nor a comment; false if there is none.
+    private mutating func findRow() -> Bool {
+        while position < bytes.count {
+            var first = position
+            while first < bytes.count, isBlank(bytes[first]) { first += 1 }
+            guard first < bytes.count else { break }
+            guard isLineEnd(first) || begins(comment, at: first) else { return true }
+            position = first
+            skipRestOfLine()
         }
+        position = bytes.count
+        return false
     }
 }

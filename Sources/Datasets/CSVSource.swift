@@ -7,20 +7,21 @@ struct CSVSource: Sendable {
     struct Files: Sendable {
         let path: String
         let targets: String?
+        /// How both are written.
+        let format: CSVFormat
     }
 
     let train: Files
     let validation: Files?
-    let format: CSVFormat
     /// Names or numbers of the columns to predict; nil where they are a file of their own.
     let target: [String]?
     /// Names or numbers of the columns to learn from; nil for all others.
     let features: [String]?
-    /// Columns that are categories although they begin with a number.
+    /// Columns that are categories whatever their cells look like.
     let categorical: [String]
     let fillsMissing: Bool
 
-    /// More categories than this are names or keys, not categories.
+    /// More categories than this, in a column that nobody has called categorical, are names or keys.
     static let mostCategories = 1000
 
     /// The training table, before anything was learnt from it.
@@ -28,11 +29,17 @@ struct CSVSource: Sendable {
         var content: CSVTable.Content
         var schema: TableSchema
         let targets: CodedTargets
+        let notes: [String]
+    }
+
+    /// A file of the training split as `data.train` describes it.
+    func trainingFile(_ path: String) -> TableFile {
+        TableFile(path: path, format: train.format, options: .section("data.train"))
     }
 
     /// Reads the training files; which columns are categorical and what the targets are follows from them.
     func readTraining(_ rule: TargetRule) throws -> Parsed {
-        let table = try CSVTable(path: train.path, format: format)
+        let table = try CSVTable(trainingFile(train.path))
         let targetIndices = try (target ?? []).map { try table.index(of: $0, option: "data.train.target") }
         try requireDistinct(targetIndices, table, "data.train.target")
         let featureIndices = try features.map { names in
@@ -40,53 +47,62 @@ struct CSVSource: Sendable {
         } ?? (0..<table.columnCount).filter { !targetIndices.contains($0) }
         try requireDistinct(featureIndices, table, "data.train.features")
         if let both = featureIndices.first(where: targetIndices.contains) {
-            throw Failure(.badConfiguration, "data.train.features: column \"\(table.label(both))\" is the target; a "
-                + "network would learn nothing but to copy it")
+            throw Failure(.badConfiguration, "data.train.features: column \"\(shortened(table.label(both)))\" is the target; "
+                + "a network would learn nothing but to copy it")
         }
         guard !featureIndices.isEmpty else {
-            throw Failure(.badConfiguration, "data.train: \(train.path) has no column to learn from beside the target")
+            throw Failure(.badConfiguration, "data.train: \(train.path) has no column to learn from beside the target"
+                + table.delimiterAdvice)
         }
         let forced = try Set(categorical.map { try table.index(of: $0, option: "data.train.categorical") })
-        func column(_ index: Int, isTarget: Bool) -> CSVTable.Column {
-            CSVTable.Column(index: index, reading: forced.contains(index) ? .texts : .asTheyBegin,
-                            mayBeMissing: fillsMissing && !isTarget)
-        }
-        var content = try table.read(featureIndices.map { column($0, isTarget: false) }
-            + targetIndices.map { column($0, isTarget: true) })
+        let targetReading = CodedTargets.reading(rule, columnCount: targetIndices.count)
+        var content = try table.read(featureIndices.map {
+            CSVTable.Column(index: $0, reading: forced.contains($0) ? .texts : .inferred, mayBeMissing: fillsMissing)
+        } + targetIndices.map {
+            CSVTable.Column(index: $0, reading: forced.contains($0) ? .texts : targetReading, mayBeMissing: false,
+                            isTarget: true)
+        })
         let coded: CodedTargets, targets: [TableSchema.Target]
         if let path = train.targets {
-            let other = try CSVTable(path: path, format: format)
-            let all = 0..<other.columnCount
+            let other = try CSVTable(trainingFile(path)), all = Array(0..<other.columnCount)
             let answers = try other.read(all.map {
-                CSVTable.Column(index: $0, reading: .asTheyBegin, mayBeMissing: false)
+                CSVTable.Column(index: $0, reading: CodedTargets.reading(rule, columnCount: all.count),
+                                mayBeMissing: false, isTarget: true)
             })
             try requireEqualCounts(content, train.path, answers, path)
-            coded = try CodedTargets(answers, columns: all, path: path, labels: all.map(other.label), rule)
+            coded = try CodedTargets(.init(table: other, content: answers, columns: 0..<all.count, indices: all), rule)
             targets = all.map { TableSchema.Target(name: other.label($0), index: $0) }
         } else {
             let places = featureIndices.count..<featureIndices.count + targetIndices.count
-            coded = try CodedTargets(content, columns: places, path: train.path,
-                                     labels: targetIndices.map(table.label), rule)
+            coded = try CodedTargets(.init(table: table, content: content, columns: places, indices: targetIndices), rule)
             targets = targetIndices.map { TableSchema.Target(name: table.label($0), index: $0) }
         }
+        let features = try featureIndices.enumerated().map { place, index in
+            TableSchema.Feature(name: table.label(index), index: index,
+                                categories: try categories(place, &content, label: table.label(index),
+                                                           isForced: forced.contains(index)), mean: nil)
+        }
         let schema = TableSchema(
-            format: format, columnCount: table.columnCount,
-            features: try featureIndices.enumerated().map { place, index in
-                TableSchema.Feature(name: table.label(index), index: index,
-                                    categories: try categories(place, &content, label: table.label(index)), mean: nil)
-            },
-            targets: targets, hasTargetFile: train.targets != nil, fillsMissing: fillsMissing,
-            targetsAreNames: coded.areNames)
-        return Parsed(content: content, schema: schema, targets: coded)
+            format: train.format, columnCount: table.columnCount, features: features, targets: targets,
+            hasTargetFile: train.targets != nil, fillsMissing: fillsMissing, targetsAreNames: coded.areNames)
+        let guessed = features.filter { $0.categories != nil && !forced.contains($0.index) }
+        let notes = guessed.isEmpty ? [] : ["\(train.path): columns of text become one input per text: "
+            + CSVTable.list(guessed.map { "\(shortened($0.name)) (\($0.width))" })]
+        return Parsed(content: content, schema: schema, targets: coded, notes: notes + coded.notes)
     }
 
     /// The texts of a column, sorted, to which its cells are renumbered; nil for numbers.
-    private func categories(_ column: Int, _ content: inout CSVTable.Content, label: String) throws -> [String]? {
-        guard let texts = content.texts[column] else { return nil }
-        guard texts.count <= Self.mostCategories else {
-            throw Failure(.badData, "\(train.path): column \"\(label)\" holds \(texts.count) different texts, more "
-                + "than the \(Self.mostCategories) that can be categories; leave it out by naming the others in "
-                + "data.train.features")
+    private func categories(_ column: Int, _ content: inout CSVTable.Content, label: String,
+                            isForced: Bool) throws -> [String]? {
+        guard let texts = content.texts[column]?.texts else { return nil }
+        guard isForced || texts.count <= Self.mostCategories else {
+            throw Failure(.badData, "\(train.path): column \"\(shortened(label))\" holds \(texts.count) different texts, more "
+                + "than the \(Self.mostCategories) that are taken for categories; leave it out by naming the others in "
+                + "data.train.features, or name it in data.train.categorical")
+        }
+        guard !texts.isEmpty else {
+            throw Failure(.badData, "\(train.path): column \"\(shortened(label))\" has no value; leave it out by naming the "
+                + "others in data.train.features")
         }
         let sorted = texts.sorted()
         let ranks = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
@@ -101,7 +117,7 @@ struct CSVSource: Sendable {
     private func requireDistinct(_ indices: [Int], _ table: CSVTable, _ option: String) throws {
         var seen: Set<Int> = []
         for index in indices where !seen.insert(index).inserted {
-            throw Failure(.badConfiguration, "\(option): column \"\(table.label(index))\" is named twice")
+            throw Failure(.badConfiguration, "\(option): column \"\(shortened(table.label(index)))\" is named twice")
         }
     }
 }
@@ -130,7 +146,7 @@ extension TableSchema {
                 }
             }
             guard count > 0 else {
-                throw Failure(.badData, "\(path): column \"\(feature.name)\" has no value in the training split; leave "
+                throw Failure(.badData, "\(path): column \"\(shortened(feature.name))\" has no value in the training split; leave "
                     + "it out by naming the others in data.train.features")
             }
             learnt.features[column].mean = sum / Double(count)

@@ -2,64 +2,68 @@ import Diagnostics
 import Storage
 
 extension DataConfiguration {
-    /// Reads the splits. With `stored` (of a checkpoint) the training data must fit what is stored, and its numbers,
-    /// columns and classes are used instead of being found anew.
+    /// Reads the splits. `preference` is what the loss asks of targets that could be classes or numbers. With `stored`
+    /// (of a checkpoint) the training data must fit what is stored, and its numbers, columns and classes are used instead
+    /// of being found anew.
     ///
-    /// Errors: 66 for a missing file, 65 for what is wrong in one, 78 where configuration and data don't fit, 74 where
-    /// reading fails.
-    package func load(with stored: Preprocessing? = nil) throws -> DataSplits {
-        switch source {
+    /// Errors: 66 for a missing file, 65 for what is wrong in one, 71 where memory doesn't suffice, 78 where
+    /// configuration and data don't fit, 74 where reading fails.
+    package func load(with stored: Preprocessing? = nil, preference: TargetPreference? = nil) throws -> DataSplits {
+        var rule = rule
+        rule.preference = preference
+        return switch source {
         case .digits: try loadDigits(stored)
-        case .idx(let train, let validation): try loadIDX(train, validation, stored)
-        case .csv(let csv): try loadCSV(csv, stored)
+        case .idx(let train, let validation): try loadIDX(train, validation, stored.map(TargetRule.init) ?? rule, stored)
+        case .csv(let csv): try loadCSV(csv, rule, stored)
         }
     }
 
     private func loadDigits(_ stored: Preprocessing?) throws -> DataSplits {
         let (samples, labels) = try Digits.load()
         let rows = Digits.split
-        return try splits(samples, inputShape: Shape([Digits.pixelCount]), .classes(labels),
-                          .classes(count: Digits.classCount), rows: (rows.train, rows.validation), stored,
+        let coded = CodedLabels(targets: .classes(labels), kind: .classes(count: Digits.classCount))
+        return try splits(samples, inputShape: Shape([Digits.pixelCount]), coded, rows: (rows.train, rows.validation), stored,
                           fallback: Digits.normalization, name: "digits")
     }
 
-    private func loadIDX(_ train: IDXPaths, _ validation: IDXPaths?, _ stored: Preprocessing?) throws -> DataSplits {
+    private func loadIDX(_ train: IDXPaths, _ validation: IDXPaths?, _ rule: TargetRule,
+                         _ stored: Preprocessing?) throws -> DataSplits {
         let inputs = try IDXFile(path: train.inputs)
         try inputs.requireFinite()
-        let (targets, kind) = try IDXFile(path: train.targets)
-            .targets(following: stored.map(TargetRule.init) ?? rule, sampleCount: inputs.samples.count,
-                     inputs: inputs.path)
+        let coded = try IDXFile(path: train.targets)
+            .targets(following: rule, sampleCount: inputs.samples.count, inputs: inputs.path, isTraining: stored == nil)
         let rows = try validationFraction.map {
             try Split.draw(count: inputs.samples.count, fraction: $0, seed: splitSeed, name: inputs.path)
         }
-        let splits = try splits(inputs.samples, inputShape: inputs.shape, targets, kind, rows: rows.map { ($0, $1) },
-                                stored, fallback: .none, name: inputs.path)
+        var splits = try splits(inputs.samples, inputShape: inputs.shape, coded, rows: rows.map { ($0, $1) }, stored,
+                                fallback: .none, name: inputs.path)
         guard let validation else { return splits }
         let held = try IDXFile(path: validation.inputs)
-        let dataset = try splits.preprocessing.dataset(of: held, targets: try IDXFile(path: validation.targets))
-        return DataSplits(train: splits.train, validation: dataset, preprocessing: splits.preprocessing)
+        splits.validation = try splits.preprocessing.dataset(of: held, targets: try IDXFile(path: validation.targets))
+        return splits
     }
 
     /// The splits of samples that stay as their file has them.
-    private func splits(_ samples: EncodedSamples, inputShape: Shape, _ targets: StoredTargets, _ kind: TargetKind,
+    private func splits(_ samples: EncodedSamples, inputShape: Shape, _ coded: CodedLabels,
                         rows: (train: [Int32], validation: [Int32])?, _ stored: Preprocessing?,
                         fallback: Normalization, name: String) throws -> DataSplits {
         let found = Preprocessing(
-            inputShape: inputShape, targetKind: kind, classNames: rule.classNames,
+            inputShape: inputShape, targetKind: coded.kind, classNames: coded.classNames ?? rule.classNames,
+            labels: coded.labels,
             normalization: try stored?.normalization ?? normalization(
                 width: inputShape.count, rows: rows?.train ?? Array(0..<Int32(samples.count)), fallback: fallback,
                 fetch: { samples.numbers(sample: $0, into: &$1) }))
         let preprocessing = try stored.map { try Self.require($0, toFit: found, name: name) } ?? found
         func dataset(_ rows: [Int32]?) -> Dataset {
             Dataset(inputs: .encoded(samples, Rescaling(preprocessing.normalization, width: inputShape.count)),
-                    inputShape: inputShape, targets: targets, targetKind: kind, classNames: preprocessing.classNames,
-                    rows: rows)
+                    inputShape: inputShape, targets: coded.targets, targetKind: coded.kind,
+                    classNames: preprocessing.classNames, rows: rows)
         }
         return DataSplits(train: dataset(rows?.train), validation: rows.map { dataset($0.validation) },
-                          preprocessing: preprocessing)
+                          preprocessing: preprocessing, notes: coded.notes)
     }
 
-    private func loadCSV(_ csv: CSVSource, _ stored: Preprocessing?) throws -> DataSplits {
+    private func loadCSV(_ csv: CSVSource, _ rule: TargetRule, _ stored: Preprocessing?) throws -> DataSplits {
         if let stored { return try loadCSV(csv, with: stored) }
         let parsed = try csv.readTraining(rule)
         let rows = try split(count: parsed.content.lines.count, name: csv.train.path)
@@ -76,7 +80,7 @@ extension DataConfiguration {
                           inputShape: preprocessing.inputShape,
                           targets: parsed.targets.targets, targetKind: parsed.targets.kind,
                           classNames: parsed.targets.classNames)
-        return try splits(all, rows, csv, preprocessing)
+        return try splits(all, rows, csv, preprocessing, notes: parsed.notes)
     }
 
     private func loadCSV(_ csv: CSVSource, with stored: Preprocessing) throws -> DataSplits {
@@ -84,22 +88,27 @@ extension DataConfiguration {
             throw Failure(.badConfiguration, "data.format: csv, but the checkpoint was trained on samples of shape "
                 + "\(stored.inputShape) that were no table")
         }
-        let all = try stored.readTable(csv.train.path, targetPath: csv.train.targets, schema: schema, isLabelled: true)
-        return try splits(all, try split(count: all.count, name: csv.train.path), csv, stored)
+        let read = try stored.readTable(csv.trainingFile(csv.train.path), targetPath: csv.train.targets, schema: schema,
+                                        isLabelled: true)
+        return try splits(read.dataset, try split(count: read.dataset.count, name: csv.train.path), csv, stored,
+                          notes: read.notes)
     }
 
     private func splits(_ all: Dataset, _ rows: (train: [Int32], validation: [Int32])?, _ csv: CSVSource,
-                        _ preprocessing: Preprocessing) throws -> DataSplits {
+                        _ preprocessing: Preprocessing, notes: [String]) throws -> DataSplits {
         if let rows {
             return DataSplits(train: all.part(rows.train), validation: all.part(rows.validation),
-                              preprocessing: preprocessing)
+                              preprocessing: preprocessing, notes: notes)
         }
         let validation = try csv.validation.flatMap { files in
             try preprocessing.table.map {
-                try preprocessing.readTable(files.path, targetPath: files.targets, schema: $0, isLabelled: true)
+                try preprocessing.readTable(TableFile(path: files.path, format: files.format,
+                                                      options: .section("data.validation")),
+                                            targetPath: files.targets, schema: $0, isLabelled: true)
             }
         }
-        return DataSplits(train: all, validation: validation, preprocessing: preprocessing)
+        return DataSplits(train: all, validation: validation?.dataset, preprocessing: preprocessing,
+                          notes: notes + (validation?.notes ?? []))
     }
 
     private func split(count: Int, name: String) throws -> (train: [Int32], validation: [Int32])? {

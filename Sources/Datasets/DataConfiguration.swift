@@ -17,11 +17,17 @@ import Storage
 ///         target: species              # name or number (0 is the first column, -1 the last), or a list of them
 ///         targets: FILE                # or a file of their own, row by row
 ///         features: [a, b]             # default: all other columns
-///         categorical: [zip]           # categories although they begin with a number
-///         header: true
+///         categorical: [zip]           # categories whatever their cells look like
+///         header: true                 # from here on the options of `CSVFormat`
 ///         skip_lines: 0                # in front of header and data
-///         delimiter: ","               # , ; tab or space (runs of blanks)
-///       validation: {path: FILE}       # laid out alike; with `targets` where `train` has it
+///         delimiter: ","               # one character, tab or space (runs of blanks)
+///         decimal: "."                 # or ","
+///         thousands: "'"               # a character between groups of digits; default: none
+///         missing_values: [NA, "-"]    # what counts as missing beside empty cells
+///         comment: "#"                 # a character that makes the rest of a line a comment; default: none
+///         unknown_category: error      # or ignore: a category that training didn't have is none of its
+///       validation: {path: FILE}       # columns as in train, with `targets` where train has it; format options of
+///                                      # its own, which are those of train where they are left out
 ///       missing: error                 # or mean
 ///
 ///     in every format:
@@ -29,12 +35,12 @@ import Storage
 ///       split_seed: 0
 ///       normalize: {scale: 1, mean: 0, std: 1}   # numbers, or lists with one per input
 ///       standardize: false             # mean 0 and deviation 1, statistics from the training split
-///       target_kind: class             # or value; default: what the targets look like
+///       target_kind: class             # or value; default: what the loss asks for and the targets look like
 ///       classes: 10
 ///       class_names: [ant, bee]
 ///
-/// Columns of a table are numbers if their first cell is one, else categories, each of which is an input of its own.
-/// Missing cells are empty, NA, N/A, NaN, null or ?.
+/// Columns of a table are numbers if all their cells are, else categories, each of which is an input of its own.
+/// Missing cells are empty, NA, N/A, NaN, null or ?, where `missing_values` names no others.
 package struct DataConfiguration: Sendable {
     enum Source: Sendable {
         case digits
@@ -117,6 +123,9 @@ package struct DataConfiguration: Sendable {
         rule.classCount = try settings.optionalInt("classes", in: 1...Int(Int32.max))
         rule.classNames = try settings.optionalStrings("class_names")
         if let names = rule.classNames {
+            guard !names.contains(where: { $0.utf8.contains(0) }) else {
+                throw settings.failure("class_names", "a name holds a zero byte, which no table can")
+            }
             guard Set(names).count == names.count, rule.classCount ?? names.count == names.count, !names.isEmpty else {
                 throw settings.failure("class_names", "\(names.count) names; expected a name of its own for each of "
                     + "the \(rule.classCount ?? Set(names).count) classes")
@@ -149,20 +158,12 @@ extension CSVSource {
     /// Reads the keys of `format: csv`.
     init(_ settings: Settings) throws {
         let train = try DataConfiguration.section(settings, "train")
-        self.train = Files(path: try train.string("path"), targets: try train.optionalString("targets"))
+        let path = try train.string("path"), targets = try train.optionalString("targets")
         target = try train.optionalStrings("target")
         features = try train.optionalStrings("features")
         categorical = try train.optionalStrings("categorical") ?? []
-        let header = try train.bool("header", default: true)
-        let skipLines = try train.int("skip_lines", default: 0)
-        let delimiters = [",", ";", "tab", "space"]
-        let delimiter = try train.string("delimiter", default: ",")
-        let written = delimiter == "\t" ? "tab" : delimiter == " " ? "space" : delimiter
-        guard let known = CSVDelimiter(rawValue: written) else {
-            throw train.failure("delimiter", "unknown value \"\(delimiter)\"; expected "
-                + delimiters.joined(separator: " "))
-        }
-        format = CSVFormat(delimiter: known, header: header, skipLines: skipLines)
+        let format = try CSVFormat(train)
+        self.train = Files(path: path, targets: targets, format: format)
         guard target != nil || self.train.targets != nil else {
             throw train.failure("target", "missing; expected the name or number of the column to predict, a list of "
                 + "them, or a file of targets (\"targets: FILE\")")
@@ -179,7 +180,8 @@ extension CSVSource {
         }
         let hasTargetFile = self.train.targets != nil
         validation = try settings.optionalSection("validation").map { section in
-            let files = Files(path: try section.string("path"), targets: try section.optionalString("targets"))
+            let files = Files(path: try section.string("path"), targets: try section.optionalString("targets"),
+                              format: try CSVFormat(section, base: format))
             guard (files.targets != nil) == hasTargetFile else {
                 throw section.failure("targets", hasTargetFile ? "missing; expected a file of targets, as for train"
                     : "the targets are a column, as for train; leave it out")

@@ -149,7 +149,9 @@ package struct Dataset: Sendable {
 package struct DataSplits: Sendable {
     package let train: Dataset
     /// Nil where the configuration names none.
-    package let validation: Dataset?
+    package internal(set) var validation: Dataset?
     /// What a checkpoint keeps, to read other files the same way.
     package let preprocessing: Preprocessing
+    /// What was decided for the user from what the data look like, a line each.
+    package var notes: [String] = []
 }

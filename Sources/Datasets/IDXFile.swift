@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Storage
 
 /// A file in IDX format (http://yann.lecun.com/exdb/mnist/): two zero bytes, a type, the number of dimensions, their
@@ -42,6 +43,10 @@ struct IDXFile {
         guard !overflows, payload <= Int.max - headerSize, !file.isCompressed || payload <= file.largestContent else {
             throw Failure(.badData, "\(path): truncated: the header promises \(written) elements of "
                 + "\(type.byteCount) bytes, more than \(file.byteCount) bytes on disk can hold; fetch the file again")
+        }
+        if file.isCompressed, let free = SystemMemory.availableByteCount(), payload > free {
+            throw Failure(.systemRefused, "\(path): the header promises \(written) elements of \(type.byteCount) bytes, but "
+                + "\(free >> 20) MiB of memory are free; unpack the file, so that it is read where it lies")
         }
         let promise = "the header promises \(written) elements of \(type.byteCount) bytes"
         self.path = path
@@ -88,7 +93,7 @@ struct IDXFile {
             + "1 to 8 dimensions, found \(digits)")
     }
 
-    // MARK: - Checks and targets
+    // MARK: - Checks
 
     /// Refuses numbers that are not finite as Float32.
     func requireFinite() throws {
@@ -101,43 +106,5 @@ struct IDXFile {
                     + "number, found \(numbers[place])")
             }
         }
-    }
-
-    /// The file as targets of `sampleCount` samples: classes where each sample has one whole number and `rule` doesn't
-    /// want values, else values.
-    func targets(following rule: TargetRule, sampleCount: Int, inputs: String) throws -> (StoredTargets, TargetKind) {
-        guard samples.count == sampleCount else {
-            throw Failure(.badData, "\(path): \(samples.count) targets, but \(inputs) has \(sampleCount) samples")
-        }
-        try requireFinite()
-        let single = shape.dimensions.isEmpty
-        let wantsClasses = rule.wantsClasses ?? (single && !samples.type.isFloatingPoint)
-        var numbers = [Double](repeating: 0, count: samples.width)
-        guard wantsClasses else {
-            var values: [Float] = []
-            values.reserveCapacity(sampleCount * samples.width)
-            for sample in 0..<sampleCount {
-                samples.numbers(sample: sample, into: &numbers)
-                for number in numbers { values.append(Float(number)) }
-            }
-            return (.values(values), .values(count: samples.width))
-        }
-        guard samples.width == 1 else {
-            throw Failure(.badData, "\(path): targets of shape \(shape); expected one class per sample")
-        }
-        let limit = rule.classCount ?? Int(Int32.max)
-        var classes: [Int32] = [], highest = 0
-        classes.reserveCapacity(sampleCount)
-        for sample in 0..<sampleCount {
-            samples.numbers(sample: sample, into: &numbers)
-            guard let label = Int(exactly: numbers[0]), label >= 0, label < limit else {
-                let wanted = rule.classCount.map { "a class from 0 to \($0 - 1)" } ?? "a whole number of 0 or more"
-                throw Failure(.badData, "\(path): sample \(sample): label out of range: expected \(wanted), found "
-                    + "\(Int(exactly: numbers[0]).map(String.init) ?? "\(numbers[0])")")
-            }
-            highest = max(highest, label)
-            classes.append(Int32(label))
-        }
-        return (.classes(classes), .classes(count: rule.classCount ?? highest + 1))
     }
 }

@@ -2,17 +2,26 @@ import Diagnostics
 import Storage
 
 extension Preprocessing {
+    /// Samples that were read, and what people should know of how.
+    struct Reading {
+        let dataset: Dataset
+        var notes: [String] = []
+    }
+
     /// The inputs in a file, CSV or IDX by its content, for predictions. Target columns may stand in a CSV file or not;
     /// they are not looked at.
     ///
     /// Where the training data were no table, a CSV file holds one sample per row, all its numbers in order.
-    package func inputs(from path: String) throws -> Dataset {
-        if try IDXFile.recognizes(path) {
-            let file = try IDXFile(path: path)
-            return try dataset(of: file, targets: nil)
-        }
-        return try readTable(path, targetPath: nil, schema: try table ?? plainSchema(path, isLabelled: false),
-                             isLabelled: false)
+    ///
+    /// - Parameters:
+    ///   - options: how the file is written, where that isn't how the training data were.
+    ///   - note: told, line by line, what was decided from what the file looks like.
+    package func inputs(from path: String, options: TableOptions? = nil,
+                        note: (String) -> Void = { _ in }) throws -> Dataset {
+        if try IDXFile.recognizes(path) { return try dataset(of: try IDXFile(path: path), targets: nil) }
+        let reading = try table(at: path, targets: nil, isLabelled: false, options)
+        reading.notes.forEach(note)
+        return reading.dataset
     }
 
     /// The samples in a file with their targets, for `eval`: CSV or IDX by its content; `targets` is the file of
@@ -20,16 +29,32 @@ extension Preprocessing {
     ///
     /// Where the training data were no table, a CSV file holds one sample per row, all its numbers in order, its target
     /// last.
-    package func samples(from path: String, targets: String? = nil) throws -> Dataset {
+    package func samples(from path: String, targets: String? = nil, options: TableOptions? = nil,
+                         note: (String) -> Void = { _ in }) throws -> Dataset {
         if try IDXFile.recognizes(path) {
             guard let targets else {
-                throw Failure(.badConfiguration, "\(path): inputs in IDX need a file of targets beside them")
+                throw Failure(.badConfiguration, "\(path): inputs in IDX need a file of targets beside them (--targets FILE)")
             }
-            let file = try IDXFile(path: path)
-            return try dataset(of: file, targets: try IDXFile(path: targets))
+            return try dataset(of: try IDXFile(path: path), targets: try IDXFile(path: targets))
         }
-        return try readTable(path, targetPath: targets, schema: try table ?? plainSchema(path, isLabelled: true),
-                             isLabelled: true)
+        let reading = try table(at: path, targets: targets, isLabelled: true, options)
+        reading.notes.forEach(note)
+        return reading.dataset
+    }
+
+    private func table(at path: String, targets: String?, isLabelled: Bool, _ options: TableOptions?) throws -> Reading {
+        if let table {
+            let file = TableFile(path: path, format: options?.format ?? table.format, options: .commandLine)
+            return try readTable(file, targetPath: targets, schema: table, isLabelled: isLabelled)
+        }
+        let bytes = try SourceFile(path: path).readText()
+        let format = try CSVFormat(detecting: bytes, path: path)
+        let file = TableFile(path: path, format: format, options: .commandLine)
+        let schema = try plainSchema(try CSVTable(file, bytes: bytes), isLabelled: isLabelled)
+        var reading = try readTable(file, bytes: bytes, targetPath: targets, schema: schema, isLabelled: isLabelled)
+        reading.notes.append("\(path): read as a table \(format.header ? "with" : "without") a header, delimiter "
+            + "\"\(format.delimiter.name)\"")
+        return reading
     }
 
     /// The samples of an IDX file, normalised as the training data were.
@@ -40,33 +65,44 @@ extension Preprocessing {
         }
         try file.requireFinite()
         let answers = try targets?.targets(following: TargetRule(self), sampleCount: file.samples.count,
-                                           inputs: file.path)
-        if let targets, let kind = answers?.1, kind != targetKind {
+                                           inputs: file.path, isTraining: false)
+        if let targets, let kind = answers?.kind, kind != targetKind {
             throw Failure(.badData, "\(targets.path): each target is \(kind); expected \(targetKind)")
         }
         return Dataset(inputs: .encoded(file.samples, Rescaling(normalization, width: inputShape.count)),
-                       inputShape: inputShape, targets: answers?.0, targetKind: targetKind, classNames: classNames)
+                       inputShape: inputShape, targets: answers?.targets, targetKind: targetKind, classNames: classNames)
     }
 
     /// A schema for rows of nothing but numbers.
-    private func plainSchema(_ path: String, isLabelled: Bool) throws -> TableSchema {
-        let format = try CSVFormat(detecting: path)
+    private func plainSchema(_ found: CSVTable, isLabelled: Bool) throws -> TableSchema {
         let width = inputShape.count
-        let found = try CSVTable(path: path, format: format)
         let targetCount: Int
         switch targetKind {
         case .classes: targetCount = 1
         case .values(let count): targetCount = count
         }
-        let expected = isLabelled ? width + targetCount : width
-        guard found.columnCount == expected else {
-            throw Failure(.badData, "\(path): expected \(expected) numbers per row (samples of shape \(inputShape)"
-                + "\(isLabelled ? ", then the target" : "")), found \(found.columnCount) columns")
+        let (sum, overflows) = width.addingReportingOverflow(isLabelled ? targetCount : 0)
+        guard !overflows, found.columnCount == sum else {
+            throw Failure(.badData, "\(found.path): expected \(overflows ? Int.max : sum) numbers per row (samples of shape "
+                + "\(inputShape)\(isLabelled ? ", then the target" : "")), found \(found.columnCount) "
+                + "column\(found.columnCount == 1 ? "" : "s")")
         }
         return TableSchema(
-            format: format, columnCount: expected,
+            format: found.file.format, columnCount: sum,
             features: (0..<width).map { TableSchema.Feature(name: found.label($0), index: $0) },
-            targets: isLabelled ? (width..<expected).map { TableSchema.Target(name: found.label($0), index: $0) } : [],
-            hasTargetFile: false, fillsMissing: false, targetsAreNames: false)
+            targets: isLabelled ? (width..<sum).map { TableSchema.Target(name: found.label($0), index: $0) } : [],
+            hasTargetFile: false, fillsMissing: false, targetsAreNames: labels != nil)
+    }
+}
+
+/// How a table is written, as a configuration says it, for a file that it doesn't name.
+package struct TableOptions: Sendable {
+    let format: CSVFormat
+}
+
+extension DataConfiguration {
+    /// How the training table is written; nil where there is none.
+    package var tableOptions: TableOptions? {
+        if case .csv(let csv) = source { TableOptions(format: csv.train.format) } else { nil }
     }
 }

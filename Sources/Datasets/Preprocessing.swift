@@ -10,17 +10,20 @@ package struct Preprocessing: Hashable, Codable, Sendable {
     package let targetKind: TargetKind
     /// What the classes are called; nil where they are just numbers.
     package let classNames: [String]?
+    /// The numbers that IDX labels have, class by class; nil where they are 0 to K−1, or no IDX labels.
+    let labels: [Int]?
     package let normalization: Normalization
     /// How rows of a table become inputs; nil where the training data were no table.
     package let table: TableSchema?
 
     package var inputShape: Shape { Shape(inputDimensions) }
 
-    init(inputShape: Shape, targetKind: TargetKind, classNames: [String]?, normalization: Normalization,
-         table: TableSchema? = nil) {
+    init(inputShape: Shape, targetKind: TargetKind, classNames: [String]?, labels: [Int]? = nil,
+         normalization: Normalization, table: TableSchema? = nil) {
         inputDimensions = inputShape.dimensions
         self.targetKind = targetKind
         self.classNames = classNames
+        self.labels = labels
         self.normalization = normalization
         self.table = table
     }
@@ -30,6 +33,7 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         inputDimensions = try values.decode([Int].self, forKey: .inputDimensions)
         targetKind = try values.decode(TargetKind.self, forKey: .targetKind)
         classNames = try values.decodeIfPresent([String].self, forKey: .classNames)
+        labels = try values.decodeIfPresent([Int].self, forKey: .labels)
         normalization = try values.decode(Normalization.self, forKey: .normalization)
         table = try values.decodeIfPresent(TableSchema.self, forKey: .table)
         if let problem {
@@ -51,33 +55,12 @@ package struct Preprocessing: Hashable, Codable, Sendable {
             guard count > 0, count <= Int(Int32.max), classNames.map({ $0.count == count }) ?? true else {
                 return "targetKind: \(count) classes, \(classNames?.count ?? count) names"
             }
+            guard labels.map({ $0.count == count && zip($0, $0.dropFirst()).allSatisfy(<) }) ?? true else {
+                return "labels: not one for each of \(count) classes, in ascending order"
+            }
         case .values(let count):
-            guard count > 0 else { return "targetKind: \(count) values" }
+            guard labels == nil, count > 0 else { return "targetKind: \(count) values" }
         }
         return table?.problem(width: width, targetKind: targetKind, classNames: classNames)
-    }
-}
-
-/// What the configuration, or a checkpoint, says about targets.
-struct TargetRule: Sendable {
-    /// Classes or values; nil lets the data decide.
-    var wantsClasses: Bool?
-    /// How many classes there are; nil lets the data decide.
-    var classCount: Int?
-    /// What they are called.
-    var classNames: [String]?
-
-    /// The rule that gives the targets of the training data their kind again.
-    init(_ preprocessing: Preprocessing) {
-        switch preprocessing.targetKind {
-        case .classes(let count): self.init(wantsClasses: true, classCount: count, classNames: preprocessing.classNames)
-        case .values: self.init(wantsClasses: false)
-        }
-    }
-
-    init(wantsClasses: Bool? = nil, classCount: Int? = nil, classNames: [String]? = nil) {
-        self.wantsClasses = wantsClasses
-        self.classCount = classCount
-        self.classNames = classNames
     }
 }

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// A data file that is read from front to back, inflated on the way where its content is gzip.
@@ -11,40 +12,70 @@ final class SourceFile {
     private let descriptor: Int32
     private var inflater: Inflater?
 
-    /// Opens `path`: 66 if it isn't there, 65 if it is no file, 74 if it can't be read.
+    /// Opens `path`: 66 if it isn't there, 65 if it is no file, 74 if it can't be read. What isn't a file is not even
+    /// opened: opening a pipe waits for its other end, and a device may take it for a request.
     init(path: String) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            let code = errno
-            guard code != ENOENT && code != ENOTDIR else {
-                throw Failure(.missingInput, "\(path.isEmpty ? "\"\"" : path): no such data file "
-                    + "(paths are relative to the working directory)")
-            }
-            throw Failure(.inputOutput, "\(path): can't be opened: \(String(cString: strerror(code)))")
+        try Self.requireFile(path) { stat(path, $0) }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        guard descriptor >= 0 else { throw Self.openFailure(path, errno) }
+        var byteCount = 0, magic: [UInt8] = [0, 0]
+        do {
+            // Once more, since another may stand there by now.
+            byteCount = try Self.requireFile(path) { fstat(descriptor, $0) }
+            let found = pread(descriptor, &magic, 2, 0)
+            guard found >= 0 else { throw Self.readFailure(path) }
+            isCompressed = found == 2 && magic == [0x1F, 0x8B]
+            inflater = isCompressed ? try Inflater(name: path) : nil
+        } catch {
+            close(descriptor)
+            throw error
         }
         self.path = path
+        self.byteCount = byteCount
         self.descriptor = descriptor
-        var status = stat()
-        let known = fstat(descriptor, &status) == 0
-        byteCount = known ? Int(status.st_size) : 0
-        var magic: [UInt8] = [0, 0]
-        let found = known ? pread(descriptor, &magic, 2, 0) : 0
-        isCompressed = found == 2 && magic == [0x1F, 0x8B]
-        // From here on `deinit` closes the file.
-        guard known, status.st_mode & S_IFMT == S_IFREG else {
-            throw Failure(.badData, "\(path): not a regular file; expected a data file")
-        }
-        guard found >= 0 else { throw readFailure() }
-        if isCompressed { inflater = try Inflater(name: path) }
     }
 
     deinit {
         close(descriptor)
     }
 
+    /// The length of the file that `status` finds.
+    @discardableResult
+    private static func requireFile(_ path: String, _ status: (UnsafeMutablePointer<stat>) -> Int32) throws -> Int {
+        var found = stat()
+        guard status(&found) == 0 else { throw openFailure(path, errno) }
+        let kind = switch found.st_mode & S_IFMT {
+        case S_IFREG: ""
+        case S_IFDIR: "a directory"
+        case S_IFIFO: "a pipe"
+        case S_IFSOCK: "a socket"
+        default: "a device"
+        }
+        guard kind.isEmpty else {
+            throw Failure(.badData, "\(path): \(kind), not a regular file; expected a data file"
+                + (kind == "a pipe" ? " (save what comes through it first)" : ""))
+        }
+        return Int(found.st_size)
+    }
+
+    private static func openFailure(_ path: String, _ code: Int32) -> Failure {
+        guard code != ENOENT && code != ENOTDIR else {
+            return Failure(.missingInput, "\(path.isEmpty ? "\"\"" : path): no such data file "
+                + "(paths are relative to the working directory)")
+        }
+        return Failure(.inputOutput, "\(path): can't be opened: \(String(cString: strerror(code)))")
+    }
+
+    private static func readFailure(_ path: String) -> Failure {
+        Failure(.inputOutput, "\(path): can't be read: \(String(cString: strerror(errno)))")
+    }
+
+    // MARK: - Reading
+
     /// The most bytes that the content can have: deflate packs at most 1032 bytes into one.
     var largestContent: Int {
-        isCompressed ? byteCount.multipliedReportingOverflow(by: 1032).partialValue : byteCount
+        let (product, overflows) = byteCount.multipliedReportingOverflow(by: isCompressed ? 1032 : 1)
+        return overflows ? Int.max : product
     }
 
     /// Fills `buffer` with the next bytes of the content; fewer only at its end. The end of gzip content is where its
@@ -67,20 +98,71 @@ final class SourceFile {
         }
     }
 
-    /// All that is left.
-    func readToEnd() throws -> [UInt8] {
-        if !isCompressed { return try readBytes(byteCount) }
-        var content: [UInt8] = []
-        content.reserveCapacity(min(byteCount * 4, 1 << 28))
+    /// The whole content, which has to be text. 71 where it takes more memory than there is, however small its file:
+    /// nothing says beforehand how much gzip holds.
+    func readText() throws -> [UInt8] {
+        // What is no text is refused before the rest is read.
+        let beginning = try readBytes(min(4096, largestContent))
+        try CSVScanner.requireText(beginning, path: path)
+        // Half of what there is: the numbers that are read from it need room as well.
+        let limit = SystemMemory.availableByteCount().map { max($0 / 2, 1 << 20) } ?? Int.max
+        guard isCompressed else {
+            guard byteCount <= limit else { throw tooLarge(limit) }
+            let content = try rest(after: beginning, count: byteCount)
+            guard content.count == byteCount else {
+                throw Failure(.inputOutput, "\(path): it was cut while it was read, from \(byteCount) to \(content.count) bytes")
+            }
+            return content
+        }
+        // The last four bytes of a gzip file are the length of its last member, which is mostly the only one: with that
+        // the content is moved never or once.
+        var content = beginning
+        content.reserveCapacity(min(try lastMemberByteCount(), largestContent, limit))
         while true {
             let chunk = try readBytes(1 << 20)
+            guard content.count + chunk.count <= limit else { throw tooLarge(limit) }
             content += chunk
             if chunk.count < 1 << 20 { return content }
         }
     }
 
-    /// The whole file, mapped.
-    func map() throws -> ByteRegion { try ByteRegion(mapping: descriptor, count: byteCount, name: path) }
+    /// `beginning` and what follows, up to `count` bytes in all.
+    private func rest(after beginning: [UInt8], count: Int) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: max(count, beginning.count)) { buffer, initialized in
+            let bytes = UnsafeMutableRawBufferPointer(buffer)
+            bytes.copyBytes(from: beginning)
+            initialized = beginning.count
+            initialized += try read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[beginning.count...]))
+        }
+    }
+
+    private func lastMemberByteCount() throws -> Int {
+        var bytes: [UInt8] = [0, 0, 0, 0]
+        guard byteCount >= 18, pread(descriptor, &bytes, 4, byteCount - 4) == 4 else { return 0 }
+        return bytes.reversed().reduce(0) { $0 << 8 | Int($1) }
+    }
+
+    private func tooLarge(_ limit: Int) -> Failure {
+        Failure(.systemRefused, "\(path): it holds more than the \(limit >> 20) MiB of text that this machine's free memory "
+            + "leaves room for\(isCompressed ? " (a gzip file of \(byteCount) bytes)" : ""); use a part of it, or more memory")
+    }
+
+    /// The whole file in memory pages; mapped, so that it is read when it is wanted, where its file system can.
+    func map() throws -> ByteRegion {
+        if let region = try ByteRegion(mapping: descriptor, count: byteCount, name: path) { return region }
+        return try ByteRegion(count: byteCount, name: path) { buffer in
+            var filled = 0
+            while filled < buffer.count {
+                let count = pread(descriptor, buffer.baseAddress.map { $0 + filled }, min(buffer.count - filled, 1 << 30), filled)
+                guard count > 0 else {
+                    if count < 0, errno == EINTR { continue }
+                    throw count < 0 ? Self.readFailure(path)
+                        : Failure(.inputOutput, "\(path): it was cut while it was read, to \(filled) bytes")
+                }
+                filled += count
+            }
+        }
+    }
 
     /// Some bytes of the file as it is; none at its end.
     private func readRaw(_ buffer: UnsafeMutableRawBufferPointer) throws -> Int {
@@ -88,11 +170,7 @@ final class SourceFile {
             // Linux moves at most 2 GiB per call.
             let count = Foundation.read(descriptor, buffer.baseAddress, min(buffer.count, 1 << 30))
             if count >= 0 { return count }
-            guard errno == EINTR else { throw readFailure() }
+            guard errno == EINTR else { throw Self.readFailure(path) }
         }
-    }
-
-    private func readFailure() -> Failure {
-        Failure(.inputOutput, "\(path): can't be read: \(String(cString: strerror(errno)))")
     }
 }

@@ -48,29 +48,37 @@ package struct TableSchema: Hashable, Codable, Sendable {
         return indicators
     }
 
-    /// What doesn't fit together in a schema from a file; nil if all does.
+    /// What doesn't fit together in a schema from a file; nil if all does. Whatever passes can be used with any table.
     func problem(width: Int, targetKind: TargetKind, classNames: [String]?) -> String? {
         guard !features.isEmpty, self.width == width else {
             return "table.features: \(self.width) inputs, not \(width)"
         }
-        guard format.skipLines >= 0, columnCount > 0,
-              features.allSatisfy({ (0..<columnCount).contains($0.index) && $0.width > 0 }),
-              targets.allSatisfy({ $0.index >= 0 && (hasTargetFile || $0.index < columnCount) }) else {
+        // Where the targets are a file of their own, they have places of their own.
+        let inTable = features.map(\.index) + (hasTargetFile ? [] : targets.map(\.index))
+        guard columnCount > 0, inTable.allSatisfy({ (0..<columnCount).contains($0) }),
+              targets.allSatisfy({ (0..<Int(Int32.max)).contains($0.index) }) else {
             return "table: a column outside of the file's \(columnCount)"
         }
+        guard Set(inTable).count == inTable.count, Set(targets.map(\.index)).count == targets.count else {
+            return "table: one column in two places"
+        }
+        let names = features.map(\.name) + (hasTargetFile ? [] : targets.map(\.name))
+        guard Set(names).count == names.count else { return "table: two columns of one name" }
         guard features.allSatisfy({
-            Set($0.categories ?? []).count == $0.categories?.count ?? 0 && $0.mean?.isFinite ?? true
+            Set($0.categories ?? []).count == $0.categories?.count ?? 0 && $0.width > 0 && $0.mean?.isFinite ?? true
                 && (!fillsMissing || $0.categories != nil || $0.mean != nil)
         }) else {
             return "table.features: a category twice, or no mean to fill in"
         }
-        let names = classNames ?? []
-        guard !targetsAreNames || !names.isEmpty && Set(names).count == names.count else {
+        let classes = classNames ?? []
+        guard !targetsAreNames || !classes.isEmpty && Set(classes).count == classes.count else {
             return "table: no class names"
         }
         switch targetKind {
         case .classes: return targets.count == 1 ? nil : "table.targets: \(targets.count) columns with classes"
-        case .values(let count): return targets.count == count ? nil : "table.targets: \(targets.count), not \(count)"
+        case .values(let count):
+            guard !targetsAreNames else { return "table: class names for numbers" }
+            return targets.count == count ? nil : "table.targets: \(targets.count), not \(count)"
         }
     }
 
@@ -104,7 +112,7 @@ package struct TableSchema: Hashable, Codable, Sendable {
             for (feature, number) in encoded.enumerated() {
                 let value = Float(normalization.apply(number, feature: feature))
                 guard value.isFinite else {
-                    throw Failure(.badData, "\(path):\(content.lines[row]): column \"\(name(ofInput: feature))\": "
+                    throw Failure(.badData, "\(path):\(content.lines[row]): column \"\(shortened(name(ofInput: feature)))\": "
                         + "\(number) is too large for Float32")
                 }
                 inputs.append(value)

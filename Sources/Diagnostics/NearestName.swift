@@ -1,10 +1,12 @@
 /// The candidate that `word` was most likely meant to be: the smallest edit distance, at most a third of the word's
 /// length (at least two edits), ties broken by order.
 package func nearestName(to word: String, among candidates: [String]) -> String? {
+    // Nobody mistypes a text of this length; the work would grow with its square.
+    guard word.utf8.count <= 64 else { return nil }
     if let other = otherWords[word.lowercased()], candidates.contains(other) { return other }
     let limit = max(2, word.count / 3)
     var best: (name: String, distance: Int)?
-    for candidate in candidates {
+    for candidate in candidates.prefix(1000) where candidate.utf8.count <= 64 {
         let distance = editDistance(Array(word.lowercased().utf8), Array(candidate.lowercased().utf8))
         if distance <= limit, distance < best?.distance ?? Int.max { best = (candidate, distance) }
     }

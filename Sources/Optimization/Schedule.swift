@@ -122,6 +122,11 @@ package struct PlateauState: Codable, Sendable, Equatable {
 
     package init(rate: Double) { self.rate = rate }
 
+    /// Whether a file that says so can be believed.
+    package var isPossible: Bool {
+        rate >= 0 && rate.isFinite && (0...1 << 53).contains(badReports) && (0...1 << 53).contains(cooldownLeft)
+    }
+
     /// Changes below 1e-8 are not made, as in PyTorch.
     static func lowered(_ rate: Double, factor: Double, minimum: Double) -> Double {
         let new = max(rate * factor, minimum)

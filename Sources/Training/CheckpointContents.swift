@@ -30,6 +30,12 @@ struct CheckpointContents {
 
     /// Copies the weights of a safetensors file into the flat buffer. Names and shapes must be those of the network.
     func loadModel(_ file: SafetensorsFile, into weights: MutableParameterView) throws {
+        try checkModel(file)
+        for slot in layout.slots { try file.copy(slot.name, into: weights.matrix(slot).elements) }
+    }
+
+    /// Refuses a safetensors file that holds another network's weights.
+    func checkModel(_ file: SafetensorsFile) throws {
         let expected = Set(layout.slots.map(\.name))
         for slot in layout.slots {
             guard let tensor = file.tensor(named: slot.name) else {
@@ -46,7 +52,6 @@ struct CheckpointContents {
             throw Failure(.badData, "\(file.path): the tensor \"\(extra.name)\" has no place in this network; it belongs "
                 + "to another one")
         }
-        for slot in layout.slots { try file.copy(slot.name, into: weights.matrix(slot).elements) }
     }
 
     /// Copies the part of the optimizer's state that `engine` keeps.

@@ -5,9 +5,11 @@ enum Compatibility {
     /// Keys that are part of the result's definition, as prefixes of the effective configuration's keys.
     private static let fixed = ["model", "data", "loss", "training.global_batch_size", "training.micro_batch_size",
                                 "training.seed", "training.shuffle"]
-    /// Where the data lie may change; that they are the same is checked by their hashes.
-    private static let movable = ["data.train.inputs", "data.train.targets", "data.train.path", "data.validation.inputs",
-                                  "data.validation.targets", "data.validation.path"]
+    /// Where the data lie and how they are written may change; that they are the same is checked by their hashes.
+    private static let movable = Set(["train", "validation"].flatMap { split in
+        ["inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",
+         "comment", "unknown_category"].map { "data.\(split).\($0)" }
+    })
 
     /// Refuses what may not change; returns what did change, for the log, as `key: old → new`.
     static func changes(from old: TrainingState, to new: TrainingState, oldOptimizer: String?, optimizer: String,

@@ -19,7 +19,7 @@ package struct Experiment {
     /// read by then. `stored` is the preprocessing of a checkpoint, where there is one.
     package init(_ configuration: TrainingConfiguration, stored: Preprocessing? = nil) throws {
         self.configuration = configuration
-        splits = try configuration.data.load(with: stored)
+        splits = try configuration.data.load(with: stored, preference: configuration.loss.targetPreference)
         network = try Network(configuration.model, inputShape: splits.train.inputShape, loss: configuration.loss,
                               seed: configuration.training.seed)
         targets = try TargetForm(kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
@@ -77,9 +77,26 @@ package struct Experiment {
         configuration.checkpoint.monitor ?? configuration.earlyStopping?.monitor ?? "validation_loss"
     }
 
+    /// Why what is monitored can't be measured on this validation split; nil if it can.
+    private func undefinedReason(_ monitor: String) -> String? {
+        guard let validation = splits.validation else { return nil }
+        switch monitor {
+        case "validation_roc_auc":
+            guard let only = targets.onlyAnswer(in: validation) else { return nil }
+            return "validation_roc_auc is undefined: all \(validation.count) validation samples are of one class, "
+                + "\"\(only)\"; monitor validation_loss, or validate on samples of both classes"
+        case "validation_r2" where validation.count < 2:
+            return "validation_r2 is undefined: there is one validation sample; monitor validation_loss, or validate on more"
+        default: return nil
+        }
+    }
+
     private func checkMonitors() throws {
         func check(_ monitor: String, _ failure: (String, String) -> Failure) throws {
-            guard higherIsBetter(monitor) == nil else { return }
+            guard higherIsBetter(monitor) == nil else {
+                if let reason = undefinedReason(monitor) { throw failure("monitor", reason) }
+                return
+            }
             let known = ["loss"] + metrics.names
             throw failure("monitor", splits.validation == nil
                 ? "\"\(monitor)\" can't be watched without validation data; add data.validation or "
@@ -92,82 +109,6 @@ package struct Experiment {
         if let early = configuration.earlyStopping { try check(early.monitor, early.settings.failure) }
         if let plateau = configuration.schedule.plateau {
             try check(plateau.monitor) { configuration.root.failure("schedule.reduce_on_plateau.\($0)", $1) }
-        }
-    }
-}
-
-/// How the targets of a data set are handed to a loss, and what task that makes.
-package struct TargetForm: Sendable {
-    /// What the trainer gathers for a row.
-    package enum Content: Sendable, Equatable {
-        case classes
-        /// So many numbers; classes become one-hot rows, or 0 and 1 in one column.
-        case values(Int)
-    }
-
-    package let content: Content
-    package let task: LearningTask
-
-    /// Checks that the targets of `kind` and the network's `outputs` fit the loss.
-    init(kind: TargetKind, loss: any Loss, outputs: Shape, settings: Settings) throws {
-        let name = type(of: loss).kind
-        guard outputs.dimensions.count == 1 else {
-            throw settings.failure("layers", "the network's output has the shape \(outputs), but \(name) takes a row of "
-                + "numbers; end in flatten and a dense layer")
-        }
-        let units = outputs.count
-        func mismatch(_ expected: Int, _ what: String) -> Failure {
-            settings.failure("layers", "the last layer has \(units) outputs, but the data have \(what); \(name) needs "
-                + "\(expected)")
-        }
-        switch (loss.targetDemand, kind) {
-        case (.classes, .classes(let count)):
-            guard units == count else { throw mismatch(count, "\(count) classes") }
-            content = .classes
-            task = .classification(classes: count)
-        case (.classes, .values(let count)):
-            guard count > 1 else {
-                throw settings.failure("layers", "cross_entropy needs classes, but the target is a number; set "
-                    + "data.target_kind: class, or use loss: mean_squared_error or binary_cross_entropy")
-            }
-            guard units == count else { throw mismatch(count, "targets of \(count) class probabilities") }
-            content = .values(count)
-            task = .classification(classes: count)
-        case (.binary, .classes(let count)):
-            guard units == count || (units == 1 && count == 2) else {
-                throw mismatch(count == 2 ? 1 : count, "\(count) classes")
-            }
-            content = .values(units)
-            task = .binary(outputs: units)
-        case (.binary, .values(let count)):
-            guard units == count else { throw mismatch(count, "\(count) target\(count == 1 ? "" : "s") per sample") }
-            content = .values(count)
-            task = .binary(outputs: count)
-        case (.values, .classes(let count)):
-            guard units == count || (units == 1 && count == 2) else { throw mismatch(count, "\(count) classes") }
-            content = .values(units)
-            task = units == count ? .classification(classes: count) : .regression(outputs: 1)
-        case (.values, .values(let count)):
-            guard units == count else { throw mismatch(count, "\(count) target\(count == 1 ? "" : "s") per sample") }
-            content = .values(count)
-            task = .regression(outputs: count)
-        }
-    }
-
-    /// Checks what only the targets themselves can tell: that yes/no answers and class probabilities lie in 0 … 1.
-    func check(_ dataset: Dataset, loss: any Loss) throws {
-        guard loss.targetDemand != .values, case .values(let columns) = content,
-              case .values = dataset.targetKind else { return }
-        let chunk = 4096
-        let buffer = AlignedBuffer<Float>(count: chunk * columns)
-        for first in stride(from: 0, to: dataset.count, by: chunk) {
-            let samples = (Int32(first)..<Int32(min(first + chunk, dataset.count))).map { $0 }
-            let rows = buffer.matrix(rows: samples.count, columns: columns)
-            dataset.gatherTargets(samples[...], into: rows)
-            if let index = rows.elements.firstIndex(where: { !($0 >= 0 && $0 <= 1) }) {
-                throw Failure(.badData, "the target of sample \(first + index / columns) is \(rows.elements[index]); "
-                    + "\(type(of: loss).kind) needs numbers from 0 to 1")
-            }
         }
     }
 }

@@ -73,6 +73,7 @@ final class Recorder {
         reporter.line("\(place.path): \(HumanText.count(state.parameterCount)) parameters, "
             + "\(HumanText.count(sampler.sampleCount)) samples to train\(validation), "
             + "\(rankCount) rank\(rankCount == 1 ? "" : "s")")
+        for note in experiment.splits.notes { reporter.note(note) }
         if let fused = experiment.network.fusedActivation {
             reporter.note("the final \(fused) is part of the loss \(type(of: experiment.configuration.loss).kind); it is "
                 + "computed there, and applied once to predictions")

@@ -15,6 +15,8 @@ package final class TrainedModel {
     package let state: TrainingState
     package let configuration: TrainingConfiguration
     package let network: Network
+    private let targets: TargetForm
+    private let metrics: MetricSet
     private let weights: AlignedBuffer<Float>
     private let workspace = Workspace()
 
@@ -29,9 +31,16 @@ package final class TrainedModel {
         configuration = try TrainingConfiguration(document, name: "")
         network = try Network(configuration.model, inputShape: state.preprocessing.inputShape, loss: configuration.loss,
                               seed: configuration.training.seed)
+        targets = try TargetForm(kind: state.preprocessing.targetKind, loss: configuration.loss,
+                                 outputs: network.outputShape, settings: configuration.model)
+        metrics = try MetricSet(configuration.metrics, task: targets.task)
+        // Whatever is asked of the model, all that training reads of its configuration has been read by now.
+        try configuration.root.finish()
+        let contents = CheckpointContents(layout: network.layout, stateNames: [])
+        // A network that isn't the checkpoint's is refused before memory is taken for it.
+        try contents.checkModel(checkpoint.model)
         weights = AlignedBuffer(count: network.layout.paddedCount)
-        try CheckpointContents(layout: network.layout, stateNames: []).loadModel(checkpoint.model,
-                                                                                 into: weights.parameters)
+        try contents.loadModel(checkpoint.model, into: weights.parameters)
     }
 
     /// Which samples `eval` looks at.
@@ -39,25 +48,26 @@ package final class TrainedModel {
         case validation, train
         /// A file of inputs and, where it isn't a table, a file of targets.
         case file(String, targets: String?)
+
+        fileprivate var isTrain: Bool { if case .train = self { true } else { false } }
     }
 
-    /// Loss and metrics of a split.
-    package func evaluate(_ split: Split) throws -> (sampleCount: Int, loss: Double, metrics: [MetricValue]) {
+    /// Loss and metrics of a split. `note` is told what was decided from what the data look like.
+    package func evaluate(_ split: Split, note: (String) -> Void = { _ in }) throws -> (sampleCount: Int, loss: Double, metrics: [MetricValue]) {
         let dataset: Dataset
         switch split {
-        case .file(let path, let targets): dataset = try state.preprocessing.samples(from: path, targets: targets)
-        case .train: dataset = try configuration.data.load(with: state.preprocessing).train
-        case .validation:
-            guard let validation = try configuration.data.load(with: state.preprocessing).validation else {
+        case .file(let path, let targets):
+            dataset = try state.preprocessing.samples(from: path, targets: targets,
+                                                      options: configuration.data.tableOptions, note: note)
+        case .train, .validation:
+            let splits = try configuration.data.load(with: state.preprocessing)
+            splits.notes.forEach(note)
+            guard let chosen = split.isTrain ? splits.train : splits.validation else {
                 throw Failure(.usage, "the run has no validation split; use --split train, or --data FILE")
             }
-            dataset = validation
+            dataset = chosen
         }
-        let targets = try TargetForm(kind: dataset.targetKind, loss: configuration.loss, outputs: network.outputShape,
-                                     settings: configuration.model)
         try targets.check(dataset, loss: configuration.loss)
-        let metrics = try MetricSet(configuration.metrics, task: targets.task)
-        try configuration.root.finish()
         let judged = JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets)
         let evaluator = Evaluator(judged, dataset: dataset, microBatchSize: configuration.training.microBatchSize,
                                   workspace: workspace, communicator: SoloCommunicator())
@@ -85,10 +95,11 @@ package final class TrainedModel {
         }
     }
 
-    /// Predictions for every sample of a file, in order, handed to `body` one by one.
-    package func predict(_ path: String, _ body: (Prediction) throws -> Void) throws {
-        try configuration.root.finish()
-        let dataset = try state.preprocessing.inputs(from: path)
+    /// Predictions for every sample of a file, in order, handed to `body` one by one. `note` is told what was decided from
+    /// what the file looks like.
+    package func predict(_ path: String, note: (String) -> Void = { _ in },
+                         _ body: (Prediction) throws -> Void) throws {
+        let dataset = try state.preprocessing.inputs(from: path, options: configuration.data.tableOptions, note: note)
         let samples = (0..<Int32(dataset.count)).map { $0 }
         let rowsAtOnce = 512
         let activations = Activations(network: network, rows: rowsAtOnce, training: false)

@@ -54,15 +54,41 @@ package struct TrainingState: Codable, Sendable {
                                                                         nan: "nan")
         do {
             let state = try decoder.decode(TrainingState.self, from: data)
-            guard state.step >= 0, state.epochSamples >= 0 else {
-                throw Failure(.badData, "\(path): state.json counts \(state.step) steps")
-            }
+            if let problem = state.problem { throw Failure(.badData, "\(path): state.json \(problem)") }
             return state
         } catch let failure as Failure {
             throw failure
         } catch {
-            throw Failure(.badData, "\(path): state.json isn't the state of a training run: \(error)")
+            throw Failure(.badData, "\(path): state.json isn't the state of a training run: \(Self.explanation(of: error))")
         }
+    }
+
+    /// What a decoder found, and under which key.
+    private static func explanation(of error: any Error) -> String {
+        let context: DecodingError.Context? = switch error as? DecodingError {
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
+             .dataCorrupted(let context): context
+        default: nil
+        }
+        guard let context else { return "\(error)" }
+        let key = context.codingPath.map(\.stringValue).joined(separator: ".")
+        return (key.isEmpty ? "" : key + ": ") + context.debugDescription
+    }
+
+    /// What can't be; nil if all can. A later step counts on from these numbers.
+    private var problem: String? {
+        let most = 1 << 53
+        guard (0...most).contains(step), (0...step).contains(skippedSteps) else {
+            return "counts \(step) steps, \(skippedSteps) of them skipped"
+        }
+        guard (0...most).contains(epochSamples), (0...most).contains(parameterCount), dataDigests.count == 2 else {
+            return "counts \(epochSamples) samples, \(parameterCount) parameters and \(dataDigests.count) data splits"
+        }
+        guard (0...most).contains(earlyStopping.failures), plateau.map({ $0.isPossible }) ?? true,
+              bestStep.map({ (0...step).contains($0) }) ?? true else {
+            return "counts validations or a best step that can't be"
+        }
+        return nil
     }
 
     private static let nonFinite = JSONEncoder.NonConformingFloatEncodingStrategy.convertToString(
@@ -90,6 +116,9 @@ struct EarlyStoppingState: Codable, Sendable, Equatable {
             failures += 1
         }
         guard let patience = rule.patience, failures >= patience else { return nil }
+        guard best != nil else {
+            return "\(rule.monitor) was undefined (NaN) in all of \(failures) validation\(failures == 1 ? "" : "s")"
+        }
         return "\(rule.monitor) has not improved for \(failures) validation\(failures == 1 ? "" : "s")"
     }
 }

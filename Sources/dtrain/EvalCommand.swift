@@ -35,7 +35,9 @@ struct EvalCommand: ParsableCommand {
     func run() throws {
         let model = try TrainedModel(path: checkpoint, overrides: overrides)
         let split: TrainedModel.Split = data.map { .file($0, targets: targets) } ?? (self.split == .train ? .train : .validation)
-        let (count, loss, metrics) = try model.evaluate(split)
+        let (count, loss, metrics) = try model.evaluate(split) {
+            StandardStream.tell("note", $0)
+        }
         if json {
             var bytes: [UInt8] = []
             LogLine(.validation, step: model.state.step,

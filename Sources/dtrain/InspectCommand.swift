@@ -39,6 +39,7 @@ struct InspectCommand: ParsableCommand {
         let validation = experiment.splits.validation.map { ", \(HumanText.count($0.count)) to validate" } ?? ""
         try output.line("data: \(HumanText.count(sampler.sampleCount)) samples to train\(validation); inputs "
             + "\(experiment.network.inputShape), \(experiment.splits.train.targetKind)")
+        for note in experiment.splits.notes { try output.line("note: \(note)") }
         try output.line("steps: \(HumanText.count(sampler.stepsPerEpoch)) per epoch, \(HumanText.count(experiment.totalSteps)) in all, "
             + "\(sampler.trees[0].leafCount) micro-batches each")
         try output.line()

@@ -3,6 +3,7 @@ import Checkpointing
 import Diagnostics
 import Files
 import Foundation
+import Reporting
 import Training
 
 /// `dtrain predict CHECKPOINT INPUT`.
@@ -22,8 +23,12 @@ struct PredictCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
     var output: String?
 
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a key of the stored configuration, such as how INPUT is "
+        + "written (data.train.delimiter).", valueName: "key=value"))
+    var overrides: [String] = []
+
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: [])
+        let model = try TrainedModel(path: checkpoint, overrides: overrides)
         let file = try output.map { output in
             guard FileManager.default.createFile(atPath: output, contents: nil),
                   let handle = FileHandle(forWritingAtPath: output) else {
@@ -31,7 +36,7 @@ struct PredictCommand: ParsableCommand {
             }
             return handle
         }
-        var text = model.columnNames.map(Self.quoted).joined(separator: ",") + "\n"
+        var text = model.columnNames.map(CSVText.cell).joined(separator: ",") + "\n"
         func flush() throws {
             let bytes = Array(text.utf8)
             text = ""
@@ -42,17 +47,11 @@ struct PredictCommand: ParsableCommand {
                 }
             }
         }
-        try model.predict(input) { prediction in
-            let cells = (prediction.label.map { [Self.quoted($0)] } ?? []) + prediction.values.map { "\($0)" }
+        try model.predict(input, note: { StandardStream.tell("note", $0) }) { prediction in
+            let cells = (prediction.label.map { [CSVText.cell($0)] } ?? []) + prediction.values.map { "\($0)" }
             text += cells.joined(separator: ",") + "\n"
             if text.utf8.count > 1 << 16 { try flush() }
         }
         try flush()
-    }
-
-    /// A cell of a CSV file (RFC 4180).
-    private static func quoted(_ cell: String) -> String {
-        guard cell.contains(where: { ",\"\n\r".contains($0) }) else { return cell }
-        return "\"" + cell.replacing("\"", with: "\"\"") + "\""
     }
 }
