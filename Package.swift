@@ -81,12 +81,13 @@ let package = Package(
                                                          "CAllocations"], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
-        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport"),
         .executableTarget(name: "rank-scenarios", dependencies: ["Collectives", "Diagnostics", "Settings", "Storage",
                                                                  "Kernels", "Training", "CAllocations", "CMPI", "Timing"],
                           path: "Tests/RankScenarios", swiftSettings: swift),
 
         tests(of: "Settings", ["Diagnostics"]),
+        tests(of: "Files", ["Diagnostics", "TestSupport"]),
         tests(of: "Storage"),
         tests(of: "Timing", ["CAllocations"]),
         tests(of: "Benchmarking", ["Collectives", "Settings", "Timing", "Training"]),
@@ -96,10 +97,11 @@ let package = Package(
         tests(of: "Datasets", ["Diagnostics", "Settings", "Storage", "CZlib"]),
         tests(of: "Checkpointing", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Metrics", ["Diagnostics", "Settings", "Storage"]),
-        tests(of: "Reporting", ["Diagnostics", "TestSupport", "Timing"]),
+        tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
         tests(of: "Launching", ["Diagnostics"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
-        tests(of: "Training", ["Datasets", "Diagnostics", "Settings", "Storage", "TestSupport", "rank-scenarios"]),
+        tests(of: "Training", ["Checkpointing", "Collectives", "Datasets", "Diagnostics", "Files", "Settings", "Storage",
+                             "TestSupport", "rank-scenarios"]),
         .testTarget(name: "EndToEndTests", dependencies: ["dtrain", "Diagnostics", "Files", "Checkpointing", "Reporting",
                                                           "TestSupport"], swiftSettings: swift),
         .testTarget(name: "ExactnessTests", dependencies: ["dtrain", "rank-scenarios", "Reporting", "Training",

@@ -23,15 +23,16 @@ package final class TrainedModel {
     package init(path: String, overrides: [String]) throws {
         Processor.flushDenormals()
         checkpoint = try LoadedCheckpoint.open(checkpointOrRun: path).checkpoint
-        state = try TrainingState.decode(checkpoint.state, path: checkpoint.path)
+        state = try TrainingState.decode(checkpoint)
         let document = try SettingsDocument(text: state.configuration, name: "\(checkpoint.path)/state.json",
                                             overrides: overrides)
         configuration = try TrainingConfiguration(document, name: "")
         network = try Network(configuration.model, inputShape: state.preprocessing.inputShape, loss: configuration.loss,
                               seed: configuration.training.seed)
+        let contents = CheckpointContents(layout: network.layout, stateNames: [])
+        try contents.checkModel(checkpoint.model)
         weights = AlignedBuffer(count: network.layout.paddedCount)
-        try CheckpointContents(layout: network.layout, stateNames: []).loadModel(checkpoint.model,
-                                                                                 into: weights.parameters)
+        try contents.loadModel(checkpoint.model, into: weights.parameters)
     }
 
     /// Which samples `eval` looks at.

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Checkpointing
 import Diagnostics
 import Files
 import Foundation
@@ -24,36 +23,26 @@ struct PredictCommand: ParsableCommand {
 
     func run() throws {
         let model = try TrainedModel(path: checkpoint, overrides: [])
-        let file: FileHandle
-        if let output {
-            guard FileManager.default.createFile(atPath: output, contents: nil),
-                  let handle = FileHandle(forWritingAtPath: output) else {
-                throw Failure(.cannotCreate, "\(output): can't be created")
-            }
-            file = handle
-        } else {
-            file = .standardOutput
-        }
+        let file = try output.map { try OutputFile(path: $0) } ?? OutputFile.standardOutput()
         var text = model.columnNames.map(Self.quoted).joined(separator: ",") + "\n"
         func flush() throws {
             let bytes = Array(text.utf8)
             text = ""
-            do {
-                try bytes.withUnsafeBytes {
-                    try PosixFileSystem().writeAll($0, to: file.fileDescriptor, path: output ?? "standard output")
-                }
-            } catch let error as SystemError {
-                // Whoever reads has seen enough: `dtrain predict … | head`.
-                if error.code == EPIPE { throw ArgumentParser.ExitCode.success }
-                throw error.failure()
+            try bytes.withUnsafeBytes { try file.write($0) }
+        }
+        do {
+            try model.predict(input) { prediction in
+                let cells = (prediction.label.map { [Self.quoted($0)] } ?? []) + prediction.values.map { "\($0)" }
+                text += cells.joined(separator: ",") + "\n"
+                if text.utf8.count > 1 << 16 { try flush() }
             }
+            try flush()
+            try file.commit()
+        } catch let error as SystemError {
+            // Whoever reads has seen enough: `dtrain predict … | head`.
+            if error.code == EPIPE { throw ArgumentParser.ExitCode.success }
+            throw error.failure()
         }
-        try model.predict(input) { prediction in
-            let cells = (prediction.label.map { [Self.quoted($0)] } ?? []) + prediction.values.map { "\($0)" }
-            text += cells.joined(separator: ",") + "\n"
-            if text.utf8.count > 1 << 16 { try flush() }
-        }
-        try flush()
     }
 
     /// A cell of a CSV file (RFC 4180).
