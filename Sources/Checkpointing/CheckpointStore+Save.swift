@@ -8,6 +8,8 @@ package struct SavedCheckpoint: Equatable, Sendable {
     package let digest: String
     /// The directory; `best` if it was saved there alone.
     package let path: String
+    /// Why it isn't the best one as well, where it was to be; as `step-N` it is safe.
+    package let bestFailure: Failure?
     /// What went wrong without harm to the checkpoint: an older one that couldn't be removed, one that was found
     /// damaged and set aside. A line each.
     package let warnings: [String]
@@ -33,8 +35,7 @@ extension CheckpointStore {
     ///   - state: a JSON object; it is kept byte for byte.
     ///   - keep: how many numbered checkpoints up to this one stay, at least 1.
     /// - Throws: `Failure(.inputOutput)`; every older checkpoint is then still there, and what was half-written is
-    ///   removed as far as the disk allows, if not by the next save or `recover`. Where saving `step-N` succeeded and
-    ///   only `best` failed, the message says so.
+    ///   removed as far as the disk allows, if not by the next save or `recover`.
     package func save(step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
                       to places: CheckpointPlaces = .numbered, keep: Int) throws -> SavedCheckpoint {
         precondition(step >= 0 && keep >= 1 && !places.isEmpty, "save step \(step), keep \(keep), \(places)")
@@ -53,15 +54,17 @@ extension CheckpointStore {
                 try warnings += setAsideIfDamaged(name, in: directory)
                 try warnings += publish(temporary, as: name, in: directory)
             }
+            var bestFailure: Failure?
             if places == [.numbered, .best] {
                 do {
                     try warnings += copyToBest(from: name, in: directory)
                 } catch {
-                    throw Failure(.inputOutput, "\(error); step \(step) is saved, but not as best")
+                    bestFailure = Failure(.inputOutput, "\(error); step \(step) is saved, but not as best")
                 }
             }
             if places.contains(.numbered) { warnings += removeOldest(upTo: step, keep: keep, in: directory) }
-            return SavedCheckpoint(digest: summary.sha256, path: directory.at(name).path, warnings: warnings)
+            return SavedCheckpoint(digest: summary.sha256, path: directory.at(name).path, bestFailure: bestFailure,
+                                   warnings: warnings)
         }
     }
 

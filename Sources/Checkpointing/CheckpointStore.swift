@@ -97,16 +97,18 @@ package struct CheckpointStore: Sendable {
     /// touched. No checkpoint and nothing rejected: none was ever completed.
     ///
     /// Damage is what was read and is wrong, or missing. What can't be read tells nothing: it may be whole.
+    /// - Parameter excluded: a step that doesn't count.
     /// - Throws: `Failure`: `.inputOutput` if the directory or one of the candidates can't be read; `.badData` that
     ///   names a link in a place of ours.
-    package func newestValid() throws -> (checkpoint: LoadedCheckpoint?, rejected: [RejectedCheckpoint]) {
+    package func newestValid(except excluded: Int? = nil) throws -> (checkpoint: LoadedCheckpoint?, rejected: [RejectedCheckpoint]) {
         guard let directory = try opened() else { return (nil, []) }
         try reportingSystemErrors { try refuseLinks(in: directory) }
         var rejected: [RejectedCheckpoint] = []
         for name in try reportingSystemErrors({ try candidates(in: directory) }) {
             let place = directory.at(name)
             do {
-                return (try LoadedCheckpoint(place, fileSystem: fileSystem), rejected)
+                let checkpoint = try LoadedCheckpoint(place, fileSystem: fileSystem)
+                if checkpoint.step != excluded { return (checkpoint, rejected) }
             } catch let failure as Failure where failure.meansDamage {
                 rejected.append(RejectedCheckpoint(path: place.path, reason: failure.message))
             }

@@ -27,15 +27,21 @@ struct JSONReader {
     }
 
     /// The next byte; nil at the end.
+    @inline(__always)
     private mutating func peek() throws -> UInt8? {
-        if next == piece.count {
-            let start = pieceStart + piece.count
-            guard start < end else { return nil }
-            piece = try input.bytes(at: start, count: min(Self.pieceBytes, end - start))
-            pieceStart = start
-            next = 0
-        }
-        return piece[next]
+        if next < piece.count { return piece[next] }
+        return try refill() ? piece[next] : nil
+    }
+
+    /// Reads the next piece; false at the end.
+    @inline(never)
+    private mutating func refill() throws -> Bool {
+        let start = pieceStart + piece.count
+        guard start < end else { return false }
+        piece = try input.bytes(at: start, count: min(Self.pieceBytes, end - start))
+        pieceStart = start
+        next = 0
+        return true
     }
 
     /// The next byte that is no white space.

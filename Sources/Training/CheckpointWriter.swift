@@ -160,7 +160,7 @@ final class CheckpointWriter {
     private static func isOlderThere(in store: CheckpointStore, than step: Int, hadOlder: Bool) -> Bool {
         do {
             // One whose last sync failed is complete to look at, but not safe.
-            return try store.newestValid().checkpoint.map { $0.step != step } ?? false
+            return try store.newestValid(except: step).checkpoint != nil
         } catch let failure as Failure where failure.code == .inputOutput {
             return hadOlder
         } catch {

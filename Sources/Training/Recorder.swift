@@ -173,6 +173,11 @@ final class Recorder {
             case .success(let saved):
                 for text in saved.warnings { reporter.warning(text) }
                 if report.places.contains(.numbered) { safe = (report.step, saved.digest) }
+                if let failure = saved.bestFailure {
+                    guard experiment.configuration.checkpoint.onError == .warn else { throw failure }
+                    hasLostBest = true
+                    reporter.warning("\(failure.message); training goes on, and the next validation may be the best")
+                }
             case .failure(let failure):
                 guard report.hasOlder, experiment.configuration.checkpoint.onError == .warn else { throw failure }
                 if report.places.contains(.best) { hasLostBest = true }

@@ -37,8 +37,8 @@ package final class FaultyDisk: FileSystem {
     private let readRule: ReadRule
     private let state = Mutex(State())
 
-    package init(reading readRule: @escaping ReadRule = { _, _ in nil },
-                 _ rule: @escaping Rule = { _, _, _ in .pass }) {
+    package init(_ rule: @escaping Rule = { _, _, _ in .pass },
+                 reading readRule: @escaping ReadRule = { _, _ in nil }) {
         self.rule = rule
         self.readRule = readRule
     }
