@@ -28,6 +28,7 @@ struct CheckpointManifest: Equatable {
     let state: Data
 
     /// The bytes of the file.
+    /// - Throws: `Failure(.inputOutput)` where they would be too many to be read back.
     func encoded() throws -> [UInt8] {
         let entries = files.sorted { $0.key < $1.key }.map { name, summary in
             "\(Safetensors.quoted(name)): {\"bytes\": \(summary.byteCount), \"sha256\": \"\(summary.sha256)\"}"
@@ -38,13 +39,28 @@ struct CheckpointManifest: Equatable {
         bytes += state
         bytes += Array(",\n".utf8)
         let seal = try SHA256.hexadecimal(of: bytes)
-        return bytes + Array("\"sha256\": \"\(seal)\"\n}\n".utf8)
+        bytes += Array("\"sha256\": \"\(seal)\"\n}\n".utf8)
+        guard bytes.count <= Self.largestFile else {
+            throw Failure(.inputOutput, "the state of step \(step) takes \(bytes.count) bytes; a checkpoint holds "
+                + "\(Self.largestFile) (data.standardize keeps two numbers for each input)")
+        }
+        return bytes
     }
 
     init(step: Int, files: [String: FileSummary], state: Data) {
         self.step = step
         self.files = files
         self.state = state
+    }
+
+    /// Reads and verifies the file in a checkpoint's directory.
+    /// - Throws: `Failure`: `.missingInput`, `.badData` that says what is wrong, `.inputOutput`.
+    init(readFrom directory: Directory) throws {
+        let file = try InputFile(directory.at(Self.fileName), fileSystem: directory.fileSystem)
+        guard file.byteCount <= Self.largestFile else {
+            throw Failure(.badData, "\(file.path): not the state of a checkpoint: \(file.byteCount) bytes")
+        }
+        try self.init(verifying: file.bytes(at: 0, count: file.byteCount), path: file.path)
     }
 
     /// Reads and verifies the bytes of the file at `path`.
@@ -62,6 +78,7 @@ struct CheckpointManifest: Equatable {
         guard bytes[sealedCount...].elementsEqual(expected) else { throw bad("damaged: it doesn't match its checksum") }
 
         // From here on only a file that was made so on purpose can be wrong.
+        guard Self.valueCount(in: bytes) <= Self.largestValueCount else { throw bad("not the state of a checkpoint") }
         guard let envelope = try? JSONDecoder().decode(Envelope.self, from: Data(bytes)),
               let mark = sealed.firstRange(of: Self.stateMark) else {
             throw bad("not the state of a checkpoint")
@@ -73,6 +90,14 @@ struct CheckpointManifest: Equatable {
         step = envelope.step
         files = envelope.files.mapValues { FileSummary(byteCount: $0.bytes, sha256: $0.sha256) }
         state = Data(sealed[mark.upperBound...].dropLast(2))
+    }
+
+    /// How many values JSON may hold here: a decoder takes dozens of bytes for each, before it knows what they are.
+    private static let largestValueCount = 4_000_000
+
+    /// An upper bound of the values in JSON: what separates them is counted.
+    private static func valueCount(in bytes: [UInt8]) -> Int {
+        bytes.reduce(0) { $1 == UInt8(ascii: ",") || $1 == UInt8(ascii: "[") || $1 == UInt8(ascii: "{") ? $0 + 1 : $0 }
     }
 
     /// Begins the member that holds the trainer's state. No earlier member can hold a line break.

@@ -8,6 +8,8 @@ package struct SavedCheckpoint: Equatable, Sendable {
     package let digest: String
     /// The directory; `best` if it was saved there alone.
     package let path: String
+    /// Why it isn't the best one as well, where it was to be; as `step-N` it is safe.
+    package let bestFailure: Failure?
     /// What went wrong without harm to the checkpoint: an older one that couldn't be removed, one that was found
     /// damaged and set aside. A line each.
     package let warnings: [String]
@@ -33,8 +35,7 @@ extension CheckpointStore {
     ///   - state: a JSON object; it is kept byte for byte.
     ///   - keep: how many numbered checkpoints up to this one stay, at least 1.
     /// - Throws: `Failure(.inputOutput)`; every older checkpoint is then still there, and what was half-written is
-    ///   removed as far as the disk allows, if not by the next save or `recover`. Where saving `step-N` succeeded and
-    ///   only `best` failed, the message says so.
+    ///   removed as far as the disk allows, if not by the next save or `recover`.
     package func save(step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
                       to places: CheckpointPlaces = .numbered, keep: Int) throws -> SavedCheckpoint {
         precondition(step >= 0 && keep >= 1 && !places.isEmpty, "save step \(step), keep \(keep), \(places)")
@@ -42,61 +43,58 @@ extension CheckpointStore {
             throw Failure(.internalError, "the state of step \(step) is no JSON object: \(state.count) bytes")
         }
         return try reportingSystemErrors {
-            try makeDirectory()
+            let directory = try made()
             // Leftovers of saves that failed hold room that this one may need.
-            try? recover()
+            try? recover(directory)
             let name = places.contains(.numbered) ? CheckpointNames.numbered(step) : CheckpointNames.best
             var warnings: [String] = []
-            let summary = try stage(name) { temporary in
+            let summary = try stage(name, in: directory) { temporary in
                 try write(step: step, model: model, optimizer: optimizer, state: state, into: temporary)
             } publish: { temporary in
-                if places.contains(.numbered) { try warnings += setAsideIfDamaged(name) }
-                try warnings += publish(temporary, as: name)
+                try warnings += setAsideIfDamaged(name, in: directory)
+                try warnings += publish(temporary, as: name, in: directory)
             }
+            var bestFailure: Failure?
             if places == [.numbered, .best] {
                 do {
-                    try warnings += copyToBest(from: name)
-                } catch let error as SystemError {
-                    throw Failure(.inputOutput, "\(error); step \(step) is saved, but not as best")
+                    try warnings += copyToBest(from: name, in: directory)
+                } catch {
+                    bestFailure = Failure(.inputOutput, "\(error); step \(step) is saved, but not as best")
                 }
             }
-            if places.contains(.numbered) { warnings += removeOldest(upTo: step, keep: keep) }
-            return SavedCheckpoint(digest: summary.sha256, path: directory + "/" + name, warnings: warnings)
+            if places.contains(.numbered) { warnings += removeOldest(upTo: step, keep: keep, in: directory) }
+            return SavedCheckpoint(digest: summary.sha256, path: directory.at(name).path, bestFailure: bestFailure,
+                                   warnings: warnings)
         }
     }
 
-    private func makeDirectory() throws {
-        if try fileSystem.status(of: directory) != nil { return }
-        try fileSystem.makeDirectory(directory)
-        try fileSystem.syncDirectory(parentDirectory(of: directory))
-    }
-
     /// Makes a hidden directory, fills, syncs and publishes it; removes it if one of these fails.
-    private func stage<Result>(_ name: String, fill: (_ temporary: String) throws -> Result,
+    private func stage<Result>(_ name: String, in directory: Directory, fill: (Directory) throws -> Result,
                                publish: (_ temporary: String) throws -> Void) throws -> Result {
-        let temporary = directory + "/" + CheckpointNames.incomplete + name
-        try fileSystem.makeDirectory(temporary)
+        let temporary = CheckpointNames.incomplete + name
+        try fileSystem.makeDirectory(directory.at(temporary))
         do {
-            let result = try fill(temporary)
-            try fileSystem.syncDirectory(temporary)
+            let staged = try Directory(directory.at(temporary), fileSystem: fileSystem)
+            let result = try fill(staged)
+            try staged.sync()
             try publish(temporary)
             return result
         } catch {
-            try? fileSystem.removeTree(temporary)
+            try? directory.removeTree(temporary)
             throw error
         }
     }
 
     private func write(step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
-                       into temporary: String) throws -> FileSummary {
+                       into temporary: Directory) throws -> FileSummary {
         var files: [String: FileSummary] = [:]
         for (name, tensors) in [(CheckpointNames.model, model), (CheckpointNames.optimizer, optimizer)] {
-            files[name] = try fileSystem.writeDurably(temporary + "/" + name) { sink in
+            files[name] = try fileSystem.writeDurably(temporary.at(name)) { sink in
                 try Safetensors.encode(tensors, to: sink)
             }
         }
         let manifest = try CheckpointManifest(step: step, files: files, state: state).encoded()
-        _ = try fileSystem.writeDurably(temporary + "/" + CheckpointManifest.fileName) { sink in
+        _ = try fileSystem.writeDurably(temporary.at(CheckpointManifest.fileName)) { sink in
             try manifest.withUnsafeBytes(sink)
         }
         guard let summary = files[CheckpointNames.model] else { preconditionFailure("no model was written") }
@@ -106,60 +104,64 @@ extension CheckpointStore {
     /// Gives a finished checkpoint its name. Where another has that name, it steps aside to a hidden one, and comes
     /// back if the newcomer can't take its place.
     /// - Returns: warnings about what was replaced and couldn't be removed.
-    private func publish(_ temporary: String, as name: String) throws -> [String] {
-        let path = directory + "/" + name
-        guard try fileSystem.status(of: path) != nil else {
-            try fileSystem.rename(temporary, to: path)
-            try fileSystem.syncDirectory(directory)
+    private func publish(_ temporary: String, as name: String, in directory: Directory) throws -> [String] {
+        guard let found = try directory.status(of: name) else {
+            try fileSystem.rename(directory.at(temporary), to: directory.at(name))
+            try directory.sync()
             return []
+        }
+        guard found.kind != .symbolicLink else {
+            throw directory.foreign(name, found.kind, expected: .directory, .inputOutput)
         }
         let aside = CheckpointNames.replaced + name
-        if try fileSystem.status(of: directory + "/" + aside) != nil { try discard([aside]) }
-        try fileSystem.rename(path, to: directory + "/" + aside)
+        if try directory.status(of: aside) != nil { try discard([aside], in: directory) }
+        try fileSystem.rename(directory.at(name), to: directory.at(aside))
         do {
-            try fileSystem.rename(temporary, to: path)
+            try fileSystem.rename(directory.at(temporary), to: directory.at(name))
         } catch {
-            try? fileSystem.rename(directory + "/" + aside, to: path)
+            try? fileSystem.rename(directory.at(aside), to: directory.at(name))
             throw error
         }
-        try fileSystem.syncDirectory(directory)
-        return collectingWarnings { try discard([aside]) }
+        try directory.sync()
+        return collectingWarnings { try discard([aside], in: directory) }
     }
 
-    /// Makes room for a checkpoint whose predecessor of the same step is no valid one, and keeps that for a look.
-    private func setAsideIfDamaged(_ name: String) throws -> [String] {
-        let path = directory + "/" + name
-        guard try fileSystem.status(of: path) != nil else { return [] }
+    /// Makes room for a checkpoint whose predecessor of the same name is no valid one, and keeps that for a look. One
+    /// that can't be read may be valid: then nothing is touched, and the save fails.
+    private func setAsideIfDamaged(_ name: String, in directory: Directory) throws -> [String] {
+        guard let found = try directory.status(of: name) else { return [] }
+        // A better one takes the place of the best one, whatever that was; but what is no checkpoint isn't ours.
+        if name == CheckpointNames.best, found.kind == .directory { return [] }
         do {
-            _ = try LoadedCheckpoint(path: path, fileSystem: fileSystem)
+            _ = try LoadedCheckpoint(directory.at(name), fileSystem: fileSystem)
             return []
-        } catch let failure as Failure {
-            let aside = try setAside(name, as: "damaged")
+        } catch let failure as Failure where failure.meansDamage && found.kind != .symbolicLink {
+            let aside = try setAside(name, as: "damaged", in: directory)
             return ["\(failure.message); set aside as \(aside)"]
         }
     }
 
     /// Publishes the files of a numbered checkpoint as `best` too.
-    private func copyToBest(from name: String) throws -> [String] {
+    func copyToBest(from name: String, in directory: Directory) throws -> [String] {
         var warnings: [String] = []
-        try stage(CheckpointNames.best) { temporary in
-            for file in [CheckpointNames.model, CheckpointNames.optimizer, CheckpointManifest.fileName] {
-                try linkOrCopy(directory + "/" + name + "/" + file, to: temporary + "/" + file)
-            }
+        let source = try Directory(directory.at(name), fileSystem: fileSystem)
+        try stage(CheckpointNames.best, in: directory) { temporary in
+            for file in CheckpointNames.files { try linkOrCopy(source.at(file), to: temporary.at(file)) }
         } publish: { temporary in
-            warnings = try publish(temporary, as: CheckpointNames.best)
+            warnings = try setAsideIfDamaged(CheckpointNames.best, in: directory)
+            warnings += try publish(temporary, as: CheckpointNames.best, in: directory)
         }
         return warnings
     }
 
-    private func linkOrCopy(_ source: String, to destination: String) throws {
+    private func linkOrCopy(_ source: Place, to destination: Place) throws {
         do {
             try fileSystem.link(source, to: destination)
             return
         } catch {
             if !Self.meaningNoLinks.contains(error.code) { throw error }
         }
-        let input = try InputFile(path: source, fileSystem: fileSystem)
+        let input = try InputFile(source, fileSystem: fileSystem)
         _ = try fileSystem.writeDurably(destination) { sink in try input.pass(to: sink) }
     }
 
@@ -167,10 +169,10 @@ extension CheckpointStore {
     private static let meaningNoLinks = [EPERM, ENOTSUP, ENOSYS, EMLINK, EXDEV]
 
     /// Removes the oldest numbered checkpoints up to `step`, of which `keep` stay.
-    private func removeOldest(upTo step: Int, keep: Int) -> [String] {
+    private func removeOldest(upTo step: Int, keep: Int, in directory: Directory) -> [String] {
         collectingWarnings {
-            let steps = try names().compactMap(CheckpointNames.step(in:)).filter { $0 <= step }.sorted()
-            try discard(steps.dropLast(keep).map(CheckpointNames.numbered))
+            let steps = try directory.names().compactMap(CheckpointNames.step(in:)).filter { $0 <= step }.sorted()
+            try discard(steps.dropLast(keep).map(CheckpointNames.numbered), in: directory)
         }
     }
 

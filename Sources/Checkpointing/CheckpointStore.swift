@@ -13,15 +13,29 @@ import Foundation
 /// to a hidden name, from which `recover` brings it back if the newcomer never arrives.
 ///
 /// One process writes at a time (`RunLock`), and one thread of it. Others may read meanwhile.
+///
+/// Each call opens the run directory and `checkpoints` anew and works from there, without following a link: so nothing
+/// outside is touched, whatever a stranger's run directory holds, and a mount that comes or goes is noticed. A link under
+/// one of the names above is refused (65).
 package struct CheckpointStore: Sendable {
     /// `checkpoints` in the run directory.
     package let directory: String
     let fileSystem: any FileSystem
+    private let open: @Sendable () throws -> Directory
 
-    /// Nothing is touched or made yet.
+    /// The checkpoints in a directory. Nothing is touched or made yet.
     package init(runDirectory: String, fileSystem: any FileSystem = PosixFileSystem()) {
-        directory = trimmingSlashes(runDirectory) + "/checkpoints"
+        let path = trimmingSlashes(runDirectory)
+        directory = path + "/" + RunDirectory.checkpoints
         self.fileSystem = fileSystem
+        open = { try reportingSystemErrors { try Directory(Place(path), fileSystem: fileSystem) } }
+    }
+
+    /// The checkpoints of a run, as long as its path leads to the same directory.
+    package init(_ run: RunDirectory, fileSystem: any FileSystem = PosixFileSystem()) {
+        directory = run.path + "/" + RunDirectory.checkpoints
+        self.fileSystem = fileSystem
+        open = { try run.directory(fileSystem: fileSystem) }
     }
 
     /// Where the checkpoint of a step lies.
@@ -30,100 +44,107 @@ package struct CheckpointStore: Sendable {
     /// Where the best checkpoint lies.
     package var bestPath: String { directory + "/" + CheckpointNames.best }
 
+    /// `checkpoints`, held open; nil where it isn't there.
+    func opened() throws -> Directory? {
+        try open().directory(RunDirectory.checkpoints, orFailWith: .badData)
+    }
+
+    /// `checkpoints`, made where it is missing.
+    func made() throws -> Directory {
+        let run = try open()
+        if let found = try run.directory(RunDirectory.checkpoints, orFailWith: .inputOutput) { return found }
+        try fileSystem.makeDirectory(run.at(RunDirectory.checkpoints))
+        try run.sync()
+        return try Directory(run.at(RunDirectory.checkpoints), fileSystem: fileSystem)
+    }
+
     /// Cleans up after a process that was killed: finishes what can be finished and removes half-written and half-
     /// removed checkpoints. For the owner of the run only, before anything else.
-    /// - Throws: `Failure(.inputOutput)`.
+    /// - Throws: `Failure(.inputOutput)`; `.badData` that names a link.
     package func recover() throws {
-        try reportingSystemErrors {
-            guard try fileSystem.status(of: directory) != nil else { return }
-            let names = try fileSystem.names(in: directory)
-            var isChanged = false
-            for name in names where name.hasPrefix(CheckpointNames.replaced) {
-                let original = String(name.dropFirst(CheckpointNames.replaced.count))
-                if names.contains(original) {
-                    try discard([name])
-                } else {
-                    try fileSystem.rename(directory + "/" + name, to: directory + "/" + original)
-                    isChanged = true
-                }
+        try reportingSystemErrors { if let directory = try opened() { try recover(directory) } }
+    }
+
+    func recover(_ directory: Directory) throws {
+        try refuseLinks(in: directory)
+        let names = try directory.names()
+        var isChanged = false
+        for name in names where name.hasPrefix(CheckpointNames.replaced) {
+            let original = String(name.dropFirst(CheckpointNames.replaced.count))
+            guard original == CheckpointNames.best || CheckpointNames.step(in: original) != nil else { continue }
+            if names.contains(original) {
+                try discard([name], in: directory)
+            } else {
+                try fileSystem.rename(directory.at(name), to: directory.at(original))
+                isChanged = true
             }
-            if isChanged { try fileSystem.syncDirectory(directory) }
-            for name in try fileSystem.names(in: directory)
-            where name.hasPrefix(CheckpointNames.incomplete) || name.hasPrefix(CheckpointNames.deleting) {
-                try fileSystem.removeTree(directory + "/" + name)
-            }
+        }
+        if isChanged { try directory.sync() }
+        for name in try directory.names()
+        where name.hasPrefix(CheckpointNames.incomplete) || name.hasPrefix(CheckpointNames.deleting) {
+            try directory.removeTree(name)
         }
     }
 
     /// Whether any checkpoint is there, valid or not.
     package func isEmpty() throws -> Bool {
-        try reportingSystemErrors { try candidates().isEmpty }
+        try reportingSystemErrors { try opened().map { try candidates(in: $0).isEmpty } ?? true }
     }
 
     /// The newest checkpoint that is complete and undamaged, and the newer ones that aren't, each with its reason.
     ///
     /// Candidates are the numbered ones from the newest down; `best` if none of them is valid. Nothing on disk is
     /// touched. No checkpoint and nothing rejected: none was ever completed.
-    /// - Throws: `Failure(.inputOutput)` if the directory can't be read.
-    package func newestValid() throws -> (checkpoint: LoadedCheckpoint?, rejected: [RejectedCheckpoint]) {
+    ///
+    /// Damage is what was read and is wrong, or missing. What can't be read tells nothing: it may be whole.
+    /// - Parameter excluded: a step that doesn't count.
+    /// - Throws: `Failure`: `.inputOutput` if the directory or one of the candidates can't be read; `.badData` that
+    ///   names a link in a place of ours.
+    package func newestValid(except excluded: Int? = nil) throws -> (checkpoint: LoadedCheckpoint?, rejected: [RejectedCheckpoint]) {
+        guard let directory = try opened() else { return (nil, []) }
+        try reportingSystemErrors { try refuseLinks(in: directory) }
         var rejected: [RejectedCheckpoint] = []
-        for name in try reportingSystemErrors({ try candidates() }) {
-            let path = directory + "/" + name
+        for name in try reportingSystemErrors({ try candidates(in: directory) }) {
+            let place = directory.at(name)
             do {
-                return (try LoadedCheckpoint(path: path, fileSystem: fileSystem), rejected)
-            } catch let failure as Failure {
-                rejected.append(RejectedCheckpoint(path: path, reason: failure.message))
+                let checkpoint = try LoadedCheckpoint(place, fileSystem: fileSystem)
+                if checkpoint.step != excluded { return (checkpoint, rejected) }
+            } catch let failure as Failure where failure.meansDamage {
+                rejected.append(RejectedCheckpoint(path: place.path, reason: failure.message))
             }
         }
         return (nil, rejected)
     }
 
     /// Names to be tried in this order. One that has stepped aside counts under its own name.
-    private func candidates() throws -> [String] {
-        let names = Set(try names().map { name in
+    private func candidates(in directory: Directory) throws -> [String] {
+        let names = Set(try directory.names().map { name in
             name.hasPrefix(CheckpointNames.replaced) ? String(name.dropFirst(CheckpointNames.replaced.count)) : name
         })
         let steps = names.compactMap(CheckpointNames.step(in:)).sorted(by: >)
         return steps.map(CheckpointNames.numbered) + names.filter { $0 == CheckpointNames.best }
     }
 
-    func names() throws -> [String] {
-        try fileSystem.status(of: directory) == nil ? [] : fileSystem.names(in: directory)
-    }
-
-    /// Sets aside every numbered checkpoint after `step`: `step-00000600.superseded-1`. For a run that goes on from an
-    /// older checkpoint than its newest, so that a later resume doesn't return to what was left behind.
-    /// - Returns: the new paths.
-    package func supersede(after step: Int) throws -> [String] {
-        try reportingSystemErrors {
-            let later = try names().filter { (CheckpointNames.step(in: $0) ?? Int.min) > step }
-            let paths = try later.map { try setAside($0, as: "superseded") }
-            if !paths.isEmpty { try fileSystem.syncDirectory(directory) }
-            return paths
+    /// Refuses links under the names of checkpoints and of their files. They are neither damage, which a resume may pass
+    /// over, nor ours: where they lead is somebody else's.
+    private func refuseLinks(in directory: Directory) throws {
+        for name in try directory.names() where CheckpointNames.isOurs(name) {
+            guard let status = try directory.status(of: name) else { continue }
+            if status.kind == .symbolicLink {
+                throw directory.foreign(name, status.kind, expected: .directory, .badData)
+            }
+            guard status.kind == .directory, !name.hasPrefix(".") else { continue }
+            guard let checkpoint = try directory.directory(name, orFailWith: .badData) else { continue }
+            for file in CheckpointNames.files {
+                if let status = try checkpoint.status(of: file), status.kind == .symbolicLink {
+                    throw checkpoint.foreign(file, status.kind, expected: .file, .badData)
+                }
+            }
         }
     }
+}
 
-    /// Renames a checkpoint to the first free `name.kind-1`, `-2`, …, which no candidate is called.
-    func setAside(_ name: String, as kind: String) throws -> String {
-        var number = 1
-        while try fileSystem.status(of: "\(directory)/\(name).\(kind)-\(number)") != nil { number += 1 }
-        let path = "\(directory)/\(name).\(kind)-\(number)"
-        try fileSystem.rename(directory + "/" + name, to: path)
-        return path
-    }
-
-    /// Removes whole checkpoints so that at no instant a half one has a name that counts.
-    func discard(_ names: [String]) throws {
-        if names.isEmpty { return }
-        var hidden: [String] = []
-        for name in names {
-            let path = directory + "/" + CheckpointNames.deleting + name
-            // One that an earlier removal left.
-            if try fileSystem.status(of: path) != nil { try fileSystem.removeTree(path) }
-            try fileSystem.rename(directory + "/" + name, to: path)
-            hidden.append(path)
-        }
-        try fileSystem.syncDirectory(directory)
-        for path in hidden { try fileSystem.removeTree(path) }
-    }
+extension Failure {
+    /// Whether it tells of something that was looked at and is wrong or missing, not of trouble with looking.
+    var meansDamage: Bool { code == .badData || code == .missingInput }
 }

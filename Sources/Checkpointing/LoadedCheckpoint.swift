@@ -13,6 +13,9 @@ package struct LoadedCheckpoint: Sendable {
     package let optimizer: SafetensorsFile
     /// The SHA-256 sum of `model.safetensors`.
     package let digest: String
+    /// The directory of the files.
+    private let directory: Directory
+    private let manifest: CheckpointManifest
 }
 
 /// A checkpoint that wasn't used.
@@ -26,6 +29,7 @@ package struct RejectedCheckpoint: Equatable, Sendable {
 enum CheckpointNames {
     static let model = "model.safetensors"
     static let optimizer = "optimizer.safetensors"
+    static let files = [model, optimizer, CheckpointManifest.fileName]
     static let best = "best"
     /// A checkpoint that is being written.
     static let incomplete = ".incomplete-"
@@ -38,6 +42,11 @@ enum CheckpointNames {
     static func numbered(_ step: Int) -> String {
         let digits = String(step)
         return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+    }
+
+    /// Whether a name among the checkpoints is one that a run gives. Others are left alone.
+    static func isOurs(_ name: String) -> Bool {
+        name == best || step(in: name) != nil || [incomplete, replaced, deleting].contains { name.hasPrefix($0) }
     }
 
     /// The step in a name that `numbered` makes, else nil.
@@ -67,80 +76,83 @@ extension LoadedCheckpoint {
         return (checkpoint, rejected)
     }
 
+    /// Opens the checkpoint at a path and verifies every byte of it.
+    package init(path: String, fileSystem: any FileSystem = PosixFileSystem()) throws {
+        try self.init(Place(trimmingSlashes(path)), fileSystem: fileSystem)
+    }
+
     /// Opens the checkpoint in a directory and verifies every byte of it.
     ///
     /// While it is opened, a live run may replace or remove the directory (`best` above all); then what has taken its
     /// place is opened.
     /// - Throws: `Failure`: `.missingInput` if nothing is there, `.badData` if it is no checkpoint or a damaged one,
     ///   `.inputOutput` if it can't be read. The message names the file.
-    package init(path: String, fileSystem: any FileSystem = PosixFileSystem()) throws {
-        let path = trimmingSlashes(path)
+    package init(_ place: Place, fileSystem: any FileSystem) throws {
         for _ in 0..<5 {
-            let before = try Self.standing(at: path, fileSystem)
+            let directory = try Self.standing(at: place, fileSystem)
             do {
-                self = try Self(directory: before.path, namedFor: path, fileSystem: fileSystem)
+                self = try Self(in: directory, namedFor: place.path)
                 return
             } catch {
-                if try Self.standing(at: path, fileSystem) == before { throw error }
+                if try Self.standing(at: place, fileSystem).identity == directory.identity { throw error }
             }
         }
-        throw Failure(.inputOutput, "\(path): replaced again and again while it was read; try again")
+        throw Failure(.inputOutput, "\(place): replaced again and again while it was read; try again")
     }
 
-    /// Where the checkpoint of this name lies at the moment: on its way to a new one the old one has a hidden name.
-    private static func standing(at path: String,
-                                 _ fileSystem: any FileSystem) throws -> (path: String, status: FileStatus) {
-        try reportingSystemErrors {
-            if let status = try fileSystem.status(of: path) { return (path, status) }
-            let aside = parentDirectory(of: path) + "/" + CheckpointNames.replaced + lastComponent(of: path)
-            if let status = try fileSystem.status(of: aside) { return (aside, status) }
-            // Between the two looks the new one may have arrived.
-            if let status = try fileSystem.status(of: path) { return (path, status) }
-            throw Failure(.missingInput, "\(path): there is no checkpoint here")
+    /// The directory in which the checkpoint of this name lies at the moment: on its way to a new one the old one has a
+    /// hidden name.
+    private static func standing(at place: Place, _ fileSystem: any FileSystem) throws -> Directory {
+        let hidden = CheckpointNames.replaced + lastComponent(of: place.name)
+        let aside = place.directory?.at(hidden) ?? Place(parentDirectory(of: place.name) + "/" + hidden)
+        // Between the first two looks the new one may have arrived.
+        for candidate in [place, aside, place] {
+            do {
+                return try Directory(candidate, fileSystem: fileSystem)
+            } catch where error.code == ENOENT {
+                continue
+            } catch where error.code == ENOTDIR || error.code == ELOOP {
+                guard let found = try reportingSystemErrors({ try fileSystem.status(of: candidate) }) else { continue }
+                throw Failure(.badData, "\(candidate): \(found.kind), not a checkpoint, which is a directory with "
+                    + "\(CheckpointManifest.fileName), \(CheckpointNames.model) and \(CheckpointNames.optimizer)")
+            } catch {
+                throw error.failure()
+            }
         }
+        throw Failure(.missingInput, "\(place): there is no checkpoint here")
     }
 
-    private init(directory: String, namedFor path: String, fileSystem: any FileSystem) throws {
-        func bad(_ what: String) -> Failure { Failure(.badData, "\(directory): \(what)") }
-
-        let manifestPath = directory + "/" + CheckpointManifest.fileName
-        guard try reportingSystemErrors({ try fileSystem.status(of: directory) })?.kind == .directory else {
-            throw bad("not a checkpoint, which is a directory with \(CheckpointManifest.fileName), "
-                + "\(CheckpointNames.model) and \(CheckpointNames.optimizer)")
-        }
-        guard try reportingSystemErrors({ try fileSystem.status(of: manifestPath) }) != nil else {
-            let inside = try reportingSystemErrors { try fileSystem.status(of: directory + "/checkpoints") }
-            throw bad("not a checkpoint: \(CheckpointManifest.fileName) is missing"
+    private init(in directory: Directory, namedFor path: String) throws {
+        let manifest: CheckpointManifest
+        do {
+            manifest = try CheckpointManifest(readFrom: directory)
+        } catch let failure as Failure where failure.code == .missingInput {
+            let inside = try reportingSystemErrors { try directory.status(of: RunDirectory.checkpoints) }
+            throw Failure(.badData, "\(directory.path): not a checkpoint: \(CheckpointManifest.fileName) is missing"
                 + (inside == nil ? ""
-                    : "; this is a run: name one of its checkpoints, as \(directory)/checkpoints/best"))
+                    : "; this is a run: name one of its checkpoints, as \(directory.path)/checkpoints/best"))
         }
-        let manifestFile = try InputFile(path: manifestPath, fileSystem: fileSystem)
-        guard manifestFile.byteCount <= CheckpointManifest.largestFile else {
-            throw Failure(.badData, "\(manifestPath): not the state of a checkpoint: \(manifestFile.byteCount) bytes")
-        }
-        let manifest = try CheckpointManifest(
-            verifying: manifestFile.bytes(at: 0, count: manifestFile.byteCount), path: manifestPath)
         if let named = CheckpointNames.step(in: lastComponent(of: path)), named != manifest.step {
-            throw Failure(.badData, "\(manifestPath): the state of step \(manifest.step), in the place of "
-                + "step \(named)")
+            throw Failure(.badData, "\(directory.path)/\(CheckpointManifest.fileName): the state of step "
+                + "\(manifest.step), in the place of step \(named)")
         }
-        let modelFile = try Self.verified(CheckpointNames.model, of: manifest, in: directory, fileSystem)
-        let optimizerFile = try Self.verified(CheckpointNames.optimizer, of: manifest, in: directory, fileSystem)
-        self.init(path: directory, step: manifest.step, state: manifest.state,
+        let modelFile = try Self.verified(CheckpointNames.model, of: manifest, in: directory)
+        let optimizerFile = try Self.verified(CheckpointNames.optimizer, of: manifest, in: directory)
+        self.init(path: directory.path, step: manifest.step, state: manifest.state,
                   model: try SafetensorsFile(modelFile.input), optimizer: try SafetensorsFile(optimizerFile.input),
-                  digest: modelFile.sha256)
+                  digest: modelFile.sha256, directory: directory, manifest: manifest)
     }
 
     /// Opens a file and holds its length and its sum against the manifest.
-    private static func verified(_ name: String, of manifest: CheckpointManifest, in directory: String,
-                                 _ fileSystem: any FileSystem) throws -> (input: InputFile, sha256: String) {
-        let path = directory + "/" + name
+    private static func verified(_ name: String, of manifest: CheckpointManifest,
+                                 in directory: Directory) throws -> (input: InputFile, sha256: String) {
+        let path = directory.at(name).path
         guard let expected = manifest.files[name] else {
-            throw Failure(.badData, "\(directory)/\(CheckpointManifest.fileName): it doesn't say what \(name) must be")
+            throw Failure(.badData, "\(directory.path)/\(CheckpointManifest.fileName): it doesn't say what \(name) must be")
         }
         let input: InputFile
         do {
-            input = try InputFile(path: path, fileSystem: fileSystem)
+            input = try InputFile(directory.at(name), fileSystem: directory.fileSystem)
         } catch let failure as Failure where failure.code == .missingInput {
             throw Failure(.badData, "\(path): missing from the checkpoint")
         }
@@ -152,5 +164,18 @@ extension LoadedCheckpoint {
             throw Failure(.badData, "\(path): damaged: it doesn't match its checksum in \(CheckpointManifest.fileName)")
         }
         return (input, expected.sha256)
+    }
+
+    /// Whether it is the numbered checkpoint of its step in a run, or one with the same bytes.
+    /// - Throws: `Failure(.inputOutput)` where that one can't be read.
+    package func isHeld(by store: CheckpointStore) throws -> Bool {
+        guard let own = try store.opened() else { return false }
+        let place = own.at(CheckpointNames.numbered(step))
+        do {
+            if try reportingSystemErrors({ try own.status(of: place.name) })?.identity == directory.identity { return true }
+            return try LoadedCheckpoint(place, fileSystem: store.fileSystem).manifest == manifest
+        } catch let failure as Failure where failure.meansDamage {
+            return false
+        }
     }
 }

@@ -2,16 +2,25 @@ import Diagnostics
 import Files
 import Foundation
 
-/// The directory of one run: which one it is, and that it is there and can be written.
+/// The directory of one run: which one it is, that it is there and can be written, and that what stands in it under the
+/// names of a run is of the kind that a run makes.
+///
+/// The path may lead over links; they are the user's. Inside, no link is followed.
 ///
 /// Every error is a `Failure(.cannotCreate)`, where nothing else is said.
 package struct RunDirectory: Sendable, Equatable {
     package let path: String
     /// Whether a run had begun in it before it was opened.
     package let holdsRun: Bool
+    private let identity: FileIdentity
 
-    /// Any of these in a directory makes it a run.
-    private static let marks = ["config.yaml", "metrics.jsonl", "checkpoints"]
+    /// What a run keeps in its directory. Any of the first three makes it a run.
+    static let checkpoints = "checkpoints"
+    package static let configuration = "config.yaml"
+    package static let log = "metrics.jsonl"
+    static let lock = ".lock"
+
+    private static let marks = [configuration, log, checkpoints]
 
     /// Makes a new directory `runs/<name>`, or `<name>-2`, `-3`, … where it exists. Two processes that do so at once
     /// get two directories.
@@ -25,8 +34,9 @@ package struct RunDirectory: Sendable, Equatable {
             while true {
                 let path = parent + "/" + numbered(name, number)
                 do {
-                    try fileSystem.makeDirectory(path)
-                    return RunDirectory(path: path, holdsRun: false)
+                    try fileSystem.makeDirectory(Place(path))
+                    return RunDirectory(path: path, holdsRun: false,
+                                        identity: try Directory(Place(path), fileSystem: fileSystem).identity)
                 } catch let error as SystemError where error.code == EEXIST {
                     number += 1
                 }
@@ -37,20 +47,18 @@ package struct RunDirectory: Sendable, Equatable {
     /// The newest directory that `makeNumbered` made for this name and that holds a run, for a resume without a path;
     /// nil if there is none.
     package static func newest(_ name: String, under parent: String = "runs",
-                               fileSystem: any FileSystem = PosixFileSystem()) throws -> RunDirectory? {
+                               fileSystem: any FileSystem = PosixFileSystem()) throws -> String? {
         try reportingSystemErrors(as: .cannotCreate) {
-            guard try fileSystem.status(of: parent)?.kind == .directory else { return nil }
-            let numbers = try fileSystem.names(in: parent).compactMap { entry -> Int? in
+            guard try fileSystem.status(of: Place(parent))?.kind == .directory else { return nil }
+            let numbers = try Directory(Place(parent), fileSystem: fileSystem).names().compactMap { entry -> Int? in
                 if entry == name { return 1 }
                 guard entry.hasPrefix(name + "-"), let number = Int(entry.dropFirst(name.utf8.count + 1)),
                       number > 1, numbered(name, number) == entry else { return nil }
                 return number
             }
-            for number in numbers.sorted(by: >) {
-                let path = parent + "/" + numbered(name, number)
-                if try holdsRun(path, fileSystem) { return RunDirectory(path: path, holdsRun: true) }
+            return try numbers.sorted(by: >).map { parent + "/" + numbered(name, $0) }.first {
+                try isRun($0, fileSystem: fileSystem)
             }
-            return nil
         }
     }
 
@@ -61,31 +69,50 @@ package struct RunDirectory: Sendable, Equatable {
         let path = trimmingSlashes(path)
         if path.isEmpty { throw Failure(.cannotCreate, "the run directory has an empty path") }
         return try reportingSystemErrors(as: .cannotCreate) {
-            if let status = try fileSystem.status(of: path), status.kind != .directory {
-                throw Failure(.cannotCreate, "\(path): a file, expected a directory for the run")
+            if let status = try fileSystem.status(of: Place(path)), status.kind != .directory {
+                throw Failure(.cannotCreate, "\(path): \(status.kind), expected a directory for the run")
             }
             try fileSystem.makeDirectories(path)
-            try fileSystem.checkWritable(path)
-            let holdsRun = try holdsRun(path, fileSystem)
+            let directory = try Directory(Place(path), fileSystem: fileSystem)
+            try fileSystem.checkWritable(directory)
+            let holdsRun = try holdsRun(directory)
             if holdsRun, !resuming {
                 throw Failure(.cannotCreate, "\(path): holds a run already; go on with it (--resume) or choose another "
                     + "directory (--run)")
             }
-            return RunDirectory(path: path, holdsRun: holdsRun)
+            for name in [lock, configuration, log] { try directory.require(name, toBe: .file, orFailWith: .cannotCreate) }
+            try directory.require(checkpoints, toBe: .directory, orFailWith: .cannotCreate)
+            return RunDirectory(path: path, holdsRun: holdsRun, identity: directory.identity)
         }
     }
 
     /// Whether a run has begun in the directory at `path`.
     /// - Throws: `Failure(.inputOutput)` if it can't be looked at.
     package static func isRun(_ path: String, fileSystem: any FileSystem = PosixFileSystem()) throws -> Bool {
-        try reportingSystemErrors { try holdsRun(trimmingSlashes(path), fileSystem) }
+        try reportingSystemErrors {
+            guard try fileSystem.status(of: Place(path))?.kind == .directory else { return false }
+            return try holdsRun(try Directory(Place(path), fileSystem: fileSystem))
+        }
     }
+
+    /// The directory, held open.
+    /// - Throws: `Failure(.inputOutput)` also where another directory has taken the place of the one that was opened.
+    package func directory(fileSystem: any FileSystem = PosixFileSystem()) throws -> Directory {
+        let directory = try reportingSystemErrors { try Directory(Place(path), fileSystem: fileSystem) }
+        guard directory.identity == identity else {
+            throw Failure(.inputOutput, "\(path): another directory has taken the place of the run's")
+        }
+        return directory
+    }
+
+    /// Whether `directory` is this one, whatever path it was opened by.
+    func isSame(as directory: Directory) -> Bool { identity == directory.identity }
 
     private static func numbered(_ name: String, _ number: Int) -> String {
         number == 1 ? name : "\(name)-\(number)"
     }
 
-    private static func holdsRun(_ path: String, _ fileSystem: any FileSystem) throws -> Bool {
-        try marks.contains { try fileSystem.status(of: path + "/" + $0) != nil }
+    private static func holdsRun(_ directory: Directory) throws -> Bool {
+        try marks.contains { try directory.status(of: $0) != nil }
     }
 }

@@ -29,24 +29,39 @@ package final class RunLock: Sendable {
     private static let rivalPatience = Duration.seconds(1)
 
     /// Takes the job's shared lock, for as long as this object lives.
-    /// - Throws: `Failure(.cannotCreate)` if the lock file can't be made.
-    package init(runDirectory: String, job: JobIdentity = JobIdentity(),
+    /// - Throws: `Failure(.cannotCreate)` if the lock file can't be made, or is none of this run's own.
+    package init(_ run: RunDirectory, job: JobIdentity = JobIdentity(),
                  fileSystem: any FileSystem = PosixFileSystem()) throws {
-        let path = trimmingSlashes(runDirectory) + "/.lock"
-        self.path = path
         self.job = job
         self.fileSystem = fileSystem
-        let descriptor = try reportingSystemErrors(as: .cannotCreate) { try fileSystem.openOrCreate(path) }
-        self.descriptor = descriptor
+        let directory = try run.directory(fileSystem: fileSystem)
+        let place = directory.at(RunDirectory.lock)
+        let path = place.path
+        self.path = path
         do {
+            descriptor = try fileSystem.openOrCreate(place, appending: false)
+        } catch {
+            try directory.require(RunDirectory.lock, toBe: .file, orFailWith: .cannotCreate)
+            throw error.failure(.cannotCreate)
+        }
+        do {
+            let status = try fileSystem.status(ofDescriptor: descriptor, path: path)
+            guard status.kind == .file else {
+                throw directory.foreign(RunDirectory.lock, status.kind, expected: .file, .cannotCreate)
+            }
+            // The owner's name is written into it: under its other name it may be anything.
+            guard status.linkCount <= 1 else {
+                throw Failure(.cannotCreate, "\(path): a file with \(status.linkCount) names (hard links), expected one "
+                    + "of this run alone; remove it, if no job is at work here")
+            }
             let isHeld = try fileSystem.tryLock(descriptor, bytes: job.lockByte..<job.lockByte + 1,
                                                 exclusively: false, path: path)
             warning = isHeld ? nil : "\(path): locked by another program; two jobs in this directory go unnoticed"
-        } catch where Self.meansNoLocks(error) {
+        } catch let error as SystemError where Self.meansNoLocks(error) {
             warning = "\(path): this file system has no locks; two jobs in this directory would go unnoticed"
         } catch {
             try? fileSystem.close(descriptor, path: path)
-            throw error.failure(.cannotCreate)
+            throw (error as? SystemError)?.failure(.cannotCreate) ?? error
         }
     }
 

@@ -20,19 +20,19 @@ extension FileSystem {
     /// A sync or close that fails has lost bytes that can't be named, and a second sync would claim success: the file
     /// is written anew under another name, once, and then takes the place of the first.
     /// - Parameter content: hands the bytes to the sink; it may be asked twice and must give the same.
-    package func writeDurably(_ path: String, content: (ByteSink) throws -> Void) throws -> FileSummary {
+    package func writeDurably(_ place: Place, content: (ByteSink) throws -> Void) throws -> FileSummary {
         do {
-            return try writeOnce(path, content: content)
+            return try writeOnce(place, content: content)
         } catch let error as SystemError where error.call == "fsync" || error.call == "close" {
-            let second = path + ".again"
+            let second = place.appending(".again")
             let summary = try writeOnce(second, content: content)
-            try rename(second, to: path)
+            try rename(second, to: place)
             return summary
         }
     }
 
-    private func writeOnce(_ path: String, content: (ByteSink) throws -> Void) throws -> FileSummary {
-        let descriptor = try create(path)
+    private func writeOnce(_ place: Place, content: (ByteSink) throws -> Void) throws -> FileSummary {
+        let descriptor = try create(place), path = place.path
         var isOpen = true
         defer { if isOpen { try? close(descriptor, path: path) } }
         var sum = try SHA256()
@@ -81,103 +81,38 @@ extension FileSystem {
         return filled
     }
 
-    /// Brings a file, written by whichever descriptor, to the disk.
-    package func syncFile(_ path: String) throws(SystemError) {
-        let descriptor = try open(path)
+    package func removeIfPresent(_ place: Place) throws(SystemError) {
         do {
-            try sync(descriptor, path: path)
-        } catch {
-            try? close(descriptor, path: path)
-            throw error
-        }
-        try close(descriptor, path: path)
-    }
-
-    /// Brings the names in a directory to the disk. File systems that can't sync directories say `EINVAL`; there it
-    /// is left to them.
-    package func syncDirectory(_ path: String) throws(SystemError) {
-        do {
-            try syncFile(path)
-        } catch where error.call == "fsync" && (error.code == EINVAL || error.code == ENOTSUP) {
+            try removeFile(place)
+        } catch where error.code == ENOENT {
             return
         }
     }
+}
 
-    /// Replaces a file so that at every instant it is wholly the old or wholly the new one, also after a power cut.
+extension Directory {
+    /// Replaces a file in this directory, so that at every instant it is wholly the old or wholly the new one, also
+    /// after a power cut. Whatever else has its name, a link say, gives way; what a link leads to stays.
+    /// - Parameter content: hands the bytes to the sink; it may be asked twice and must give the same.
     /// - Throws: `Failure(.inputOutput)`; the old file is then untouched.
-    package func writeAtomically(_ data: some Collection<UInt8>, to path: String) throws {
-        let parent = parentDirectory(of: path)
-        let temporary = parent + "/.incomplete-" + lastComponent(of: path)
+    package func replaceFile(_ name: String, content: (ByteSink) throws -> Void) throws {
+        // Left by a process that was killed, or somebody's link: removing it touches this directory alone.
+        let temporary = at(".incomplete-" + name)
         try reportingSystemErrors {
             do {
-                try removeIfPresent(temporary)
-                try removeIfPresent(temporary + ".again")
-                let bytes = Array(data)
-                _ = try writeDurably(temporary) { sink in try bytes.withUnsafeBytes(sink) }
-                try rename(temporary, to: path)
-                try syncDirectory(parent)
+                try removeTemporaries(temporary)
+                _ = try fileSystem.writeDurably(temporary, content: content)
+                try fileSystem.rename(temporary, to: at(name))
+                try sync()
             } catch {
-                try? removeIfPresent(temporary)
-                try? removeIfPresent(temporary + ".again")
+                try? removeTemporaries(temporary)
                 throw error
             }
         }
     }
 
-    /// Makes a directory and those above it that are missing.
-    package func makeDirectories(_ path: String) throws(SystemError) {
-        if let found = try status(of: path), found.kind == .directory { return }
-        let parent = parentDirectory(of: path)
-        if parent != path { try makeDirectories(parent) }
-        do {
-            try makeDirectory(path)
-        } catch where error.code == EEXIST {
-            // Another process made it meanwhile, or a file is in the way.
-            if try status(of: path)?.kind != .directory {
-                throw SystemError(call: "mkdir", path: path, code: ENOTDIR)
-            }
-        }
+    private func removeTemporaries(_ temporary: Place) throws(SystemError) {
+        try fileSystem.removeIfPresent(temporary)
+        try fileSystem.removeIfPresent(temporary.appending(".again"))
     }
-
-    package func removeIfPresent(_ path: String) throws(SystemError) {
-        do {
-            try removeFile(path)
-        } catch where error.code == ENOENT {
-            return
-        }
-    }
-
-    /// Removes a directory and the files in it. Checkpoints hold no directories; one that is met is removed likewise.
-    package func removeTree(_ path: String) throws(SystemError) {
-        for name in try names(in: path) {
-            let entry = path + "/" + name
-            do {
-                try removeFile(entry)
-            } catch where error.code == EISDIR || error.code == EPERM {
-                try removeTree(entry)
-            }
-        }
-        try removeDirectory(path)
-    }
-}
-
-/// The directory that holds `path`; `.` for a bare name, `/` for the root.
-package func parentDirectory(of path: String) -> String {
-    let trimmed = trimmingSlashes(path)
-    guard let slash = trimmed.lastIndex(of: "/") else { return "." }
-    let parent = trimmingSlashes(String(trimmed[..<slash]))
-    return parent.isEmpty ? "/" : parent
-}
-
-/// The last name of a path.
-package func lastComponent(of path: String) -> String {
-    let trimmed = trimmingSlashes(path)
-    return trimmed.lastIndex(of: "/").map { String(trimmed[trimmed.index(after: $0)...]) } ?? trimmed
-}
-
-/// The path without slashes at its end, but `/` stays.
-package func trimmingSlashes(_ path: String) -> String {
-    var trimmed = Substring(path)
-    while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
-    return String(trimmed)
 }

@@ -8,17 +8,27 @@ package final class InputFile: Sendable {
     private let descriptor: Int32
     private let fileSystem: any FileSystem
 
-    /// - Throws: `Failure(.missingInput)` where nothing is, `.badData` where no file is, `.inputOutput`.
-    package init(path: String, fileSystem: any FileSystem) throws {
-        self.path = path
+    /// Opens a file that a person named.
+    /// - Throws: `Failure(.missingInput)` where nothing is, `.badData` where no file is, `.inputOutput` where it can't
+    ///   be opened.
+    package convenience init(path: String, fileSystem: any FileSystem = PosixFileSystem()) throws {
+        try self.init(Place(path), fileSystem: fileSystem)
+    }
+
+    /// Opens the file at a place. A link there is no file, if it stands in a directory of ours.
+    package init(_ place: Place, fileSystem: any FileSystem) throws {
+        path = place.path
         self.fileSystem = fileSystem
         do {
-            descriptor = try fileSystem.open(path)
+            descriptor = try fileSystem.open(place)
         } catch {
-            if error.code == ENOENT || error.code == ENOTDIR {
-                throw Failure(.missingInput, "\(path): there is no such file")
+            switch error.code {
+            case ENOENT, ENOTDIR: throw Failure(.missingInput, "\(place): there is no such file")
+            case ELOOP where place.directory != nil: throw Self.notAFile(place.path, .symbolicLink)
+            // What open(2) says of a socket.
+            case ENXIO: throw Self.notAFile(place.path, .socket)
+            default: throw error.failure()
             }
-            throw error.failure()
         }
         let status: FileStatus
         do {
@@ -29,10 +39,11 @@ package final class InputFile: Sendable {
         }
         byteCount = status.byteCount
         // From here on every property has its value, so that `deinit` closes the descriptor when this throws.
-        if status.kind != .file {
-            throw Failure(.badData, "\(path): a \(status.kind == .directory ? "directory" : "special file"), "
-                + "expected a file")
-        }
+        if status.kind != .file { throw Self.notAFile(path, status.kind) }
+    }
+
+    private static func notAFile(_ path: String, _ kind: FileStatus.Kind) -> Failure {
+        Failure(.badData, "\(path): \(kind), expected a file")
     }
 
     deinit { try? fileSystem.close(descriptor, path: path) }

@@ -122,9 +122,13 @@ package struct PlateauState: Codable, Sendable, Equatable {
 
     package init(rate: Double) { self.rate = rate }
 
-    /// Whether a file that says so can be believed.
-    package var isPossible: Bool {
-        rate >= 0 && rate.isFinite && (0...1 << 53).contains(badReports) && (0...1 << 53).contains(cooldownLeft)
+    /// What can't be so in any run, where it was read from a file; nil if nothing is wrong.
+    package var problem: String? {
+        guard rate.isFinite, rate >= 0 else { return "a rate of \(rate)" }
+        guard best?.isNaN != true, (0...(1 << 53)).contains(badReports), cooldownLeft >= 0 else {
+            return "\(badReports) reports without improvement, a cooldown of \(cooldownLeft)"
+        }
+        return nil
     }
 
     /// Changes below 1e-8 are not made, as in PyTorch.

@@ -164,6 +164,9 @@ package final class LogWriter: @unchecked Sendable {
         return lost == 0 ? failure : Failure(failure.code, "\(failure.message) (\(lost) lines of metrics are lost)")
     }
 
+    /// How many calls of `flush` wait at the moment, for tests.
+    package var waitingFlushes: Int { condition.withLock { flushesAsked - flushesAnswered } }
+
     private func waitForFlush(sync: Bool) -> Failure? {
         flushesAsked += 1
         syncIsAsked = syncIsAsked || sync

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 /// A line of `metrics.jsonl`, read back. Keys that it doesn't know do no harm.
@@ -55,12 +56,17 @@ package struct LoggedLine: Sendable, Equatable {
 
 extension MetricsLog {
     /// The lines of a log. A last line without its newline, as a killed run leaves it, is passed over. Throws 66 where
-    /// the file is missing and 65 for a line that is no JSON object.
+    /// the file is missing, 65 for a line that is no JSON object and for a link in the file's place, 74 where it can't be
+    /// read.
     package static func lines(path: String) throws -> [LoggedLine] {
-        guard FileManager.default.fileExists(atPath: path) else {
+        let input: InputFile
+        do {
+            let directory = try reportingSystemErrors(as: .missingInput) { try Directory(Place(parentDirectory(of: path))) }
+            input = try InputFile(directory.at(lastComponent(of: path)), fileSystem: directory.fileSystem)
+        } catch let failure as Failure where failure.code == .missingInput {
             throw Failure(.missingInput, "\(path): no such log; expected the metrics.jsonl of a run")
         }
-        return try completeLines(of: try contents(of: path)).enumerated().map { index, bytes in
+        return try completeLines(of: try contents(of: input)).enumerated().map { index, bytes in
             guard let line = LoggedLine(bytes, line: index + 1) else {
                 throw Failure(.badData, "\(path):\(index + 1): expected one JSON object per line, found "
                     + "\"\(String(decoding: bytes.prefix(40), as: UTF8.self).filter { !$0.isNewline })\"")
@@ -68,6 +74,9 @@ extension MetricsLog {
             return line
         }
     }
+
+    /// All bytes of a log.
+    static func contents(of input: InputFile) throws -> Data { Data(try input.bytes(at: 0, count: input.byteCount)) }
 
     /// The lines that end in a newline, without it.
     static func completeLines(of data: Data) -> [Data] {

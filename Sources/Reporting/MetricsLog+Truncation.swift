@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 
 extension MetricsLog {
@@ -28,53 +29,112 @@ extension MetricsLog {
     /// - With `keepsValidation` false, a validation after exactly this step goes too: the checkpoint was taken before
     ///   it and it will be repeated.
     ///
-    /// The new file replaces the old one by a rename; where nothing is cut the file is left alone. Throws 74.
+    /// The new file replaces the old one by a rename; where nothing is cut the file is left alone. Throws 74; 73 where
+    /// something else has the name.
     @discardableResult
-    package static func truncate(path: String, afterStep step: Int, keepsValidation: Bool = true) throws -> Truncation {
-        guard FileManager.default.fileExists(atPath: path) else { return Truncation() }
-        let data = try contents(of: path)
-        var result = Truncation()
-        var kept: [(step: Int, event: String, bytes: Data)] = []
-        for (index, bytes) in completeLines(of: data).enumerated() {
-            guard let line = LoggedLine(bytes, line: index + 1) else {
-                result.damaged += 1
-                continue
-            }
-            guard let lineStep = line.step else {
-                // Before the first step, or beside the line before it.
-                kept.append((kept.last?.step ?? Int.min, "", bytes))
-                continue
-            }
-            while let last = kept.last, last.step > lineStep {
-                kept.removeLast()
-                result.cut += 1
-            }
-            let sameStep = kept.count - (kept.reversed().prefix { $0.step == lineStep }.count)
-            if let twin = kept[sameStep...].lastIndex(where: { $0.event == line.event && isUnique(line.event) }) {
-                kept.remove(at: twin)
-                result.cut += 1
-            }
-            kept.append((lineStep, line.event, bytes))
-        }
-        let before = kept.count
-        kept.removeAll { entry in
-            entry.step > step || entry.event == LogEvent.end.rawValue
-                || (!keepsValidation && entry.step == step && entry.event == LogEvent.validation.rawValue)
-        }
-        result.cut += before - kept.count
-        result.kept = kept.count
-        if let last = data.last, last != UInt8(ascii: "\n") { result.damaged += 1 }
-        guard result.cut > 0 || result.damaged > 0 else { return result }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(data.count)
-        for entry in kept {
-            bytes.append(contentsOf: entry.bytes)
-            bytes.append(UInt8(ascii: "\n"))
-        }
-        try replace(path, with: bytes)
-        return result
+    package static func truncate(in directory: Directory, afterStep step: Int,
+                                 keepsValidation: Bool = true) throws -> Truncation {
+        try Cut(in: directory, afterStep: step, keepsValidation: keepsValidation).apply(in: directory)
     }
 
-    /// Whether a step has at most one line of this kind.
-    private static func isUnique(_ event: String) -> Bool { event != LogEvent.change.rawValue }
+    /// The newest step that a log tells of; nil for none. Throws like `truncate`.
+    package static func lastLoggedStep(in directory: Directory) throws -> Int? {
+        guard let data = try contents(in: directory) else { return nil }
+        return completeLines(of: data).enumerated().compactMap { index, bytes in
+            LoggedLine(bytes, line: index + 1).flatMap { $0.event == LogEvent.step.rawValue ? $0.step : nil }
+        }.max()
+    }
+
+    /// The bytes of the log; nil where there is none.
+    private static func contents(in directory: Directory) throws -> Data? {
+        try directory.require(fileName, toBe: .file, orFailWith: .cannotCreate)
+        guard try reportingSystemErrors({ try directory.status(of: fileName) }) != nil else { return nil }
+        return try contents(of: InputFile(directory.at(fileName), fileSystem: directory.fileSystem))
+    }
+
+    /// What `truncate` will do: read and decided, so that what can't be read is known before anything is changed.
+    package struct Cut: Sendable {
+        package private(set) var truncation = Truncation()
+        /// What will stand in the file; nil where it stays as it is.
+        private var content: [UInt8]?
+
+        package init(in directory: Directory, afterStep step: Int, keepsValidation: Bool = true) throws {
+            guard let data = try MetricsLog.contents(in: directory) else { return }
+            var history = History()
+            for (index, bytes) in completeLines(of: data).enumerated() {
+                history.append(LoggedLine(bytes, line: index + 1), bytes)
+            }
+            let kept = history.entries.filter { entry in
+                entry.step <= step && entry.event != LogEvent.end.rawValue
+                    && (keepsValidation || entry.step != step || entry.event != LogEvent.validation.rawValue)
+            }
+            truncation = Truncation(kept: kept.count, cut: history.cut + history.entries.count - kept.count,
+                                    damaged: history.damaged)
+            if let last = data.last, last != UInt8(ascii: "\n") { truncation.damaged += 1 }
+            guard truncation.cut > 0 || truncation.damaged > 0 else { return }
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(data.count)
+            for entry in kept {
+                bytes.append(contentsOf: entry.bytes)
+                bytes.append(UInt8(ascii: "\n"))
+            }
+            content = bytes
+        }
+
+        /// Puts the new content in the place of the old.
+        @discardableResult
+        package func apply(in directory: Directory) throws -> Truncation {
+            if let content { try directory.replaceFile(fileName) { sink in try content.withUnsafeBytes(sink) } }
+            return truncation
+        }
+    }
+}
+
+/// The lines of a log as they happened, in time that grows with their number.
+private struct History {
+    struct Entry {
+        let step: Int
+        let event: String
+        let bytes: Data
+    }
+
+    /// The lines of one step.
+    private struct Group {
+        let step: Int
+        var lines: [Entry?] = []
+        var count = 0
+        /// Where the line of each kind is that a step has at most once.
+        var places: [String: Int] = [:]
+    }
+
+    /// In the order of their steps.
+    private var groups: [Group] = []
+    private(set) var cut = 0
+    private(set) var damaged = 0
+
+    /// The lines that stay, in order.
+    var entries: [Entry] { groups.flatMap { $0.lines.compactMap { $0 } } }
+
+    mutating func append(_ line: LoggedLine?, _ bytes: Data) {
+        guard let line else {
+            damaged += 1
+            return
+        }
+        // Without a step: before the first one, or beside the line before it.
+        let step = line.step ?? groups.last?.step ?? Int.min
+        while let last = groups.last, last.step > step {
+            groups.removeLast()
+            cut += last.count
+        }
+        if groups.last?.step != step { groups.append(Group(step: step)) }
+        let index = groups.count - 1, place = groups[index].lines.count
+        if line.step != nil, line.event != LogEvent.change.rawValue,
+           let twin = groups[index].places.updateValue(place, forKey: line.event) {
+            groups[index].lines[twin] = nil
+            groups[index].count -= 1
+            cut += 1
+        }
+        groups[index].lines.append(Entry(step: step, event: line.step == nil ? "" : line.event, bytes: bytes))
+        groups[index].count += 1
+    }
 }

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 import Timing
 
@@ -8,31 +9,25 @@ import Timing
 /// Format: the JSON object of "Trace Event Format" (Google, 2016): complete events ("ph":"X", times in microseconds) and
 /// metadata events ("ph":"M") that name the rows.
 package final class TraceFile {
-    private let path: String
-    private let descriptor: Int32
+    private let output: OutputFile
     private var buffer: [UInt8] = []
     private var isFirst = true
 
-    /// Opens the file for writing; what is in it stays until `begin`.
+    /// Makes sure that the file can be written; what is in it stays until `end`.
     ///
     /// Throws `Failure` 73 where that can't be done.
     package init(path: String) throws {
-        self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else {
-            throw Failure(.cannotCreate, "--trace \(path): \(String(cString: strerror(errno))); name a file in a directory "
-                + "that is there and can be written to")
+        do {
+            output = try OutputFile(path: path)
+        } catch let failure as Failure {
+            throw Failure(failure.code, "--trace \(failure.message)")
         }
     }
 
-    deinit { close(descriptor) }
-
-    /// Empties the file and writes what comes before the events.
+    /// Writes what comes before the events.
     ///
     /// - Parameter dropped: for each rank, how many of its events, the oldest ones, are not in the trace.
     package func begin(dropped: [Int]) throws {
-        // A pipe or terminal has no length.
-        ftruncate(descriptor, 0)
         let numbers = LogValue.list(dropped.map { .integer($0) }).json
         append("{\"displayTimeUnit\":\"ms\",\"otherData\":{\"program\":\"dtrain\",\"ranks\":\(dropped.count),"
             + "\"dropped_events\":\(numbers)},\"traceEvents\":[")
@@ -65,10 +60,11 @@ package final class TraceFile {
         try flush()
     }
 
-    /// Writes what comes behind the events.
+    /// Writes what comes behind the events, and puts the file in its place.
     package func end() throws {
         append("\n]}\n")
         try flush()
+        try reporting { try output.commit() }
     }
 
     private func appendMetadata(_ kind: String, rank: Int, row: UInt32, _ argument: String) {
@@ -90,16 +86,15 @@ package final class TraceFile {
     }
 
     private func flush() throws {
-        var rest = buffer[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-            if count > 0 {
-                rest = rest.dropFirst(count)
-            } else if errno != EINTR {
-                throw Failure(.inputOutput, "--trace \(path): \(String(cString: strerror(errno))); the trace is not "
-                    + "complete, but the run and its checkpoints are")
-            }
-        }
+        try reporting { try buffer.withUnsafeBytes { try output.write($0) } }
         buffer.removeAll(keepingCapacity: true)
+    }
+
+    private func reporting(_ body: () throws -> Void) throws {
+        do {
+            try body()
+        } catch let error as SystemError {
+            throw Failure(.inputOutput, "--trace \(error); the trace is not complete, but the run and its checkpoints are")
+        }
     }
 }

@@ -28,29 +28,49 @@ struct CheckpointContents {
         }
     }
 
-    /// Copies the weights of a safetensors file into the flat buffer. Names and shapes must be those of the network.
-    func loadModel(_ file: SafetensorsFile, into weights: MutableParameterView) throws {
-        try checkModel(file)
-        for slot in layout.slots { try file.copy(slot.name, into: weights.matrix(slot).elements) }
+    /// What PyTorch's wrappers (DistributedDataParallel, torch.compile) put in front of every name: the longest such
+    /// prefix of the file's names; empty where the network's own names are in it.
+    func wrapperPrefix(of file: SafetensorsFile) -> String {
+        guard !file.tensors.isEmpty, !layout.slots.contains(where: { file.tensor(named: $0.name) != nil }) else { return "" }
+        var prefix = ""
+        while let next = ["module.", "_orig_mod."].first(where: { next in
+            file.tensors.allSatisfy { $0.name.hasPrefix(prefix + next) }
+        }) { prefix += next }
+        return prefix
     }
 
-    /// Refuses a safetensors file that holds another network's weights.
-    func checkModel(_ file: SafetensorsFile) throws {
-        let expected = Set(layout.slots.map(\.name))
+    /// Checks that a file holds the network's weights: names and shapes, before memory is taken for them.
+    func checkModel(_ file: SafetensorsFile, prefix: String = "") throws {
         for slot in layout.slots {
-            guard let tensor = file.tensor(named: slot.name) else {
-                throw Failure(.badData, "\(file.path): no tensor \"\(slot.name)\" of shape \(slot.shape)"
-                    + suggestion(for: slot.name, among: file.tensors.map(\.name))
+            let name = prefix + slot.name
+            guard let tensor = file.tensor(named: name) else {
+                throw Failure(.badData, "\(file.path): no tensor \"\(name)\" of shape \(slot.shape)"
+                    + suggestion(for: name, among: file.tensors.prefix(1000).map(\.name))
                     + "; it belongs to another network (its tensors: \(names(file)))")
             }
             guard tensor.shape == slot.shape.dimensions else {
-                throw Failure(.badData, "\(file.path): \"\(slot.name)\" has the shape \(tensor.shape), but the network's has "
+                throw Failure(.badData, "\(file.path): \"\(name)\" has the shape \(tensor.shape), but the network's has "
                     + "\(slot.shape); it belongs to another network")
             }
         }
+        let expected = Set(layout.slots.map { prefix + $0.name })
         if let extra = file.tensors.first(where: { !expected.contains($0.name) }) {
             throw Failure(.badData, "\(file.path): the tensor \"\(extra.name)\" has no place in this network; it belongs "
                 + "to another one")
+        }
+    }
+
+    /// Copies the weights of a safetensors file into the flat buffer. Names and shapes must be those of the network, the
+    /// names behind `prefix`, and all numbers finite.
+    func loadModel(_ file: SafetensorsFile, prefix: String = "", into weights: MutableParameterView) throws {
+        try checkModel(file, prefix: prefix)
+        for slot in layout.slots {
+            let elements = weights.matrix(slot).elements
+            try file.copy(prefix + slot.name, into: elements)
+            if let bad = elements.firstIndex(where: { !$0.isFinite }) {
+                throw Failure(.badData, "\(file.path): \"\(prefix + slot.name)\" holds "
+                    + "\(elements[bad].isNaN ? "NaN" : "infinity") (element \(bad)); weights must be finite numbers")
+            }
         }
     }
 

@@ -55,18 +55,22 @@ final class CheckpointWriter {
     private var stallStart = 0.0
 
     /// - Parameters:
+    ///   - hasOlder: whether the store holds a checkpoint that the run goes on from.
     ///   - syncLog: makes the log durable as far as the checkpoint's step and says why that failed; called on the
     ///     writer's thread.
     /// - Throws: `Failure(.systemRefused)` where there is no thread to be had.
-    init(store: CheckpointStore, contents: CheckpointContents, keep: Int, clock: @escaping () -> Double = monotonicSeconds,
-         syncLog: @escaping @Sendable () -> Failure?) throws(Failure) {
+    init(store: CheckpointStore, contents: CheckpointContents, keep: Int, hasOlder: Bool,
+         clock: @escaping () -> Double = monotonicSeconds, syncLog: @escaping @Sendable () -> Failure?) throws(Failure) {
         self.clock = clock
         let count = contents.layout.paddedCount
         buffer = Snapshot(weightCount: count, stateCount: contents.stateNames.count * count)
         let shared = shared
         try startThread("dtrain-saves", purpose: "that writes checkpoints") {
+            var hasOlder = hasOlder
             while let snapshot = Self.nextJob(shared) {
-                let report = Self.write(snapshot, to: store, contents: contents, keep: keep, syncLog: syncLog)
+                let report = Self.write(snapshot, to: store, contents: contents, keep: keep, hadOlder: hasOlder,
+                                        syncLog: syncLog)
+                hasOlder = report.hasOlder
                 shared.condition.lock()
                 shared.reports.append(report)
                 shared.job = nil
@@ -132,7 +136,7 @@ final class CheckpointWriter {
     }
 
     private static func write(_ snapshot: Snapshot, to store: CheckpointStore, contents: CheckpointContents, keep: Int,
-                              syncLog: () -> Failure?) -> Report {
+                              hadOlder: Bool, syncLog: () -> Failure?) -> Report {
         // Weights are worth more than the log: a log that can't be written is told of and costs no checkpoint.
         let logFailure = syncLog()
         func report(_ result: Result<SavedCheckpoint, Failure>, hasOlder: Bool) -> Report {
@@ -147,9 +151,20 @@ final class CheckpointWriter {
             return report(.success(saved), hasOlder: true)
         } catch {
             let failure = error as? Failure ?? Failure(.inputOutput, "\(error)")
+            return report(.failure(failure), hasOlder: isOlderThere(in: store, than: snapshot.step, hadOlder: hadOlder))
+        }
+    }
+
+    /// Whether a checkpoint is there to fall back to. Where that can't be looked at, because a file server is away say,
+    /// what was known before holds.
+    private static func isOlderThere(in store: CheckpointStore, than step: Int, hadOlder: Bool) -> Bool {
+        do {
             // One whose last sync failed is complete to look at, but not safe.
-            let older = ((try? store.newestValid().checkpoint) ?? nil).flatMap { $0.step == snapshot.step ? nil : $0 }
-            return report(.failure(failure), hasOlder: older != nil)
+            return try store.newestValid(except: step).checkpoint != nil
+        } catch let failure as Failure where failure.code == .inputOutput {
+            return hadOlder
+        } catch {
+            return false
         }
     }
 }

@@ -16,6 +16,8 @@ final class Recorder {
     private var checkpoints: CheckpointWriter?
     private var checkpointCount = 0
     private var hasLostBest = false
+    /// What `open` will cut from the log.
+    private var cut: MetricsLog.Cut?
     /// The newest numbered checkpoint that is on disk, and the digest of its weights.
     private var safe = (step: -1, digest: "")
     private let startSeconds = monotonicSeconds()
@@ -36,21 +38,49 @@ final class Recorder {
     }
 
     func warning(_ text: String) { reporter.warning(text) }
+    func note(_ text: String) { reporter.note(text) }
 
     // MARK: - Beginning
 
+    /// Reads what `open` will change; nothing is touched yet. What can't be read stops the run here.
+    ///
+    /// - Parameter resuming: whether the run goes on from a checkpoint; one that begins anew in an old directory has no
+    ///   history.
+    func prepare(_ state: TrainingState, resuming: Bool) throws {
+        cut = try MetricsLog.Cut(in: try place.directory(), afterStep: resuming ? state.step : -1)
+        if resuming, let step = state.bestStep { _ = try place.store.best(ofStep: step) }
+    }
+
     /// Opens the log and writes the effective configuration; on a resume what the log says of later steps is cut.
-    func open(_ state: TrainingState, contents: CheckpointContents, resuming: Bool) throws {
-        try PosixFileSystem().writeAtomically(Array(state.configuration.utf8), to: place.configurationPath)
-        do {
-            // A run that begins anew in an old directory has no history.
-            let cut = try MetricsLog.truncate(path: place.logPath, afterStep: resuming ? state.step : -1)
-            if cut.damaged > 0 { warning("\(place.logPath): \(cut.damaged) unreadable lines were removed") }
+    ///
+    /// - Parameter hasCheckpoint: whether the directory holds the checkpoint that the run goes on from.
+    func open(_ state: TrainingState, contents: CheckpointContents, hasCheckpoint: Bool) throws {
+        let directory = try place.directory()
+        let configuration = Array(state.configuration.utf8)
+        try directory.replaceFile(RunDirectory.configuration) { sink in try configuration.withUnsafeBytes(sink) }
+        if let damaged = try cut?.apply(in: directory).damaged, damaged > 0 {
+            warning("\(place.path)/\(RunDirectory.log): \(damaged) unreadable lines were removed")
         }
-        let log = try LogWriter(sink: try MetricsLog(path: place.logPath), metricNames: experiment.metrics.names)
+        cut = nil
+        let log = try LogWriter(sink: try MetricsLog(in: directory), metricNames: experiment.metrics.names)
         self.log = log
         checkpoints = try CheckpointWriter(store: place.store, contents: contents,
-                                           keep: experiment.configuration.checkpoint.keep) { log.flush(sync: true) }
+                                           keep: experiment.configuration.checkpoint.keep, hasOlder: hasCheckpoint) {
+            log.flush(sync: true)
+        }
+    }
+
+    /// Sees to the best checkpoint that the state tells of. Where a kill came between the numbered checkpoint and the
+    /// best one, that is made up for.
+    /// - Returns: whether it is lost, so that a later one must not be measured by it.
+    func recoverBest(ofStep step: Int) throws -> Bool {
+        switch try place.store.best(ofStep: step) {
+        case .present: return false
+        case .numbered:
+            for text in try place.store.publishBest(fromStep: step) { warning(text) }
+            return false
+        case .lost: return true
+        }
     }
 
     /// Says from where a run goes on, and what is different from before.
@@ -145,6 +175,11 @@ final class Recorder {
             case .success(let saved):
                 for text in saved.warnings { reporter.warning(text) }
                 if report.places.contains(.numbered) { safe = (report.step, saved.digest) }
+                if let failure = saved.bestFailure {
+                    guard experiment.configuration.checkpoint.onError == .warn else { throw failure }
+                    hasLostBest = true
+                    reporter.warning("\(failure.message); training goes on, and the next validation may be the best")
+                }
             case .failure(let failure):
                 guard report.hasOlder, experiment.configuration.checkpoint.onError == .warn else { throw failure }
                 if report.places.contains(.best) { hasLostBest = true }

@@ -25,7 +25,7 @@ package final class TrainedModel {
     package init(path: String, overrides: [String]) throws {
         Processor.flushDenormals()
         checkpoint = try LoadedCheckpoint.open(checkpointOrRun: path).checkpoint
-        state = try TrainingState.decode(checkpoint.state, path: checkpoint.path)
+        state = try TrainingState.decode(checkpoint)
         let document = try SettingsDocument(text: state.configuration, name: "\(checkpoint.path)/state.json",
                                             overrides: overrides)
         configuration = try TrainingConfiguration(document, name: "")

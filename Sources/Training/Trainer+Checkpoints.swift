@@ -13,9 +13,16 @@ extension Trainer {
     }
 
     /// Starts a new run: initial weights, from the seed or a file, and the checkpoint of step 0. Collective.
-    package func begin() throws {
+    ///
+    /// - Parameter accepted: what rank 0 does to the run directory once nothing can be refused any more.
+    package func begin(accepted: () throws -> Void = {}) throws {
         try initializeWeights()
-        try communicator.agree { try recorder?.open(state, contents: contents, resuming: false) }
+        try communicator.agree { try recorder?.prepare(state, resuming: false) }
+        try communicator.agree {
+            guard let recorder else { return }
+            try accepted()
+            try recorder.open(state, contents: contents, hasCheckpoint: false)
+        }
         // Law 3: step 0 is on disk before the first update.
         try saveFirstCheckpoint()
     }
@@ -27,7 +34,10 @@ extension Trainer {
                 experiment.network.initialize(synchronizer.weights, seed: experiment.configuration.training.seed)
             }
             if synchronizer.fillsWeights, let path = options.initialWeights {
-                try contents.loadModel(try SafetensorsFile(path: path), into: synchronizer.weights)
+                let file = try SafetensorsFile(path: path)
+                let prefix = contents.wrapperPrefix(of: file)
+                try contents.loadModel(file, prefix: prefix, into: synchronizer.weights)
+                if !prefix.isEmpty { recorder?.note("\(path): \"\(prefix)\" was taken off the names of its tensors") }
             }
         }
         // Each node read the file for itself.
@@ -44,25 +54,32 @@ extension Trainer {
         let seal = try communicator.agree { try SHA256.hexadecimal(of: checkpoint.state) + checkpoint.digest }
         try Agreement.check([.init("the checkpoint", seal)], over: communicator)
         let changes = try communicator.agree { try restore(checkpoint) }
-        let otherBuild = try TrainingState.decode(checkpoint.state, path: checkpoint.path).build
+        let otherBuild = try TrainingState.decode(checkpoint).build
+        try communicator.agree { try recorder?.prepare(state, resuming: true) }
         try communicator.agree {
             guard let recorder else { return }
             try accepted()
-            try recorder.open(state, contents: contents, resuming: true)
+            try recorder.open(state, contents: contents, hasCheckpoint: isOwn)
             recorder.resumed(from: checkpoint.path, digest: checkpoint.digest, state: state, changes: changes,
                              otherBuild: otherBuild == state.build ? nil : otherBuild)
         }
-        guard !isOwn else {
-            savedStep = state.step
-            return
-        }
-        try saveFirstCheckpoint()
+        if isOwn { savedStep = state.step } else { try saveFirstCheckpoint() }
+        guard let bestStep = state.bestStep else { return }
+        let isLost = try communicator.agree { try recorder?.recoverBest(ofStep: bestStep) ?? false }
+        if try !communicator.broadcast(isLost ? "lost" : "", from: 0).isEmpty { forgetBest() }
+    }
+
+    /// Lets the next validation be the best one: what it would be measured by isn't on the disk.
+    func forgetBest() {
+        state.bestValue = nil
+        state.bestStep = nil
     }
 
     /// Takes over weights, optimizer state and training state; what a changed setting makes meaningless starts anew.
     /// Returns the changes.
     private func restore(_ checkpoint: LoadedCheckpoint) throws -> [String] {
-        var restored = try TrainingState.decode(checkpoint.state, path: checkpoint.path)
+        var restored = try TrainingState.decode(checkpoint)
+        try restored.check(against: sampler, path: checkpoint.path)
         let changes = try Compatibility.changes(from: restored, to: state, oldOptimizer: restored.settings["optimizer"],
                                                 optimizer: state.settings["optimizer"] ?? "",
                                                 checkpoint: checkpoint.path)
@@ -82,6 +99,7 @@ extension Trainer {
         if state.plateau == nil || restored.plateau == nil || rateHasChanged || hasChanged("schedule") {
             restored.plateau = state.plateau
         }
+        restored.parameterCount = state.parameterCount
         restored.configuration = state.configuration
         restored.settings = state.settings
         restored.build = state.build

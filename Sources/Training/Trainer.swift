@@ -290,7 +290,7 @@ package final class Trainer {
             // A best checkpoint that never reached the disk must not be what later ones are measured by.
             try recorder?.reviewCheckpoints()
             let isLost = recorder?.takeLostBest() ?? false
-            if try !communicator.broadcast(isLost ? "lost" : "", from: 0).isEmpty { state.bestValue = nil }
+            if try !communicator.broadcast(isLost ? "lost" : "", from: 0).isEmpty { forgetBest() }
             recorder?.validation(evaluated, epoch: batch.epoch + 1, state: state, withinEpoch: !epochEnds)
             if judge(evaluated) { places.insert(.best) }
             recorder?.resume()

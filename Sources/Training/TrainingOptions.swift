@@ -1,4 +1,5 @@
 import Checkpointing
+import Diagnostics
 import Files
 import Reporting
 
@@ -18,30 +19,33 @@ package struct TrainingOptions: Sendable {
     package init() {}
 }
 
-/// Where a run lives and what it goes on from. Rank 0 alone holds it.
+/// Where a run lives and what it goes on from.
 package struct RunPlace {
     package let path: String
     package let store: CheckpointStore
+    private let run: RunDirectory
+    private let fileSystem: any FileSystem
 
-    package init(path: String) {
-        self.path = path
-        store = CheckpointStore(runDirectory: path)
+    package init(_ run: RunDirectory, fileSystem: any FileSystem = PosixFileSystem()) {
+        self.run = run
+        self.fileSystem = fileSystem
+        path = run.path
+        store = CheckpointStore(run, fileSystem: fileSystem)
     }
 
-    /// Whether the checkpoint is a numbered one of this run, whatever path it was named by.
-    package func holds(_ checkpoint: LoadedCheckpoint) throws -> Bool {
-        let fileSystem = PosixFileSystem()
-        do {
-            let own = try fileSystem.status(of: store.path(ofStep: checkpoint.step))
-            let given = try fileSystem.status(of: checkpoint.path)
-            return own != nil && own?.device == given?.device && own?.inode == given?.inode
-        } catch {
-            throw error.failure()
-        }
-    }
+    /// The directory at a path, made where it is missing.
+    package init(path: String) throws { self.init(try RunDirectory.open(path, resuming: true)) }
 
-    var logPath: String { path + "/metrics.jsonl" }
-    var configurationPath: String { path + "/config.yaml" }
+    /// The run directory, held open.
+    func directory() throws -> Directory { try run.directory(fileSystem: fileSystem) }
+
+    /// Refuses to begin anew where steps were logged, but no checkpoint is there: the log would be lost, and the
+    /// checkpoints may lie on a disk that isn't mounted.
+    package func requireNoHistory() throws {
+        guard let last = try MetricsLog.lastLoggedStep(in: try directory()) else { return }
+        throw Failure(.missingInput, "\(path): \(RunDirectory.log) tells of step \(last), but there is no checkpoint in "
+            + "\(store.directory); bring it back (is its disk mounted?), or begin a new run in another directory (--run)")
+    }
 }
 
 /// How a run ended.

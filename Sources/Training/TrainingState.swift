@@ -1,3 +1,4 @@
+import Checkpointing
 import Datasets
 import Diagnostics
 import Foundation
@@ -47,48 +48,78 @@ package struct TrainingState: Codable, Sendable {
         return try encoder.encode(self)
     }
 
-    /// Reads `state.json` of the checkpoint at `path`.
-    package static func decode(_ data: Data, path: String) throws -> TrainingState {
+    /// Reads `state.json` of a checkpoint. Whoever wrote it, what is returned can be counted with.
+    package static func decode(_ checkpoint: LoadedCheckpoint) throws -> TrainingState {
+        let path = checkpoint.path + "/state.json"
         let decoder = JSONDecoder()
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(positiveInfinity: "inf", negativeInfinity: "-inf",
                                                                         nan: "nan")
+        let state: TrainingState
         do {
-            let state = try decoder.decode(TrainingState.self, from: data)
-            if let problem = state.problem { throw Failure(.badData, "\(path): state.json \(problem)") }
-            return state
-        } catch let failure as Failure {
-            throw failure
+            state = try decoder.decode(TrainingState.self, from: checkpoint.state)
         } catch {
-            throw Failure(.badData, "\(path): state.json isn't the state of a training run: \(Self.explanation(of: error))")
+            throw Failure(.badData, "\(path): not the state of a training run: \(explanation(of: error))")
         }
+        if state.step != checkpoint.step {
+            throw Failure(.badData, "\(path): the state of step \(state.step), in a checkpoint of step \(checkpoint.step)")
+        }
+        if let problem = state.problem { throw Failure(.badData, "\(path): not the state of a training run: \(problem)") }
+        return state
     }
 
-    /// What a decoder found, and under which key.
-    private static func explanation(of error: any Error) -> String {
-        let context: DecodingError.Context? = switch error as? DecodingError {
-        case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
-             .dataCorrupted(let context): context
-        default: nil
-        }
-        guard let context else { return "\(error)" }
-        let key = context.codingPath.map(\.stringValue).joined(separator: ".")
-        return (key.isEmpty ? "" : key + ": ") + context.debugDescription
-    }
+    /// More of anything than a run can have, and small enough for sums and for Doubles, as which steps are logged.
+    private static let largestCount = 1 << 53
 
-    /// What can't be; nil if all can. A later step counts on from these numbers.
+    /// What can't be so in any run; nil if nothing is wrong.
     private var problem: String? {
-        let most = 1 << 53
-        guard (0...most).contains(step), (0...step).contains(skippedSteps) else {
-            return "counts \(step) steps, \(skippedSteps) of them skipped"
+        func isCount(_ number: Int) -> Bool { (0...Self.largestCount).contains(number) }
+        guard isCount(step) else { return "step \(step)" }
+        guard (0...step).contains(skippedSteps) else { return "\(skippedSteps) of \(step) steps were skipped" }
+        guard isCount(epochSamples), epochSums.isEmpty == (epochSamples == 0) else {
+            return "\(epochSums.count) sums over \(epochSamples) samples"
         }
-        guard (0...most).contains(epochSamples), (0...most).contains(parameterCount), dataDigests.count == 2 else {
-            return "counts \(epochSamples) samples, \(parameterCount) parameters and \(dataDigests.count) data splits"
+        if let problem = plateau?.problem { return "plateau: \(problem)" }
+        guard isCount(earlyStopping.failures), earlyStopping.best?.isNaN != true else {
+            return "earlyStopping: \(earlyStopping.failures) failures"
         }
-        guard (0...most).contains(earlyStopping.failures), plateau.map({ $0.isPossible }) ?? true,
-              bestStep.map({ (0...step).contains($0) }) ?? true else {
-            return "counts validations or a best step that can't be"
+        guard bestStep.map({ (0...step).contains($0) }) ?? (bestValue == nil), bestValue?.isNaN != true else {
+            return "the best value is of step \(bestStep.map(String.init) ?? "none"), after \(step) steps"
+        }
+        guard isCount(parameterCount), dataDigests.count == 2 else {
+            return "\(parameterCount) parameters, \(dataDigests.count) data splits"
         }
         return nil
+    }
+
+    /// Holds the counts against the run that is to go on.
+    func check(against sampler: Sampler, path: String) throws {
+        let stepsPerEpoch = sampler.stepsPerEpoch
+        // Every sample's draw has a number.
+        let draws = (step / stepsPerEpoch + 1).multipliedReportingOverflow(by: sampler.sampleCount)
+        guard !draws.overflow else {
+            throw Failure(.badData, "\(path)/state.json: step \(step) of epochs of \(stepsPerEpoch): no run comes so far")
+        }
+        let steps = step % stepsPerEpoch
+        let seen = steps == 0 ? sampler.sampleCount : steps * sampler.globalBatchSize
+        guard epochSamples <= seen else {
+            throw Failure(.badData, "\(path)/state.json: sums over \(epochSamples) samples, of an epoch that had "
+                + "\(seen) so far")
+        }
+    }
+
+    /// What the decoder has to say, in one line.
+    private static func explanation(of error: any Error) -> String {
+        func place(_ context: DecodingError.Context) -> String {
+            let keys = context.codingPath.prefix(8).map(\.stringValue).joined(separator: ".")
+            return keys.isEmpty ? "the whole" : "\"\(keys)\""
+        }
+        switch error {
+        case DecodingError.keyNotFound(let key, let context): return "\(place(context)) has no \"\(key.stringValue)\""
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+            return "\(place(context)) is of the wrong kind"
+        case DecodingError.dataCorrupted(let context): return "\(place(context)): \(context.debugDescription)"
+        default: return "it can't be read"
+        }
     }
 
     private static let nonFinite = JSONEncoder.NonConformingFloatEncodingStrategy.convertToString(

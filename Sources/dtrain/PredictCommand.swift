@@ -1,5 +1,4 @@
 import ArgumentParser
-import Checkpointing
 import Diagnostics
 import Files
 import Foundation
@@ -29,29 +28,28 @@ struct PredictCommand: ParsableCommand {
 
     func run() throws {
         let model = try TrainedModel(path: checkpoint, overrides: overrides)
-        let file = try output.map { output in
-            guard FileManager.default.createFile(atPath: output, contents: nil),
-                  let handle = FileHandle(forWritingAtPath: output) else {
-                throw Failure(.cannotCreate, "\(output): can't be created")
-            }
-            return handle
-        }
+        let file = try output.map { try OutputFile(path: $0) }
         var text = model.columnNames.map(CSVText.cell).joined(separator: ",") + "\n"
         func flush() throws {
             let bytes = Array(text.utf8)
             text = ""
             try bytes.withUnsafeBytes { bytes in
-                guard let file, let output else { return try StandardStream.output.write(bytes) }
-                try reportingSystemErrors {
-                    try PosixFileSystem().writeAll(bytes, to: file.fileDescriptor, path: output)
-                }
+                guard let file else { return try StandardStream.output.write(bytes) }
+                try file.write(bytes)
             }
         }
-        try model.predict(input, note: { StandardStream.tell("note", $0) }) { prediction in
-            let cells = (prediction.label.map { [CSVText.cell($0)] } ?? []) + prediction.values.map { "\($0)" }
-            text += cells.joined(separator: ",") + "\n"
-            if text.utf8.count > 1 << 16 { try flush() }
+        do {
+            try model.predict(input, note: { StandardStream.tell("note", $0) }) { prediction in
+                let cells = (prediction.label.map { [CSVText.cell($0)] } ?? []) + prediction.values.map { "\($0)" }
+                text += cells.joined(separator: ",") + "\n"
+                if text.utf8.count > 1 << 16 { try flush() }
+            }
+            try flush()
+            try file?.commit()
+        } catch let error as SystemError {
+            // Whoever reads a pipe has seen enough.
+            if error.code == EPIPE { throw ReaderGone() }
+            throw error.failure()
         }
-        try flush()
     }
 }

@@ -90,15 +90,15 @@ struct TrainCommand: ParsableCommand {
             // A new directory: rank 0 makes it, the others learn its name.
             let made = try communicator.agree { isFirst ? try RunDirectory.makeNumbered(experiment.configuration.name).path : "" }
             let path = try communicator.broadcast(made, from: 0)
-            opened = try communicator.agree { OpenedPlace(path: path, lock: try RunLock(runDirectory: path)) }
+            opened = try communicator.agree { try OpenedPlace(try RunDirectory.open(path, resuming: false), nil) }
         }
         guard let opened else { preconditionFailure("no run directory") }
-        let place = RunPlace(path: opened.path)
+        let place = RunPlace(opened.run)
         try communicator.agree {
             guard isFirst else { return }
             try opened.lock.claim()
             // Another job may have had the directory meanwhile, and left its run in it.
-            _ = try RunDirectory.open(opened.path, resuming: resume != nil)
+            _ = try RunDirectory.open(place.path, resuming: resume != nil)
         }
         var training = TrainingOptions()
         training.availableCores = availableCores()
@@ -110,18 +110,21 @@ struct TrainCommand: ParsableCommand {
                                   stopRequested: { StopSignal.isRaised })
         trainer.clock = trace?.clock
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
-        let checkpoint = try communicator.agree { try findCheckpoint(in: place, warn: trainer.warn) }
-        // Only now that there is something to go on from: where no checkpoint is valid, nothing is touched.
-        try communicator.agree { if isFirst { try place.store.recover() } }
+        let checkpoint = try communicator.agree { try findCheckpoint(for: opened, in: place, warn: trainer.warn) }
+        // One that sees an older state of a network file system would begin while others go on.
+        try Agreement.check([.init("the checkpoint to go on from", checkpoint.map { "step \($0.step)" })], over: communicator)
         if let checkpoint {
-            let isOwn = try communicator.agree { try place.holds(checkpoint) }
+            let isOwn = try communicator.agree { try checkpoint.isHeld(by: place.store) }
             try trainer.resume(from: checkpoint, isOwn: isOwn) {
-                guard isOwn, resume?.isEmpty == false else { return }
+                try place.store.recover()
+                guard opened.goesBack else { return }
                 // What comes after it in the same run is history that a later resume must not return to.
-                for path in try place.store.supersede(after: checkpoint.step) { trainer.warn("set aside: \(path)") }
+                for path in try place.store.supersede(after: checkpoint.step, replacing: !isOwn) {
+                    trainer.warn("set aside: \(path)")
+                }
             }
         } else {
-            try trainer.begin()
+            try trainer.begin { try place.store.recover() }
         }
         let ending = try withExtendedLifetime(opened.lock) { try trainer.run() }
         try trace?.write()
@@ -132,44 +135,74 @@ struct TrainCommand: ParsableCommand {
 
     /// The run directory and this rank's lock on it.
     private struct OpenedPlace {
-        let path: String
+        let run: RunDirectory
         let lock: RunLock
+        /// What `--resume` names, where it names something.
+        let point: ResumePoint?
+        /// Whether that lies in this run directory.
+        let isInside: Bool
+
+        init(_ run: RunDirectory, _ point: ResumePoint?) throws {
+            self.run = run
+            self.point = point
+            isInside = try point?.lies(in: run) ?? true
+            lock = try RunLock(run)
+        }
+
+        /// Whether the run goes back to a checkpoint that was chosen by name.
+        var goesBack: Bool { isInside && point?.checkpoint != nil }
     }
 
     /// The directory that the command line names, or that a resume finds; nil for a new one.
     private func openPlace() throws -> OpenedPlace? {
-        let resuming = resume != nil
+        let point = try resume.flatMap { $0.isEmpty ? nil : try ResumePoint($0) }
         var path = runDirectory
-        if path == nil, let resume {
-            path = resume.isEmpty ? try RunDirectory.newest(ConfigurationOptions.runName(config))?.path
-                : Self.runDirectory(ofCheckpoint: resume)
+        if path == nil, resume != nil {
+            path = try point.map(Self.runDirectory) ?? RunDirectory.newest(ConfigurationOptions.runName(config))
         }
         guard let path else { return nil }
-        let directory = try RunDirectory.open(path, resuming: resuming)
-        return OpenedPlace(path: directory.path, lock: try RunLock(runDirectory: directory.path))
+        return try OpenedPlace(try RunDirectory.open(path, resuming: resume != nil), point)
     }
 
-    /// `runs/digits` for `runs/digits/checkpoints/step-00000100`; nil for a checkpoint that lies elsewhere.
-    private static func runDirectory(ofCheckpoint path: String) -> String? {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false).filter { $0 != "" || path.hasPrefix("/") }
-        guard parts.count >= 3, parts[parts.count - 2] == "checkpoints" else { return nil }
-        return parts.dropLast(2).joined(separator: "/")
+    /// The run directory in which a checkpoint lies.
+    private static func runDirectory(of point: ResumePoint) throws -> String {
+        if let run = point.run { return run }
+        let checkpoint = try LoadedCheckpoint(path: point.checkpoint ?? "")
+        throw Failure(.usage, "\(checkpoint.path): a checkpoint that is in no run directory; name the directory in which "
+            + "the run goes on (--run)")
     }
 
-    /// What to go on from; nil for a fresh start.
-    private func findCheckpoint(in place: RunPlace, warn: (String) -> Void) throws -> LoadedCheckpoint? {
-        guard let resume else { return nil }
-        if !resume.isEmpty {
-            return try LoadedCheckpoint(path: resume)
+    /// What to go on from; nil for a fresh start. Nothing is changed.
+    private func findCheckpoint(for opened: OpenedPlace, in place: RunPlace,
+                                warn: (String) -> Void) throws -> LoadedCheckpoint? {
+        guard resume != nil else { return nil }
+        do {
+            let checkpoint = try checkpoint(for: opened, in: place, warn: warn)
+            if !opened.isInside, opened.run.holdsRun, let checkpoint {
+                throw Failure(.cannotCreate, "\(place.path): holds a run already, and \(checkpoint.path) is none of its "
+                    + "checkpoints; go on with that run (--resume alone), or choose another directory (--run)")
+            }
+            return checkpoint
+        } catch let failure as Failure where failure.code == .inputOutput {
+            throw Failure(.inputOutput, failure.message + "; nothing was changed")
         }
-        let (checkpoint, rejected) = try place.store.newestValid()
+    }
+
+    private func checkpoint(for opened: OpenedPlace, in place: RunPlace,
+                            warn: (String) -> Void) throws -> LoadedCheckpoint? {
+        if let named = opened.point?.checkpoint { return try LoadedCheckpoint(path: named) }
+        let other = opened.isInside ? nil : opened.point?.run
+        let (store, path) = other.map { (CheckpointStore(runDirectory: $0), $0) } ?? (place.store, place.path)
+        let (checkpoint, rejected) = try store.newestValid()
         for damaged in rejected { warn("\(damaged.path) is damaged and passed over: \(damaged.reason)") }
         if let checkpoint { return checkpoint }
         guard rejected.isEmpty else {
-            throw Failure(.badData, "\(place.path): none of its \(rejected.count) checkpoints is valid "
+            throw Failure(.badData, "\(path): none of its \(rejected.count) checkpoints is valid "
                 + "(\(rejected[0].path): \(rejected[0].reason)); nothing was changed")
         }
-        warn("\(place.path): no checkpoint was completed in it; the run starts from the beginning")
+        if other != nil { throw Failure(.missingInput, "\(path): no checkpoint was completed in this run yet") }
+        try place.requireNoHistory()
+        warn("\(path): no checkpoint was completed in it; the run starts from the beginning")
         return nil
     }
 }

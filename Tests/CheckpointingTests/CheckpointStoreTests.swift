@@ -2,6 +2,7 @@ import Checkpointing
 import Diagnostics
 import Files
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Checkpoints")
@@ -58,9 +59,9 @@ struct CheckpointStoreTests {
             let disk = FaultyDisk { _, call, _ in call == "link" && !hasLinks ? .fail(ENOTSUP) : .pass }
             let store = CheckpointStore(runDirectory: path, fileSystem: disk)
             try save(1, in: store, to: [.numbered, .best])
-            let a = try PosixFileSystem().status(of: store.path(ofStep: 1) + "/model.safetensors")
-            let b = try PosixFileSystem().status(of: store.bestPath + "/model.safetensors")
-            #expect((a?.inode == b?.inode) == hasLinks)
+            let a = try PosixFileSystem().status(of: Place(store.path(ofStep: 1) + "/model.safetensors"))
+            let b = try PosixFileSystem().status(of: Place(store.bestPath + "/model.safetensors"))
+            #expect((a?.identity == b?.identity) == hasLinks)
             try expectWhole(try LoadedCheckpoint(path: store.bestPath))
         }
     }
@@ -117,7 +118,7 @@ struct CheckpointStoreTests {
         try withTemporaryDirectory { path in
             let store = CheckpointStore(runDirectory: path, fileSystem: FaultyDisk())
             try save(1, in: store, to: .best)
-            try PosixFileSystem().rename(store.bestPath, to: store.directory + "/.replaced-best")
+            try PosixFileSystem().rename(Place(store.bestPath), to: Place(store.directory + "/.replaced-best"))
             let loaded = try LoadedCheckpoint(path: store.bestPath)
             // Open files outlive their names.
             try FileManager.default.removeItem(atPath: store.directory)

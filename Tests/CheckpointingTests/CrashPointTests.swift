@@ -1,6 +1,7 @@
 import Checkpointing
 import Diagnostics
 import Foundation
+import TestSupport
 import Testing
 
 /// What is on the disk, and what is then done until the process is killed.

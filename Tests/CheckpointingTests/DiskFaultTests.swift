@@ -1,6 +1,8 @@
 import Checkpointing
 import Diagnostics
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Faults of the disk")
@@ -103,7 +105,9 @@ struct DiskFaultTests {
                 let disk = FaultyDisk.dying(after: count, tearing: true)
                 let found: Failure?
                 do {
-                    try disk.writeAtomically("newer".utf8, to: file)
+                    try Directory(Place(path), fileSystem: disk).replaceFile("config.yaml") { sink in
+                        try Array("newer".utf8).withUnsafeBytes(sink)
+                    }
                     found = nil
                 } catch {
                     found = error as? Failure
@@ -111,7 +115,9 @@ struct DiskFaultTests {
                 }
                 let text = String(decoding: try contents(of: file), as: UTF8.self)
                 #expect(found == nil ? text == "newer" : ["old", "newer"].contains(text))
-                try FaultyDisk().writeAtomically("third".utf8, to: file)
+                try Directory(Place(path), fileSystem: FaultyDisk()).replaceFile("config.yaml") { sink in
+                    try Array("third".utf8).withUnsafeBytes(sink)
+                }
                 #expect(try String(decoding: contents(of: file), as: UTF8.self) == "third")
                 #expect(try names(in: path) == ["config.yaml"])
                 return found == nil

@@ -1,6 +1,7 @@
 import Checkpointing
 import Diagnostics
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Run directories")
@@ -19,7 +20,7 @@ struct RunDirectoryTests {
                 try FileManager.default.createDirectory(atPath: "\(parent)/\(other)/checkpoints",
                                                         withIntermediateDirectories: true)
             }
-            #expect(try RunDirectory.newest("digits", under: parent)?.path == parent + "/digits-10")
+            #expect(try RunDirectory.newest("digits", under: parent) == parent + "/digits-10")
             #expect(try RunDirectory.newest("digits", under: path + "/none") == nil)
         }
     }
@@ -43,7 +44,11 @@ struct RunDirectoryTests {
             #expect(try RunDirectory.open(run + "/", resuming: false) == RunDirectory.open(run, resuming: true))
             try write([], to: run + "/notes.txt")
             #expect(try !RunDirectory.open(run, resuming: false).holdsRun)
-            try write([], to: run + "/" + mark)
+            if mark == "checkpoints" {
+                try FileManager.default.createDirectory(atPath: run + "/" + mark, withIntermediateDirectories: false)
+            } else {
+                try write([], to: run + "/" + mark)
+            }
             let refused = failure { _ = try RunDirectory.open(run, resuming: false) }
             #expect(refused == Failure(.cannotCreate, "\(run): holds a run already; go on with it (--resume) or choose "
                 + "another directory (--run)"))

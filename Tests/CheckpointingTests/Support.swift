@@ -1,5 +1,6 @@
 import Checkpointing
 import Diagnostics
+import Files
 import Foundation
 import Testing
 
@@ -75,4 +76,11 @@ func expectWhole(_ checkpoint: LoadedCheckpoint, _ comment: Comment? = nil,
     #expect(try checkpoint.optimizer.floats("0.weight.m") == weights(-step), comment, sourceLocation: sourceLocation)
     #expect(String(decoding: checkpoint.state, as: UTF8.self) == "{\"epoch\": \(step)}", comment,
             sourceLocation: sourceLocation)
+}
+
+extension RunLock {
+    /// The lock of the directory at a path.
+    convenience init(runDirectory path: String, job: JobIdentity, fileSystem: any FileSystem = PosixFileSystem()) throws {
+        try self.init(try RunDirectory.open(path, resuming: true, fileSystem: fileSystem), job: job, fileSystem: fileSystem)
+    }
 }

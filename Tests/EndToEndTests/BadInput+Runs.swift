@@ -92,10 +92,6 @@ extension BadInput {
                     says: ["run/checkpoints: not a checkpoint", "state.json is missing"]) { _ in
             resume("run/checkpoints")
         },
-        .checkpoint("a run where a checkpoint belongs", .badData,
-                    says: ["run: not a checkpoint", "run/checkpoints/best"]) { _ in
-            resume("run")
-        },
         .checkpoint("a checkpoint that isn't there", .missingInput,
                     says: ["run/checkpoints/step-00000099", "no checkpoint"], onRanks: true) { _ in
             resume("run/checkpoints/step-00000099")

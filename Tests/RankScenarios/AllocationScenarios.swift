@@ -27,7 +27,7 @@ let allocationScenarios = [
         var options = TrainingOptions()
         options.style = .quiet
         let trainer = try Trainer(agreed, communicator: communicator, options: options,
-                                  place: communicator.rank == 0 ? RunPlace(path: "run") : nil, stopRequested: { false })
+                                  place: communicator.rank == 0 ? try RunPlace(path: "run") : nil, stopRequested: { false })
         let counts = UnsafeMutableBufferPointer<UInt>.allocate(capacity: steps + 1)
         counts.initialize(repeating: 0)
         defer { counts.deallocate() }

@@ -22,7 +22,7 @@ let driftScenarios = [
         var options = TrainingOptions()
         options.style = .quiet
         let trainer = try Trainer(agreed, communicator: communicator, options: options,
-                                  place: communicator.rank == 0 ? RunPlace(path: "run") : nil, stopRequested: { false })
+                                  place: communicator.rank == 0 ? try RunPlace(path: "run") : nil, stopRequested: { false })
         if ranks.contains(communicator.rank) {
             let change = Float(communicator.rank + 1)
             trainer.afterStep = { step, weights in

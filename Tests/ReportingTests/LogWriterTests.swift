@@ -194,7 +194,7 @@ struct LogWriterTests {
     @Test("NaN becomes null, and the file is what was pushed")
     func file() throws {
         try withTemporaryPath { path in
-            let writer = try LogWriter(sink: try MetricsLog(path: path), metricNames: ["accuracy", "f1"])
+            let writer = try LogWriter(sink: try MetricsLog(in: try directory(of: path)), metricNames: ["accuracy", "f1"])
             writer.push(StepRecord(step: 7, epoch: 1, loss: .infinity, learningRate: 0.5, gradientNorm: .nan),
                         metrics: [.nan, 0.25])
             #expect(writer.close() == nil)
@@ -203,6 +203,65 @@ struct LogWriterTests {
                 + #""learning_rate":0.5,"gradient_norm":null}"# + "\n")
             #expect(try MetricsLog.lines(path: path).first?.numbers == ["step": 7, "epoch": 1, "f1": 0.25,
                                                                         "learning_rate": 0.5])
+        }
+    }
+
+    /// A disk whose syncs wait for the test.
+    private final class SlowSink: LogSink, @unchecked Sendable {
+        // Sendable: guarded by the lock; semaphores are for threads.
+        private let lock = NSLock()
+        private var text = ""
+        private var synced: [String] = []
+        let hasBegun = DispatchSemaphore(value: 0)
+        let mayEnd = DispatchSemaphore(value: 0)
+
+        func append(_ bytes: ArraySlice<UInt8>) throws -> Int {
+            lock.withLock { text += String(decoding: bytes, as: UTF8.self) }
+            return bytes.count
+        }
+
+        func sync() throws {
+            let now = lock.withLock { text }
+            hasBegun.signal()
+            mayEnd.wait()
+            lock.withLock { synced.append(now) }
+        }
+
+        /// What was in the file when each sync began.
+        var syncs: [String] { lock.withLock { synced } }
+    }
+
+    @Test("a sync that is asked for during another isn't answered by that one")
+    func syncDuringSync() throws {
+        let sink = SlowSink()
+        let writer = LogWriter(sink: sink, metricNames: ["accuracy"])
+        writer.push(record(1), metrics: [1])
+        let flushes = DispatchGroup()
+        Thread.detachNewThread(in: flushes) { writer.flush(sync: true) }
+        sink.hasBegun.wait()
+        writer.push(record(2), metrics: [2])
+        Thread.detachNewThread(in: flushes) { writer.flush(sync: true) }
+        // Until the second one has asked.
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while writer.waitingFlushes < 2, Date() < deadline { usleep(1000) }
+        try #require(writer.waitingFlushes == 2)
+        sink.mayEnd.signal()
+        // Without a sync of its own the second flush would end here.
+        #expect(sink.hasBegun.wait(timeout: .now() + 20) == .success)
+        sink.mayEnd.signal()
+        flushes.wait()
+        #expect(sink.syncs == [expected(1), expected(1) + expected(2)])
+        writer.close(sync: false)
+    }
+}
+
+private extension Thread {
+    /// Runs `body` on a thread that a group waits for.
+    static func detachNewThread(in group: DispatchGroup, _ body: @escaping @Sendable () -> Void) {
+        group.enter()
+        detachNewThread {
+            body()
+            group.leave()
         }
     }
 }

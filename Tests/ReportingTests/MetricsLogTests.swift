@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Foundation
 import Reporting
 import TestSupport
@@ -10,6 +11,11 @@ func withTemporaryPath(_ name: String = "metrics.jsonl", _ body: (String) throws
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: directory) }
     try body(directory.appendingPathComponent(name).path)
+}
+
+/// The directory of a file, on a disk of the test's making.
+func directory(of path: String, _ fileSystem: any FileSystem = PosixFileSystem()) throws -> Directory {
+    try Directory(Place(parentDirectory(of: path)), fileSystem: fileSystem)
 }
 
 func contents(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
@@ -68,31 +74,91 @@ struct MetricsLogTests {
         }
     }
 
-    @Test("the file is appended to, also after a sync, and a place that can't be opened is a 73")
+    @Test("the file is appended to, also after a sync, and what is no file is a 73")
     func appending() throws {
         try withTemporaryPath { path in
             for text in ["one\n", "two\n"] {
-                let log = try MetricsLog(path: path)
+                let log = try MetricsLog(in: try directory(of: path))
                 var rest = Array(text.utf8)[...]
                 while !rest.isEmpty { rest = rest.dropFirst(try log.append(rest)) }
                 try log.sync()
             }
             #expect(try contents(path) == "one\ntwo\n")
-            let failure = #expect(throws: Failure.self) { try MetricsLog(path: path + "/below") }
-            #expect(failure?.code == .cannotCreate)
-            #expect(failure?.message == "\(path)/below: could not be opened: Not a directory")
+        }
+    }
+
+    /// What may stand under the name of the log.
+    enum Foreign: CaseIterable { case directory, link, danglingLink, pipe, device }
+
+    @Test("a link, pipe, device or directory in the place of the log is refused by name, and nothing waits or is written",
+          arguments: Foreign.allCases)
+    func foreign(kind: Foreign) throws {
+        try withTemporaryPath { path in
+            let victim = parentDirectory(of: path) + "/victim"
+            try "precious\n".write(toFile: victim, atomically: false, encoding: .utf8)
+            var isMade = true
+            switch kind {
+            case .directory: mkdir(path, 0o700)
+            case .link: symlink(victim, path)
+            case .danglingLink: symlink(victim + "-2", path)
+            case .pipe: mkfifo(path, 0o600)
+            // A full one: whoever wrote into it would be told so.
+            case .device: isMade = mknod(path, S_IFCHR | 0o600, 0x107) == 0
+            }
+            // Only root makes devices.
+            guard isMade else { return }
+            let opened = try directory(of: path)
+            for attempt in [{ _ = try MetricsLog(in: opened) }, { try MetricsLog.truncate(in: opened, afterStep: -1) }] {
+                let failure = #expect(throws: Failure.self) { try attempt() }
+                #expect(failure?.code == .cannotCreate)
+                #expect(failure?.message.hasPrefix("\(path): a ") == true
+                    && failure?.message.contains(", expected a file") == true, "\(failure?.message ?? "")")
+            }
+            #expect(throws: Failure.self) { try MetricsLog.lines(path: path) }
+            #expect(try contents(victim) == "precious\n")
+            #expect(!FileManager.default.fileExists(atPath: victim + "-2"))
+        }
+    }
+
+    @Test("a file elsewhere that has the log's name as a second one (a hard link) is neither cut nor appended to",
+          arguments: [0, 1, 5])
+    func hardLink(step: Int) throws {
+        try withTemporaryPath { path in
+            let victim = parentDirectory(of: path) + "/victim"
+            let text = "{\"event\":\"step\",\"step\":1}\n{\"event\":\"step\",\"step\":2}\n"
+            try text.write(toFile: victim, atomically: false, encoding: .utf8)
+            try FileManager.default.linkItem(atPath: victim, toPath: path)
+            let opened = try directory(of: path)
+            try MetricsLog.truncate(in: opened, afterStep: step)
+            let log = try MetricsLog(in: opened)
+            _ = try log.append(Array("three\n".utf8)[...])
+            #expect(try contents(victim) == text)
+            #expect(try contents(path).hasSuffix("three\n"))
+        }
+    }
+
+    @Test("a log that can't be read is trouble (74), not an empty one", arguments: [EIO, EACCES, ESTALE, EMFILE])
+    func trouble(code: Int32) throws {
+        try withTemporaryPath { path in
+            try "{}\n".write(toFile: path, atomically: false, encoding: .utf8)
+            for call in ["open", "read", "stat"] {
+                let disk = FaultyDisk(reading: { $0 == call && $1 == path ? code : nil })
+                let opened = try directory(of: path, disk)
+                let failure = #expect(throws: Failure.self) { try MetricsLog.truncate(in: opened, afterStep: -1) }
+                #expect(failure?.code == .inputOutput && failure?.message.contains("\(call) failed") == true)
+                #expect(try contents(path) == "{}\n" && disk.log.isEmpty)
+            }
         }
     }
 
     @Test("after a failed sync the file is written anew and never synced again")
     func failedSync() throws {
         try withTemporaryPath { path in
-            let log = try MetricsLog(path: path, syncFile: { _ in
-                errno = EIO
-                return -1
-            })
+            let disk = FaultyDisk { _, call, place in call == "fsync" && place == path ? .fail(EIO) : .pass }
+            let log = try MetricsLog(in: try directory(of: path, disk))
             #expect(try log.append(Array("one\n".utf8)[...]) == 4)
-            #expect(throws: Failure(.inputOutput, "\(path): could not be synced to the disk: Input/output error")) {
+            #expect(throws: Failure(.inputOutput, "\(path): fsync failed: Input/output error; the disk or its connection has "
+                                    + "a fault: see the system's log")) {
                 try log.sync()
             }
             #expect(try log.append(Array("two\n".utf8)[...]) == 4)
@@ -102,16 +168,19 @@ struct MetricsLogTests {
             let after = try FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? Int
             #expect(before != after)
             #expect(try contents(path) == "one\ntwo\nthree\n")
+            #expect(disk.log.count { $0 == "fsync \(path)" } == 1)
         }
     }
 
-    @Test("a full disk is a failure with its reason, not a trap",
-          .enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
+    @Test("a full disk is a failure with its reason, not a trap")
     func fullDisk() throws {
-        let log = try MetricsLog(path: "/dev/full")
-        let failure = #expect(throws: Failure.self) { try log.append([1, 2, 3]) }
-        #expect(failure == Failure(.inputOutput,
-                                   "/dev/full: could not be written: No space left on device; free some space"))
+        try withTemporaryPath { path in
+            let disk = FaultyDisk { _, call, _ in call == "write" ? .fail(ENOSPC) : .pass }
+            let log = try MetricsLog(in: try directory(of: path, disk))
+            let failure = #expect(throws: Failure.self) { try log.append([1, 2, 3]) }
+            #expect(failure == Failure(.inputOutput, "\(path): write failed: No space left on device; free space on this "
+                + "file system or write the run elsewhere (--run)"))
+        }
     }
 }
 
@@ -129,10 +198,12 @@ struct TruncationTests {
                        _ truncation: MetricsLog.Truncation, sourceLocation: SourceLocation = #_sourceLocation) throws {
         try withTemporaryPath { path in
             try before.joined().write(toFile: path, atomically: false, encoding: .utf8)
-            let result = try MetricsLog.truncate(path: path, afterStep: after, keepsValidation: keepsValidation)
+            let result = try MetricsLog.truncate(in: try directory(of: path), afterStep: after,
+                                                 keepsValidation: keepsValidation)
             #expect(try contents(path) == expected.joined(), sourceLocation: sourceLocation)
             #expect(result == truncation, sourceLocation: sourceLocation)
-            #expect(!FileManager.default.fileExists(atPath: path + ".new"), sourceLocation: sourceLocation)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: parentDirectory(of: path)) == ["metrics.jsonl"],
+                    sourceLocation: sourceLocation)
         }
     }
 
@@ -185,9 +256,38 @@ struct TruncationTests {
     func untouched() throws {
         try check([step(1), validation(1)], after: 1, [step(1), validation(1)], .init(kept: 2))
         try withTemporaryPath { path in
-            let result = try MetricsLog.truncate(path: path, afterStep: 3)
+            let result = try MetricsLog.truncate(in: try directory(of: path), afterStep: 3)
             #expect(result == .init())
             #expect(!FileManager.default.fileExists(atPath: path))
+        }
+    }
+
+    @Test("lines that stand twice at a step are sorted out also where later steps stood between them")
+    func twiceWithGap() throws {
+        let change = "{\"event\":\"change\",\"step\":2,\"change\":\"x\"}\n"
+        try check([step(2, "a"), change, validation(2), step(3), change, step(2, "b"), step(4)], after: 9,
+                  [change, validation(2), change, step(2, "b"), step(4)], .init(kept: 5, cut: 2))
+    }
+
+    @Test("a hundred thousand lines of one step, or steps that go back again and again, take no longer for each line", arguments: [
+        ["change"], ["change", "change", "step"], ["validation"], ["step", "back"], ["other"],
+    ])
+    func linear(kinds: [String]) throws {
+        let lines = (0..<60_000).map { index in
+            switch kinds[index % kinds.count] {
+            case "change": "{\"event\":\"change\",\"step\":2}\n"
+            case "validation": validation(2)
+            case "back": step(1)
+            case "other": "{}\n"
+            default: step(2)
+            }
+        }
+        try withTemporaryPath { path in
+            try (lines.joined() + end(9)).write(toFile: path, atomically: false, encoding: .utf8)
+            let start = ContinuousClock.now
+            try MetricsLog.truncate(in: try directory(of: path), afterStep: 3)
+            // A second or so; a quadratic one takes minutes.
+            #expect(ContinuousClock.now - start < .seconds(20))
         }
     }
 }

@@ -1,12 +1,11 @@
-import Checkpointing
 import Files
 import Foundation
 import Synchronization
 
 /// A real file system behind a switch: calls that change something are numbered, and a rule says of each whether it
-/// happens. It also keeps a journal of what happened.
-final class FaultyDisk: FileSystem {
-    enum Verdict {
+/// happens. It also keeps a journal of what happened. Another rule makes reading fail.
+package final class FaultyDisk: FileSystem {
+    package enum Verdict: Sendable {
         case pass
         /// Nothing happens and the call fails.
         case fail(Int32)
@@ -14,10 +13,12 @@ final class FaultyDisk: FileSystem {
         case tear(Int32)
     }
 
-    typealias Rule = @Sendable (_ index: Int, _ call: String, _ path: String) -> Verdict
+    package typealias Rule = @Sendable (_ index: Int, _ call: String, _ path: String) -> Verdict
+    /// The error number with which a call fails that only looks, such as `open`, `read`, `stat`; nil lets it pass.
+    package typealias ReadRule = @Sendable (_ call: String, _ path: String) -> Int32?
 
     /// What happened, for replay. Files have numbers, as their names change.
-    enum Event {
+    package enum Event: Sendable {
         case create(path: String, file: Int), write(file: Int, bytes: [UInt8]), syncFile(file: Int)
         case makeDirectory(String), syncDirectory(String)
         case rename(String, String), link(String, String), removeFile(String), removeDirectory(String)
@@ -33,21 +34,26 @@ final class FaultyDisk: FileSystem {
 
     private let real = PosixFileSystem()
     private let rule: Rule
+    private let readRule: ReadRule
     private let state = Mutex(State())
 
-    init(_ rule: @escaping Rule = { _, _, _ in .pass }) { self.rule = rule }
+    package init(_ rule: @escaping Rule = { _, _, _ in .pass },
+                 reading readRule: @escaping ReadRule = { _, _ in nil }) {
+        self.rule = rule
+        self.readRule = readRule
+    }
 
     /// A disk whose process is killed after this many calls: from then on nothing happens.
-    static func dying(after count: Int, tearing: Bool = false) -> FaultyDisk {
+    package static func dying(after count: Int, tearing: Bool = false) -> FaultyDisk {
         FaultyDisk { index, _, _ in
             index < count ? .pass : tearing && index == count ? .tear(EIO) : .fail(EIO)
         }
     }
 
-    var callCount: Int { state.withLock { $0.count } }
+    package var callCount: Int { state.withLock { $0.count } }
     /// "call path" of every call that changes something, also those that failed.
-    var log: [String] { state.withLock { $0.log } }
-    var events: [Event] { state.withLock { $0.events } }
+    package var log: [String] { state.withLock { $0.log } }
+    package var events: [Event] { state.withLock { $0.events } }
 
     private func judge(_ call: String, _ path: String) -> Verdict {
         let index = state.withLock { state in
@@ -65,20 +71,25 @@ final class FaultyDisk: FileSystem {
         }
     }
 
+    private func look(_ call: String, _ path: String) throws(SystemError) {
+        if let code = readRule(call, path) { throw SystemError(call: call, path: path, code: code, purpose: .reading) }
+    }
+
     private func record(_ event: Event) { state.withLock { $0.events.append(event) } }
 
-    func create(_ path: String) throws(SystemError) -> Int32 {
-        try pass("open", path)
-        let descriptor = try real.create(path)
+    package func create(_ place: Place) throws(SystemError) -> Int32 {
+        try pass("open", place.path)
+        let descriptor = try real.create(place)
         state.withLock { state in
             state.fileCount += 1
             state.files[descriptor] = state.fileCount
-            state.events.append(.create(path: path, file: state.fileCount))
+            state.events.append(.create(path: place.path, file: state.fileCount))
         }
         return descriptor
     }
 
-    func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws(SystemError) -> Int {
+    package func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32,
+                       path: String) throws(SystemError) -> Int {
         var part = bytes
         var failing: Int32?
         switch judge("write", path) {
@@ -97,7 +108,7 @@ final class FaultyDisk: FileSystem {
         return count
     }
 
-    func sync(_ descriptor: Int32, path: String) throws(SystemError) {
+    package func sync(_ descriptor: Int32, path: String) throws(SystemError) {
         try pass("fsync", path)
         // The real sync would only cost time: what is on the disk is this class's own affair.
         let isDirectory = try real.status(ofDescriptor: descriptor, path: path).kind == .directory
@@ -110,69 +121,87 @@ final class FaultyDisk: FileSystem {
         }
     }
 
-    func close(_ descriptor: Int32, path: String) throws(SystemError) {
+    package func close(_ descriptor: Int32, path: String) throws(SystemError) {
         // The system closes what a dead process had open.
-        _ = state.withLock { $0.files.removeValue(forKey: descriptor) }
+        let file = state.withLock { $0.files.removeValue(forKey: descriptor) }
         try real.close(descriptor, path: path)
-        try pass("close", path)
+        // Where nothing was written a close can lose nothing.
+        if file != nil { try pass("close", path) }
     }
 
-    func makeDirectory(_ path: String) throws(SystemError) {
-        try pass("mkdir", path)
-        try real.makeDirectory(path)
-        record(.makeDirectory(path))
+    package func makeDirectory(_ place: Place) throws(SystemError) {
+        try pass("mkdir", place.path)
+        try real.makeDirectory(place)
+        record(.makeDirectory(place.path))
     }
 
-    func rename(_ old: String, to new: String) throws(SystemError) {
-        try pass("rename", new)
+    package func rename(_ old: Place, to new: Place) throws(SystemError) {
+        try pass("rename", new.path)
         try real.rename(old, to: new)
-        record(.rename(old, new))
+        record(.rename(old.path, new.path))
     }
 
-    func link(_ existing: String, to new: String) throws(SystemError) {
-        try pass("link", new)
+    package func link(_ existing: Place, to new: Place) throws(SystemError) {
+        try pass("link", new.path)
         try real.link(existing, to: new)
-        record(.link(existing, new))
+        record(.link(existing.path, new.path))
     }
 
-    func removeFile(_ path: String) throws(SystemError) {
-        try pass("unlink", path)
-        try real.removeFile(path)
-        record(.removeFile(path))
+    package func removeFile(_ place: Place) throws(SystemError) {
+        try pass("unlink", place.path)
+        try real.removeFile(place)
+        record(.removeFile(place.path))
     }
 
-    func removeDirectory(_ path: String) throws(SystemError) {
-        try pass("rmdir", path)
-        try real.removeDirectory(path)
-        record(.removeDirectory(path))
+    package func removeDirectory(_ place: Place) throws(SystemError) {
+        try pass("rmdir", place.path)
+        try real.removeDirectory(place)
+        record(.removeDirectory(place.path))
     }
 
-    func truncate(_ descriptor: Int32, to byteCount: Int, path: String) throws(SystemError) {
+    package func truncate(_ descriptor: Int32, to byteCount: Int, path: String) throws(SystemError) {
         try pass("ftruncate", path)
         try real.truncate(descriptor, to: byteCount, path: path)
     }
 
-    func tryLock(_ descriptor: Int32, bytes: Range<Int>, exclusively: Bool,
-                 path: String) throws(SystemError) -> Bool {
+    package func tryLock(_ descriptor: Int32, bytes: Range<Int>, exclusively: Bool,
+                         path: String) throws(SystemError) -> Bool {
         try pass("fcntl", path)
         return try real.tryLock(descriptor, bytes: bytes, exclusively: exclusively, path: path)
     }
 
-    // Calls that change nothing always work.
+    // Calls that change nothing, or hardly anything, always work where the rule for reading lets them.
 
-    func open(_ path: String) throws(SystemError) -> Int32 { try real.open(path) }
-    func openOrCreate(_ path: String) throws(SystemError) -> Int32 { try real.openOrCreate(path) }
-    func read(into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
-              path: String) throws(SystemError) -> Int {
-        try real.read(into: bytes, from: descriptor, at: offset, path: path)
+    package func open(_ place: Place) throws(SystemError) -> Int32 {
+        try look("open", place.path)
+        return try real.open(place)
     }
-    func status(ofDescriptor descriptor: Int32, path: String) throws(SystemError) -> FileStatus {
+    package func openDirectory(_ place: Place) throws(SystemError) -> Int32 {
+        try look("open", place.path)
+        return try real.openDirectory(place)
+    }
+    package func openOrCreate(_ place: Place, appending: Bool) throws(SystemError) -> Int32 {
+        try look("open", place.path)
+        return try real.openOrCreate(place, appending: appending)
+    }
+    package func read(into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
+                      path: String) throws(SystemError) -> Int {
+        try look("read", path)
+        return try real.read(into: bytes, from: descriptor, at: offset, path: path)
+    }
+    package func status(ofDescriptor descriptor: Int32, path: String) throws(SystemError) -> FileStatus {
         try real.status(ofDescriptor: descriptor, path: path)
     }
-    func status(of path: String) throws(SystemError) -> FileStatus? { try real.status(of: path) }
-    func names(in directory: String) throws(SystemError) -> [String] { try real.names(in: directory) }
-    func checkWritable(_ directory: String) throws(SystemError) { try real.checkWritable(directory) }
-    func isLockedElsewhere(_ descriptor: Int32, bytes: Range<Int>, path: String) throws(SystemError) -> Bool {
+    package func status(of place: Place) throws(SystemError) -> FileStatus? {
+        try look("stat", place.path)
+        return try real.status(of: place)
+    }
+    package func names(in directory: Directory) throws(SystemError) -> [String] {
+        try look("readdir", directory.path)
+        return try real.names(in: directory)
+    }
+    package func checkWritable(_ directory: Directory) throws(SystemError) { try real.checkWritable(directory) }
+    package func isLockedElsewhere(_ descriptor: Int32, bytes: Range<Int>, path: String) throws(SystemError) -> Bool {
         try real.isLockedElsewhere(descriptor, bytes: bytes, path: path)
     }
 }
@@ -181,7 +210,7 @@ extension FaultyDisk {
     /// Makes the state of the disk after a power cut that came after `count` events: what was synced is there; of
     /// what wasn't, each directory and each file has kept a beginning of its changes, of a length that `seed` draws;
     /// seed 0: nothing. Paths begin with `oldRoot` in the journal and with `newRoot` on the disk.
-    static func replay(_ events: [Event], count: Int, seed: UInt64, from oldRoot: String, to newRoot: String) {
+    package static func replay(_ events: [Event], count: Int, seed: UInt64, from oldRoot: String, to newRoot: String) {
         let events = Array(events.prefix(count))
         var random = seed &* 0x9E37_79B9_7F4A_7C15
         func draw(_ limit: Int) -> Int {
