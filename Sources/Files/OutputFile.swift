@@ -66,21 +66,6 @@ package final class OutputFile {
         }
     }
 
-    /// Standard output, as a file like any other.
-    /// - Throws: `Failure(.cannotCreate)` where it is closed.
-    package static func standardOutput() throws -> OutputFile {
-        let name = "standard output"
-        return try reportingSystemErrors(as: .cannotCreate) {
-            OutputFile(name, try check("dup", name, .output) { fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) })
-        }
-    }
-
-    private init(_ path: String, _ descriptor: Int32) {
-        self.path = path
-        self.descriptor = descriptor
-        way = .direct
-    }
-
     deinit {
         if case .direct = way { close(descriptor) }
         if target >= 0 { close(target) }

@@ -234,7 +234,7 @@ struct LogWriterTests {
     @Test("a sync that is asked for during another isn't answered by that one")
     func syncDuringSync() throws {
         let sink = SlowSink()
-        let writer = LogWriter(sink: sink, metricNames: ["accuracy"])
+        let writer = try LogWriter(sink: sink, metricNames: ["accuracy"])
         writer.push(record(1), metrics: [1])
         let flushes = DispatchGroup()
         Thread.detachNewThread(in: flushes) { writer.flush(sync: true) }
