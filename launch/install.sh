@@ -7,7 +7,7 @@ unset CDPATH
 say() { printf 'install.sh: %s\n' "$*" >&2; }
 
 # An empty PREFIX is a variable that isn't set, and would be the root directory.
-if (($# > 1)) || (($# == 1)) && [[ -z $1 || $1 == -* ]]; then
+if (($# > 1)) || { (($# == 1)) && [[ -z $1 || $1 == -* ]]; }; then
     say "usage: launch/install.sh [PREFIX], with PREFIX a directory; found: $(printf '"%s" ' "$@")"
     exit 64
 fi

@@ -6,7 +6,7 @@
 set -euo pipefail
 unset CDPATH
 
-if (($# > 1)) || (($# == 1)) && [[ $1 != --tests ]]; then
+if (($# > 1)) || [[ ${1:---tests} != --tests ]]; then
     echo "setup.sh: usage: launch/setup.sh [--tests]" >&2
     exit 64
 fi

@@ -69,7 +69,7 @@ struct BenchTests {
         try withWorkbench { bench in
             let job = try bench.start(["bench", "--windows", "10000", "--seconds", "0.1"])
             let running = try job.begin()
-            #expect(running.waitUntil(seconds: 40) { $0.output.contains("window 2/") })
+            #expect(running.waitUntil { $0.output.contains("window 2/") })
             kill(running.identifier, SIGUSR1)
             let outcome = try job.wait()
             expectEnd(outcome, .interrupted)

@@ -226,9 +226,11 @@ struct SignalTests {
                            signal: Int32) throws -> Outcome {
         let job = try bench.start(["train", "c.yaml", "--run", "run"] + arguments, ranks: ranks)
         let running = try job.begin()
-        try #require(running.waitUntil { _ in bench.exists("run/checkpoints/step-00000000/state.json") },
-                     "\(running.errors)")
-        usleep(200_000)
+        // The log may not be there yet.
+        let log = bench.path("run/metrics.jsonl")
+        try #require(running.waitUntil { _ in
+            (FileManager.default.contents(atPath: log) ?? Data()).range(of: Data("\"step\":".utf8)) != nil
+        }, "\(running.errors)")
         running.send(signal)
         return try job.wait()
     }

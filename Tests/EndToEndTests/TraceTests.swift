@@ -90,10 +90,14 @@ struct TraceTests {
     func interrupted(ranks: Int?) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.endless)
-            let job = try bench.start(["train", "c.yaml", "--run", "run", "--trace", "t.json"], ranks: ranks)
+            let job = try bench.start(["train", "c.yaml", "--run", "run", "--trace", "t.json", "--set", "training.log_every=1"],
+                                      ranks: ranks)
             let running = try job.begin()
-            #expect(running.waitUntil(seconds: 40) { _ in bench.exists("run/checkpoints/step-00000000") })
-            sleep(1)
+            // A step that is in the log was made by every rank.
+            let log = bench.path("run/metrics.jsonl")
+            try #require(running.waitUntil { _ in
+                (FileManager.default.contents(atPath: log) ?? Data()).range(of: Data("\"step\":".utf8)) != nil
+            }, "\(running.errors)")
             kill(running.identifier, SIGUSR1)
             let outcome = try job.wait()
             #expect(outcome.status == 75, "\(outcome)")

@@ -20,25 +20,23 @@ struct Workbench: Sendable {
 
     /// Runs dtrain to its end: plain, or under mpirun on so many ranks.
     func dtrain(_ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:],
-                timeLimitSeconds: Double = 60) throws -> Outcome {
+                timeLimitSeconds: Double = 120) throws -> Outcome {
         let job = try start(arguments, ranks: ranks, environment: environment, timeLimitSeconds: timeLimitSeconds)
         return ranks == nil ? try job.wait() : try Self.turn.withLock { _ in try job.wait() }
     }
 
     /// The same with the arguments one behind the other.
-    func dtrain(_ arguments: String..., ranks: Int? = nil, timeLimitSeconds: Double = 60) throws -> Outcome {
+    func dtrain(_ arguments: String..., ranks: Int? = nil, timeLimitSeconds: Double = 120) throws -> Outcome {
         try dtrain(arguments, ranks: ranks, timeLimitSeconds: timeLimitSeconds)
     }
 
     /// Prepares a run of dtrain; it begins with `begin`, or with `wait`.
     func start(_ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:],
-               timeLimitSeconds: Double = 60) throws -> Job {
+               timeLimitSeconds: Double = 120) throws -> Job {
         let mark = UUID().uuidString
         var all = environment
         all[Self.markVariable] = mark
-        // Only what a test says itself counts, wherever the tests were started.
-        for name in ["DTRAIN_TERMINAL", "DTRAIN_COLUMNS", "DTRAIN_JOB", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK",
-                     "PMI_SIZE", "PMI_RANK"] where all[name] == nil { all[name] = "" }
+        for name in launcherVariables where all[name] == nil { all[name] = "" }
         let child = ranks.map {
             MPIRun.child(ranks: $0, Self.program, arguments, directory: folder, environment: all,
                          timeLimitSeconds: timeLimitSeconds)
@@ -48,7 +46,7 @@ struct Workbench: Sendable {
     }
 
     /// Runs another program in the folder.
-    func run(_ program: String, _ arguments: [String], timeLimitSeconds: Double = 60) throws -> ChildProcess.Result {
+    func run(_ program: String, _ arguments: [String], timeLimitSeconds: Double = 120) throws -> ChildProcess.Result {
         try ChildProcess(program, arguments, directory: folder, timeLimitSeconds: timeLimitSeconds).run()
     }
 

@@ -28,8 +28,7 @@ extension FaultTests {
             for _ in 0..<1000 {
                 try #require(job.waitUntil { _ in (run.steps.last ?? 0) > 0 }, "\(job.output)\(job.errors)")
                 guard let writer = job.ranks().first ?? job.processes().first else { break }
-                writer.send(SIGSTOP)
-                usleep(5000)
+                writer.stop()
                 if run.hidden.isEmpty {
                     let steps = run.steps
                     defer { writer.send(SIGCONT) }
@@ -182,7 +181,7 @@ extension FaultTests {
                 try #require(job.waitUntil { _ in (bench.state("r").steps.last ?? 0) > 0 }, "\(job.errors)")
                 // Rank 0 fails alone, between two steps, while the others compute.
                 let writer = try #require(job.ranks().first)
-                writer.send(SIGSTOP)
+                writer.stop()
                 defer { writer.send(SIGCONT) }
                 try FileManager.default.moveItem(atPath: bench.path("r/checkpoints"), toPath: bench.path("r/gone"))
                 try bench.write("r/checkpoints", "in the way")

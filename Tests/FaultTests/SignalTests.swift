@@ -147,7 +147,8 @@ extension FaultTests {
                 let job = try bench.start(.plain, ["train", "c.yaml", "--run", "r"])
                 try #require(job.waitUntil { _ in bench.state("r").steps == [0] }, "\(job.output)\(job.errors)")
                 job.send(SIGINT)
-                usleep(30_000)
+                // Two that wait together would be one.
+                try #require(job.waitUntil { !$0.program.hasPending(SIGINT) })
                 job.send(SIGINT)
                 let ended = Ended(job)
                 #expect(ended.status == 128 + SIGINT && ended.left.isEmpty, "\(ended)")
@@ -165,9 +166,11 @@ extension FaultTests {
                 let run = bench.state("r")
                 try #require(job.waitUntil { _ in run.loggedStep >= 3 }, "\(job.output)\(job.errors)")
                 // A rank that hangs: the others wait for it in their step.
-                try #require(job.ranks().last).send(SIGSTOP)
+                let hanging = try #require(job.ranks().last)
+                hanging.stop()
                 job.send(SIGINT)
-                usleep(500_000)
+                // What the launcher made of it has reached all ranks, and that one can't answer.
+                try #require(job.waitUntil { _ in hanging.hasPending(SIGUSR1) }, "\(job.output)\(job.errors)")
                 #expect(job.isRunning)
                 let before = Date()
                 job.send(SIGINT)

@@ -1,4 +1,6 @@
 import Foundation
+import Launching
+import TestSupport
 import Testing
 
 /// `launch/local.sh`, with an mpirun of the test's making and with the real one.
@@ -12,11 +14,13 @@ struct LocalScriptTests {
         private let process = Process()
         private let folder: String
 
-        init(_ arguments: [String], in mpi: FakeMPI, path: String? = nil) throws {
+        init(_ arguments: [String], in mpi: FakeMPI, path: String? = nil, temporary: String? = nil) throws {
+            _ = signalsAreHeard
             folder = mpi.folder
             process.executableURL = URL(fileURLWithPath: "/bin/bash")
             process.arguments = [LocalScriptTests.script] + arguments
-            process.environment = ["PATH": path ?? mpi.path, "HOME": mpi.folder]
+            process.environment = ["PATH": path ?? mpi.path, "HOME": mpi.folder, "TMPDIR": temporary ?? "/tmp"]
+            process.currentDirectoryURL = URL(fileURLWithPath: mpi.folder)
             try Data().write(to: URL(fileURLWithPath: folder + "/output"))
             let file = FileHandle(forWritingAtPath: folder + "/output")
             process.standardOutput = file
@@ -50,13 +54,16 @@ struct LocalScriptTests {
         #expect(!FileManager.default.fileExists(atPath: mpi.text("session")))
     }
 
+    /// More ranks than any machine has cores, and than any /dev/shm has room for.
+    private static let manyRanks = "999999"
+
     @Test("options and program reach mpirun as they were written")
     func arguments() throws {
         let mpi = try FakeMPI("printf '%s\\n' \"$@\" > $here/arguments; env > $here/environment")
         defer { mpi.remove() }
-        let run = try Run(["-np", "100", "--timeout", "60", "true", "a b", "--set", "x=1"], in: mpi)
+        let run = try Run(["-np", Self.manyRanks, "--timeout", "60", "true", "a b", "--set", "x=1"], in: mpi)
         #expect(run.end().code == 0)
-        #expect(mpi.text("arguments").hasPrefix("-q\n-np\n100\n--oversubscribe\n"))
+        #expect(mpi.text("arguments").hasPrefix("-q\n-np\n\(Self.manyRanks)\n--oversubscribe\n"))
         #expect(mpi.text("arguments").hasSuffix("--bind-to\nnone\n--timeout\n60\ntrue\na b\n--set\nx=1\n"))
         for line in ["DTRAIN_TERMINAL=0", "DTRAIN_COLUMNS=80", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
                      "OMPI_MCA_mpi_yield_when_idle=1", "OMPI_MCA_odls_base_sigkill_timeout=0"] {
@@ -117,7 +124,7 @@ struct LocalScriptTests {
         defer { rank.remove() }
         let run = try Run(["-np", "3", "--restart", "1", rank.folder + "/rank", "--run", "r"], in: rank,
                           path: ProcessInfo.processInfo.environment["PATH"])
-        #expect(rank.waitFor("started-0") && rank.waitFor("started-1") && rank.waitFor("started-2"))
+        #expect(rank.waitFor("started-0", "started-1", "started-2"))
         run.send(signal)
         #expect(run.end().code == 75)
         #expect(!rank.text("output").contains("starting again"))
@@ -127,13 +134,14 @@ struct LocalScriptTests {
     func secondInterrupt() throws {
         let rank = try FakeMPI("""
             trap 'touch "$here/asked"' USR1
-            touch "$here/started"
+            touch "$here/started-$OMPI_COMM_WORLD_RANK"
             while :; do sleep 0.02; done
             """, name: "rank")
         defer { rank.remove() }
         let run = try Run(["-np", "2", rank.folder + "/rank"], in: rank,
                           path: ProcessInfo.processInfo.environment["PATH"])
-        #expect(rank.waitFor("started"))
+        // Every rank has its trap: without it the first request would end it.
+        #expect(rank.waitFor("started-0", "started-1"))
         run.send(SIGINT)
         #expect(rank.waitFor("asked"))
         run.send(SIGINT)
@@ -160,11 +168,45 @@ struct LocalScriptTests {
     func leftovers() throws {
         let base = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
         let leftover = "\(base)/dtrain-\(geteuid())-\(Int32.max)"
-        try FileManager.default.createDirectory(atPath: leftover, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: leftover, withIntermediateDirectories: true,
+                                                attributes: [.posixPermissions: 0o700])
         try Data().write(to: URL(fileURLWithPath: leftover + "/lock"))
         let mpi = try FakeMPI("exit 0")
         defer { mpi.remove() }
         #expect(try Run(["-np", "1", "true"], in: mpi).end().code == 0)
         #expect(!FileManager.default.fileExists(atPath: leftover))
+    }
+
+    @Test("what others planted where sessions lie is left alone, what links lead to as well")
+    func planted() throws {
+        let mpi = try FakeMPI("exit 0")
+        defer { mpi.remove() }
+        let planted = try PlantedSessions()
+        defer { planted.remove() }
+        #expect(try Run(["-np", Self.manyRanks, "true"], in: mpi, temporary: planted.base).end().code == 0)
+        planted.expectUntouched()
+    }
+
+    @Test("a directory for temporary files may have any name", arguments: ["-delete", "-d e*", "a b/[c]", "--", "grüße", "new\nline"])
+    func temporaryDirectory(name: String) throws {
+        let mpi = try FakeMPI("printf %s \"$DTRAIN_SESSION\" > $here/session; test -d \"$DTRAIN_SESSION\"")
+        defer { mpi.remove() }
+        let keeps = "\(mpi.folder)/\(name)/keep"
+        try FileManager.default.createDirectory(atPath: keeps, withIntermediateDirectories: true)
+        let result = try Run(["-np", Self.manyRanks, "true"], in: mpi, temporary: name).end()
+        #expect(result.code == 0, "\(result.output)")
+        #expect(!mpi.text("session").isEmpty && !FileManager.default.fileExists(atPath: mpi.text("session")))
+        #expect(FileManager.default.fileExists(atPath: keeps) && mpi.exists("mpirun"))
+    }
+
+    @Test("OMP_NUM_THREADS isn't taken for the number of cores", arguments: ["1", "64"])
+    func cores(threads: String) throws {
+        let mpi = try FakeMPI("printf '%s\\n' \"$@\" > $here/arguments")
+        defer { mpi.remove() }
+        let child = ChildProcess("/bin/bash", [Self.script, "-np", "64", "true"],
+                                 environment: ["PATH": mpi.path, "OMP_NUM_THREADS": threads])
+        #expect(try child.run().status == 0)
+        let binding = availableCores() < 64 ? "none" : "core:overload-allowed"
+        #expect(mpi.text("arguments").contains("--bind-to\n\(binding)\n"))
     }
 }

@@ -1,9 +1,10 @@
 import Diagnostics
 import Foundation
 import Launching
+import TestSupport
 import Testing
 
-/// One after the other: the launcher names its session directory after the process.
+/// One after the other: a launcher that ends takes what signals wait for the process.
 @Suite("Starting ranks from inside", .serialized)
 struct RankLauncherTests {
     private func launcher(_ mpi: FakeMPI, ranks: Int = 2) -> RankLauncher {
@@ -73,7 +74,7 @@ struct RankLauncherTests {
             """, name: "rank")
         defer { rank.remove() }
         let thread = LauncherThread(RankLauncher(ranks: .count(2), arguments: [], program: rank.folder + "/rank"))
-        #expect(rank.waitFor("started-0") && rank.waitFor("started-1"))
+        #expect(rank.waitFor("started-0", "started-1"))
         thread.send(signal)
         #expect(thread.exitCode() == 75)
     }
@@ -82,12 +83,13 @@ struct RankLauncherTests {
     func secondInterrupt() throws {
         let rank = try FakeMPI("""
             trap 'touch "$here/asked"' USR1
-            touch "$here/started"
+            touch "$here/started-$OMPI_COMM_WORLD_RANK"
             while :; do sleep 0.02; done
             """, name: "rank")
         defer { rank.remove() }
         let thread = LauncherThread(RankLauncher(ranks: .count(2), arguments: [], program: rank.folder + "/rank"))
-        #expect(rank.waitFor("started"))
+        // Every rank has its trap: without it the first request would end it.
+        #expect(rank.waitFor("started-0", "started-1"))
         thread.send(SIGINT)
         #expect(rank.waitFor("asked"))
         thread.send(SIGINT)
@@ -103,6 +105,7 @@ private final class LauncherThread: @unchecked Sendable {
     private let done = DispatchSemaphore(value: 0)
 
     init(_ launcher: RankLauncher) {
+        _ = signalsAreHeard
         Thread.detachNewThread { [self] in
             lock.withLock { target = pthread_self() }
             let code = try? launcher.run()
@@ -115,8 +118,8 @@ private final class LauncherThread: @unchecked Sendable {
         if let target = lock.withLock({ target }) { pthread_kill(target, signal) }
     }
 
-    /// The exit code; nil when there is none after 20 s.
+    /// The exit code; nil when there is none after a minute.
     func exitCode() -> Int32? {
-        done.wait(timeout: .now() + 20) == .success ? lock.withLock { code } : nil
+        done.wait(timeout: .now() + 60) == .success ? lock.withLock { code } : nil
     }
 }

@@ -25,7 +25,7 @@ package struct ChildProcess: Sendable {
     package var timeLimitSeconds: Double
 
     package init(_ program: String, _ arguments: [String], directory: String? = nil, environment: [String: String] = [:],
-                 timeLimitSeconds: Double = 60) {
+                 timeLimitSeconds: Double = 120) {
         self.program = program
         self.arguments = arguments
         self.directory = directory
@@ -53,6 +53,7 @@ package struct ChildProcess: Sendable {
         package var isRunning: Bool { process.isRunning }
 
         init(_ child: ChildProcess) throws {
+            _ = signalsAreHeard
             timeLimitSeconds = child.timeLimitSeconds
             folder = try makeTemporaryFolder()
             // Foundation puts it into a process group of its own.
@@ -105,7 +106,7 @@ package struct ChildProcess: Sendable {
         }
 
         /// Waits until `condition` holds of the output, at most `seconds`; false if it never did.
-        package func waitUntil(seconds: Double = 20, _ condition: (Running) -> Bool) -> Bool {
+        package func waitUntil(seconds: Double = 60, _ condition: (Running) -> Bool) -> Bool {
             let end = Date().addingTimeInterval(seconds)
             while Date() < end {
                 if condition(self) { return true }
@@ -125,6 +126,23 @@ package struct ChildProcess: Sendable {
         }
     }
 }
+
+/// Signals that this process was started with ignored (nohup, a background job of a script) are so in its children too,
+/// which tests send them to. A handler here, which does nothing, is the default there.
+package let signalsAreHeard: Void = {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("SigIgn:") } ?? ""
+    let ignored = UInt64(line.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16) ?? 0
+    for number in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1] where ignored >> UInt64(number - 1) & 1 == 1 {
+        signal(number) { _ in }
+    }
+}()
+
+/// Variables that would tell a child of a launcher or a terminal; only what a test says itself counts, wherever the tests
+/// were started.
+package let launcherVariables = ["DTRAIN_TERMINAL", "DTRAIN_COLUMNS", "DTRAIN_JOB", "DTRAIN_SESSION", "OMPI_COMM_WORLD_SIZE",
+                                 "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_SIZE",
+                                 "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"]
 
 /// A fresh folder below the system's temporary one.
 package func makeTemporaryFolder() throws -> String {
@@ -162,7 +180,7 @@ package enum MPIRun {
 
     /// `program` on so many ranks, more than there are cores if need be, also as root.
     package static func child(ranks: Int, _ program: String, _ arguments: [String], directory: String? = nil,
-                              environment: [String: String] = [:], timeLimitSeconds: Double = 60) -> ChildProcess {
+                              environment: [String: String] = [:], timeLimitSeconds: Double = 120) -> ChildProcess {
         var all = ["OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_odls_base_sigkill_timeout": "0"]
         if geteuid() == 0 {
             all["OMPI_ALLOW_RUN_AS_ROOT"] = "1"

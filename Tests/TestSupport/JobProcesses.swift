@@ -27,6 +27,21 @@ extension ChildProcess.Running {
         /// Whether the process blocks `signal`, so as to take it when it likes (`SigBlk` of proc(5)).
         package func blocks(_ signal: Int32) -> Bool { has(signal, in: "SigBlk:") }
 
+        /// Whether `signal` waits to be taken by the process (`ShdPnd` of proc(5)).
+        package func hasPending(_ signal: Int32) -> Bool { has(signal, in: "ShdPnd:") }
+
+        /// Stops the process (SIGSTOP) and waits until none of its threads runs any more.
+        package func stop() {
+            send(SIGSTOP)
+            for _ in 0..<10_000 {
+                let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/task")) ?? []
+                let states = threads.compactMap { try? String(contentsOfFile: "/proc/\(identifier)/task/\($0)/status",
+                                                              encoding: .utf8) }
+                if states.allSatisfy({ $0.contains("\nState:\tT") }) { return }
+                usleep(500)
+            }
+        }
+
         private func has(_ signal: Int32, in set: String) -> Bool {
             let status = (try? String(contentsOfFile: "/proc/\(identifier)/status", encoding: .utf8)) ?? ""
             return status.split(separator: "\n").filter { $0.hasPrefix(set) }
@@ -34,6 +49,9 @@ extension ChildProcess.Running {
                 .contains { $0 >> UInt64(signal - 1) & 1 == 1 }
         }
     }
+
+    /// The program itself.
+    package var program: Member { Member(identifier: identifier, name: "") }
 
     /// All live processes that carry this child's mark. (A dead one that nobody has waited for yet has no environment.)
     package func processes() -> [Member] {

@@ -1,0 +1,188 @@
+import Diagnostics
+import Foundation
+import TestSupport
+import Testing
+
+extension FaultTests {
+    /// What the two launchers, `dtrain --ranks` and `launch/local.sh`, do with the output of a job and with its life. The
+    /// mpirun is of the test's making.
+    @Suite("Launchers")
+    struct LauncherTests {
+        enum Launcher: String, CaseIterable, Sendable {
+            case option, script
+            /// The command, for bash.
+            var command: String {
+                switch self {
+                case .option: "'\(FaultBench.program)' --ranks 2"
+                case .script: "bash '\(FaultBench.script)' -np 2 true"
+                }
+            }
+        }
+
+        /// Runs a line of bash in which `LAUNCH` is the launcher, with a fake mpirun.
+        private func child(_ line: String, _ launcher: Launcher, _ mpi: FakeMPI) -> ChildProcess {
+            var environment = ["PATH": mpi.path]
+            for name in launcherVariables { environment[name] = "" }
+            return ChildProcess("/bin/bash", ["-c", line.replacingOccurrences(of: "LAUNCH", with: launcher.command)],
+                                directory: mpi.folder, environment: environment)
+        }
+
+        // MARK: - Output
+
+        @Test("a reader that goes away stops nothing, whoever it is", arguments: Launcher.allCases, [
+            "LAUNCH | head -n 1", "LAUNCH 2>&1 | head -n 1", "LAUNCH | true", "LAUNCH | head -c 3; true", "LAUNCH 2> >(true)",
+            "trap '' PIPE; LAUNCH | head -n 1", "LAUNCH > >(sed q) 2> >(true)",
+        ])
+        func readerGone(launcher: Launcher, line: String) throws {
+            let mpi = try FakeMPI("""
+                echo first; echo warning >&2
+                for ((i = 0; i < 300; i++)); do printf '%01000d\\n' $i; echo more >&2; done
+                touch $here/finished
+                """)
+            defer { mpi.remove() }
+            let result = try child("set -o pipefail; \(line)", launcher, mpi).run()
+            #expect(result.status == 0 && mpi.exists("finished"), "\(result)")
+            #expect(!result.errors.contains("error") && !result.errors.contains("ipe"), "\(result)")
+        }
+
+        @Test("a full disk behind standard output stops nothing either, is told at the end, and gives 74",
+              arguments: Launcher.allCases, ["LAUNCH > /dev/full", "trap '' PIPE; LAUNCH > /dev/full", "LAUNCH >> /dev/full"])
+        func fullDisk(launcher: Launcher, line: String) throws {
+            let mpi = try FakeMPI("for i in 1 2 3; do echo line; sleep 0.01; done; touch $here/finished")
+            defer { mpi.remove() }
+            let result = try child(line, launcher, mpi).run()
+            #expect(result.status == ExitCode.inputOutput.rawValue && mpi.exists("finished"), "\(result)")
+            let mark = launcher == .option ? "dtrain: error" : "local.sh"
+            #expect(result.errors == "\(mark): standard output: write failed: No space left on device\n")
+        }
+
+        @Test("a full disk doesn't hide how the job ended, nor does one behind standard error count",
+              arguments: Launcher.allCases, [("LAUNCH > /dev/full", 65), ("LAUNCH 2> /dev/full", 0), ("LAUNCH 2> /dev/full", 75)])
+        func fullDiskAndCode(launcher: Launcher, end: (line: String, code: Int32)) throws {
+            let mpi = try FakeMPI("echo line; echo line >&2; exit \(end.code)")
+            defer { mpi.remove() }
+            #expect(try child(end.line, launcher, mpi).run().status == end.code)
+        }
+
+        @Test("both streams come through byte for byte; in the order of writing where they go to one place",
+              arguments: Launcher.allCases)
+        func bytes(launcher: Launcher) throws {
+            let mpi = try FakeMPI("""
+                for ((i = 0; i < 200; i++)); do echo out $i; echo err $i >&2; done
+                printf '\\0\\377\\r no end of line'
+                """)
+            defer { mpi.remove() }
+            let both = try child("LAUNCH > both 2>&1", launcher, mpi).run()
+            #expect(both.status == 0, "\(both)")
+            let lines = (0..<200).map { "out \($0)\nerr \($0)\n" }.joined()
+            #expect(FileManager.default.contents(atPath: mpi.folder + "/both")
+                == Data(lines.utf8) + [0, 255] + Data("\r no end of line".utf8))
+            let result = try child("LAUNCH > out", launcher, mpi).run()
+            #expect(result.errors == (0..<200).map { "err \($0)\n" }.joined())
+            let out = FileManager.default.contents(atPath: mpi.folder + "/out")
+            #expect(out == Data((0..<200).map { "out \($0)\n" }.joined().utf8) + [0, 255] + Data("\r no end of line".utf8))
+        }
+
+        @Test("what is printed is seen at once, a line that isn't ended too", arguments: Launcher.allCases)
+        func latency(launcher: Launcher) throws {
+            let mpi = try FakeMPI("printf 'step 7'; while [[ ! -e $here/go ]]; do sleep 0.01; done; echo ' of 9'")
+            defer { mpi.remove() }
+            let job = try child("exec LAUNCH", launcher, mpi).start()
+            #expect(job.waitUntil { $0.output == "step 7" } && job.isRunning, "\(job.output)\(job.errors)")
+            mpi.touch("go")
+            let result = job.wait()
+            #expect(result.status == 0 && result.output == "step 7 of 9\n", "\(result)")
+        }
+
+        @Test("something that mpirun leaves behind with the job's output open holds nobody up", arguments: Launcher.allCases)
+        func leftBehind(launcher: Launcher) throws {
+            // It closes what it has inherited else: the test's own way of seeing a program end is among that.
+            let mpi = try FakeMPI("""
+                env -u DTRAIN_SESSION bash -c 'for ((d = 3; d < 256; d++)); do exec {d}>&-; done
+                    touch "$0/started"; while [[ ! -e $0/go ]]; do sleep 0.05; done' "$here" &
+                while [[ ! -e $here/started ]]; do sleep 0.01; done
+                echo done
+                """)
+            defer { mpi.remove() }
+            let job = try child("exec LAUNCH", launcher, mpi).start()
+            let result = job.wait()
+            mpi.touch("go")
+            #expect(result.status == 0 && !result.timedOut && result.output == "done\n", "\(result)")
+            #expect(job.awaitProcesses(seconds: 10).isEmpty)
+        }
+
+        // MARK: - Life
+
+        @Test("a launcher that is killed takes its job with it, also when it has only just started it",
+              arguments: Launcher.allCases, [SIGKILL, SIGQUIT, SIGSEGV])
+        func killed(launcher: Launcher, signal: Int32) throws {
+            let mpi = try FakeMPI("""
+                trap '' TERM INT HUP QUIT
+                touch $here/started
+                while :; do sleep 0.05; done
+                """)
+            defer { mpi.remove() }
+            let job = try child("ulimit -c 0; exec LAUNCH", launcher, mpi).start()
+            #expect(mpi.waitFor("started"))
+            job.send(signal)
+            _ = job.wait()
+            let left = job.awaitProcesses(seconds: 10)
+            #expect(left.isEmpty, "\(left)")
+        }
+
+        @Test("signals that were ignored at the start stay so, the others ask to stop", arguments: Launcher.allCases,
+              [("HUP", SIGHUP), ("INT", SIGINT), ("TERM", SIGTERM), ("USR1", SIGUSR1)])
+        func ignored(launcher: Launcher, signal: (name: String, number: Int32)) throws {
+            let mpi = try FakeMPI("""
+                trap 'touch $here/asked' USR1
+                touch $here/started
+                while [[ ! -e $here/go ]]; do sleep 0.01; done
+                if [[ -e $here/asked ]]; then exit 75; fi
+                """)
+            defer { mpi.remove() }
+            let deaf = try child("trap '' \(signal.name); exec LAUNCH", launcher, mpi).start()
+            #expect(mpi.waitFor("started"))
+            deaf.send(signal.number)
+            // A launcher that took it would pass it on within a tenth of a second.
+            usleep(300_000)
+            mpi.touch("go")
+            #expect(deaf.wait().status == 0)
+            for name in ["started", "go"] { unlink("\(mpi.folder)/\(name)") }
+            let hearing = try child("exec LAUNCH", launcher, mpi).start()
+            #expect(mpi.waitFor("started"))
+            hearing.send(signal.number)
+            #expect(mpi.waitFor("asked"))
+            mpi.touch("go")
+            #expect(hearing.wait().status == 75)
+        }
+
+        @Test("a parent that ignores SIGCHLD doesn't hide how the job ended", arguments: Launcher.allCases, [0, 65])
+        func ignoredChildren(launcher: Launcher, code: Int32) throws {
+            let mpi = try FakeMPI("exit \(code)")
+            defer { mpi.remove() }
+            #expect(try child("exec env --ignore-signal=CHLD LAUNCH", launcher, mpi).run().status == code)
+        }
+
+        // MARK: - What the system refuses
+
+        @Test("where the system has no descriptor left the launcher says so and ends with 71")
+        func noDescriptors() throws {
+            let mpi = try FakeMPI("touch $here/started")
+            defer { mpi.remove() }
+            let result = try child("ulimit -n 9; exec LAUNCH", .option, mpi).run()
+            #expect(result.status == ExitCode.systemRefused.rawValue && !mpi.exists("started"), "\(result)")
+            #expect(result.errors.contains("Too many open files; raise the limit of open files (ulimit -n)"), "\(result)")
+            #expect(result.errors.split(separator: "\n").count == 1)
+        }
+
+        @Test("an mpirun that can't be run is told with the call and its reason")
+        func noProgram() throws {
+            let mpi = try FakeMPI("")
+            defer { mpi.remove() }
+            try Data("\u{7f}ELF".utf8).write(to: URL(fileURLWithPath: mpi.folder + "/mpirun"))
+            let result = try child("exec LAUNCH", .option, mpi).run()
+            #expect(result.status == ExitCode.inputOutput.rawValue, "\(result)")
+            #expect(result.errors == "dtrain: error: \(mpi.folder)/mpirun can't be started (execve): Exec format error\n")
+        }
+    }
+}
