@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 
 extension CSVTable {
     /// How the cells of a column are read.
@@ -82,6 +83,7 @@ extension CSVTable {
                 content.cells.append(try readers[i].number(for: cells[readers[i].index], scanner))
             }
             content.lines.append(scanner.rowLine)
+            if content.lines.count & (1 << 20 - 1) == 0 { try requireMemory(content) }
         }
         guard !content.lines.isEmpty else { throw Failure(.badData, "\(path): an empty set: no rows of data") }
         guard content.lines.count <= Int(Int32.max) else {
@@ -97,6 +99,14 @@ extension CSVTable {
             }
         }
         return (content, readers.indices.filter { readers[$0].isMixed })
+    }
+
+    /// Asks now and then whether there is memory for as much again as was read so far: lists grow by doubling.
+    private func requireMemory(_ content: Content) throws {
+        let taken = content.cells.count * MemoryLayout<Double>.stride + content.lines.count * MemoryLayout<Int>.stride
+        guard let free = SystemMemory.availableByteCount(), free < 2 * taken else { return }
+        throw Failure(.systemRefused, "\(path): after \(content.lines.count) rows \(free >> 20) MiB of memory are left; "
+            + "use a part of the table, or more memory")
     }
 
     /// Whether the first row of data can be read as `columns`.

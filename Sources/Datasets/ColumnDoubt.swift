@@ -1,6 +1,6 @@
 /// Why a column of texts is no column of categories, unless somebody says so.
 enum ColumnDoubt: Equatable {
-    /// Most cells are numbers; what the first that isn't needs to be read as one.
+    /// Half of the cells or more are numbers; what the first that isn't needs to be read as one.
     case numbers(line: Int, text: String, numberCount: Int, cellCount: Int, remedy: Remedy)
     /// Hardly any text occurs twice.
     case keys(line: Int, text: String, different: Int, cellCount: Int)
@@ -50,7 +50,7 @@ extension TextColumn {
         let best = readCounts.indices.reduce(0) { readCounts[$1] > readCounts[$0] ? $1 : $0 }
         let isMarker = texts.indices.map { !reads[best][$0] && WrittenNumber.isMissingMarker(texts[$0]) }
         let markerCount = texts.indices.reduce(0) { $0 + (isMarker[$1] ? counts[$1] : 0) }
-        guard readCounts[best] * 2 > cellCount - markerCount else { return nil }
+        guard readCounts[best] > 0, readCounts[best] * 2 >= cellCount - markerCount else { return nil }
         let isRead = texts.indices.map { style.parse(texts[$0]) != nil }
         let wanted = texts.indices.filter { !isRead[$0] && (best == 0 || reads[best][$0]) }
         // Texts lie in the order of their first lines.

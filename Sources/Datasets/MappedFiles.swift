@@ -32,6 +32,16 @@ enum MappedFiles {
         former.initialize(to: sigaction())
         return former
     }()
+    /// How long this process waits before it speaks: ranks of one job lose a file at the same time, and the end of the
+    /// first ends the others.
+    nonisolated(unsafe) private static let patience: UnsafeMutablePointer<timespec> = {
+        let environment = ProcessInfo.processInfo.environment
+        let rank = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].compactMap { environment[$0].flatMap { Int($0) } }.first
+        let milliseconds = min(max(rank ?? 0, 0), 10) * 200
+        let patience = UnsafeMutablePointer<timespec>.allocate(capacity: 1)
+        patience.initialize(to: timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000))
+        return patience
+    }()
     /// Whether the handler is installed; guards changes of `regions`.
     private static let isInstalled = Mutex(false)
 
@@ -64,7 +74,7 @@ enum MappedFiles {
 
     private static func install() {
         // The first use of a global initialises it, which must not happen inside of the handler.
-        _ = regions
+        _ = (regions, former, patience)
         var action = sigaction()
         action.sa_flags = Int32(SA_SIGINFO)
         action.__sigaction_handler.sa_sigaction = { _, information, _ in
@@ -74,6 +84,7 @@ enum MappedFiles {
                 for slot in 0..<MappedFiles.capacity {
                     let region = MappedFiles.regions[slot]
                     if region.count > 0, address >= region.base, address - region.base < UInt(region.count) {
+                        nanosleep(MappedFiles.patience, nil)
                         _ = write(STDERR_FILENO, region.message, region.messageCount)
                         _exit(ExitCode.inputOutput.rawValue)
                     }

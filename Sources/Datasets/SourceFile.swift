@@ -98,6 +98,10 @@ final class SourceFile {
         }
     }
 
+    /// How far a gzip file may unpack, from so many bytes of content on: a table in which one cell in a hundred isn't 0
+    /// comes to 50 times its packed size, a file that is made to fill the memory to 1000 times.
+    private static let mostPacking = 200, mostPackedText = 64 << 20
+
     /// The whole content, which has to be text. 71 where it takes more memory than there is, however small its file:
     /// nothing says beforehand how much gzip holds.
     func readText() throws -> [UInt8] {
@@ -121,6 +125,10 @@ final class SourceFile {
         while true {
             let chunk = try readBytes(1 << 20)
             guard content.count + chunk.count <= limit else { throw tooLarge(limit) }
+            guard content.count <= Self.mostPackedText || content.count / Self.mostPacking <= byteCount else {
+                throw Failure(.badData, "\(path): its \(byteCount) bytes unpack to more than \(Self.mostPacking) times as "
+                    + "many, as no table's do; unpack it first (gunzip) if it is meant to be one")
+            }
             content += chunk
             if chunk.count < 1 << 20 { return content }
         }

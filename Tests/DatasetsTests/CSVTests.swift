@@ -62,8 +62,10 @@ struct CSVTests {
             let train = try splits(text, train: "target: -1, header: false, delimiter: \(delimiter)").train
             #expect(train.inputRows() == expected, "\(delimiter)")
         }
-        expectFailure(.badConfiguration, "data.train.delimiter", "unknown value \"|\"") {
-            _ = try splits("1", train: "target: 0, delimiter: \"|\"")
+        for wrong in ["\"||\"", "''", "\"\\n\"", "'\"'"] {
+            expectFailure(.badConfiguration, "data.train.delimiter", "expected one character") {
+                _ = try splits("1", train: "target: 0, delimiter: \(wrong)")
+            }
         }
     }
 
@@ -129,9 +131,7 @@ struct CSVTests {
         let numbered = try splits("a,y\n1,3\n1,-1\n1,3\n", extra: "target_kind: class").train
         #expect(numbered.classNames == ["-1", "3"])
         #expect(numbered.classList == [1, 0, 1])
-        expectFailure(.badData, "table.csv:3: column \"y\"", "expected a class", "0.5") {
-            _ = try kind(["1", "0.5"], "target_kind: class")
-        }
+        #expect(try kind(["1", "0.5"], "target_kind: class") == .classes(count: 2))
         expectFailure(.badData, "table.csv:3: column \"y\": label out of range", "0 to 1", "found 2") {
             _ = try kind(["1", "2"], "classes: 2")
         }
@@ -217,8 +217,8 @@ struct CSVTests {
 
     @Test("text where numbers stand is refused with line, column and what to do")
     func textAmongNumbers() throws {
-        expectFailure(.badData, "table.csv:4: column \"b\": expected a number", "line 2", "found \"4O\"",
-                      "categorical: [b]") { _ = try splits("a,b,y\n1,2,0\n1,3,1\n1,4O,1\n") }
+        expectFailure(.badData, "table.csv:4: column \"b\": expected a number", "2 of the column's 3", "found \"4O\"",
+                      "categorical: [\"b\"]") { _ = try splits("a,b,y\n1,2,0\n1,3,1\n1,4O,1\n") }
         expectFailure(.badData, "table.csv:2: column \"1\"", "0x10") {
             _ = try splits("1,2,0\n1,0x10,1\n", train: "header: false, target: -1")
         }
@@ -227,7 +227,7 @@ struct CSVTests {
     @Test("a row with fewer or more cells is refused with its line and both counts")
     func ragged() throws {
         expectFailure(.badData, "table.csv:3: expected 2 cells, found 3") { _ = try splits("a,y\n1,2\n1,2,3\n") }
-        expectFailure(.badData, "table.csv:3: expected 2 cells, found 1") { _ = try splits("a,y\n1,2\n\n1,2\n") }
+        expectFailure(.badData, "table.csv:4: expected 2 cells, found 1") { _ = try splits("a,y\n1,2\n\n1\n1,2\n") }
     }
 
     @Test("missing values are refused with line and column",
@@ -323,7 +323,7 @@ struct CSVTests {
         let preprocessing = trained.preprocessing
         #expect(try preprocessing.inputs(from: files.write("a.csv", "1,2,3\n")).inputRows() == [[2, 3]])
         #expect(try preprocessing.inputs(from: files.write("b.csv", "2,3\n")).inputRows() == [[2, 3]])
-        expectFailure(.badData, "c.csv: expected 3 columns", "2 without the target", "found 1") {
+        expectFailure(.badData, "c.csv:1: expected 3 columns", "2 without the target", "found 1") {
             _ = try preprocessing.inputs(from: files.write("c.csv", "2\n"))
         }
         expectFailure(.badData, "d.csv:1", "label out of range", "0 to 1", "found 2") {

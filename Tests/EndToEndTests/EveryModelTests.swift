@@ -1,0 +1,166 @@
+import Diagnostics
+import Foundation
+import TestSupport
+import Testing
+
+/// What `train` has made, `eval`, `predict`, `inspect` and a resume read: for every metric, loss, layer, data format and
+/// option.
+@Suite("Every model")
+struct EveryModelTests {
+    /// A configuration, and a file to predict from.
+    struct Model: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let data: String
+        var layers: String
+        var sections = ""
+        var training = ""
+        var input = "t.csv"
+        /// A labelled file, and the file of targets where that is another.
+        var labelled = ["t.csv"]
+
+        var configuration: String {
+            "data: {\(data)}\nmodel: {layers: [\(layers)]}\n\(sections)\ntraining: {max_steps: 2, global_batch_size: 8, "
+                + "micro_batch_size: 4\(training)}\n"
+        }
+    }
+
+    private static let kinds = "format: csv, train: {path: t.csv, target: kind}, validation_fraction: 0.3"
+    private static let answers = "format: csv, train: {path: t.csv, target: yes}, validation_fraction: 0.3"
+    private static let numbers = "format: csv, train: {path: t.csv, target: z}, validation_fraction: 0.3"
+    private static let many = "format: csv, train: {path: t.csv, target: [z, v]}, validation_fraction: 0.3"
+
+    private static func table(_ name: String, options: String, layers: String = "dense: {units: 3}", sections: String = "",
+                              input: String = "t.csv") -> Model {
+        Model(testDescription: name, data: options, layers: layers, sections: sections, input: input, labelled: [input])
+    }
+
+    private static let metrics = [
+        ("accuracy", "accuracy"), ("top_k", "{top_k: {k: 2}}"), ("top_k alone", "top_k"), ("precision", "precision"),
+        ("recall", "recall"), ("f1", "f1"), ("confusion_matrix", "confusion_matrix"),
+        ("all of them", "accuracy, {top_k: {k: 1}}, {top_k: {k: 3}}, f1, precision, recall, confusion_matrix"), ("none", ""),
+    ].map { table("the metric \($0)", options: kinds, sections: "metrics: [\($1)]") } + [
+        "roc_auc", "accuracy", "f1, precision, recall, confusion_matrix",
+    ].map { table("answers: the metric \($0)", options: answers, layers: "dense: {units: 1}",
+                  sections: "loss: binary_cross_entropy\nmetrics: [\($0)]") } + [
+        "mean_squared_error", "mae", "r2, mse, mean_absolute_error",
+    ].map { table("numbers: the metric \($0)", options: numbers, layers: "dense: {units: 1}",
+                  sections: "loss: mean_squared_error\nmetrics: [\($0)]") }
+
+    private static let losses = [
+        ("cross_entropy: {label_smoothing: 0.1}", kinds, 3), ("binary_cross_entropy", answers, 1),
+        ("binary_cross_entropy", kinds, 3), ("mean_squared_error", kinds, 3), ("mean_squared_error", numbers, 1),
+        ("mean_squared_error", answers, 1), ("mean_absolute_error", many, 2), ("huber: {delta: 0.5}", numbers, 1),
+        ("huber", many, 2), ("cross_entropy", answers, 2),
+    ].map { loss, data, units in
+        table("the loss \(loss) with \(units) outputs", options: data, layers: "dense: {units: \(units)}",
+              sections: "loss: {\(loss.contains(":") ? loss : "\(loss): {}")}")
+    }
+
+    private static let layers = [
+        "relu", "sigmoid", "tanh", "silu", "softmax", "leaky_relu: {slope: 0.1}", "elu: {alpha: 0.5}", "gelu",
+        "gelu: {approximation: tanh}", "dropout: {rate: 0.3}", "flatten", "residual: {layers: [dense: {units: 4}, relu]}",
+        "dense: {units: 4, bias: false, name: middle, initializer: {uniform: {bound: 0.1}}}",
+        "dense: {units: 4, initializer: {normal: {mean: 0.1, standard_deviation: 0.2}}}", "dense: {units: 4, initializer: zeros}",
+    ].map { table("the layer \($0)", options: kinds, layers: "dense: {units: 4}, \($0), dense: {units: 3}") } + [
+        table("a final softmax", options: kinds, layers: "dense: {units: 3}, softmax"),
+        table("a final sigmoid", options: answers, layers: "dense: {units: 1}, sigmoid", sections: "loss: binary_cross_entropy"),
+    ]
+
+    private static let formats = [
+        Model(testDescription: "digits", data: "format: digits", layers: "dense: {units: 10}", input: "digits.csv",
+              labelled: ["digits-labelled.csv"]),
+        Model(testDescription: "IDX", data: "format: idx, train: {inputs: x, targets: y}, validation_fraction: 0.5, normalize: "
+            + "{scale: 255, mean: 0.5, std: 2}", layers: "flatten, dense: {units: 3}", input: "x", labelled: ["x", "y"]),
+        Model(testDescription: "IDX, labels with gaps", data: "format: idx, train: {inputs: x, targets: gaps}, validation: "
+            + "{inputs: x, targets: gaps}", layers: "flatten, dense: {units: 3}", input: "x", labelled: ["x", "gaps"]),
+        Model(testDescription: "IDX, numbers", data: "format: idx, train: {inputs: x, targets: y}, standardize: true, "
+            + "validation_fraction: 0.5", layers: "flatten, dense: {units: 1}", sections: "loss: mean_squared_error", input: "x",
+              labelled: ["x", "y"]),
+        Model(testDescription: "IDX, class names", data: "format: idx, train: {inputs: x, targets: y}, validation_fraction: 0.5, "
+            + "class_names: [ant, \"1.10\", \"a,b\"]", layers: "flatten, dense: {units: 3}", input: "x", labelled: ["x", "y"]),
+        table("a validation file, categories, statistics", options: "format: csv, train: {path: t.csv, target: kind, "
+            + "features: [u, colour, v], categorical: [v, colour], unknown_category: ignore}, validation: {path: t.csv}, "
+            + "missing: mean, standardize: true"),
+        table("every format option", options: "format: csv, train: {path: odd.csv, target: kind, delimiter: \"|\", decimal: \",\", "
+            + "thousands: space, missing_values: [\"-\"], comment: \"#\", skip_lines: 1}, missing: mean, "
+            + "validation: {path: t.csv, delimiter: \",\", decimal: \".\", thousands: \"_\", comment: \"%\", skip_lines: 0, "
+            + "missing_values: [none]}", input: "odd.csv"),
+        table("no header", options: "format: csv, train: {path: bare.csv, target: -1, header: false}, validation_fraction: 0.3",
+              input: "bare.csv"),
+        Model(testDescription: "a file of targets", data: "format: csv, train: {path: inputs.csv, targets: targets.csv}, "
+            + "validation: {path: inputs.csv, targets: targets.csv}", layers: "dense: {units: 3}", input: "inputs.csv",
+              labelled: ["inputs.csv", "targets.csv"]),
+        table("labels like versions", options: "format: csv, train: {path: t.csv, target: version}, target_kind: class, "
+            + "validation_fraction: 0.3"),
+        table("labels that are ids", options: "format: csv, train: {path: t.csv, target: id}, validation_fraction: 0.3"),
+        table("labels that YAML has words for", options: "format: csv, train: {path: t.csv, target: word}, class_names: "
+            + "[\"null\", \"yes\", \"~\"], validation_fraction: 0.3"),
+        table("classes by number", options: "format: csv, train: {path: t.csv, target: count}, classes: 5, "
+            + "validation_fraction: 0.3, split_seed: 7", layers: "dense: {units: 5}"),
+        table("a count as a number", options: "format: csv, train: {path: t.csv, target: count}, validation_fraction: 0.3",
+              layers: "dense: {units: 1}", sections: "loss: huber"),
+        table("a gzip table", options: "format: csv, train: {path: t.csv.gz, target: kind}, validation_fraction: 0.3",
+              input: "t.csv.gz"),
+    ]
+
+    private static let options = [
+        "optimizer: {sgd: {momentum: 0.9, nesterov: true, weight_decay: 0.1}}", "optimizer: {adamw: {amsgrad: true}}",
+        "optimizer: {rmsprop: {centered: true, momentum: 0.5}}", "optimizer: {adagrad: {learning_rate_decay: 0.1}}",
+        "schedule: {step: {step_size: 1, gamma: 0.5}}", "schedule: {exponential: {gamma: 0.9, warmup_steps: 1}}",
+        "schedule: {cosine: {total_steps: 5, minimum: 0.001}}",
+        "schedule: {reduce_on_plateau: {monitor: validation_accuracy, factor: 0.1, patience: 0, threshold: 0.1, cooldown: 1, "
+            + "minimum: 0.00001}}",
+        "gradient_clipping: {norm: 1}", "gradient_clipping: {value: 0.1}", "regularization: {l1: 0.1, l2: 0.2}",
+        "validation: {every_steps: 1}", "checkpoint: {every_steps: 1, keep: 1, monitor: validation_f1, on_error: stop}\nmetrics: [f1]",
+        "early_stopping: {monitor: validation_accuracy, patience: 1, minimum_improvement: 0.1, target: 2}",
+    ].map { table("the option \($0)", options: kinds, sections: $0) } + [
+        "seed: 3, shuffle: false", "threads: 2, log_every: 1, verify_every: 1, audit: true", "summation: arrival",
+        "synchronization: allreduce, on_nonfinite: skip", "epochs: 3",
+    ].map { Model(testDescription: "training: \($0)", data: kinds, layers: "dense: {units: 3}", training: ", \($0)") }
+
+    @Test("is read by eval, predict, inspect and a resume", arguments: metrics + losses + layers + formats + options)
+    func everyModel(_ model: Model) throws {
+        try withWorkbench { bench in
+            try write(bench)
+            try bench.write("c.yaml", model.configuration)
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--quiet"))
+            let targets = model.labelled.count > 1 ? ["--targets", model.labelled[1]] : []
+            for command in [["eval", "run"], ["eval", "run", "--split", "train", "--json"],
+                            ["eval", "run", "--data", model.labelled[0]] + targets, ["predict", "run", model.input],
+                            ["inspect", "run"], ["inspect", "run/config.yaml"]] {
+                let outcome = try bench.dtrain(command)
+                expectSuccess(outcome)
+                #expect(!outcome.output.isEmpty, "\(command)")
+            }
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "--quiet", "--set",
+                                           "training.max_steps=3"))
+        }
+    }
+
+    /// The files that the models are made from.
+    private func write(_ bench: Workbench) throws {
+        let header = "u,v,colour,kind,yes,z,version,id,word,count"
+        let rows = (0..<24).map { row in
+            ["\(Double(row * 37 % 101) / 100)", "\(Double(row * 53 % 89) / 8)", ["red", "blue"][row % 2],
+             ["ash", "birch", "oak"][row % 3], ["no", "yes"][row / 3 % 2], "\(Double(row * 7 % 24) / 10)",
+             ["1.1", "1.10", "2.0"][row % 3], "3000000000\(row % 3)", ["null2", "yes", "~"][row % 3], "\(row % 5)"]
+        }
+        let text = Material.csv(rows, header: header).replacing("null2", with: "\"null\"")
+        try bench.write("t.csv", text)
+        try #require(try bench.run("/bin/sh", ["-c", "gzip -c t.csv > t.csv.gz"]).status == 0)
+        try bench.write("bare.csv", Material.csv(rows.map { Array($0[..<4]) }, header: nil))
+        try bench.write("inputs.csv", Material.csv(rows.map { Array($0[..<3]) }, header: "u,v,colour"))
+        try bench.write("targets.csv", Material.csv(rows.map { [$0[3]] }, header: "kind"))
+        let odd = rows.enumerated().map { index, row in
+            ["1 0\(index + 10),5", index % 5 == 0 ? "-" : "\(index),25", row[2], row[3]].joined(separator: "|")
+        }
+        let header4 = ["u", "v", "colour", "kind"].joined(separator: "|")
+        try bench.write("odd.csv", "a table\r# of odd form\r\r\(header4) # names\r" + odd.joined(separator: "\r"))
+        try bench.write("x", Material.images)
+        try bench.write("y", Material.labels)
+        try bench.write("gaps", Material.idx([42], (0..<42).map { [UInt8(3), 7, 26][$0 % 3] }))
+        let digits = (0..<3).map { row in (0..<64).map { "\(($0 + row) % 17)" } }
+        try bench.write("digits.csv", Material.csv(digits, header: nil))
+        try bench.write("digits-labelled.csv", Material.csv(digits.map { $0 + ["7"] }, header: nil))
+    }
+}
