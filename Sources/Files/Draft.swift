@@ -11,10 +11,11 @@ final class Draft {
     /// `O_TMPFILE` of Linux's `fcntl.h`, which shows it to GNU sources only.
     private static let withoutName: Int32 = 0o20000000 | O_DIRECTORY
 
-    init(in directory: String) throws(SystemError) {
+    /// - Parameter isNamed: asks for a hidden name, as where a file can't be without one.
+    init(in directory: String, isNamed: Bool = false) throws(SystemError) {
         self.directory = directory
         // Published by its name in /proc.
-        if access("/proc/self/fd", X_OK) == 0 {
+        if !isNamed, access("/proc/self/fd", X_OK) == 0 {
             let unnamed = open(directory, O_RDWR | Self.withoutName | O_CLOEXEC, 0o666)
             if unnamed >= 0 {
                 descriptor = unnamed

@@ -30,8 +30,9 @@ package final class OutputFile {
     private static let pipePatience = 5.0
 
     /// Makes sure that the file can be written; nothing that is there changes yet.
+    /// - Parameter namesDraft: writes under a hidden name, as on file systems that have no files without one.
     /// - Throws: `Failure(.cannotCreate)`.
-    package init(path: String) throws {
+    package init(path: String, namesDraft: Bool = false) throws {
         self.path = path
         do {
             let destination = try OutputDestination(path)
@@ -45,7 +46,7 @@ package final class OutputFile {
             case .file(let real, let old):
                 let directory = parentDirectory(of: real)
                 let name = lastComponent(of: real)
-                if let draft = try Self.draft(in: directory, replacing: old, name: name, path) {
+                if let draft = try Self.draft(in: directory, replacing: old, name: name, path, isNamed: namesDraft) {
                     descriptor = draft.descriptor
                     way = .replacing(draft, directory: directory, name: name)
                 } else {
@@ -89,10 +90,10 @@ package final class OutputFile {
     /// A new file beside the old one, with its mode and owner; nil where the old one can only be overwritten: its
     /// directory can't be written, or its owner can't be given to another file.
     private static func draft(in directory: String, replacing old: FileStatus?, name: String,
-                              _ path: String) throws(SystemError) -> Draft? {
+                              _ path: String, isNamed: Bool) throws(SystemError) -> Draft? {
         let draft: Draft
         do {
-            draft = try Draft(in: directory)
+            draft = try Draft(in: directory, isNamed: isNamed)
         } catch {
             if old != nil, [EACCES, EPERM, EROFS].contains(error.code) { return nil }
             throw SystemError(call: "open", path: path, code: error.code, purpose: .output)

@@ -79,10 +79,11 @@ extension Trainer {
     /// Returns the changes.
     private func restore(_ checkpoint: LoadedCheckpoint) throws -> [String] {
         var restored = try TrainingState.decode(checkpoint)
-        try restored.check(against: sampler, path: checkpoint.path)
         let changes = try Compatibility.changes(from: restored, to: state, oldOptimizer: restored.settings["optimizer"],
                                                 optimizer: state.settings["optimizer"] ?? "",
                                                 checkpoint: checkpoint.path)
+        // Of the same data and batches from here on.
+        try restored.check(against: sampler, path: checkpoint.path)
         if synchronizer.fillsWeights { try contents.loadModel(checkpoint.model, into: synchronizer.weights) }
         try contents.loadOptimizer(checkpoint.optimizer, into: synchronizer.engine)
         func hasChanged(_ key: String) -> Bool { changes.contains { $0.hasPrefix(key) } }

@@ -9,17 +9,18 @@ struct OutputFileTests {
         try Array(text.utf8).withUnsafeBytes { try file.write($0) }
     }
 
-    @Test("until it is complete the old file is whole, and what isn't completed leaves nothing")
-    func complete() throws {
+    @Test("until it is complete the old file is whole, and what isn't completed leaves nothing", arguments: [false, true])
+    func complete(namesDraft: Bool) throws {
         try withTemporaryDirectory { path in
             try FilesTests.write("old", to: path + "/out")
             do {
-                let file = try OutputFile(path: path + "/out")
+                let file = try OutputFile(path: path + "/out", namesDraft: namesDraft)
                 try write("half", file)
                 #expect(try text(path + "/out") == "old")
+                #expect(try names(in: path).count == (namesDraft ? 2 : 1))
             }
             #expect(try names(in: path) == ["out"] && text(path + "/out") == "old")
-            let file = try OutputFile(path: path + "/out")
+            let file = try OutputFile(path: path + "/out", namesDraft: namesDraft)
             try write("new", file)
             try write("er", file)
             #expect(try text(path + "/out") == "old")
@@ -34,7 +35,7 @@ struct OutputFileTests {
             try FilesTests.write("old", to: path + "/out")
             let file = try OutputFile(path: path + "/out")
             try write("half", file)
-            // What has no name goes with the process; what has one would be seen here.
+            // What has no name goes with the process.
             #expect(try names(in: path) == ["out"])
             withExtendedLifetime(file) {}
         }
