@@ -8,6 +8,8 @@ final class ByteRegion: @unchecked Sendable {
     /// Invariant: `count` bytes from here are readable while the region lives.
     let base: UnsafeRawPointer
     let count: Int
+    /// Whether they are a file's.
+    let isMapped: Bool
 
     /// The whole file behind `descriptor`, which may be closed afterwards. A file that another program shortens while
     /// it is mapped ends the process (SIGBUS), as with every mapping.
@@ -17,6 +19,7 @@ final class ByteRegion: @unchecked Sendable {
         madvise(pages, count, MADV_WILLNEED)
         base = UnsafeRawPointer(pages)
         self.count = count
+        isMapped = true
     }
 
     /// `count` bytes of new memory that `fill` writes before anybody can read them.
@@ -29,6 +32,7 @@ final class ByteRegion: @unchecked Sendable {
         #endif
         base = UnsafeRawPointer(pages)
         self.count = count
+        isMapped = false
         // A throw from here runs `deinit`, since everything is initialised.
         try fill(UnsafeMutableRawBufferPointer(start: pages, count: count))
     }

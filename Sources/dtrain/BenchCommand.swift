@@ -5,6 +5,7 @@ import Collectives
 import Diagnostics
 import Foundation
 import Launching
+import Storage
 import Timing
 import Training
 
@@ -56,6 +57,7 @@ struct BenchCommand: ParsableCommand {
         let deadline = Deadline(), isFirst = communicator.rank == 0
         var trainingOptions = TrainingOptions()
         trainingOptions.availableCores = availableCores()
+        trainingOptions.writesCheckpoints = false
         let trainer = try Trainer(experiment, communicator: communicator, options: trainingOptions, place: nil,
                                   stopRequested: { StopSignal.isRaised || PhaseClock.now >= deadline.time })
         try trainer.beginMeasuring()
@@ -73,8 +75,8 @@ struct BenchCommand: ParsableCommand {
                 allocationCount: { Int(dtrain_allocation_count()) })
         }
         _ = try train(seconds: min(seconds, 1))
-        let memory = peakMemory()
-        let machine = MachineSpeed(shape: subject.work.largestProduct)
+        let memory = ProcessMemory.current.peak
+        let machine = MachineSpeed(shape: subject.work.largestProduct, threads: training.threads)
         var measured: [BenchmarkWindow] = []
         var isStopped = false
         while measured.count < windows, !isStopped {
