@@ -75,7 +75,7 @@ let package = Package(
         room("Launching", ["Diagnostics", "CProcesses"]),
         room("Training", ["Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                           "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing"]),
-        room("Benchmarking", ["Storage", "Timing", "Training", "Reporting"]),
+        room("Benchmarking", ["Storage", "Timing", "Kernels", "Training", "Reporting"]),
 
         .executableTarget(name: "dtrain", dependencies: [arguments, "Diagnostics", "Settings", "Storage", "Network",
                                                          "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
@@ -108,7 +108,7 @@ let package = Package(
                                "TestSupport", "rank-scenarios"]),
         .testTarget(name: "MessageTests", exclude: ["Messages.txt"]),
         .testTarget(name: "EndToEndTests", dependencies: ["dtrain", "Diagnostics", "Files", "Checkpointing", "Reporting",
-                                                          "TestSupport"], swiftSettings: swift),
+                                                          "Storage", "TestSupport"], swiftSettings: swift),
         .testTarget(name: "ExactnessTests", dependencies: ["dtrain", "rank-scenarios", "Reporting", "Training",
                                                            "TestSupport"], swiftSettings: swift),
         .testTarget(name: "FaultTests", dependencies: ["dtrain", "Checkpointing", "Files", "Diagnostics", "Reporting", "TestSupport",

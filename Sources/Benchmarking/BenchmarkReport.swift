@@ -39,15 +39,15 @@ package struct BenchmarkReport: Sendable {
     private var machineLines: [String] {
         let subject = windows[0].subject, work = subject.work, shape = work.largestProduct
         let products = Self.median(windows.map(\.productRate))
-        var text = "matrix products  \(Self.figure(products / 1e9)) GFLOP/s"
+        let peak = Self.median(windows.map(\.machineMultiplyAddRate)), threads = subject.ranks * subject.threads
+        var text = "matrix products  \(Self.figure(products / 1e9)) GFLOP/s, \(Self.percent(products, of: peak)) of the "
+            + "\(Self.figure(peak / 1e9)) of multiply-adds alone on \(threads) thread\(threads == 1 ? "" : "s")"
         if let large = Self.median(windows.map(\.machineProductRate)),
            let layer = Self.median(windows.map(\.machineLayerProductRate)) {
-            let threads = subject.ranks * subject.threads, times = threads == 1 ? "" : "\(threads) × "
-            text += ", \(Self.percent(products, of: Double(threads) * large)) of \(times)\(Self.figure(large / 1e9)), OpenBLAS "
-                + "on one thread at 2048×2048×2048 (\(Self.figure(layer / 1e9)) at the largest layer's "
-                + "\(shape.rows)×\(shape.inputs)×\(shape.outputs))"
+            text += "; OpenBLAS on each: \(Self.figure(large / 1e9)) at 2048×2048×2048, \(Self.figure(layer / 1e9)) at the "
+                + "largest layer's \(shape.rows)×\(shape.inputs)×\(shape.outputs)"
         } else {
-            text += "; without OpenBLAS there is nothing to compare with"
+            text += "; there is no OpenBLAS to compare with"
         }
         let moved = Self.median(windows.map(\.parameterRate)), memory = Self.median(windows.map(\.machineMemoryRate))
         return [text, "parameters       \(Self.figure(moved / 1e9)) GB/s of weights, gradients and optimizer state, "

@@ -37,21 +37,21 @@ package struct RankWindow: Sendable {
     /// The figures as bytes for another rank, which must be of the same build.
     package var bytes: [UInt8] {
         let numbers = [Double(figures.steps), Double(figures.samples), figures.seconds, Double(figures.allocations),
-                       machine.productRate ?? .nan, machine.layerProductRate ?? .nan, machine.memoryRate,
-                       Double(peakMemory)] + figures.phaseSeconds
+                       machine.multiplyAddRate, machine.productRate ?? .nan, machine.layerProductRate ?? .nan,
+                       machine.memoryRate, Double(peakMemory)] + figures.phaseSeconds
         return numbers.withUnsafeBytes { Array($0) }
     }
 
     /// Reads what `bytes` wrote.
     package init(bytes: [UInt8]) {
         let numbers = bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
-        precondition(numbers.count == 8 + Phase.allCases.count, "\(numbers.count) figures of a rank")
+        precondition(numbers.count == 9 + Phase.allCases.count, "\(numbers.count) figures of a rank")
         func known(_ number: Double) -> Double? { number.isNaN ? nil : number }
         figures = WindowFigures(steps: Int(numbers[0]), samples: Int(numbers[1]), seconds: numbers[2],
-                                phaseSeconds: Array(numbers[8...]), allocations: Int(numbers[3]))
-        machine = MachineFigures(productRate: known(numbers[4]), layerProductRate: known(numbers[5]),
-                                 memoryRate: numbers[6])
-        peakMemory = Int(numbers[7])
+                                phaseSeconds: Array(numbers[9...]), allocations: Int(numbers[3]))
+        machine = MachineFigures(multiplyAddRate: numbers[4], productRate: known(numbers[5]),
+                                 layerProductRate: known(numbers[6]), memoryRate: numbers[7])
+        peakMemory = Int(numbers[8])
     }
 }
 
@@ -83,6 +83,8 @@ package struct BenchmarkWindow: Sendable {
     /// Bytes of parameters and what belongs to them that were read and written a second, all ranks.
     package var parameterRate: Double { Double(subject.work.parameterBytes) * Double(steps) / seconds }
 
+    /// The multiply-adds of all ranks' threads at once.
+    package var machineMultiplyAddRate: Double { ranks.reduce(0) { $0 + $1.machine.multiplyAddRate } }
     /// One thread's sgemm while all ranks did the same: the mean of the ranks.
     package var machineProductRate: Double? { mean(ranks.map(\.machine.productRate)) }
     /// The same for the largest layer's shape.
@@ -109,7 +111,7 @@ package struct BenchmarkWindow: Sendable {
             .init("program", .text("dtrain")), .init("workload", .text(subject.workload)),
             .init("ranks", .integer(subject.ranks)), .init("threads", .integer(subject.threads)),
             .init("samples_per_second", .number(samplesPerSecond)), .init("sgemm_gflops", rate(machineProductRate)),
-            .init("gflops", rate(productRate)), .init("phases", .object(phases)), .init("steps", .integer(steps)),
+            .init("gflops", rate(productRate)), .init("peak_gflops", rate(machineMultiplyAddRate)), .init("phases", .object(phases)), .init("steps", .integer(steps)),
             .init("seconds", .number(seconds)), .init("layer_sgemm_gflops", rate(machineLayerProductRate)),
             .init("parameter_gbytes_per_second", rate(parameterRate)),
             .init("memory_gbytes_per_second", rate(machineMemoryRate)),

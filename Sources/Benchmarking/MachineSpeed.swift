@@ -1,9 +1,12 @@
 import Foundation
+import Kernels
 import Storage
 import Timing
 
 /// What the machine can do, measured beside what the program does with it.
 package struct MachineFigures: Sendable {
+    /// Operations a second of multiply-adds in registers, all threads of the rank at once: what no product can pass.
+    package var multiplyAddRate: Double
     /// Operations a second of one thread's sgemm on 2048×2048 matrices; nil without OpenBLAS.
     package var productRate: Double?
     /// The same for the shape of the network's largest layer.
@@ -11,14 +14,17 @@ package struct MachineFigures: Sendable {
     /// Bytes a second of a = b + s·c over arrays beyond any cache, two read and one written (McCalpin's STREAM triad).
     package var memoryRate: Double
 
-    package init(productRate: Double?, layerProductRate: Double?, memoryRate: Double) {
+    package init(multiplyAddRate: Double, productRate: Double?, layerProductRate: Double?, memoryRate: Double) {
+        self.multiplyAddRate = multiplyAddRate
         self.productRate = productRate
         self.layerProductRate = layerProductRate
         self.memoryRate = memoryRate
     }
 }
 
-/// Measures the processor's and the memory's speed on one thread.
+/// Measures the processor's and the memory's speed.
+///
+/// The limit is a loop of our own: OpenBLAS is a library like another, and variables of the environment choose its loops.
 ///
 /// OpenBLAS is loaded when it is first needed and isn't linked: it would add 2.5 ms and, on large machines, a thread for
 /// each core to every start of the program.
@@ -33,13 +39,17 @@ package final class MachineSpeed {
     /// Elements of one array of the triad: 64 MiB.
     private static let arrayCount = 16 << 20
 
+    private let workspace: Workspace
     private let product: Product?
     private let shape: (rows: Int, outputs: Int, inputs: Int)
     private let a: AlignedBuffer<Float>, b: AlignedBuffer<Float>, c: AlignedBuffer<Float>
 
-    /// - Parameter shape: a forward product of interest, outputs = inputs × weightsᵀ.
-    package init(shape: (rows: Int, outputs: Int, inputs: Int)) {
+    /// - Parameters:
+    ///   - shape: a forward product of interest, outputs = inputs × weightsᵀ.
+    ///   - threads: how many compute on this rank.
+    package init(shape: (rows: Int, outputs: Int, inputs: Int), threads: Int) {
         self.shape = shape
+        workspace = Workspace(threadCount: threads)
         product = Self.load()
         a = AlignedBuffer(count: max(Self.arrayCount, shape.rows * shape.outputs), repeating: 0)
         b = AlignedBuffer(count: max(Self.arrayCount, shape.rows * shape.inputs), repeating: 0.5)
@@ -57,13 +67,22 @@ package final class MachineSpeed {
         return nil
     }
 
-    /// The best of several tries each, in about half a second.
+    /// The best of several tries each, in about half a second. Ranks that begin together measure what they can do at once.
     package func measure() -> MachineFigures {
         let side = Self.largeSide
-        return MachineFigures(productRate: productRate(rows: side, outputs: side, inputs: side, seconds: 0.3),
+        return MachineFigures(multiplyAddRate: multiplyAddRate(),
+                              productRate: productRate(rows: side, outputs: side, inputs: side, seconds: 0.3),
                               layerProductRate: productRate(rows: shape.rows, outputs: shape.outputs, inputs: shape.inputs,
                                                             seconds: 0.1),
                               memoryRate: memoryRate())
+    }
+
+    private func multiplyAddRate() -> Double {
+        // About a millisecond.
+        let rounds = 200_000
+        var operations = 0
+        let seconds = best(seconds: 0.1) { operations = workspace.multiplyAdds(rounds: rounds) }
+        return seconds.map { Double(operations) / $0 } ?? 0
     }
 
     private func productRate(rows: Int, outputs: Int, inputs: Int, seconds: Double) -> Double? {
@@ -104,12 +123,4 @@ package final class MachineSpeed {
         }
         return shortest > 0 ? Double(shortest) * 1e-9 : nil
     }
-}
-
-/// The most memory that this process has held at once, bytes: `VmHWM` of proc(5). (getrusage's `ru_maxrss` would also
-/// count what the process was before exec.)
-package func peakMemory() -> Int {
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
-    return line.split(separator: " ").compactMap { Int($0) }.first.map { $0 << 10 } ?? 0
 }

@@ -7,15 +7,16 @@ package final class ExchangePlan {
     package let program: SummationTree.Program
     /// The subtrees whose sum the owner makes, in order: those of its own node's ranks where they lie, those of other
     /// nodes as they arrive; each from the first element of the slice on.
-    package let sources: [UnsafePointer<Float>]
+    private let sources: [UnsafePointer<Float>]
     /// How often the two topmost sums are added after each source.
-    package let additions: [Int]
+    private let additions: [Int]
 
     let sentGradients: [Outgoing]
     let receivedGradients: [Incoming]
     let sentWeights: [Outgoing]
     let receivedWeights: [Incoming]
     private let bundles: [Bundle]
+    /// Sums of a block that wait for others.
     private let scratch: AlignedBuffer<Float>
 
     /// A node's sum over one of its own maximal subtrees, for the owner of a slice on another node.
@@ -33,13 +34,8 @@ package final class ExchangePlan {
         func additions(_ subtrees: [Range<Int>]) -> [Int] {
             followsTree ? tree.additions(for: subtrees) : subtrees.indices.map { $0 == 0 ? 0 : 1 }
         }
-        /// What a node hands over: as few sums as the tree allows.
         func subtrees(ofNode node: Int) -> [Range<Int>] {
-            let ranks = topology.nodes[node]
-            let all = ranks.flatMap { program.subtrees(of: $0).map { program.subtrees[$0] } }
-            guard let first = all.first, let last = all.last else { return [] }
-            let leaves = first.lowerBound..<last.upperBound
-            return followsTree ? tree.subtrees(of: leaves) : [leaves]
+            Self.subtrees(of: topology.nodes[node], program, tree: tree, followsTree: followsTree)
         }
 
         var sources: [UnsafePointer<Float>] = [], combined: [Range<Int>] = []
@@ -93,7 +89,39 @@ package final class ExchangePlan {
             Outgoing(to: topology.counterpart(on: $0, of: rank), exchange.weights[slice].readOnly)
         }
         exchange.staging.restart()
-        scratch = AlignedBuffer(count: bundles.isEmpty ? 0 : 64 * ParameterLayout.blockSize)
+        let levels = ([self.additions] + bundles.map(\.additions)).map(combinationLevels).max() ?? 0
+        scratch = AlignedBuffer(count: levels * ParameterLayout.blockSize)
+    }
+
+    /// The sum of all ranks for one block of the owner's slice, which begins `offset` elements in, times `factor`. Returns
+    /// the sum of its squares.
+    @discardableResult
+    package func combine(_ offset: Int, factor: Float, into block: MutableMatrixView) -> Double {
+        combineTree(sources, additions: additions, offset: offset, factor: factor, scratch: scratch.elements, into: block)
+    }
+
+    /// What the ranks of a node hand over: as few sums as the tree allows.
+    private static func subtrees(of ranks: Range<Int>, _ program: SummationTree.Program, tree: SummationTree,
+                                 followsTree: Bool) -> [Range<Int>] {
+        let all = ranks.flatMap { program.subtrees(of: $0).map { program.subtrees[$0] } }
+        guard let first = all.first, let last = all.last else { return [] }
+        let leaves = first.lowerBound..<last.upperBound
+        return followsTree ? tree.subtrees(of: leaves) : [leaves]
+    }
+
+    /// Elements that travel from or to `rank` and are kept in its memory: what a plan takes from an exchange's staging.
+    package static func stagedCount(_ program: SummationTree.Program, tree: SummationTree, topology: Topology,
+                                    layout: ParameterLayout, rank: Int, followsTree: Bool) -> Int {
+        let size = topology.nodes.last?.upperBound ?? 1, ownNode = topology.node(of: rank)
+        func sums(_ node: Int) -> Int {
+            subtrees(of: topology.nodes[node], program, tree: tree, followsTree: followsTree).count
+        }
+        let received = topology.nodes.indices.filter { $0 != ownNode }.reduce(0) { $0 + sums($1) }
+            * layout.slice(of: rank, ownerCount: size).count
+        let sent = (0..<size).filter {
+            topology.node(of: $0) != ownNode && topology.counterpart(on: ownNode, of: $0) == rank
+        }.reduce(0) { $0 + sums(ownNode) * layout.slice(of: $1, ownerCount: size).count }
+        return received + sent
     }
 
     /// Adds up what this node's ranks have for the owners on other nodes, as far as the tree allows.
@@ -101,7 +129,7 @@ package final class ExchangePlan {
         let blockSize = ParameterLayout.blockSize
         for bundle in bundles {
             for first in stride(from: 0, to: bundle.result.count, by: blockSize) {
-                combineTree(bundle.sources, additions: bundle.additions, offset: first, factor: 1, scratch: scratch.base,
+                combineTree(bundle.sources, additions: bundle.additions, offset: first, factor: 1, scratch: scratch.elements,
                             into: MutableMatrixView(base: bundle.result.base + first, rows: 1, columns: blockSize))
             }
         }

@@ -9,6 +9,8 @@ final class ByteRegion: @unchecked Sendable {
     /// Invariant: `count` bytes from here are readable while the region lives.
     let base: UnsafeRawPointer
     let count: Int
+    /// Whether they are a file's.
+    let isMapped: Bool
 
     /// The whole file behind `descriptor`, which may be closed afterwards; nil where its file system can't map. A file
     /// that another program cuts while it is mapped ends the process with an error (`MappedFiles`).
@@ -25,6 +27,7 @@ final class ByteRegion: @unchecked Sendable {
         base = UnsafeRawPointer(pages)
         self.count = count
         MappedFiles.add(base, count: count, name: name)
+        isMapped = true
     }
 
     /// `count` bytes of new memory that `fill` writes before anybody can read them.
@@ -42,6 +45,7 @@ final class ByteRegion: @unchecked Sendable {
         #endif
         base = UnsafeRawPointer(pages)
         self.count = count
+        isMapped = false
         // A throw from here runs `deinit`, since everything is initialised.
         try fill(UnsafeMutableRawBufferPointer(start: pages, count: count))
     }

@@ -7,10 +7,10 @@ import Storage
 ///
 /// Returns `sumOfSquares` of the result, which is taken while the numbers are in registers.
 ///
-/// `scratch` has room for as many elements as `result` per level of the stack, at most 64.
+/// `scratch` has room for as many elements as `result` for each of the levels that `combinationLevels` tells.
 @discardableResult
 package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], offset: Int, factor: Float,
-                         scratch: UnsafeMutablePointer<Float>, into result: MutableMatrixView) -> Double {
+                         scratch: UnsafeMutableBufferPointer<Float>, into result: MutableMatrixView) -> Double {
     precondition(sources.count == additions.count && !sources.isEmpty, "\(sources.count) subtrees")
     let count = result.count
     guard sources.count > 1 else {
@@ -23,7 +23,10 @@ package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], of
     }
     // What lies on the stack under the topmost value is in `scratch`, level by level. The topmost is read where it is,
     // and the last addition goes to its place already multiplied: two sources are one pass.
-    var level = scratch
+    guard var level = scratch.baseAddress else { preconditionFailure("\(sources.count) subtrees without scratch") }
+    let lowest = level
+    var levelsLeft = scratch.count / max(count, 1)
+    precondition(levelsLeft > 0, "scratch of \(scratch.count) elements for a level of \(count)")
     var topmost = sources[0] + offset
     var additionsLeft = sources.count - 1, squareSum = 0.0
     func add(_ left: UnsafePointer<Float>) {
@@ -49,16 +52,30 @@ package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], of
         if additions[k] == 0 {
             if below != UnsafePointer(level) { level.update(from: below, count: count) }
             level += count
+            levelsLeft -= 1
+            precondition(levelsLeft > 0, "more subtrees wait than scratch of \(scratch.count) elements holds")
             continue
         }
         add(below)
         for _ in 1..<additions[k] {
+            precondition(level != lowest, "more additions than subtrees: \(additions)")
             level -= count
+            levelsLeft += 1
             add(level)
         }
     }
     precondition(additionsLeft == 0, "\(additionsLeft) additions too few for \(sources.count) subtrees")
     return squareSum
+}
+
+/// The levels of the stack, each as large as the result, that `combineTree` writes for these additions.
+package func combinationLevels(_ additions: [Int]) -> Int {
+    var level = 0, most = 1
+    for count in additions.dropFirst() {
+        level += count == 0 ? 1 : 1 - count
+        most = max(most, level + 1)
+    }
+    return most
 }
 
 /// How far ahead sources are asked for, a cache line at a time: blocks are pages, at whose ends processors stop foreseeing.

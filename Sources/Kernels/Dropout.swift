@@ -15,17 +15,21 @@ extension Workspace {
     }
 }
 
-/// Column c of a row takes number c mod 4 of the stream's block c / 4; 32 columns are computed at once.
+/// Numbers, and columns, that are drawn at once: eight blocks of the stream.
+private var numbersAtOnce: Int { 8 * SIMD4<UInt32>.scalarCount }
+
+/// Column c of a row takes number c mod 4 of the stream's block c / 4.
 @inline(never)
 private func fillRow(_ target: UnsafeMutablePointer<Float>, count: Int, stream: RandomStream, draw: UInt64,
                      threshold: UInt32, scale: Float) {
     // 128 bytes on the stack.
-    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 32) { numbers in
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: numbersAtOnce) { numbers in
         guard let base = numbers.baseAddress else { return }
         var column = 0
         while column < count {
-            if column & 31 == 0 { stream.eightBlocks(UInt32(column / 4), ordinal: draw, into: base) }
-            dtrain_value_from(base + (column & 31), threshold, scale).store(to: target + column, count: count - column)
+            let place = column % numbersAtOnce
+            if place == 0 { stream.eightBlocks(UInt32(column / 4), ordinal: draw, into: numbers) }
+            dtrain_value_from(base + place, threshold, scale).store(to: target + column, count: count - column)
             column += 8
         }
     }

@@ -16,11 +16,11 @@ extension Workspace {
         precondition(bias?.count ?? weights.rows == weights.rows, "\(bias?.count ?? 0) biases for \(weights.rows) units")
         let tiles = TileLoops(vectors: vectors)
         let panels = packing(count: tiles.transposedCount(rows: input.rows, depth: input.columns, width: tiles.width))
-        tiles.packTransposed(input, width: tiles.width, into: panels)
-        let perThread = tiles.scratchCount(rows: input.rows), scratch = tileScratch(perThread: perThread)
+        tiles.packTransposed(input, width: tiles.width, into: panels.numbers)
+        let scratch = threadRooms(count: tiles.innerProductScratch)
         parallel(weights.rows, unit: 16) { thread, units in
-            tiles.innerProducts(panels, input, weights, bias: bias?.base, rectifies: activation == .relu, units: units,
-                                into: output, scratch: scratch + thread * perThread)
+            tiles.innerProducts(UnsafePointer(panels.base), input, weights, bias: bias?.base, rectifies: activation == .relu,
+                                units: units, into: output, scratch: scratch[thread])
         }
         if let activation, activation != .relu { activate(activation, output.readOnly, into: output) }
     }
@@ -37,16 +37,38 @@ extension Workspace {
         var left = outputGradient.base
         if tiles.packsOutputGradient(outputGradient) {
             let panels = packing(count: outputGradient.count)
-            tiles.packColumns(outputGradient, into: panels)
-            left = UnsafePointer(panels)
+            tiles.packColumns(outputGradient, into: panels.numbers)
+            left = UnsafePointer(panels.base)
         }
-        let perThread = tiles.scratchCount(rows: input.rows), scratch = tileScratch(perThread: perThread)
+        let levels = SummationTree(rows: input.rows, leafRows: leafRows).stackHeight
+        let scratch = threadRooms(count: tiles.weightGradientScratch(rows: input.rows, levels: levels))
         parallel(gradient.columns, unit: tiles.width) { thread, columns in
-            tiles.weightGradient(left, input, leafRows: leafRows, columns: columns, into: gradient,
-                                 scratch: scratch + thread * perThread)
+            tiles.weightGradient(left, input, leafRows: leafRows, levels: levels, columns: columns, into: gradient,
+                                 scratch: scratch[thread])
             // For what this thread wrote past the caches nobody else can do it.
             Processor.finishStreaming()
         }
+    }
+
+    /// Multiply-adds in registers, of the vectors that the products above use and on all threads at once: what no product
+    /// can pass. Returns the number of operations, a multiplication and an addition being two.
+    package func multiplyAdds(rounds: Int) -> Int {
+        let tiles = TileLoops(vectors: vectors), results = threadRooms(count: 1)
+        parallel(threadCount) { thread, _ in
+            // Kept, so that they must be computed.
+            results[thread][0] = tiles.multiplyAdds(rounds: rounds, factor: 0.5)
+        }
+        return rounds * tiles.multiplyAddOperations * threadCount
+    }
+
+    /// Numbers that the three products of a layer take beside their operands: for what is packed, and for each thread.
+    package static func productScratch(rows: Int, inputs: Int, outputs: Int, leafRows: Int) -> (packed: Int, perThread: Int) {
+        let tiles = TileLoops(vectors: .best), levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
+        let packed = [tiles.transposedCount(rows: rows, depth: inputs, width: tiles.width), rows * outputs,
+                      tiles.transposedCount(rows: rows, depth: outputs, width: tiles.height)]
+        let perThread = [tiles.innerProductScratch, tiles.weightGradientScratch(rows: rows, levels: levels),
+                         tiles.inputGradientScratch]
+        return (packed.max() ?? 0, perThread.max() ?? 0)
     }
 
     /// The input gradient: `gradient` = `outputGradient` · `weights`. Shapes rows × outputs, outputs × inputs,
@@ -59,10 +81,11 @@ extension Workspace {
         let tiles = TileLoops(vectors: vectors)
         let panels = packing(count: tiles.transposedCount(rows: outputGradient.rows, depth: outputGradient.columns,
                                                           width: tiles.height))
-        tiles.packTransposed(outputGradient, width: tiles.height, into: panels)
-        let perThread = tiles.scratchCount(rows: gradient.rows), scratch = tileScratch(perThread: perThread)
+        tiles.packTransposed(outputGradient, width: tiles.height, into: panels.numbers)
+        let scratch = threadRooms(count: tiles.inputGradientScratch)
         parallel(gradient.columns, unit: tiles.width) { thread, columns in
-            tiles.inputGradient(panels, weights, columns: columns, into: gradient, scratch: scratch + thread * perThread)
+            tiles.inputGradient(UnsafePointer(panels.base), weights, columns: columns, into: gradient,
+                                scratch: scratch[thread])
         }
     }
 }

@@ -4,7 +4,8 @@ extension Workspace {
     /// The bias gradient: `sums` = the sums of the columns of `matrix`, rows of a leaf in order, leaves along the tree.
     package func columnSums(_ matrix: MatrixView, leafRows: Int, into sums: MutableMatrixView) {
         precondition(sums.count == matrix.columns && leafRows > 0, "\(matrix.columns) columns into \(sums.count) sums")
-        let stack = stack(thread: 0)
+        let levels = SummationTree(rows: matrix.rows, leafRows: leafRows).stackHeight
+        let stack = stack(count: levels * FourVectors.count)
         var column = 0
         // 32 columns at once where there are so many: four chains of additions that don't wait for each other.
         while column < matrix.columns & ~31 {
@@ -60,10 +61,10 @@ private struct FourVectors: Columns {
     }
 }
 
-/// The sum of one value per row, rows of a leaf in order, leaves along the tree. `stack` has room for 64 values, of
-/// which a tree needs one per level. `value` is marked @inline(__always), as for `mapVectors`.
+/// The sum of one value per row, rows of a leaf in order, leaves along the tree. `stack` has room for a value per level of
+/// the tree. `value` is marked @inline(__always), as for `mapVectors`.
 @inline(__always)
-private func leafTreeSum<Value: Columns>(rows: Int, leafRows: Int, stack: UnsafeMutablePointer<Float>,
+private func leafTreeSum<Value: Columns>(rows: Int, leafRows: Int, stack: Workspace.Room,
                                          _ value: (Int) -> Value) -> Value {
     var level = 0, leaf = 0, first = 0
     var sum = Value()
@@ -79,10 +80,11 @@ private func leafTreeSum<Value: Columns>(rows: Int, leafRows: Int, stack: Unsafe
         var merged = leaf
         while level > 0, end == rows || merged & 1 == 0 {
             level -= 1
-            sum = Value.load(stack + level * Value.count) + sum
+            sum = Value.load(stack.base + level * Value.count) + sum
             merged >>= 1
         }
-        sum.store(to: stack + level * Value.count)
+        precondition((level + 1) * Value.count <= stack.count, "\(level + 1) sums on a stack of \(stack.count) numbers")
+        sum.store(to: stack.base + level * Value.count)
         level += 1
         first = end
     }
@@ -138,26 +140,9 @@ struct SquareSum {
 /// The sum of one Double per row: rows of a leaf in order, leaves along the tree.
 package func leafTreeSum(_ rows: UnsafeBufferPointer<Double>, leafRows: Int) -> Double {
     precondition(leafRows > 0, "leaves of \(leafRows) rows")
-    return SummationTree(leafCount: (rows.count + leafRows - 1) / leafRows).sum { leaf in
+    return SummationTree(rows: rows.count, leafRows: leafRows).sum { leaf in
         var sum = 0.0
         for row in leaf * leafRows..<min((leaf + 1) * leafRows, rows.count) { sum += rows[row] }
         return sum
     }
-}
-
-/// A 64-bit digest of the bits of all elements, at the speed of memory: eight lanes of FNV-1a (Fowler, Noll and Vo),
-/// folded. To notice a difference, not to prove equality.
-package func weightDigest(_ weights: MatrixView) -> UInt64 {
-    var lanes = SIMD8<UInt32>(repeating: 0x811C_9DC5)
-    let whole = weights.count & ~7
-    var index = 0
-    while index < whole {
-        lanes = (lanes ^ SIMD8<UInt32>(bitPattern: Vector.load(weights.base + index))) &* 0x0100_0193
-        index &+= 8
-    }
-    if index < weights.count {
-        lanes = (lanes ^ SIMD8<UInt32>(bitPattern: Vector.load(weights.base + index, count: weights.count - index)))
-            &* 0x0100_0193
-    }
-    return lanes.indices.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64(lanes[$1])) &* 0x0000_0100_0000_01B3 }
 }

@@ -24,14 +24,30 @@ struct TileLoops {
         return Tiles.tileWidth
     }
 
-    /// Numbers that a thread needs for itself.
-    func scratchCount(rows: Int) -> Int {
+    /// Numbers that a thread needs for itself in `innerProducts`.
+    var innerProductScratch: Int {
         #if WIDE_TILES
-        if vectors == .wide {
-            return TilesWide.threadScratch(rows: rows)
-        }
+        if vectors == .wide { return TilesWide.innerProductScratch() }
         #endif
-        return Tiles.threadScratch(rows: rows)
+        return Tiles.innerProductScratch()
+    }
+
+    /// Numbers that a thread needs for itself in `weightGradient`.
+    ///
+    /// - Parameter levels: the most sums of leaves that wait at once.
+    func weightGradientScratch(rows: Int, levels: Int) -> Int {
+        #if WIDE_TILES
+        if vectors == .wide { return TilesWide.weightGradientScratch(rows: rows, levels: levels) }
+        #endif
+        return Tiles.weightGradientScratch(rows: rows, levels: levels)
+    }
+
+    /// Numbers that a thread needs for itself in `inputGradient`.
+    var inputGradientScratch: Int {
+        #if WIDE_TILES
+        if vectors == .wide { return TilesWide.inputGradientScratch() }
+        #endif
+        return Tiles.inputGradientScratch()
     }
 
     /// Numbers that `packTransposed` writes at most.
@@ -55,7 +71,7 @@ struct TileLoops {
     }
 
     /// Panels of `width` rows each, element k of the rows of a panel side by side.
-    func packTransposed(_ source: MatrixView, width: Int, into panels: UnsafeMutablePointer<Float>) {
+    func packTransposed(_ source: MatrixView, width: Int, into panels: UnsafeMutableBufferPointer<Float>) {
         #if WIDE_TILES
         if vectors == .wide {
             return TilesWide.packTransposed(source.base, rows: source.rows, depth: source.columns, width: width,
@@ -67,7 +83,7 @@ struct TileLoops {
     }
 
     /// Panels of `height` columns each.
-    func packColumns(_ source: MatrixView, into panels: UnsafeMutablePointer<Float>) {
+    func packColumns(_ source: MatrixView, into panels: UnsafeMutableBufferPointer<Float>) {
         #if WIDE_TILES
         if vectors == .wide {
             return TilesWide.packColumns(source.base, rows: source.rows, columns: source.columns, into: panels)
@@ -79,7 +95,7 @@ struct TileLoops {
     /// `output` = `input` · `weights`ᵀ + `bias` for some units; `panels` is `input`, transposed.
     func innerProducts(_ panels: UnsafePointer<Float>, _ input: MatrixView, _ weights: MatrixView,
                        bias: UnsafePointer<Float>?, rectifies: Bool, units: Range<Int>,
-                       into output: MutableMatrixView, scratch: UnsafeMutablePointer<Float>) {
+                       into output: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>) {
         #if WIDE_TILES
         if vectors == .wide {
             return TilesWide.innerProductTiles(panels, rows: input.rows, depth: input.columns, weights.base, bias: bias,
@@ -93,23 +109,23 @@ struct TileLoops {
     }
 
     /// Some columns of a weight gradient.
-    func weightGradient(_ outputGradient: UnsafePointer<Float>, _ input: MatrixView, leafRows: Int,
-                        columns: Range<Int>, into gradient: MutableMatrixView, scratch: UnsafeMutablePointer<Float>) {
+    func weightGradient(_ outputGradient: UnsafePointer<Float>, _ input: MatrixView, leafRows: Int, levels: Int,
+                        columns: Range<Int>, into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>) {
         #if WIDE_TILES
         if vectors == .wide {
             return TilesWide.weightGradientTiles(outputGradient, input.base, rows: input.rows, outputs: gradient.rows,
-                                           inputs: input.columns, leafRows: leafRows, columns: columns,
+                                           inputs: input.columns, leafRows: leafRows, levels: levels, columns: columns,
                                            into: gradient.base, kept: gradient.kept, scratch: scratch)
         }
         #endif
         Tiles.weightGradientTiles(outputGradient, input.base, rows: input.rows, outputs: gradient.rows,
-                                           inputs: input.columns, leafRows: leafRows, columns: columns,
+                                           inputs: input.columns, leafRows: leafRows, levels: levels, columns: columns,
                                            into: gradient.base, kept: gradient.kept, scratch: scratch)
     }
 
     /// Some columns of an input gradient; `panels` is the output gradient, transposed.
     func inputGradient(_ panels: UnsafePointer<Float>, _ weights: MatrixView, columns: Range<Int>,
-                       into gradient: MutableMatrixView, scratch: UnsafeMutablePointer<Float>) {
+                       into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>) {
         #if WIDE_TILES
         if vectors == .wide {
             return TilesWide.inputGradientTiles(panels, rows: gradient.rows, outputs: weights.rows, weights.base,
@@ -120,5 +136,21 @@ struct TileLoops {
         Tiles.inputGradientTiles(panels, rows: gradient.rows, outputs: weights.rows, weights.base,
                                           inputs: weights.columns, columns: columns, into: gradient.base,
                                           scratch: scratch)
+    }
+
+    /// Operations of `multiplyAdds` in a round.
+    var multiplyAddOperations: Int {
+        #if WIDE_TILES
+        if vectors == .wide { return TilesWide.multiplyAddOperations }
+        #endif
+        return Tiles.multiplyAddOperations
+    }
+
+    /// As many multiply-adds as registers allow.
+    func multiplyAdds(rounds: Int, factor: Float) -> Float {
+        #if WIDE_TILES
+        if vectors == .wide { return TilesWide.multiplyAdds(rounds: rounds, factor: factor) }
+        #endif
+        return Tiles.multiplyAdds(rounds: rounds, factor: factor)
     }
 }

@@ -10,17 +10,14 @@ package final class Workspace: @unchecked Sendable {
 
     private let team: ThreadTeam?
     private var packed = AlignedBuffer<Float>(count: 0)
-    private var stacks: AlignedBuffer<Float>
-    private var tileScratch = AlignedBuffer<Float>(count: 0)
+    private var stack = AlignedBuffer<Float>(count: 0)
+    private var scratch = AlignedBuffer<Float>(count: 0)
 
     /// Which vectors the matrix products use.
     let vectors: VectorWidth
 
     /// How many threads compute, the calling one included.
     package let threadCount: Int
-
-    /// Elements of one thread's stack of partial sums: a vector for each of 64 levels of the tree.
-    static let stackSize = 64 * 8
 
     /// The calling thread alone computes. From here on denormal numbers count as zero on it.
     package convenience init(vectors: VectorWidth = .best) { self.init(team: nil, threadCount: 1, vectors) }
@@ -38,24 +35,47 @@ package final class Workspace: @unchecked Sendable {
         self.threadCount = threadCount
         self.vectors = vectors
         self.team = team
-        stacks = AlignedBuffer(count: Self.stackSize * threadCount)
     }
 
     /// Room for a packed operand, valid until the next call.
-    func packing(count: Int) -> UnsafeMutablePointer<Float> {
+    func packing(count: Int) -> Room {
         if packed.count < count { packed = AlignedBuffer(count: count) }
-        return packed.base
+        return Room(base: packed.base, count: count)
     }
 
-    /// Room for tiles and blocks of every thread, `perThread` numbers each, valid until the next call.
-    func tileScratch(perThread: Int) -> UnsafeMutablePointer<Float> {
-        let count = (perThread + 15) / 16 * 16 * threadCount
-        if tileScratch.count < count { tileScratch = AlignedBuffer(count: count) }
-        return tileScratch.base
+    /// Room for partial sums that wait on the calling thread, valid until the next call.
+    func stack(count: Int) -> Room {
+        if stack.count < count { stack = AlignedBuffer(count: count) }
+        return Room(base: stack.base, count: count)
     }
 
-    /// The stack of partial sums of one thread.
-    func stack(thread: Int) -> UnsafeMutablePointer<Float> { stacks.base + thread * Self.stackSize }
+    /// Room for tiles and blocks, `count` numbers for each thread, valid until the next call.
+    func threadRooms(count: Int) -> ThreadRooms {
+        // Each begins on a cache line.
+        let each = (count + 15) / 16 * 16
+        if scratch.count < each * threadCount { scratch = AlignedBuffer(count: each * threadCount) }
+        return ThreadRooms(all: Room(base: scratch.base, count: each * threadCount), count: each)
+    }
+
+    /// Memory of the workspace that a kernel may use during a call.
+    struct Room {
+        /// Invariant: `count` numbers from here belong to the workspace.
+        let base: UnsafeMutablePointer<Float>
+        let count: Int
+
+        var numbers: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
+    }
+
+    /// A room for every thread.
+    struct ThreadRooms {
+        fileprivate let all: Room
+        fileprivate let count: Int
+
+        subscript(thread: Int) -> UnsafeMutableBufferPointer<Float> {
+            precondition(thread >= 0 && (thread + 1) * count <= all.count, "thread \(thread) of \(all.count / count)")
+            return UnsafeMutableBufferPointer(start: all.base + thread * count, count: count)
+        }
+    }
 
     /// Cuts 0 ..< `count` into one contiguous range per thread, cut at multiples of `unit`, and runs them at once.
     /// Which thread computes a tile never shows in its result.

@@ -77,7 +77,7 @@ package struct Activations: ~Copyable {
 
     /// Rows are rounded up, so that every matrix begins on a cache line.
     package init(network: Network, rows: Int, training: Bool) {
-        rowCapacity = (max(rows, 1) + 15) / 16 * 16
+        rowCapacity = Self.roundedRows(rows)
         keptCount = network.layers.keptCount
         workCount = training ? network.layers.workCount : 0
         keptBuffer = AlignedBuffer(count: keptCount * rowCapacity)
@@ -89,6 +89,15 @@ package struct Activations: ~Copyable {
         (network.layers.keptCount + network.layers.workCount + 2 * network.outputShape.count
             + network.inputShape.count) * MemoryLayout<Float>.stride
     }
+
+    /// The bytes that `init` takes.
+    package static func byteCount(of network: Network, rows: Int, training: Bool) -> Int {
+        let rows = roundedRows(rows)
+        return AlignedBuffer<Float>.byteCount(network.layers.keptCount * rows)
+            + AlignedBuffer<Float>.byteCount(training ? network.layers.workCount * rows : 0)
+    }
+
+    private static func roundedRows(_ rows: Int) -> Int { (max(rows, 1) + 15) / 16 * 16 }
 
     var kept: Scratch { Scratch(base: keptBuffer.base, perSample: keptCount, rowCapacity: rowCapacity) }
     var work: Scratch { Scratch(base: workBuffer.base, perSample: workCount, rowCapacity: rowCapacity) }

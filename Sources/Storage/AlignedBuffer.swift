@@ -16,11 +16,18 @@ package struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Se
 
     private static var largePage: Int { 2 << 20 }
 
+    /// The bytes that a buffer of `count` elements takes: whole cache lines, of large ones whole large pages.
+    package static func byteCount(_ count: Int) -> Int {
+        let bytes = max(count, 1) * MemoryLayout<Element>.stride, alignment = alignment(bytes)
+        return (bytes + alignment - 1) / alignment * alignment
+    }
+
+    private static func alignment(_ bytes: Int) -> Int { bytes < largePage ? alignment : largePage }
+
     package init(count: Int, repeating value: Element) {
         precondition(count >= 0, "a buffer of \(count) elements")
         let bytes = max(count, 1) * MemoryLayout<Element>.stride
-        let alignment = bytes < Self.largePage ? Self.alignment : Self.largePage
-        let rounded = (bytes + alignment - 1) / alignment * alignment
+        let alignment = Self.alignment(bytes), rounded = Self.byteCount(count)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: alignment)
         #if os(Linux)
         // Large pages where the system has some: walks over a weight matrix touch a page per row.
@@ -48,6 +55,12 @@ package struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Se
 
     /// All elements.
     package var elements: UnsafeMutableBufferPointer<Element> { UnsafeMutableBufferPointer(start: base, count: count) }
+
+    /// The first `length` elements.
+    package func first(_ length: Int) -> UnsafeMutableBufferPointer<Element> {
+        precondition(length >= 0 && length <= count, "\(length) of \(count) elements")
+        return UnsafeMutableBufferPointer(start: base, count: length)
+    }
 }
 
 extension AlignedBuffer where Element == Float {

@@ -29,8 +29,11 @@ package struct RandomStream: Sendable {
 
     /// Writes the 32 numbers of the eight blocks from `index` on, in order: the same as eight times `block`.
     @inline(__always)
-    package func eightBlocks(_ index: UInt32, ordinal: UInt64, into numbers: UnsafeMutablePointer<UInt32>) {
-        dtrain_philox(index, UInt(ordinal), tag, key.x, key.y, numbers)
+    package func eightBlocks(_ index: UInt32, ordinal: UInt64, into numbers: UnsafeMutableBufferPointer<UInt32>) {
+        guard let base = numbers.baseAddress, numbers.count >= 8 * SIMD4<UInt32>.scalarCount else {
+            preconditionFailure("eight blocks into \(numbers.count) numbers")
+        }
+        dtrain_philox(index, UInt(ordinal), tag, key.x, key.y, base)
     }
 
     /// Philox4x32-10: ten rounds over a counter. Equal to the known-answer vectors of the authors' Random123 library.

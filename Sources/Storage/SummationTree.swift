@@ -11,10 +11,17 @@ package struct SummationTree: Sendable, Hashable {
         self.leafCount = leafCount
     }
 
+    /// The tree over leaves of `leafRows` rows each, the last of which may be short.
+    package init(rows: Int, leafRows: Int) { self.init(leafCount: (rows + leafRows - 1) / leafRows) }
+
     /// The leaves that `rank` of `rankCount` computes: contiguous, possibly none.
     package func leaves(of rank: Int, rankCount: Int) -> Range<Int> {
         rank * leafCount / rankCount..<(rank + 1) * leafCount / rankCount
     }
+
+    /// The most partial sums that wait at once where leaves are added one after the other: behind every leaf but the last
+    /// one, complete subtrees wait for their right sibling, one for each set bit of the number of leaves so far.
+    package var stackHeight: Int { Int.bitWidth - max(1, leafCount - 1).leadingZeroBitCount }
 
     /// The maximal complete subtrees of a range of leaves from left to right, each as the leaves it covers. At most
     /// 2·log₂ leafCount.
@@ -44,7 +51,7 @@ package struct SummationTree: Sendable, Hashable {
             program.subtrees += nodes
         }
         program.firstOfRank.append(program.subtrees.count)
-        program.additions = additions(for: program.subtrees)
+        program.setAdditions(additions(for: program.subtrees))
         return program
     }
 
@@ -55,11 +62,10 @@ package struct SummationTree: Sendable, Hashable {
         for rank in 0..<rankCount {
             program.firstOfRank.append(program.subtrees.count)
             let own = leaves(of: rank, rankCount: rankCount)
-            guard !own.isEmpty else { continue }
-            program.additions.append(program.subtrees.isEmpty ? 0 : 1)
-            program.subtrees.append(own)
+            if !own.isEmpty { program.subtrees.append(own) }
         }
         program.firstOfRank.append(program.subtrees.count)
+        program.setAdditions(program.subtrees.indices.map { $0 == 0 ? 0 : 1 })
         return program
     }
 
@@ -102,17 +108,32 @@ package struct SummationTree: Sendable, Hashable {
     /// The subtrees of all ranks in order and how they are combined.
     package struct Program: Sendable, Equatable {
         package fileprivate(set) var subtrees: [Range<Int>] = []
-        package fileprivate(set) var additions: [Int] = []
+        package private(set) var additions: [Int] = []
+        /// The most values that wait on the stack at once, the topmost included.
+        private var stackHeight = 0
         /// The index of each rank's first subtree, and behind the last rank the number of all.
         package fileprivate(set) var firstOfRank: [Int] = []
+
+        /// Takes how often the two topmost values are added after each subtree, from which the height of the stack follows.
+        fileprivate mutating func setAdditions(_ counts: [Int]) {
+            precondition(counts.count == subtrees.count, "\(counts.count) numbers of additions, \(subtrees.count) subtrees")
+            additions = counts
+            var height = 0
+            stackHeight = 0
+            for count in counts {
+                stackHeight = max(stackHeight, height + 1)
+                height += 1 - count
+                precondition(height > 0, "more additions than values: \(counts)")
+            }
+        }
 
         /// The indices of the subtrees that `rank` hands over.
         package func subtrees(of rank: Int) -> Range<Int> { firstOfRank[rank]..<firstOfRank[rank + 1] }
 
         /// The sum of one number per subtree, which `value` gives by the subtree's index.
         package func combine(_ value: (Int) -> Double) -> Double {
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: 64) { stack in
-                // Invariant: what lies on the stack covers the first n leaves, one value per set bit of n: at most 63.
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, stackHeight)) { stack in
+                // Invariant: 0 ≤ height ≤ stackHeight, which was derived from the same additions.
                 var height = 0
                 for (index, count) in additions.enumerated() {
                     var sum = value(index)
@@ -120,6 +141,7 @@ package struct SummationTree: Sendable, Hashable {
                         height -= 1
                         sum = stack[height] + sum
                     }
+                    precondition(height < stack.count, "\(height) values on a stack for \(stack.count)")
                     stack[height] = sum
                     height += 1
                 }
@@ -130,8 +152,8 @@ package struct SummationTree: Sendable, Hashable {
 
     /// The tree's sum of `count` numbers that `value` gives.
     package func sum(_ value: (Int) -> Double) -> Double {
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: 64) { stack in
-            // Invariant: the stack holds one value per set bit of the number of leaves so far, so at most 63.
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: stackHeight) { stack in
+            // Invariant: the stack holds one value per set bit of the number of leaves so far, at the end one.
             var level = 0
             for leaf in 0..<leafCount {
                 var sum = value(leaf)
@@ -142,6 +164,7 @@ package struct SummationTree: Sendable, Hashable {
                     sum = stack[level] + sum
                     merged >>= 1
                 }
+                precondition(level < stack.count, "\(level) sums on a stack for \(stack.count)")
                 stack[level] = sum
                 level += 1
             }

@@ -1,12 +1,24 @@
 // How operands are cut for caches of 32-48 KiB and 1-2 MiB. It never shows in the results, since a chain of additions that
 // is stored and taken up again has the same bits.
 
-/// Room that a thread needs: a tile per level of the tree, one for edges, and behind them a block.
-package let stackSize = (TileRun.levels + 1) * tileHeight * tileWidth
-/// Numbers of an operand that are copied at a time.
-let blockSize = 1 << 17
-/// Numbers that a thread needs for itself, for products over `rows` rows.
-package func threadScratch(rows: Int) -> Int { stackSize + max(blockSize, rows * tileWidth) }
+/// Numbers of a tile that lies in memory.
+var tileSize: Int { tileHeight * tileWidth }
+
+/// The memory of one thread, handed out part by part. What a kernel takes, its function `…Scratch` asks for.
+struct ThreadMemory {
+    private var rest: UnsafeMutableBufferPointer<Float>
+
+    init(_ memory: UnsafeMutableBufferPointer<Float>) { rest = memory }
+
+    /// The next `count` numbers.
+    mutating func take(_ count: Int) -> UnsafeMutablePointer<Float> {
+        guard let base = rest.baseAddress, count <= rest.count else {
+            preconditionFailure("\(count) numbers of a thread's memory, of which \(rest.count) are left")
+        }
+        rest = UnsafeMutableBufferPointer(start: base + count, count: rest.count - count)
+        return base
+    }
+}
 
 /// The size of equal blocks of at most `most` elements each, a multiple of `unit`, that cover `count`.
 func blockLength(_ count: Int, most: Int, unit: Int) -> Int {

@@ -2,13 +2,22 @@
 
 /// Rows, units and products that are summed at a time: the rows' panels, a tile's weights and the sums fit the caches.
 private let mostRows = 256, mostUnits = 192, mostDepth = 832
+/// Numbers between the copied weights of two units.
+private func copyStride(blockDepth: Int) -> Int { blockDepth + 16 }
+
+/// Numbers that a thread needs for itself: the sums, and a copy of one tile's weights.
+package func innerProductScratch() -> Int {
+    mostRows * mostUnits + tileHeight * copyStride(blockDepth: mostDepth)
+}
 
 /// `result` = rows · `weights`ᵀ + `bias`, units `units`; the rows packed in panels of `tileWidth`.
 package func innerProductTiles(_ panels: UnsafePointer<Float>, rows: Int, depth: Int, _ weights: UnsafePointer<Float>,
                                bias: UnsafePointer<Float>?, rectifies: Bool, units: Range<Int>,
                                into result: UnsafeMutablePointer<Float>, resultStride: Int,
-                               scratch: UnsafeMutablePointer<Float>) {
-    let sums = scratch + stackSize
+                               scratch: UnsafeMutableBufferPointer<Float>) {
+    var memory = ThreadMemory(scratch)
+    let sums = memory.take(mostRows * mostUnits)
+    let copy = memory.take(tileHeight * copyStride(blockDepth: mostDepth))
     let panel = panelStride(depth: depth, width: tileWidth)
     for firstRow in stride(from: 0, to: rows, by: mostRows) {
         let count = min(mostRows, rows - firstRow)
@@ -16,15 +25,16 @@ package func innerProductTiles(_ panels: UnsafePointer<Float>, rows: Int, depth:
         let isHalf = count % tileWidth > 0 && count % tileWidth <= laneCount
         let strips = (count + tileWidth - 1) / tileWidth - (isHalf ? 1 : 0)
         let sumStride = strips * tileWidth + (isHalf ? laneCount : 0)
+        precondition(sumStride <= mostRows, "sums of \(sumStride) rows")
         var parts = WeightParts(weights, units: units, depth: depth, copies: sumStride > tileWidth,
-                                room: sums + mostRows * mostUnits)
+                                room: copy)
         while let part = parts.next() {
             var run = TileRun(left: part.weights, leftRow: part.stride, leftDepth: 1,
                               right: panels + firstRow / tileWidth * panel + part.depth.lowerBound * tileWidth,
                               rightDepth: tileWidth, rightStep: panel,
                               result: sums + (part.units.lowerBound - part.group.lowerBound) * sumStride,
                               resultRow: sumStride, resultStep: tileWidth, count: strips, depth: part.depth.count,
-                              resumes: part.depth.lowerBound > 0, ahead: parts.ahead, stack: scratch)
+                              resumes: part.depth.lowerBound > 0, ahead: parts.ahead)
             run.run(height: part.units.count, isHalf: false)
             if isHalf {
                 run.right += strips * run.rightStep
@@ -70,6 +80,7 @@ private struct WeightParts {
         self.units = units
         self.depth = depth
         blockDepth = blockLength(depth, most: mostDepth, unit: 16)
+        precondition(blockDepth <= mostDepth, "a block of \(blockDepth) products")
         // Rows that lie multiples of a kilobyte apart push each other out of the first-level cache.
         self.room = copies && depth % 256 == 0 ? room : nil
         group = units.lowerBound..<min(units.lowerBound + mostUnits, units.upperBound)
@@ -83,7 +94,7 @@ private struct WeightParts {
         var part = Part(weights: weights + tile.lowerBound * depth + block.lowerBound, stride: depth, units: tile,
                         depth: block, group: group, isLastOfGroup: isLast)
         if let room {
-            let stride = blockDepth + 16
+            let stride = copyStride(blockDepth: blockDepth)
             for row in 0..<tile.count { (room + row * stride).update(from: part.weights + row * depth, count: block.count) }
             part.weights = UnsafePointer(room)
             part.stride = stride

@@ -3,20 +3,30 @@
 /// Inputs and products that are summed at a time where the weights are copied: the copy, as much that is on its way, the
 /// rows' panels and the sums (of not too many rows) fit the second-level cache.
 private let mostInputs = 192, mostDepth = 384, mostCollectedRows = 256
+/// Numbers between two rows of collected sums.
+private var collectedStride: Int { mostInputs + 16 }
+
+/// Numbers that a thread needs for itself: a tile that reaches beyond the result, a block of the weights, and sums.
+package func inputGradientScratch() -> Int {
+    tileSize + mostDepth * mostInputs + mostCollectedRows * collectedStride
+}
 
 /// The columns `columns` of the input gradient, `outputGradient` · `weights`; the rows packed in panels of `tileHeight`.
 package func inputGradientTiles(_ panels: UnsafePointer<Float>, rows: Int, outputs: Int, _ weights: UnsafePointer<Float>,
                                 inputs: Int, columns: Range<Int>, into result: UnsafeMutablePointer<Float>,
-                                scratch: UnsafeMutablePointer<Float>) {
+                                scratch: UnsafeMutableBufferPointer<Float>) {
+    var memory = ThreadMemory(scratch)
+    let edge = memory.take(tileSize), block = memory.take(mostDepth * mostInputs)
+    let sums = memory.take(mostCollectedRows * collectedStride)
     // Rows that are read once per tile and few don't pay for a copy.
-    let copies = outputs > 256 || (rows > 64 && crowdCache(rowsOf: inputs)), block = scratch + stackSize
+    let copies = outputs > 256 || (rows > 64 && crowdCache(rowsOf: inputs))
     let blockDepth = copies ? blockLength(outputs, most: mostDepth, unit: 1) : max(1, outputs)
+    precondition(blockDepth <= mostDepth, "a block of \(blockDepth) rows")
     // What remains of the rows behind whole panels.
     let whole = rows / tileHeight, rest = rows % tileHeight
     // Sums over several blocks are kept together, rows of the result being too far apart for the first-level cache.
     let collects = outputs > blockDepth && rows <= mostCollectedRows
-    let sums = block + mostDepth * mostInputs
-    let sumStride = collects ? mostInputs + 16 : inputs
+    let sumStride = collects ? collectedStride : inputs
     for column in stride(from: columns.lowerBound, to: columns.upperBound, by: mostInputs) {
         let width = min(mostInputs, columns.upperBound - column)
         for k in stride(from: 0, to: max(1, outputs), by: blockDepth) {
@@ -29,7 +39,7 @@ package func inputGradientTiles(_ panels: UnsafePointer<Float>, rows: Int, outpu
                                   leftStep: panelStride(depth: outputs, width: tileHeight), right: source + offset,
                                   rightDepth: inputs, result: (collects ? sums : result + column) + offset,
                                   resultRow: sumStride, resultStep: tileHeight * sumStride, count: whole, depth: depth,
-                                  resumes: k > 0, stack: scratch)
+                                  resumes: k > 0, edge: edge)
                 if copies {
                     run.right = UnsafePointer(block) + offset * depth
                     run.rightDepth = tileWidth

@@ -11,8 +11,12 @@ package func transposedCount(rows: Int, depth: Int, width: Int) -> Int {
 /// Panels of `width` rows each, element k of the rows of a panel side by side. Lanes of rows that don't exist hold
 /// anything that was there or another row's.
 package func packTransposed(_ source: UnsafePointer<Float>, rows: Int, depth: Int, width: Int,
-                            into panels: UnsafeMutablePointer<Float>) {
-    var panel = panels, row = 0
+                            into panels: UnsafeMutableBufferPointer<Float>) {
+    guard var panel = panels.baseAddress,
+          transposedCount(rows: rows, depth: depth, width: width) <= panels.count else {
+        preconditionFailure("panels of \(rows)×\(depth) numbers into \(panels.count)")
+    }
+    var row = 0
     while row < rows {
         let count = min(width, rows - row)
         var lane = 0
@@ -29,8 +33,11 @@ package func packTransposed(_ source: UnsafePointer<Float>, rows: Int, depth: In
 
 /// Panels of `tileHeight` columns each, the rows of a panel one behind the other; the last panel is as narrow as it is.
 package func packColumns(_ source: UnsafePointer<Float>, rows: Int, columns: Int,
-                         into panels: UnsafeMutablePointer<Float>) {
-    var target = panels, column = 0
+                         into panels: UnsafeMutableBufferPointer<Float>) {
+    guard var target = panels.baseAddress, rows * columns <= panels.count else {
+        preconditionFailure("panels of \(rows)×\(columns) numbers into \(panels.count)")
+    }
+    var column = 0
     while column < columns {
         let width = min(tileHeight, columns - column)
         for row in 0..<rows {

@@ -26,11 +26,12 @@ struct TileRun {
     var isStreamed = false
     /// What a later run reads; not asked for where leaves are summed.
     var ahead: Ahead?
-    /// Room for a tile per level of the tree, and one more.
-    var stack: UnsafeMutablePointer<Float>
-
-    /// Levels of the tree that a stack has room for.
-    static let levels = 48
+    /// Room for a tile that reaches beyond the result; only for `run(height:columns:)`.
+    var edge: UnsafeMutablePointer<Float>?
+    /// Room for a tile per level of the tree; only where leaves are summed.
+    var stack: UnsafeMutablePointer<Float>?
+    /// How many tiles that is.
+    var levels = 0
 
     /// Computes tiles of `height` rows and one vector (`isHalf`) or two.
     func run(height: Int, isHalf: Bool) {
@@ -69,8 +70,9 @@ struct TileRun {
     /// Computes the tiles, of which only `columns` columns lie inside the result; `right` has whole vectors.
     func run(height: Int, columns: Int) {
         if columns == tileWidth || columns == laneCount { return run(height: height, isHalf: columns == laneCount) }
+        guard let edge else { preconditionFailure("columns beyond the result without room for them") }
         var tile = self
-        tile.result = stack + Self.levels * tileHeight * tileWidth
+        tile.result = edge
         tile.resultRow = tileWidth
         tile.isStreamed = false
         tile.count = 1
@@ -137,6 +139,7 @@ private enum TileKernel<let height: Int, let vectors: Int> {
     @inline(__always)
     private static func sumLeaves(_ run: TileRun, _ tile: inout Tile<height, vectors>, _ left: UnsafePointer<Float>,
                                   _ right: UnsafePointer<Float>) {
+        guard let stack = run.stack else { preconditionFailure("leaves without a stack") }
         var waiting = 0, level = 0, first = 0
         while true {
             let count = min(run.leafDepth, run.depth &- first)
@@ -149,11 +152,12 @@ private enum TileKernel<let height: Int, let vectors: Int> {
             let isLast = first >= run.depth
             while level > 0, isLast || merged & 1 == 0 {
                 level &-= 1
-                tile.addLeft(run.stack + level &* (tileHeight &* tileWidth), stride: tileWidth)
+                tile.addLeft(stack + level &* tileSize, stride: tileWidth)
                 merged >>= 1
             }
             if isLast { return }
-            tile.store(to: run.stack + level &* (tileHeight &* tileWidth), stride: tileWidth)
+            precondition(level < run.levels, "more sums wait than the stack has room for")
+            tile.store(to: stack + level &* tileSize, stride: tileWidth)
             level &+= 1
         }
     }

@@ -10,17 +10,31 @@ package func packsOutputGradient(rows: Int, outputs: Int) -> Bool {
     outputs >= 512 || (rows > 64 && crowdCache(rowsOf: outputs))
 }
 
+/// Numbers of the input that are copied at a time, unless one strip of all rows is more.
+private let blockSize = 1 << 17
+
+/// Columns of the input that are multiplied at a time: whole strips.
+private func blockColumns(rows: Int) -> Int { max(1, min(1024, blockSize / max(rows, 1)) / tileWidth) * tileWidth }
+
+/// Numbers that a thread needs for itself: a tile that reaches beyond the result, one for each level of the tree, and a
+/// block of the input.
+package func weightGradientScratch(rows: Int, levels: Int) -> Int {
+    (1 + levels) * tileSize + blockColumns(rows: rows) * rows
+}
+
 /// The columns `columns` of the weight gradient, `outputGradient`ᵀ · `input`, summed along the tree of leaves.
 /// `outputGradient` stands in panels of `packColumns` where `packsOutputGradient`. Elements of the result outside `kept` are
-/// written past the caches where they are aligned.
+/// written past the caches where they are aligned. At most `levels` sums of leaves wait at once.
 package func weightGradientTiles(_ outputGradient: UnsafePointer<Float>, _ input: UnsafePointer<Float>, rows: Int,
-                                 outputs: Int, inputs: Int, leafRows: Int, columns: Range<Int>,
+                                 outputs: Int, inputs: Int, leafRows: Int, levels: Int, columns: Range<Int>,
                                  into result: UnsafeMutablePointer<Float>, kept: Range<Int>,
-                                 scratch: UnsafeMutablePointer<Float>) {
-    let packs = packsInput(outputs: outputs, inputs: inputs), block = scratch + stackSize
+                                 scratch: UnsafeMutableBufferPointer<Float>) {
+    let blockColumns = blockColumns(rows: rows)
+    var memory = ThreadMemory(scratch)
+    let edge = memory.take(tileSize), stack = memory.take(levels * tileSize), block = memory.take(blockColumns * rows)
+    let packs = packsInput(outputs: outputs, inputs: inputs)
     let packsLeft = packsOutputGradient(rows: rows, outputs: outputs)
     let isAligned = inputs % laneCount == 0 && Int(bitPattern: result) % (laneCount * MemoryLayout<Float>.stride) == 0
-    let blockColumns = max(1, min(1024, blockSize / max(rows, 1)) / tileWidth) * tileWidth
     for column in stride(from: columns.lowerBound, to: columns.upperBound, by: blockColumns) {
         let width = min(blockColumns, columns.upperBound - column)
         let strips = packs ? (width + tileWidth - 1) / tileWidth : width / tileWidth
@@ -37,7 +51,7 @@ package func weightGradientTiles(_ outputGradient: UnsafePointer<Float>, _ input
                               result: result + output * inputs + column, resultRow: inputs, resultStep: tileWidth,
                               count: width / tileWidth, depth: rows, leafDepth: leafRows,
                               isStreamed: isAligned && !kept.overlaps(output * inputs..<(output + height) * inputs),
-                              stack: scratch)
+                              edge: edge, stack: stack, levels: levels)
             run.run(height: height, isHalf: false)
             if rest > 0 {
                 run.right = UnsafePointer(block) + (packs ? (strips - 1) * tileWidth * rows : 0)

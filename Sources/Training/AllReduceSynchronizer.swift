@@ -40,7 +40,7 @@ final class AllReduceSynchronizer: Synchronizer {
         self.layout = layout
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.paddedCount)
         agreement = StepAgreement(communicator: communicator, layout: layout, nodes: nodes.most, sumCount: sumCount)
-        agreesFirst = if case .norm = rules.clipping { true } else { skipsNonFinite }
+        agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
         weightBuffer = AlignedBuffer(count: layout.paddedCount)
         gradientBuffer = AlignedBuffer(count: layout.paddedCount * max(nodes.own, 1))
         blockSquares = AlignedBuffer(count: layout.blockCount)

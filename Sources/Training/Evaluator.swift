@@ -22,9 +22,20 @@ final class Evaluator {
         self.microBatchSize = microBatchSize
         self.dataset = dataset
         self.communicator = communicator
-        let rows = min(dataset.count, max(microBatchSize, Self.rowsAtOnce / microBatchSize * microBatchSize))
-        runner = RowRunner(judged, workspace: workspace, rows: rows, microBatchSize: microBatchSize, training: false)
+        runner = RowRunner(judged, workspace: workspace, rows: Self.rows(dataset, microBatchSize),
+                           microBatchSize: microBatchSize, training: false)
         samples = (0..<Int32(dataset.count)).map { $0 }
+    }
+
+    private static func rows(_ dataset: Dataset, _ microBatchSize: Int) -> Int {
+        min(dataset.count, max(microBatchSize, rowsAtOnce / microBatchSize * microBatchSize))
+    }
+
+    /// The rows that are run at once, and the bytes that `init` takes.
+    static func memory(_ judged: JudgedNetwork, dataset: Dataset, microBatchSize: Int) -> (rows: Int, bytes: Int) {
+        let memory = RowMemory(judged, rows: rows(dataset, microBatchSize), microBatchSize: microBatchSize, training: false,
+                               gathersAhead: false)
+        return (memory.rowCapacity, memory.byteCount + dataset.count * MemoryLayout<Int32>.stride)
     }
 
     /// What an evaluation came to.

@@ -14,12 +14,15 @@ package struct Experiment {
     package let network: Network
     package let metrics: MetricSet
     package let targets: TargetForm
+    let loading: LoadingMemory
 
     /// Loads the data, builds the network for it and checks that data, last layer and loss fit. Every key must have been
     /// read by then. `stored` is the preprocessing of a checkpoint, where there is one.
     package init(_ configuration: TrainingConfiguration, stored: Preprocessing? = nil) throws {
         self.configuration = configuration
+        let before = ProcessMemory.current
         splits = try configuration.data.load(with: stored, preference: configuration.loss.targetPreference)
+        loading = LoadingMemory(before: before, after: ProcessMemory.current, splits: splits)
         network = try Network(configuration.model, inputShape: splits.train.inputShape, loss: configuration.loss,
                               seed: configuration.training.seed)
         targets = try TargetForm(kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
@@ -48,21 +51,6 @@ package struct Experiment {
         let byEpochs = training.epochs.map { $0.multipliedReportingOverflow(by: sampler.stepsPerEpoch) }
             .map { $0.overflow ? Int.max : $0.partialValue }
         return min(byEpochs ?? Int.max, training.maxSteps ?? Int.max)
-    }
-
-    /// Refuses what this machine can't hold: a slip of the keyboard is told before it is allocated.
-    func checkMemory(rows: Int, nodes: Int) throws {
-        let parameters = Double(network.layout.paddedCount) * 4
-        let copies = Double(2 + max(nodes, 1) + configuration.optimizer.optimizer.states.count)
-        let activations = Double(Activations.bytesPerSample(of: network)) * Double(rows)
-        let physical = Double(sysconf(Int32(_SC_PHYS_PAGES))) * Double(sysconf(Int32(_SC_PAGESIZE)))
-        guard physical <= 0 || parameters * copies + activations <= physical else {
-            func gigabytes(_ bytes: Double) -> String { String(format: "%.1f GB", bytes / 1e9) }
-            throw configuration.model.failure("a rank would need \(gigabytes(parameters * copies)) for "
-                + "\(network.layout.parameterCount) parameters with gradients and optimizer state and "
-                + "\(gigabytes(activations)) for the activations of one micro-batch; this machine has \(gigabytes(physical)). "
-                + "Use smaller layers or a smaller training.micro_batch_size")
-        }
     }
 
     /// Whether a larger value of what is monitored is the better one; nil if nothing of that name is measured.

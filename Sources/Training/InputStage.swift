@@ -34,10 +34,18 @@ package final class InputStage {
     package init(rows: Int, width: Int, hasHelper: Bool, leastForHelper: Int = worthAThread) {
         self.width = width
         self.leastForHelper = leastForHelper
-        half = (rows * width + 15) / 16 * 16
+        half = Self.half(rows: rows, width: width)
         // Without the thread the caller gathers: slower, and no reason to fail.
         helper = hasHelper && rows * width >= leastForHelper ? try? Helper() : nil
-        buffer = AlignedBuffer(count: helper == nil ? half : 2 * half)
+        buffer = AlignedBuffer(count: Self.bufferCount(rows: rows, width: width, gathersAhead: helper != nil,
+                                                       leastForHelper: leastForHelper))
+    }
+
+    private static func half(rows: Int, width: Int) -> Int { (rows * width + 15) / 16 * 16 }
+
+    /// Numbers that there is room for.
+    static func bufferCount(rows: Int, width: Int, gathersAhead: Bool, leastForHelper: Int = worthAThread) -> Int {
+        half(rows: rows, width: width) * (gathersAhead && rows * width >= leastForHelper ? 2 : 1)
     }
 
     deinit { helper?.stop() }

@@ -19,7 +19,6 @@ final class OwnerSynchronizer: Synchronizer {
     /// The averaged gradient of some blocks, or of the whole slice where there are two passes.
     private let sliceGradient: AlignedBuffer<Float>
     private let blockSquares: AlignedBuffer<Double>
-    private let scratch: AlignedBuffer<Float>
     private let blockSize = ParameterLayout.blockSize
     /// Blocks that are combined before they are stepped: 32 KB, so that the gradient stays near.
     private static let blocksAtOnce = 8
@@ -41,10 +40,9 @@ final class OwnerSynchronizer: Synchronizer {
         exchange = try OwnerExchange(communicator: communicator, layout: layout, nodes: nodes.own,
                                      recordSize: agreement.recordSize)
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice)
-        agreesFirst = if case .norm = rules.clipping { true } else { skipsNonFinite }
+        agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
         sliceGradient = AlignedBuffer(count: agreesFirst ? exchange.slice.count : Self.blocksAtOnce * blockSize)
         blockSquares = AlignedBuffer(count: exchange.slice.count / blockSize)
-        scratch = AlignedBuffer(count: 64 * blockSize)
     }
 
     var weights: MutableParameterView { exchange.weights }
@@ -128,8 +126,7 @@ final class OwnerSynchronizer: Synchronizer {
             pendingBlocks = blocks.lowerBound
             for index in blocks {
                 let gradient = gradient(index..<index + 1, groupStart: blocks.lowerBound)
-                blockSquares[index] = combineTree(plan.sources, additions: plan.additions, offset: index * blockSize,
-                                                  factor: request.factor, scratch: scratch.base, into: gradient)
+                blockSquares[index] = plan.combine(index * blockSize, factor: request.factor, into: gradient)
                 guard engine.rules.hasPenalties else { continue }
                 engine.rules.addPenalties(to: gradient, range: range(index..<index + 1), weights: weights.readOnly,
                                           slots: engine.layout.slots)

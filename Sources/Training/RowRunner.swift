@@ -33,12 +33,8 @@ final class RowRunner {
     private let targetClasses: AlignedBuffer<Int32>
     private let losses: AlignedBuffer<Double>
     private let leafStatistics: AlignedBuffer<Double>
-    /// Activation memory that a rank takes, bytes, unless one micro-batch needs more.
-    static let memoryBudget = 64 << 20
 
-    /// - Parameters:
-    ///   - rows: the most rows that are ever wanted at once; fewer are held where memory forbids, but never less than
-    ///     a micro-batch.
+    /// - Parameter rows: the most rows that are ever wanted at once; as many are held as `RowMemory` says.
     init(_ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool,
          gathersAhead: Bool = false) {
         network = setup.network
@@ -46,17 +42,17 @@ final class RowRunner {
         metrics = setup.metrics
         targetForm = setup.targets
         self.workspace = workspace
-        let affordable = Self.memoryBudget / max(1, Activations.bytesPerSample(of: network))
-        rowCapacity = max(1, min(rows, max(microBatchSize, affordable / microBatchSize * microBatchSize)))
+        let memory = RowMemory(setup, rows: rows, microBatchSize: microBatchSize, training: training,
+                               gathersAhead: gathersAhead)
+        rowCapacity = memory.rowCapacity
         activations = Activations(network: network, rows: rowCapacity, training: training)
         inputs = InputStage(rows: rowCapacity, width: network.inputShape.count, hasHelper: gathersAhead)
-        outputs = AlignedBuffer(count: rowCapacity * network.outputShape.count)
-        outputGradients = AlignedBuffer(count: training ? rowCapacity * network.outputShape.count : 0)
-        let columns = if case .values(let count) = targetForm.content { count } else { 0 }
-        targetValues = AlignedBuffer(count: rowCapacity * columns)
-        targetClasses = AlignedBuffer(count: columns == 0 ? rowCapacity : 0, repeating: 0)
+        outputs = AlignedBuffer(count: memory.outputs)
+        outputGradients = AlignedBuffer(count: memory.outputGradients)
+        targetValues = AlignedBuffer(count: memory.targetValues)
+        targetClasses = AlignedBuffer(count: memory.targetClasses, repeating: 0)
         losses = AlignedBuffer(count: rowCapacity)
-        leafStatistics = AlignedBuffer(count: (rowCapacity / microBatchSize + 1) * metrics.statisticsCount)
+        leafStatistics = AlignedBuffer(count: memory.leafStatistics)
     }
 
     /// Outputs (logits) for the samples. Valid until the next call.
@@ -85,7 +81,7 @@ final class RowRunner {
     /// The loss of each row after `outputs` of the same samples, and, for `backward`, the gradient of their sum.
     func evaluateLoss(_ dataset: Dataset, _ samples: ArraySlice<Int32>, withGradient: Bool) -> UnsafeBufferPointer<Double> {
         let rows = samples.count
-        let rowLosses = UnsafeMutableBufferPointer(rebasing: losses.elements[0..<rows])
+        let rowLosses = losses.first(rows)
         loss.evaluate(outputMatrix(rows: rows).readOnly, gatherTargets(dataset, samples), losses: rowLosses,
                       gradient: withGradient ? gradientMatrix(rows: rows) : nil, in: workspace)
         return UnsafeBufferPointer(rowLosses)
@@ -107,16 +103,15 @@ final class RowRunner {
     func sumStatistics(rows: Int, leafRows: Int, into sums: UnsafeMutableBufferPointer<Double>) {
         let count = metrics.statisticsCount
         precondition(sums.count == count + 1, "\(count) statistics and a loss into \(sums.count) sums")
-        let leaves = (rows + leafRows - 1) / leafRows
+        let tree = SummationTree(rows: rows, leafRows: leafRows), leaves = tree.leafCount
         let output = outputMatrix(rows: rows).readOnly, targets = gatheredTargets(rows: rows)
-        leafStatistics.base.update(repeating: 0, count: leaves * count)
+        leafStatistics.first(leaves * count).update(repeating: 0)
         for leaf in 0..<leaves {
             let range = leaf * leafRows..<min((leaf + 1) * leafRows, rows)
             metrics.accumulate(outputs: output[rows: range], targets: targets[rows: range],
                                into: UnsafeMutableBufferPointer(start: leafStatistics.base + leaf * count, count: count))
         }
-        sums[0] = leafTreeSum(UnsafeBufferPointer(rebasing: losses.elements[0..<rows]), leafRows: leafRows)
-        let tree = SummationTree(leafCount: leaves)
+        sums[0] = leafTreeSum(UnsafeBufferPointer(losses.first(rows)), leafRows: leafRows)
         for index in 0..<count { sums[index + 1] = tree.sum { leafStatistics[$0 * count + index] } }
     }
 
@@ -129,8 +124,7 @@ final class RowRunner {
     private func gatherTargets(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> TargetView {
         switch targetForm.content {
         case .classes:
-            dataset.gatherClasses(samples, into: UnsafeMutableBufferPointer(rebasing:
-                targetClasses.elements[0..<samples.count]))
+            dataset.gatherClasses(samples, into: targetClasses.first(samples.count))
         case .values(let columns):
             dataset.gatherTargets(samples, into: targetValues.matrix(rows: samples.count, columns: columns))
         }
@@ -139,7 +133,7 @@ final class RowRunner {
 
     private func gatheredTargets(rows: Int) -> TargetView {
         switch targetForm.content {
-        case .classes: .classes(ClassView(base: targetClasses.base, count: rows))
+        case .classes: .classes(ClassView(base: targetClasses.first(rows).baseAddress ?? targetClasses.base, count: rows))
         case .values(let columns): .values(targetValues.matrix(rows: rows, columns: columns).readOnly)
         }
     }

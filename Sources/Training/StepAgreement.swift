@@ -1,5 +1,12 @@
 import Collectives
+import Optimization
 import Storage
+
+extension GradientRules {
+    /// Whether ranks have to agree on something before any weight changes: the norm to clip by, or that a step is to be
+    /// skipped.
+    func needsAgreement(skipsNonFinite: Bool) -> Bool { if case .norm = clipping { true } else { skipsNonFinite } }
+}
 
 /// The small record that every rank contributes to a step, and the agreement that follows from all of them: sums along
 /// the tree, never in the order of arrival.

@@ -61,22 +61,22 @@ package final class Trainer {
         Processor.flushDenormals()
 
         let rank = communicator.rank, size = communicator.size
-        let trees = sampler.trees, summation = configuration.training.summation
-        let programs = trees.map { summation == .tree ? $0.program(rankCount: size)
-            : $0.sequentialProgram(rankCount: size) }
-        let nodes = programs.map { $0.subtrees(of: rank).count }.max() ?? 0
-        let mostNodes = programs.flatMap { program in (0..<size).map { program.subtrees(of: $0).count } }.max() ?? 0
-        let microBatchSize = sampler.microBatchSize
-        let rows = min(trees.map { $0.leaves(of: rank, rankCount: size).count * microBatchSize }.max() ?? 0,
-                       sampler.sampleCount)
-        try communicator.agree { try experiment.checkMemory(rows: min(rows, microBatchSize), nodes: nodes) }
+        let summation = configuration.training.summation, microBatchSize = sampler.microBatchSize
+        let shares = WorkShares(sampler, rankCount: size, summation: summation), topology = communicator.topology
+        let nodes = (own: shares.nodes(of: rank), most: shares.mostNodes)
+        let gathersAhead = experiment.gathersAhead(nodes: topology, availableCores: options.availableCores)
+        try communicator.agree {
+            let neighbours = topology.nodes[topology.node(of: rank)]
+            let forecasts = neighbours.map {
+                MemoryForecast(experiment, shares: shares, rank: $0, nodes: topology,
+                               writesCheckpoints: options.writesCheckpoints, gathersAhead: gathersAhead)
+            }
+            try experiment.checkMemory(forecasts, own: rank - neighbours.lowerBound)
+        }
         let workspace = try communicator.agree { try Workspace(threadCount: configuration.training.threads) }
         self.workspace = workspace
-        // Ranks that share a machine's cores leave them to each other.
-        let neighbours = communicator.topology.nodes.map(\.count).max() ?? 1
-        let hasSpareCore = options.availableCores >= 2 * neighbours * configuration.training.threads
-        let runner = RowRunner(experiment.judgedNetwork, workspace: workspace, rows: rows, microBatchSize: microBatchSize,
-                               training: true, gathersAhead: hasSpareCore)
+        let runner = RowRunner(experiment.judgedNetwork, workspace: workspace, rows: shares.rows(of: rank),
+                               microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
         let layout = experiment.network.layout, optimizer = configuration.optimizer.optimizer
         let synchronizer: any Synchronizer = switch configuration.training.synchronization {
@@ -84,16 +84,18 @@ package final class Trainer {
             try OwnerSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
                                   rules: configuration.gradientRules,
                                   skipsNonFinite: configuration.training.onNonFinite == .skip,
-                                  followsTree: summation == .tree, nodes: (nodes, mostNodes), sumCount: worker.sumCount)
+                                  followsTree: summation == .tree, nodes: nodes, sumCount: worker.sumCount)
         case .allreduce:
             AllReduceSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
                                   rules: configuration.gradientRules,
                                   skipsNonFinite: configuration.training.onNonFinite == .skip,
-                                  nodes: (nodes, mostNodes), sumCount: worker.sumCount)
+                                  nodes: nodes, sumCount: worker.sumCount)
         }
         self.synchronizer = synchronizer
         gradientsFinished = { synchronizer.gradientsFinished(from: $0) }
-        plans = Dictionary(uniqueKeysWithValues: zip(trees, programs).map { ($0, synchronizer.plan(for: $1, tree: $0)) })
+        plans = Dictionary(uniqueKeysWithValues: zip(shares.trees, shares.programs).map {
+            ($0, synchronizer.plan(for: $1, tree: $0))
+        })
         evaluator = experiment.splits.validation.map {
             Evaluator(experiment.judgedNetwork, dataset: $0, microBatchSize: microBatchSize, workspace: workspace,
                       communicator: communicator)

@@ -16,6 +16,9 @@ package struct TrainingOptions: Sendable {
     /// The cores that this process may run on.
     package var availableCores = 1
 
+    /// Whether rank 0 writes checkpoints, for which it needs memory.
+    package var writesCheckpoints = true
+
     package init() {}
 }
 

@@ -6,6 +6,7 @@ import Diagnostics
 import Foundation
 import Launching
 import Reporting
+import Storage
 import Timing
 import Training
 
@@ -60,6 +61,7 @@ struct BenchCommand: ParsableCommand {
         let deadline = Deadline(), isFirst = communicator.rank == 0, output = StreamOutput(.output)
         var trainingOptions = TrainingOptions()
         trainingOptions.availableCores = availableCores()
+        trainingOptions.writesCheckpoints = false
         let trainer = try Trainer(agreed, communicator: communicator, options: trainingOptions, place: nil,
                                   stopRequested: { StopSignal.isRaised || PhaseClock.now >= deadline.time })
         try trainer.beginMeasuring()
@@ -77,8 +79,8 @@ struct BenchCommand: ParsableCommand {
                 allocationCount: { Int(dtrain_allocation_count()) })
         }
         _ = try train(seconds: min(seconds, 1))
-        let memory = peakMemory()
-        let machine = MachineSpeed(shape: subject.work.largestProduct)
+        let memory = ProcessMemory.current.peak
+        let machine = MachineSpeed(shape: subject.work.largestProduct, threads: training.threads)
         var measured: [BenchmarkWindow] = []
         var isStopped = false
         var hasReader = true

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Diagnostics
 import Foundation
+import Launching
 import Network
 import Reporting
 import Storage
@@ -17,7 +18,14 @@ struct InspectCommand: ParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
+    @Option(help: ArgumentHelp("Foresee the memory of so many ranks on one machine.", valueName: "n"))
+    var ranks = 1
+
     private var output: StandardStream { .output }
+
+    func validate() throws {
+        guard (1...100_000).contains(ranks) else { throw ValidationError("--ranks \(ranks): expected 1 to 100000") }
+    }
 
     func run() throws {
         var isDirectory: ObjCBool = false
@@ -44,14 +52,23 @@ struct InspectCommand: ParsableCommand {
             + "\(sampler.trees[0].leafCount) micro-batches each")
         try output.line()
         try printLayers(experiment.network)
-        let states = experiment.configuration.optimizer.optimizer.states
-        let parameters = experiment.network.layout.paddedCount * MemoryLayout<Float>.stride
-        try output.line()
-        try output.line("memory: weights \(Self.bytes(parameters)), gradients \(Self.bytes(parameters)) per subtree, optimizer "
-            + "\(Self.bytes(parameters * states.count)) in all (\(states.map(\.name).joined(separator: ", "))), activations "
-            + "\(Self.bytes(Activations.bytesPerSample(of: experiment.network))) per sample")
+        try printMemory(experiment)
         try output.line()
         try output.write(try experiment.effectiveYAML())
+    }
+
+    /// What a rank will hold, part by part, and what all ranks of one machine hold together.
+    private func printMemory(_ experiment: Experiment) throws {
+        let forecasts = MemoryForecast.job(experiment, rankCount: ranks, availableCores: availableCores())
+        let first = forecasts[0], states = experiment.configuration.optimizer.optimizer.states.map(\.name)
+        try output.line()
+        try output.line("memory: \(Self.text(first.total)) at most" + (ranks == 1 ? ""
+            : " on rank 0, \(Self.text(MemoryForecast.together(forecasts))) on \(ranks) ranks of one machine"))
+        let rows = first.parts.filter { $0.bytes > 0 }.map { part in
+            [part.name, Self.text(part.bytes), part.isShared ? "shared" : "",
+             part.name == "optimizer" ? states.joined(separator: ", ") : ""]
+        }
+        for row in Self.aligned(rows, numbers: [1]) { try output.line("  " + row) }
     }
 
     private func printLayers(_ network: Network) throws {
@@ -62,21 +79,21 @@ struct InspectCommand: ParsableCommand {
                          count == 0 ? "" : HumanText.count(count)])
         }
         rows.append(["total", "", "", HumanText.count(network.layout.parameterCount)])
-        let widths = (0..<4).map { column in rows.map { $0[column].count }.max() ?? 0 }
-        for row in rows {
-            let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-            try output.line(cells.joined(separator: "  ").trimmingCharacters(in: .whitespaces))
-        }
+        for row in Self.aligned(rows) { try output.line(row) }
         if let fused = network.fusedActivation { try output.line("the final \(fused) is part of the loss") }
     }
 
-    private static func bytes(_ count: Int) -> String {
-        var value = Double(count), unit = 0
-        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
-        while value >= 1024, unit < units.count - 1 {
-            value /= 1024
-            unit += 1
+    /// Lines of cells below each other; columns of `numbers` end below each other.
+    private static func aligned(_ rows: [[String]], numbers: Set<Int> = []) -> [String] {
+        let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        return rows.map { row in
+            let cells = row.indices.map { column in
+                let space = String(repeating: " ", count: widths[column] - row[column].count)
+                return numbers.contains(column) ? space + row[column] : row[column] + space
+            }
+            return cells.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
         }
-        return unit == 0 ? "\(count) B" : String(format: "%.1f ", value) + units[unit]
     }
+
+    private static func text(_ bytes: Double) -> String { String(format: "%.1f MB", bytes / 1e6) }
 }

@@ -31,7 +31,8 @@ struct BenchTests {
                 let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
                 #expect(object["program"] as? String == "dtrain" && object["workload"] as? String == "small")
                 #expect(object["ranks"] as? Int == ranks ?? 1)
-                for key in ["samples_per_second", "gflops", "seconds", "peak_memory_bytes", "memory_gbytes_per_second"] {
+                for key in ["samples_per_second", "gflops", "peak_gflops", "seconds", "peak_memory_bytes",
+                            "memory_gbytes_per_second"] {
                     #expect(object[key] as? Double ?? 0 > 0, "\(key): \(line)")
                 }
                 #expect(object["steps"] as? Int ?? 0 >= 1 && object["sgemm_gflops"] != nil)
@@ -43,6 +44,21 @@ struct BenchTests {
                 #expect(abs(phases.values.reduce(0, +) - step) < 0.25 * step, "\(line)")
             }
             #expect(bench.names(".") == ["small.yaml"])
+        }
+    }
+
+    @Test("the limit is our own: a variable that slows OpenBLAS down, or narrower vectors, leave no share above it",
+          arguments: [["OPENBLAS_CORETYPE": "Prescott"], ["DTRAIN_SIMD": "256"], [:]])
+    func limit(environment: [String: String]) throws {
+        try withWorkbench { bench in
+            let arguments = ["bench", "--windows", "2", "--seconds", "0.2", "--json", "--set", "model.layers.0.dense.units=512"]
+            let outcome = try bench.dtrain(arguments, environment: environment)
+            expectSuccess(outcome)
+            for line in outcome.outputLines {
+                let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+                let products = object["gflops"] as? Double ?? .infinity, peak = object["peak_gflops"] as? Double ?? 0
+                #expect(products < peak, "\(environment): \(line)")
+            }
         }
     }
 

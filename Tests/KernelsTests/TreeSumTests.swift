@@ -124,13 +124,13 @@ struct TreeSumTests {
                 }
                 let buffer = Guarded(sources.flatMap { $0 }, rows: sources.count, columns: offset + count)
                 let pointers = (0..<sources.count).map { buffer.readOnly.base + $0 * (offset + count) }
-                let scratch = AlignedBuffer<Float>(count: 64 * count, repeating: .nan)
+                let scratch = Guarded(rows: combinationLevels(program.additions), columns: count)
                 let result = Guarded(rows: 1, columns: count, misalignment: 3)
                 let squares = combineTree(pointers, additions: program.additions, offset: offset, factor: factor,
-                                          scratch: scratch.base, into: result.view)
+                                          scratch: scratch.view.elements, into: result.view)
                 #expect(result.bits == expected, "\(leafCount) leaves, \(rankCount) ranks")
                 #expect(squares == sumOfSquares(result.readOnly), "\(leafCount) leaves, \(rankCount) ranks")
-                #expect(result.guardsHold)
+                #expect(result.guardsHold && scratch.guardsHold)
             }
         }
     }

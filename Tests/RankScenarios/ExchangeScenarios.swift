@@ -54,7 +54,6 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
         guard let (left, right) = tree.children(of: leaves) else { return leaf(leaves.lowerBound, element, round) }
         return node(left, element, round) + node(right, element, round)
     }
-    let scratch = AlignedBuffer<Float>(count: 64 * ParameterLayout.blockSize)
     try communicator.barrier()
     communicator.sentBytes = 0
     for round in 0..<3 {
@@ -73,8 +72,7 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
         for first in stride(from: 0, to: exchange.slice.count, by: ParameterLayout.blockSize) {
             let range = exchange.slice.lowerBound + first..<exchange.slice.lowerBound + first + ParameterLayout.blockSize
             exchange.weights[range].fill(.nan)
-            combineTree(plan.sources, additions: plan.additions, offset: first, factor: 1, scratch: scratch.base,
-                        into: exchange.weights[range])
+            plan.combine(first, factor: 1, into: exchange.weights[range])
         }
         var isDone = false
         try exchange.publish(plan, showsRecords: round != 1) { isDone = true }

@@ -54,7 +54,6 @@ private final class OwnerStep {
     private let exchange: OwnerExchange
     private let plan: ExchangePlan
     private let first: AlignedBuffer<Float>, second: AlignedBuffer<Float>, gradient: AlignedBuffer<Float>
-    private let scratch = AlignedBuffer<Float>(count: 64 * ParameterLayout.blockSize)
     private let count: Int
     /// As in training.
     private static let blocksAtOnce = 8
@@ -80,8 +79,7 @@ private final class OwnerStep {
         for offset in stride(from: 0, to: exchange.slice.count, by: Self.blocksAtOnce * size) {
             let count = min(Self.blocksAtOnce * size, exchange.slice.count - offset)
             for block in stride(from: 0, to: count, by: size) {
-                combineTree(plan.sources, additions: plan.additions, offset: offset + block, factor: 0.5,
-                            scratch: scratch.base, into: gradient.matrix(rows: 1, columns: size, offset: block))
+                plan.combine(offset + block, factor: 0.5, into: gradient.matrix(rows: 1, columns: size, offset: block))
             }
             Updates.adam(coefficients, weights: exchange.weights[start + offset..<start + offset + count],
                          gradient: gradient.matrix(rows: 1, columns: count).readOnly,

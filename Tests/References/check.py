@@ -197,6 +197,26 @@ def check_optimizers(expect):
         expect(case["name"], "weights", case["weights"], found, 1e-12)
 
 
+def check_skipped(expect):
+    for case in read_cases("skipped.json"):
+        kind, options = parse(case["optimizer"])
+        rows, weights, found = np.array(case["rows"]), np.zeros(3), []
+        taken = [number for number in range(1, len(rows) + 1) if number not in case["skipped"]]
+
+        def gradients():
+            for number in taken:
+                x = np.append(rows[number - 1, :2], 1.0)
+                yield 2 * (weights @ x - rows[number - 1, 2]) * x
+
+        expect(case["name"], "is exact in float32", is_single(rows), True)
+        steps = steps_of(kind, options, weights, gradients(), {})
+        for number in range(1, len(rows) + 1):
+            if number in taken:
+                weights = next(steps)
+            found.append(weights)
+        expect(case["name"], "weights", case["weights"], found, 1e-12)
+
+
 def schedule_rates(kind, o, base, steps):
     """The rates of the schedules in closed form."""
     warmup = o.get("warmup_steps", 0)
@@ -292,7 +312,7 @@ def main():
             counts["failures"] += 1
             print(f"{case}: {what} differs:\n  given {given}\n  found {found}")
 
-    for check in (check_layers, check_losses, check_optimizers, check_schedules, check_metrics):
+    for check in (check_layers, check_losses, check_optimizers, check_skipped, check_schedules, check_metrics):
         before = counts["checks"]
         check(expect)
         print(f"{check.__name__}: {counts['checks'] - before} checks")

@@ -24,7 +24,7 @@ struct RandomStreamTests {
         let stream = RandomStream(seed: 0xfeed_beef_8765_4321, purpose: .dropout, layer: 3)
         let numbers = AlignedBuffer<UInt32>(count: 40, repeating: 9)
         // Four bytes off any vector's alignment, and eight guards.
-        stream.eightBlocks(index, ordinal: ordinal, into: numbers.base + 1)
+        stream.eightBlocks(index, ordinal: ordinal, into: UnsafeMutableBufferPointer(start: numbers.base + 1, count: 32))
         let expected = (0..<8).flatMap { block -> [UInt32] in
             let four = stream.block(index + UInt32(block), ordinal: ordinal)
             return [four.x, four.y, four.z, four.w]

@@ -68,6 +68,30 @@ struct SummationTreeTests {
         }
     }
 
+    @Test("likewise of very many leaves, on few and on many ranks", arguments: [1000, 4097, 65_537, 131_200])
+    func manyLeaves(leafCount: Int) throws {
+        let tree = SummationTree(leafCount: leafCount)
+        let leaves = numbers(leafCount), levels = levels(leaves), root = try #require(levels.last?.first)
+        #expect(tree.sum { leaves[$0] }.bitPattern == root.bitPattern)
+        for rankCount in [1, 7, 100, leafCount] {
+            let program = tree.program(rankCount: rankCount)
+            let values = try program.subtrees.map { try #require(node($0, in: levels, leafCount: leafCount)) }
+            #expect(program.combine { values[$0] }.bitPattern == root.bitPattern, "\(rankCount) ranks")
+        }
+        let arrival = tree.sequentialProgram(rankCount: 7)
+        #expect(arrival.combine { Double($0 + 1) } == 28)
+    }
+
+    @Test("the stack's height is the most sums that wait at once")
+    func stackHeight() {
+        for leafCount in 1...1100 {
+            var most = 1
+            for leaves in 1..<max(2, leafCount) { most = max(most, leaves.nonzeroBitCount) }
+            #expect(SummationTree(leafCount: leafCount).stackHeight == most
+                        || SummationTree(leafCount: leafCount).stackHeight == most + 1, "\(leafCount) leaves")
+        }
+    }
+
     @Test("the subtrees of a range are maximal: no two neighbours are siblings")
     func subtreesAreMaximal() {
         for leafCount in 1...40 {

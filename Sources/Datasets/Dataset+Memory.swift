@@ -1,0 +1,27 @@
+extension DataSplits {
+    /// The bytes of memory that the samples take: those of a file that is mapped, and those that were allocated. Splits of
+    /// one file share them.
+    package var byteCount: (mapped: Int, allocated: Int) {
+        let splits = [train, validation].compactMap { $0 }
+        var mapped = 0, allocated = 0
+        var seen: Set<UnsafeRawPointer> = []
+        func add(_ base: UnsafeRawPointer?, _ bytes: Int, isMapped: Bool = false) {
+            guard let base, seen.insert(base).inserted else { return }
+            if isMapped { mapped += bytes } else { allocated += bytes }
+        }
+        for split in splits {
+            switch split.inputs {
+            case .ready(let values, _): values.withUnsafeBytes { add($0.baseAddress, $0.count) }
+            case .encoded(let samples, _):
+                add(samples.region.base, samples.region.count, isMapped: samples.region.isMapped)
+            }
+            switch split.targets {
+            case .classes(let classes)?: classes.withUnsafeBytes { add($0.baseAddress, $0.count) }
+            case .values(let values)?: values.withUnsafeBytes { add($0.baseAddress, $0.count) }
+            case nil: break
+            }
+            split.rows?.withUnsafeBytes { add($0.baseAddress, $0.count) }
+        }
+        return (mapped, allocated)
+    }
+}

@@ -1,0 +1,128 @@
+import Collectives
+import Kernels
+import Network
+import Storage
+
+/// What a rank will hold in memory at its fullest, part by part: for `inspect`, and for a job that won't fit to be refused
+/// before anything is allocated.
+package struct MemoryForecast: Sendable {
+    /// What holds some of it.
+    package struct Part: Sendable, Equatable {
+        package let name: String
+        package let bytes: Double
+        /// Whether other ranks of the machine hold the same memory, so that it is there once.
+        package let isShared: Bool
+    }
+
+    package private(set) var parts: [Part]
+    /// The most that the process has held before: reading data may take more than training on them.
+    package let peakBefore: Double
+
+    /// The most at once, bytes.
+    package var total: Double { max(peakBefore, parts.reduce(0) { $0 + $1.bytes }) }
+
+    /// Of that, what no other rank holds too.
+    package var unshared: Double { total - shared }
+
+    /// Of that, what other ranks of the machine hold too.
+    package var shared: Double { parts.reduce(0) { $0 + ($1.isShared ? $1.bytes : 0) } }
+
+    /// What is allocated from the data's end on, shared or not.
+    package var toCome: Double {
+        parts.reduce(0) { $0 + (["program", "data"].contains($1.name) ? 0 : $1.bytes) }
+    }
+
+    /// - Parameters:
+    ///   - nodes: which ranks share memory.
+    ///   - writesCheckpoints: whether rank 0 keeps a copy for the writer.
+    ///   - gathersAhead: whether a thread gathers the next inputs.
+    package init(_ experiment: Experiment, shares: WorkShares, rank: Int, nodes: Topology, writesCheckpoints: Bool,
+         gathersAhead: Bool) {
+        let network = experiment.network, layout = network.layout, training = experiment.configuration.training
+        let rankCount = nodes.nodes.last?.upperBound ?? 1
+        let isOwner = training.synchronization == .owner
+        let flat = Self.bytes(layout.paddedCount), states = Double(experiment.configuration.optimizer.optimizer.states.count)
+        let slice = isOwner ? layout.slice(of: rank, ownerCount: rankCount).count : layout.paddedCount
+        let rows = RowMemory(experiment.judgedNetwork, rows: shares.rows(of: rank), microBatchSize: training.microBatchSize,
+                             training: true, gathersAhead: gathersAhead)
+        let gradients = Double(shares.nodes(of: rank) + shares.spareGradients(of: rank, rowCapacity: rows.rowCapacity))
+        let agreesFirst = experiment.configuration.gradientRules.needsAgreement(skipsNonFinite: training.onNonFinite == .skip)
+        let neighbours = nodes.nodes[nodes.node(of: rank)].filter { $0 != rank }
+        let evaluation = experiment.splits.validation.map {
+            Evaluator.memory(experiment.judgedNetwork, dataset: $0, microBatchSize: training.microBatchSize)
+        }
+        let messages: Double = if isOwner {
+            // Sums for the owners on other nodes, and theirs for this rank.
+            shares.programs.indices.map { index in
+                Self.bytes(ExchangePlan.stagedCount(shares.programs[index], tree: shares.trees[index], topology: nodes,
+                                                    layout: layout, rank: rank, followsTree: training.summation == .tree))
+            }.max() ?? 0
+        } else {
+            // What MPI keeps of the sums that it is at.
+            rankCount > 1 ? flat : 0
+        }
+        parts = [
+            Part(name: "program", bytes: Double(experiment.loading.program + Self.touchedLater), isShared: false),
+            Part(name: "data", bytes: Double(experiment.loading.data) + Double(experiment.splits.train.count) * 4,
+                 isShared: false),
+            Part(name: "weights", bytes: flat, isShared: isOwner && !neighbours.isEmpty),
+            Part(name: "gradients", bytes: flat * gradients, isShared: false),
+            // What its neighbours have computed of a rank's slice it reads where it lies.
+            Part(name: "neighbours' gradients", bytes: isOwner ? Double(neighbours.reduce(0) { $0 + shares.nodes(of: $1) })
+                 * Self.bytes(slice) : 0, isShared: true),
+            Part(name: "optimizer", bytes: (states + (isOwner && agreesFirst ? 1 : 0)) * Self.bytes(slice), isShared: false),
+            Part(name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? flat * (1 + states) : 0,
+                 isShared: false),
+            Part(name: "activations", bytes: Double(rows.byteCount), isShared: false),
+            Part(name: "validation", bytes: Double(evaluation?.bytes ?? 0), isShared: false),
+            Part(name: "scratch", bytes: Self.scratch(network, rows: [rows.rowCapacity, evaluation?.rows ?? 0],
+                                                      training: training), isShared: false),
+            Part(name: "messages", bytes: messages, isShared: false),
+        ]
+        peakBefore = Double(experiment.loading.peak)
+    }
+
+    /// Of all ranks of a job on one machine, before it is started: MPI isn't there yet.
+    package static func job(_ experiment: Experiment, rankCount: Int, availableCores: Int) -> [MemoryForecast] {
+        let shares = WorkShares(experiment.sampler, rankCount: rankCount, summation: experiment.configuration.training.summation)
+        let nodes = Topology(nodeSizes: [rankCount])
+        let gathersAhead = experiment.gathersAhead(nodes: nodes, availableCores: availableCores)
+        return (0..<rankCount).map { rank in
+            var forecast = MemoryForecast(experiment, shares: shares, rank: rank, nodes: nodes, writesCheckpoints: true,
+                                          gathersAhead: gathersAhead)
+            if rankCount > 1 {
+                forecast.parts.append(Part(name: "MPI", bytes: Double(messagePassing), isShared: false))
+            }
+            return forecast
+        }
+    }
+
+    /// What all ranks of a machine hold together: what is shared counts once.
+    package static func together(_ ranks: [MemoryForecast]) -> Double {
+        // Of what is shared, weights are nobody's own; neighbours' gradients are in their owners' forecasts.
+        let weights = ranks.first?.parts.first { $0.name == "weights" && $0.isShared }?.bytes ?? 0
+        return weights + ranks.reduce(0) { $0 + $1.unshared }
+    }
+
+    /// Code that is first run, and small things that are first needed, when training begins: measured, 5 to 7 MB.
+    private static let touchedLater = 6 << 20
+    /// Open MPI 4.1 on one machine: measured, 6 to 10 MB.
+    private static let messagePassing = 8 << 20
+
+    private static func bytes(_ count: Int) -> Double { Double(count) * Double(MemoryLayout<Float>.stride) }
+
+    /// What kernels need beside their operands, for the largest layer.
+    private static func scratch(_ network: Network, rows: [Int], training: TrainingSection) -> Double {
+        var packed = 0, rooms = 0
+        for slot in network.layout.slots where slot.role == .weight && slot.shape.dimensions.count == 2 {
+            let outputs = slot.shape.dimensions[0], inputs = slot.shape.dimensions[1]
+            for rows in rows {
+                let scratch = Workspace.productScratch(rows: rows, inputs: inputs, outputs: outputs,
+                                                       leafRows: training.microBatchSize)
+                packed = max(packed, scratch.packed)
+                rooms = max(rooms, scratch.perThread)
+            }
+        }
+        return bytes(packed + rooms * training.threads)
+    }
+}

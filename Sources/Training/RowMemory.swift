@@ -1,0 +1,46 @@
+import Network
+import Storage
+
+/// How much memory `RowRunner` takes: worked out once, for the memory itself and for what is foreseen of it. Counts are
+/// numbers, not bytes.
+struct RowMemory {
+    /// The most rows that go through the network at once.
+    let rowCapacity: Int
+    /// Double.
+    let leafStatistics: Int
+    /// Float32.
+    let outputs: Int, outputGradients: Int, targetValues: Int
+    /// Int32.
+    let targetClasses: Int
+    private let network: Network
+    private let isTraining: Bool
+    private let gathersAhead: Bool
+
+    /// Activation memory that a rank takes, bytes, unless one micro-batch needs more.
+    static let activationBudget = 64 << 20
+
+    /// - Parameters:
+    ///   - rows: the most rows that are ever wanted at once; fewer are held where memory forbids, but never less than
+    ///     a micro-batch.
+    init(_ setup: JudgedNetwork, rows: Int, microBatchSize: Int, training: Bool, gathersAhead: Bool) {
+        network = setup.network
+        isTraining = training
+        self.gathersAhead = gathersAhead
+        let affordable = Self.activationBudget / max(1, Activations.bytesPerSample(of: network))
+        rowCapacity = max(1, min(rows, max(microBatchSize, affordable / microBatchSize * microBatchSize)))
+        outputs = rowCapacity * network.outputShape.count
+        outputGradients = training ? outputs : 0
+        let columns = if case .values(let count) = setup.targets.content { count } else { 0 }
+        targetValues = rowCapacity * columns
+        targetClasses = columns == 0 ? rowCapacity : 0
+        leafStatistics = (rowCapacity / microBatchSize + 1) * setup.metrics.statisticsCount
+    }
+
+    /// All of it, bytes.
+    var byteCount: Int {
+        let inputs = InputStage.bufferCount(rows: rowCapacity, width: network.inputShape.count, gathersAhead: gathersAhead)
+        return [inputs, outputs, outputGradients, targetValues, targetClasses].map(AlignedBuffer<Float>.byteCount).reduce(0, +)
+            + [rowCapacity, leafStatistics].map(AlignedBuffer<Double>.byteCount).reduce(0, +)
+            + Activations.byteCount(of: network, rows: rowCapacity, training: isTraining)
+    }
+}

@@ -1,0 +1,45 @@
+import Storage
+
+/// Which rank computes what in a step: worked out alike on every rank, for all of them.
+package struct WorkShares {
+    /// The trees that occur: of a full batch, and of a short last one.
+    let trees: [SummationTree]
+    /// How each of them is shared out.
+    let programs: [SummationTree.Program]
+    private let rankCount: Int
+    private let sampleCount: Int
+    private let microBatchSize: Int
+
+    package init(_ sampler: Sampler, rankCount: Int, summation: TrainingSection.Summation) {
+        self.rankCount = rankCount
+        sampleCount = sampler.sampleCount
+        microBatchSize = sampler.microBatchSize
+        trees = sampler.trees
+        programs = trees.map {
+            summation == .tree ? $0.program(rankCount: rankCount) : $0.sequentialProgram(rankCount: rankCount)
+        }
+    }
+
+    /// The most subtrees that `rank` has in a step.
+    package func nodes(of rank: Int) -> Int { programs.map { $0.subtrees(of: rank).count }.max() ?? 0 }
+
+    /// The most subtrees that any rank has in a step.
+    var mostNodes: Int { (0..<rankCount).map { nodes(of: $0) }.max() ?? 0 }
+
+    /// The most rows that `rank` has in a step.
+    package func rows(of rank: Int) -> Int {
+        min(trees.map { $0.leaves(of: rank, rankCount: rankCount).count * microBatchSize }.max() ?? 0, sampleCount)
+    }
+
+    /// How many gradients wait on `rank` to be added, where subtrees have more rows than `rowCapacity` and are halved.
+    package func spareGradients(of rank: Int, rowCapacity: Int) -> Int {
+        func depth(_ leaves: Range<Int>, _ tree: SummationTree) -> Int {
+            guard min(leaves.count * microBatchSize, sampleCount) > rowCapacity,
+                  let (left, right) = tree.children(of: leaves) else { return 0 }
+            return 1 + max(depth(left, tree), depth(right, tree))
+        }
+        return zip(trees, programs).flatMap { tree, program in
+            program.subtrees(of: rank).map { depth(program.subtrees[$0], tree) }
+        }.max() ?? 0
+    }
+}

@@ -1,0 +1,96 @@
+import Kernels
+import Storage
+import Testing
+
+/// Trees of more levels than usual batches have: a micro-batch of one sample and a batch of many thousands is a
+/// configuration like any other. The last number of leaves takes more levels than a stack of 64 vectors held for 32
+/// columns at once.
+@Suite("Trees of many leaves")
+struct ManyLeavesTests {
+    private static let leafCounts = [21, 33, 63, 64, 65, 100, 127, 128, 129, 1000, 4097, 131_200]
+
+    /// The element of a weight gradient: each leaf a chain of fused multiply-adds, leaves along the tree.
+    private static func chainSum(_ left: [Float], _ right: [Float], _ column: (left: Int, right: Int),
+                                 columns: (left: Int, right: Int), leafRows: Int) -> Float {
+        let rows = left.count / columns.left
+        let leaves = stride(from: 0, to: rows, by: leafRows).map { first -> Float in
+            (first..<min(first + leafRows, rows)).reduce(Float(0)) { sum, row in
+                sum.addingProduct(left[row * columns.left + column.left], right[row * columns.right + column.right])
+            }
+        }
+        return treeSum(leaves, +) ?? 0
+    }
+
+    @Test("the weight gradient is the plain tree's, bit for bit, in vectors of either width",
+          arguments: leafCounts, Set([VectorWidth.narrow, .widest]).sorted { "\($0)" < "\($1)" })
+    func weightGradient(leafCount: Int, vectors: VectorWidth) {
+        let workspace = Workspace(vectors: vectors), outputs = 3, inputs = 35
+        for leafRows in leafCount > 1000 ? [1] : [1, 2] {
+            let rows = leafCount * leafRows - (leafRows - 1)
+            let d = numbers(rows * outputs, seed: 1), x = numbers(rows * inputs, seed: 2)
+            let gradient = Guarded(d, rows: rows, columns: outputs), input = Guarded(x, rows: rows, columns: inputs)
+            let result = Guarded(rows: outputs, columns: inputs, misalignment: 3)
+            workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: leafRows, into: result.view)
+            // All elements have the same tree; of many leaves some are enough.
+            let indices = leafCount > 1000 ? [0, 34, 52, 104] : Array(0..<outputs * inputs)
+            let expected = indices.map {
+                Self.chainSum(d, x, ($0 / inputs, $0 % inputs), columns: (outputs, inputs), leafRows: leafRows).bitPattern
+            }
+            #expect(indices.map { result.bits[$0] } == expected, "\(leafCount) leaves of \(leafRows)")
+            #expect(result.guardsHold)
+        }
+    }
+
+    @Test("column sums are the plain tree's, bit for bit", arguments: leafCounts)
+    func columnSums(leafCount: Int) {
+        let workspace = Workspace()
+        for (leafRows, columns) in leafCount > 1000 ? [(1, 33)] : [(1, 7), (2, 33), (1, 64)] {
+            let rows = leafCount * leafRows - (leafRows - 1)
+            let values = numbers(rows * columns, seed: 3)
+            let matrix = Guarded(values, rows: rows, columns: columns), sums = Guarded(rows: 1, columns: columns)
+            workspace.columnSums(matrix.readOnly, leafRows: leafRows, into: sums.view)
+            let expected = (0..<columns).map { column -> UInt32? in
+                let leaves = stride(from: 0, to: rows, by: leafRows).map { first -> Float in
+                    var sum = values[first * columns + column]
+                    for row in first + 1..<max(first + 1, min(first + leafRows, rows)) { sum += values[row * columns + column] }
+                    return sum
+                }
+                return treeSum(leaves, +)?.bitPattern
+            }
+            #expect(sums.bits == expected, "\(leafCount) leaves of \(leafRows), \(columns) columns")
+            #expect(sums.guardsHold)
+        }
+    }
+
+    @Test("subtrees of single leaves combine to the plain tree, in scratch of just the levels that are told",
+          arguments: leafCounts)
+    func combining(leafCount: Int) {
+        let count = 3, tree = SummationTree(leafCount: leafCount)
+        let values = numbers(leafCount * count, seed: 5)
+        let sources = Guarded(values, rows: leafCount, columns: count)
+        let additions = tree.additions(for: (0..<leafCount).map { $0..<$0 + 1 })
+        let levels = combinationLevels(additions)
+        #expect(levels <= tree.stackHeight + 1)
+        let scratch = Guarded(rows: levels, columns: count), result = Guarded(rows: 1, columns: count)
+        combineTree((0..<leafCount).map { sources.readOnly.base + $0 * count }, additions: additions, offset: 0, factor: 0.5,
+                    scratch: scratch.view.elements, into: result.view)
+        let expected = (0..<count).map { column in
+            treeSum((0..<leafCount).map { values[$0 * count + column] }, +).map { ($0 * 0.5).bitPattern }
+        }
+        #expect(result.bits == expected)
+        #expect(result.guardsHold && scratch.guardsHold)
+    }
+
+    @Test("sums of Doubles likewise", arguments: leafCounts)
+    func doubles(leafCount: Int) {
+        let values = numbers(leafCount, seed: 6).map { Double($0) / 3 }
+        let sum = values.withUnsafeBufferPointer { leafTreeSum($0, leafRows: 1) }
+        #expect(sum.bitPattern == treeSum(values, +)?.bitPattern)
+    }
+
+    @Test("in another order the bits are others, so the tests above can fail")
+    func orderShows() {
+        let values = numbers(131_200, seed: 3)
+        #expect(treeSum(values, +) != values.reduce(0, +))
+    }
+}
