@@ -75,7 +75,7 @@ let package = Package(
         room("Launching", ["Diagnostics", "CProcesses"]),
         room("Training", ["Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                           "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing"]),
-        room("Benchmarking", ["Storage", "Timing", "Kernels", "Training", "Reporting"]),
+        room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Training", "Reporting"]),
 
         .executableTarget(name: "dtrain", dependencies: [arguments, "Diagnostics", "Settings", "Storage", "Network",
                                                          "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",

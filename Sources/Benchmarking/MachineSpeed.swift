@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import Kernels
 import Storage
@@ -47,9 +48,10 @@ package final class MachineSpeed {
     /// - Parameters:
     ///   - shape: a forward product of interest, outputs = inputs × weightsᵀ.
     ///   - threads: how many compute on this rank.
-    package init(shape: (rows: Int, outputs: Int, inputs: Int), threads: Int) {
+    /// - Throws: `Failure(.systemRefused)` where they can't be had.
+    package init(shape: (rows: Int, outputs: Int, inputs: Int), threads: Int) throws(Failure) {
         self.shape = shape
-        workspace = Workspace(threadCount: threads)
+        workspace = try Workspace(threadCount: threads)
         product = Self.load()
         a = AlignedBuffer(count: max(Self.arrayCount, shape.rows * shape.outputs), repeating: 0)
         b = AlignedBuffer(count: max(Self.arrayCount, shape.rows * shape.inputs), repeating: 0.5)

@@ -80,7 +80,7 @@ struct BenchCommand: ParsableCommand {
         }
         _ = try train(seconds: min(seconds, 1))
         let memory = ProcessMemory.current.peak
-        let machine = MachineSpeed(shape: subject.work.largestProduct, threads: training.threads)
+        let machine = try MachineSpeed(shape: subject.work.largestProduct, threads: training.threads)
         var measured: [BenchmarkWindow] = []
         var isStopped = false
         var hasReader = true

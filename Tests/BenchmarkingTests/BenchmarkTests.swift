@@ -88,7 +88,7 @@ struct BenchmarkTests {
 
     @Test("the machine's speed is a positive number of the right size")
     func machine() {
-        let figures = MachineSpeed(shape: (rows: 32, outputs: 48, inputs: 64), threads: 1).measure()
+        let figures = try MachineSpeed(shape: (rows: 32, outputs: 48, inputs: 64), threads: 1).measure()
         #expect(figures.multiplyAddRate > 1e9 && figures.multiplyAddRate < 1e13)
         #expect(figures.memoryRate > 1e8 && figures.memoryRate < 1e13)
         for rate in [figures.productRate, figures.layerProductRate].compactMap({ $0 }) { #expect(rate > 1e8 && rate < 1e14) }
