@@ -100,7 +100,9 @@ package struct CheckpointStore: Sendable {
     /// - Parameter excluded: a step that doesn't count.
     /// - Throws: `Failure`: `.inputOutput` if the directory or one of the candidates can't be read; `.badData` that
     ///   names a link in a place of ours.
-    package func newestValid(except excluded: Int? = nil) throws -> (checkpoint: LoadedCheckpoint?, rejected: [RejectedCheckpoint]) {
+    package func newestValid(
+        except excluded: Int? = nil
+    ) throws -> (checkpoint: LoadedCheckpoint?, rejected: [RejectedCheckpoint]) {
         guard let directory = try opened() else { return (nil, []) }
         try reportingSystemErrors { try refuseLinks(in: directory) }
         var rejected: [RejectedCheckpoint] = []

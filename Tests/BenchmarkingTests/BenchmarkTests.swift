@@ -87,7 +87,7 @@ struct BenchmarkTests {
     }
 
     @Test("the machine's speed is a positive number of the right size")
-    func machine() {
+    func machine() throws {
         let figures = try MachineSpeed(shape: (rows: 32, outputs: 48, inputs: 64), threads: 1).measure()
         #expect(figures.multiplyAddRate > 1e9 && figures.multiplyAddRate < 1e13)
         #expect(figures.memoryRate > 1e8 && figures.memoryRate < 1e13)

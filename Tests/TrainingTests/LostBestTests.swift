@@ -15,9 +15,11 @@ struct LostBestTests {
             // Nothing is learnt: no validation is better than the first.
             let settings = ["optimizer={sgd: {learning_rate: 0}}", "training.epochs=null", "training.max_steps=50",
                             "validation.every_steps=10", "validation.every_epochs=null", "checkpoint.every_steps=5"]
-            let experiment = try Experiment(try TrainingConfiguration(
-                try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration", overrides: settings),
-                name: "digits"))
+            let agreed = try AgreedExperiment(over: SoloCommunicator()) {
+                try Experiment(try TrainingConfiguration(
+                    try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration", overrides: settings),
+                    name: "digits"))
+            }
             // The first best checkpoint fails once; the numbered one of the same step doesn't.
             let count = Counter()
             let disk = FaultyDisk({ _, call, path in
@@ -26,7 +28,7 @@ struct LostBestTests {
             let place = RunPlace(try RunDirectory.open(folder + "/run", resuming: false), fileSystem: disk)
             var options = TrainingOptions()
             options.style = .quiet
-            let trainer = try Trainer(experiment, communicator: SoloCommunicator(), options: options, place: place,
+            let trainer = try Trainer(agreed, communicator: SoloCommunicator(), options: options, place: place,
                                       stopRequested: { false })
             try trainer.begin()
             #expect(try trainer.run() == .finished)
