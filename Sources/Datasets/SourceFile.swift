@@ -108,10 +108,8 @@ final class SourceFile {
         // What is no text is refused before the rest is read.
         let beginning = try readBytes(min(4096, largestContent))
         try CSVScanner.requireText(beginning, path: path)
-        // Half of what there is: the numbers that are read from it need room as well.
-        let limit = SystemMemory.availableByteCount().map { max($0 / 2, 1 << 20) } ?? Int.max
         guard isCompressed else {
-            guard byteCount <= limit else { throw tooLarge(limit) }
+            try requireMemory(forText: byteCount)
             let content = try rest(after: beginning, count: byteCount)
             guard content.count == byteCount else {
                 throw Failure(.inputOutput, "\(path): it was cut while it was read, from \(byteCount) to \(content.count) bytes")
@@ -120,11 +118,15 @@ final class SourceFile {
         }
         // The last four bytes of a gzip file are the length of its last member, which is mostly the only one: with that
         // the content is moved never or once.
+        let most = byteCount.multipliedReportingOverflow(by: Self.mostPacking)
+        let promised = min(try lastMemberByteCount(), most.overflow ? Int.max : max(most.partialValue, 1 << 20))
+        try requireMemory(forText: promised)
         var content = beginning
-        content.reserveCapacity(min(try lastMemberByteCount(), largestContent, limit))
+        content.reserveCapacity(promised)
         while true {
             let chunk = try readBytes(1 << 20)
-            guard content.count + chunk.count <= limit else { throw tooLarge(limit) }
+            // What is held already is no longer free.
+            if content.count & (16 << 20 - 1) < chunk.count { try requireMemory(forText: max(content.count, 16 << 20)) }
             guard content.count <= Self.mostPackedText || content.count / Self.mostPacking <= byteCount else {
                 throw Failure(.badData, "\(path): its \(byteCount) bytes unpack to more than \(Self.mostPacking) times as "
                     + "many, as no table's do; unpack it first (gunzip) if it is meant to be one")
@@ -150,9 +152,13 @@ final class SourceFile {
         return bytes.reversed().reduce(0) { $0 << 8 | Int($1) }
     }
 
-    private func tooLarge(_ limit: Int) -> Failure {
-        Failure(.systemRefused, "\(path): it holds more than the \(limit >> 20) MiB of text that this machine's free memory "
-            + "leaves room for\(isCompressed ? " (a gzip file of \(byteCount) bytes)" : ""); use a part of it, or more memory")
+    /// Refuses text that takes more than half of the free memory: the numbers that are read from it need room as well.
+    private func requireMemory(forText count: Int) throws {
+        // The system isn't asked for what any machine has.
+        guard count >= 16 << 20, let free = SystemMemory.availableByteCount(), count > free / 2 else { return }
+        let packed = isCompressed ? ", packed into \(byteCount) bytes" : ""
+        throw Failure(.systemRefused, "\(path): it holds \(count >> 20) MiB of text or more\(packed), and half of the free "
+            + "memory is \(free >> 21) MiB; use a part of the table, or more memory")
     }
 
     /// The whole file in memory pages; mapped, so that it is read when it is wanted, where its file system can.

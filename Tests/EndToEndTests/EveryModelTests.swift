@@ -34,39 +34,54 @@ struct EveryModelTests {
         Model(testDescription: name, data: options, layers: layers, sections: sections, input: input, labelled: [input])
     }
 
-    private static let metrics = [
+    private static let metricsOfClasses: [(String, String)] = [
         ("accuracy", "accuracy"), ("top_k", "{top_k: {k: 2}}"), ("top_k alone", "top_k"), ("precision", "precision"),
         ("recall", "recall"), ("f1", "f1"), ("confusion_matrix", "confusion_matrix"),
         ("all of them", "accuracy, {top_k: {k: 1}}, {top_k: {k: 3}}, f1, precision, recall, confusion_matrix"), ("none", ""),
-    ].map { table("the metric \($0)", options: kinds, sections: "metrics: [\($1)]") } + [
-        "roc_auc", "accuracy", "f1, precision, recall, confusion_matrix",
-    ].map { table("answers: the metric \($0)", options: answers, layers: "dense: {units: 1}",
-                  sections: "loss: binary_cross_entropy\nmetrics: [\($0)]") } + [
-        "mean_squared_error", "mae", "r2, mse, mean_absolute_error",
-    ].map { table("numbers: the metric \($0)", options: numbers, layers: "dense: {units: 1}",
-                  sections: "loss: mean_squared_error\nmetrics: [\($0)]") }
+    ]
+    private static let metricsOfAnswers = ["roc_auc", "accuracy", "f1, precision, recall, confusion_matrix"]
+    private static let metricsOfNumbers = ["mean_squared_error", "mae", "r2, mse, mean_absolute_error"]
 
-    private static let losses = [
+    private static let metrics: [Model] = {
+        var models = metricsOfClasses.map { table("the metric \($0.0)", options: kinds, sections: "metrics: [\($0.1)]") }
+        for name in metricsOfAnswers {
+            models.append(table("answers: the metric \(name)", options: answers, layers: "dense: {units: 1}",
+                                sections: "loss: binary_cross_entropy\nmetrics: [\(name)]"))
+        }
+        for name in metricsOfNumbers {
+            models.append(table("numbers: the metric \(name)", options: numbers, layers: "dense: {units: 1}",
+                                sections: "loss: mean_squared_error\nmetrics: [\(name)]"))
+        }
+        return models
+    }()
+
+    private static let lossRows: [(loss: String, data: String, units: Int)] = [
         ("cross_entropy: {label_smoothing: 0.1}", kinds, 3), ("binary_cross_entropy", answers, 1),
         ("binary_cross_entropy", kinds, 3), ("mean_squared_error", kinds, 3), ("mean_squared_error", numbers, 1),
         ("mean_squared_error", answers, 1), ("mean_absolute_error", many, 2), ("huber: {delta: 0.5}", numbers, 1),
         ("huber", many, 2), ("cross_entropy", answers, 2),
-    ].map { loss, data, units in
-        table("the loss \(loss) with \(units) outputs", options: data, layers: "dense: {units: \(units)}",
-              sections: "loss: {\(loss.contains(":") ? loss : "\(loss): {}")}")
+    ]
+    private static let losses: [Model] = lossRows.map { row in
+        let loss = row.loss.contains(":") ? row.loss : row.loss + ": {}"
+        return table("the loss \(row.loss) with \(row.units) outputs", options: row.data, layers: "dense: {units: \(row.units)}",
+                     sections: "loss: {\(loss)}")
     }
 
-    private static let layers = [
+    private static let layerNames: [String] = [
         "relu", "sigmoid", "tanh", "silu", "softmax", "leaky_relu: {slope: 0.1}", "elu: {alpha: 0.5}", "gelu",
         "gelu: {approximation: tanh}", "dropout: {rate: 0.3}", "flatten", "residual: {layers: [dense: {units: 4}, relu]}",
         "dense: {units: 4, bias: false, name: middle, initializer: {uniform: {bound: 0.1}}}",
         "dense: {units: 4, initializer: {normal: {mean: 0.1, standard_deviation: 0.2}}}", "dense: {units: 4, initializer: zeros}",
-    ].map { table("the layer \($0)", options: kinds, layers: "dense: {units: 4}, \($0), dense: {units: 3}") } + [
+    ]
+    private static let finalLayers: [Model] = [
         table("a final softmax", options: kinds, layers: "dense: {units: 3}, softmax"),
         table("a final sigmoid", options: answers, layers: "dense: {units: 1}, sigmoid", sections: "loss: binary_cross_entropy"),
     ]
+    private static let layers: [Model] = layerNames.map { name in
+        table("the layer \(name)", options: kinds, layers: "dense: {units: 4}, \(name), dense: {units: 3}")
+    } + finalLayers
 
-    private static let formats = [
+    private static let formats: [Model] = [
         Model(testDescription: "digits", data: "format: digits", layers: "dense: {units: 10}", input: "digits.csv",
               labelled: ["digits-labelled.csv"]),
         Model(testDescription: "IDX", data: "format: idx, train: {inputs: x, targets: y}, validation_fraction: 0.5, normalize: "
@@ -103,7 +118,7 @@ struct EveryModelTests {
               input: "t.csv.gz"),
     ]
 
-    private static let options = [
+    private static let sectionRows: [String] = [
         "optimizer: {sgd: {momentum: 0.9, nesterov: true, weight_decay: 0.1}}", "optimizer: {adamw: {amsgrad: true}}",
         "optimizer: {rmsprop: {centered: true, momentum: 0.5}}", "optimizer: {adagrad: {learning_rate_decay: 0.1}}",
         "schedule: {step: {step_size: 1, gamma: 0.5}}", "schedule: {exponential: {gamma: 0.9, warmup_steps: 1}}",
@@ -113,12 +128,19 @@ struct EveryModelTests {
         "gradient_clipping: {norm: 1}", "gradient_clipping: {value: 0.1}", "regularization: {l1: 0.1, l2: 0.2}",
         "validation: {every_steps: 1}", "checkpoint: {every_steps: 1, keep: 1, monitor: validation_f1, on_error: stop}\nmetrics: [f1]",
         "early_stopping: {monitor: validation_accuracy, patience: 1, minimum_improvement: 0.1, target: 2}",
-    ].map { table("the option \($0)", options: kinds, sections: $0) } + [
+    ]
+    private static let trainingRows: [String] = [
         "seed: 3, shuffle: false", "threads: 2, log_every: 1, verify_every: 1, audit: true", "summation: arrival",
         "synchronization: allreduce, on_nonfinite: skip", "epochs: 3",
-    ].map { Model(testDescription: "training: \($0)", data: kinds, layers: "dense: {units: 3}", training: ", \($0)") }
+    ]
+    private static let options: [Model] = sectionRows.map { table("the option \($0)", options: kinds, sections: $0) }
+        + trainingRows.map {
+            Model(testDescription: "training: \($0)", data: kinds, layers: "dense: {units: 3}", training: ", \($0)")
+        }
 
-    @Test("is read by eval, predict, inspect and a resume", arguments: metrics + losses + layers + formats + options)
+    private static let models = [metrics, losses, layers, formats, options].flatMap { $0 }
+
+    @Test("is read by eval, predict, inspect and a resume", arguments: models)
     func everyModel(_ model: Model) throws {
         try withWorkbench { bench in
             try write(bench)
@@ -137,14 +159,17 @@ struct EveryModelTests {
         }
     }
 
+    private static func row(_ row: Int) -> [String] {
+        let u = Double(row * 37 % 101) / 100, v = Double(row * 53 % 89) / 8, z = Double(row * 7 % 24) / 10
+        let colour = ["red", "blue"][row % 2], kind = ["ash", "birch", "oak"][row % 3], answer = ["no", "yes"][row / 3 % 2]
+        let version = ["1.1", "1.10", "2.0"][row % 3], word = ["null2", "yes", "~"][row % 3]
+        return ["\(u)", "\(v)", colour, kind, answer, "\(z)", version, "3000000000\(row % 3)", word, "\(row % 5)"]
+    }
+
     /// The files that the models are made from.
     private func write(_ bench: Workbench) throws {
         let header = "u,v,colour,kind,yes,z,version,id,word,count"
-        let rows = (0..<24).map { row in
-            ["\(Double(row * 37 % 101) / 100)", "\(Double(row * 53 % 89) / 8)", ["red", "blue"][row % 2],
-             ["ash", "birch", "oak"][row % 3], ["no", "yes"][row / 3 % 2], "\(Double(row * 7 % 24) / 10)",
-             ["1.1", "1.10", "2.0"][row % 3], "3000000000\(row % 3)", ["null2", "yes", "~"][row % 3], "\(row % 5)"]
-        }
+        let rows = (0..<24).map(Self.row)
         let text = Material.csv(rows, header: header).replacing("null2", with: "\"null\"")
         try bench.write("t.csv", text)
         try #require(try bench.run("/bin/sh", ["-c", "gzip -c t.csv > t.csv.gz"]).status == 0)
