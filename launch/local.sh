@@ -264,6 +264,8 @@ close_all() {
 
 # This shell alone keeps this end of the watcher's pipe.
 life=""
+# Whether a job may be running.
+is_running=false
 
 # Waits for the end of this shell, which says so when it ends by itself. When it was killed, so is the job.
 watch_over() {
@@ -285,6 +287,8 @@ watch_over() {
 # shellcheck disable=SC2317 # the trap below calls it
 leave() {
     trap '' PIPE
+    # Bash comes here on most deadly signals too, in the middle of a job: that is left to the watcher.
+    if $is_running; then return; fi
     if [[ -n $life ]]; then echo "ended by itself" >&"$life" || true; fi
     remove_session
 }
@@ -372,6 +376,7 @@ run_job() {
         return
     fi
     start_relays
+    is_running=true
     # A process group of its own keeps the terminal's Ctrl-C away from mpirun. SIGUSR1 is ignored until mpirun catches
     # it, and again when it has stopped doing so: neither an early nor a late one may end it.
     set -m
@@ -414,6 +419,7 @@ run_job() {
         sleep 0.1 || true
     done
     if ((code != 0)); then await_ranks; fi
+    is_running=false
     finish_relays
     if $killed; then
         code=130
