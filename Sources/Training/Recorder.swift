@@ -4,6 +4,7 @@ import Files
 import Foundation
 import Metrics
 import Reporting
+import Threads
 
 /// Rank 0's hands: the progress line, `metrics.jsonl` and the checkpoints of a run.
 final class Recorder {
@@ -41,6 +42,8 @@ final class Recorder {
 
     /// Opens the log and writes the effective configuration; on a resume what the log says of later steps is cut.
     func open(_ state: TrainingState, contents: CheckpointContents, resuming: Bool) throws {
+        // Before anything is changed.
+        try checkThreads(2, purpose: "that writes checkpoints and metrics.jsonl")
         try PosixFileSystem().writeAtomically(Array(state.configuration.utf8), to: place.configurationPath)
         do {
             // A run that begins anew in an old directory has no history.
