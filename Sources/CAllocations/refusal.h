@@ -85,11 +85,11 @@ static _Noreturn void refuse(size_t wanted) {
     static int is_taken;
     if (__atomic_exchange_n(&is_taken, 1, __ATOMIC_ACQ_REL))
         for (;;) pause();
-    // A launcher ends the job when a rank has ended. Often all ranks come here at once, and one message is enough. What
-    // interrupts the wait is the launcher, which soon does more.
+    // A launcher ends the job when a rank has ended, mpirun after up to 2.4 s. Often all ranks come here at once, and one
+    // message is enough. What interrupts the wait is the launcher, which soon does more.
     const char *rank = getenv("OMPI_COMM_WORLD_RANK");
-    if (rank && strcmp(rank, "0") && nanosleep(&(struct timespec){.tv_sec = 1}, NULL))
-        nanosleep(&(struct timespec){.tv_sec = 3}, NULL);
+    const struct timespec patience = {.tv_sec = 3};
+    if (rank && strcmp(rank, "0") && nanosleep(&patience, NULL)) nanosleep(&patience, NULL);
     message line = {.length = 0};
     // A progress line may stand there.
     if (isatty(STDERR_FILENO)) add(&line, "\n");

@@ -14,7 +14,7 @@ package func printable(_ text: String, keepsLines: Bool = false) -> String {
     }
     var shown = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
-        if keepsLines && (scalar == "\n" || scalar == "\t") || !needsEscape(scalar) {
+        if keepsLines && (scalar == "\n" || scalar == "\t") || !scalar.drivesTerminal {
             shown.append(scalar)
         } else {
             shown.append(contentsOf: escape(of: scalar).unicodeScalars)
@@ -37,12 +37,14 @@ package func messageLine(_ text: String, longest: Int = longestMessage) -> Strin
     return String(cut)
 }
 
-/// Whether a terminal would do something else than show it: controls, invisible formatting (the overrides of the writing
-/// direction among them), separators of lines and paragraphs.
-private func needsEscape(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: true
-    default: false
+extension Unicode.Scalar {
+    /// Whether a terminal would do something else than show it: controls, invisible formatting (the overrides of the
+    /// writing direction among them), separators of lines and paragraphs.
+    package var drivesTerminal: Bool {
+        switch properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: true
+        default: false
+        }
     }
 }
 

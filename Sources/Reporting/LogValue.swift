@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// A value in JSON: in a line of `metrics.jsonl`, in what a command prints.
@@ -47,12 +48,18 @@ package enum LogValue: Sendable, Equatable {
         }
     }
 
-    /// A text as JSON, on one line.
+    /// A text as JSON, on one line that a terminal only shows.
     static func quoted(_ text: String) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .withoutEscapingSlashes
         // A text always encodes; the fallback spares a trap.
-        return (try? encoder.encode(text)).map(Array.init) ?? Array("\"\"".utf8)
+        let bytes = (try? encoder.encode(text)).map(Array.init) ?? Array("\"\"".utf8)
+        guard bytes.contains(where: { $0 >= 0x7f }) else { return bytes }
+        // JSON itself asks for escapes of the first 32 only (RFC 8259, section 7).
+        return Array(String(decoding: bytes, as: UTF8.self).unicodeScalars.map { scalar in
+            guard scalar.drivesTerminal else { return String(scalar) }
+            return UTF16.encode(scalar).map { $0.map { String(format: "\\u%04x", $0) }.joined() } ?? ""
+        }.joined().utf8)
     }
 }
 

@@ -8,10 +8,9 @@ import Foundation
 /// - Parameters:
 ///   - name: what `top -H` shows, at most 15 characters.
 ///   - purpose: what it is for, as a message says it: "that writes checkpoints".
-///   - stackBytes: nil for what a library's threads get. Nothing of ours recurses deeply, and `ulimit -s` may say too
-///     little, or so much that no limit of memory has room for it.
+///   - stackBytes: nil for what a library's threads get.
 /// - Throws: `Failure(.systemRefused)`.
-package func startThread(_ name: String, purpose: String, stackBytes: Int? = 1 << 20,
+package func startThread(_ name: String, purpose: String, stackBytes: Int? = ownStackBytes,
                          _ body: @escaping @Sendable () -> Void) throws(Failure) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -31,10 +30,14 @@ package func startThread(_ name: String, purpose: String, stackBytes: Int? = 1 <
     }
 }
 
-/// Makes sure that a library will get `count` threads, by having as many for a moment: what it says and does where it
-/// gets none is its own affair.
+/// The stack of our threads, bytes. Nothing of ours recurses deeply, and `ulimit -s` may say too little, or so much that no
+/// limit of memory has room for it.
+package let ownStackBytes = 1 << 20
+
+/// Makes sure that `count` threads can be had, by having as many for a moment: before something is begun that can't be
+/// finished without, and before a library that has its own way to fail.
 /// - Throws: `Failure(.systemRefused)`.
-package func checkThreads(_ count: Int, purpose: String) throws(Failure) {
+package func checkThreads(_ count: Int, purpose: String, stackBytes: Int? = ownStackBytes) throws(Failure) {
     let end = DispatchSemaphore(value: 0), ended = DispatchSemaphore(value: 0)
     var made = 0
     defer {
@@ -42,7 +45,7 @@ package func checkThreads(_ count: Int, purpose: String) throws(Failure) {
         for _ in 0..<made { ended.wait() }
     }
     while made < count {
-        try startThread("dtrain-probe", purpose: purpose, stackBytes: nil) {
+        try startThread("dtrain-probe", purpose: purpose, stackBytes: stackBytes) {
             end.wait()
             ended.signal()
         }

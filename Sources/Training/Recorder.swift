@@ -4,6 +4,7 @@ import Files
 import Foundation
 import Metrics
 import Reporting
+import Threads
 
 /// Rank 0's hands: the progress line, `metrics.jsonl` and the checkpoints of a run.
 final class Recorder {
@@ -47,6 +48,7 @@ final class Recorder {
     /// - Parameter resuming: whether the run goes on from a checkpoint; one that begins anew in an old directory has no
     ///   history.
     func prepare(_ state: TrainingState, resuming: Bool) throws {
+        try checkThreads(2, purpose: "that writes checkpoints and metrics.jsonl")
         cut = try MetricsLog.Cut(in: try place.directory(), afterStep: resuming ? state.step : -1)
         if resuming, let step = state.bestStep { _ = try place.store.best(ofStep: step) }
     }

@@ -33,7 +33,7 @@ enum RankJob {
         }
         prepare()
         do {
-            try checkThreads(MPISession.threadCount, purpose: "that MPI needs")
+            try checkThreads(MPISession.threadCount, purpose: "that MPI needs", stackBytes: nil)
         } catch {
             letFirstRankSpeak(environment)
             throw error
@@ -58,9 +58,9 @@ enum RankJob {
     }
 
     /// Before MPI starts, ranks that all meet the same failure can't agree on who speaks. When the first one has, the
-    /// launcher ends the others, which shows as an interruption of the wait.
+    /// launcher ends the others, mpirun after up to 2.4 s; that it begins to shows as an interruption of the wait.
     static func letFirstRankSpeak(_ environment: LauncherEnvironment) {
-        if environment.declaredRank ?? 0 > 0, sleep(1) > 0 { sleep(3) }
+        if environment.declaredRank ?? 0 > 0, sleep(3) > 0 { sleep(3) }
     }
 
     /// For a failure that only this rank knows of, while the others wait in some exchange: prints it and ends them all.

@@ -27,7 +27,7 @@ extension FaultTests {
 
         @Test("a thread that can't be had is 71 with its purpose and reason, at once and never a wait",
               .enabled(if: asUser != nil, "no user is there whose threads can be limited"), arguments: [
-                  (["train", "c.yaml", "--run", "r"], "metrics.jsonl"),
+                  (["train", "c.yaml", "--run", "r"], "that writes checkpoints"),
                   (["train", "c.yaml", "--run", "r", "--set", "training.threads=3"], "training.threads: 3"),
                   (["bench", "c.yaml", "--windows", "1", "--seconds", "0.01", "--set", "training.threads=2"], "training.threads: 2"),
               ])
@@ -63,7 +63,7 @@ extension FaultTests {
         /// Weights of half a gigabyte.
         private static let wide = Configurations.digits(layers: [2_000_000], steps: 1, every: 1)
 
-        @Test("memory that isn't there is 71 with what was wanted and what there was, and brings the job down",
+        @Test("memory that isn't there is told with what was wanted and what there was, and brings the job down",
               arguments: [Launch.plain, .bare(2), .option(2)], [600_000, 900_000])
         func memory(launch: Launch, kilobytes: Int) throws {
             try withFaultBench { bench in
@@ -71,12 +71,24 @@ extension FaultTests {
                 let limit = "ulimit -v \(kilobytes); exec"
                 let arguments = ["train", "c.yaml", "--run", "r", "--quiet"]
                 let ended = switch launch {
-                case .plain: try bench.shell(limit, arguments)
                 case .option(let ranks): try bench.shell(limit, arguments + ["--ranks", "\(ranks)"])
-                default:
-                    try bench.shell("\(limit) \(MPIRun.path ?? "mpirun") -q --allow-run-as-root --oversubscribe -np 2", arguments)
+                case .bare(let ranks):
+                    try bench.shell("\(limit) \(MPIRun.path ?? "mpirun") -q --allow-run-as-root --oversubscribe -np \(ranks)",
+                                    arguments)
+                default: try bench.shell(limit, arguments)
                 }
-                expectRefusal(ended, .systemRefused, ["out of memory", "ulimit -v"])
+                // A forecast refuses the configuration; what it doesn't see is refused by the system.
+                let code: ExitCode = ended.status == ExitCode.badConfiguration.rawValue ? .badConfiguration : .systemRefused
+                expectRefusal(ended, code, ["memory", "ulimit -v"])
+            }
+        }
+
+        @Test("memory that runs out in a command that forecasts nothing is 71", arguments: [300_000, 600_000])
+        func memoryOfCommands(kilobytes: Int) throws {
+            try withFaultBench { bench in
+                try bench.write("c.yaml", Self.wide)
+                let ended = try bench.shell("ulimit -v \(kilobytes); exec", ["gradcheck", "c.yaml", "--elements", "1"])
+                expectRefusal(ended, .systemRefused, ["out of memory", "bytes were asked for", "ulimit -v"])
             }
         }
 
@@ -91,7 +103,8 @@ extension FaultTests {
                     ends[ended.status, default: 0] += 1
                     switch ended.status {
                     case 127: #expect(ended.result.errors.contains("shared librar"), "\(ended)") // The loader's own.
-                    case ExitCode.systemRefused.rawValue: #expect(ended.messages.count == 1, "\(kilobytes): \(ended)")
+                    case ExitCode.systemRefused.rawValue, ExitCode.badConfiguration.rawValue:
+                        #expect(ended.messages.count == 1, "\(kilobytes): \(ended)")
                     default:
                         expectEnd(ended, .success, "\(kilobytes)")
                         expectSame(bench.state("r\(kilobytes)"), reference)

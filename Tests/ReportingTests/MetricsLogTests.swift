@@ -42,6 +42,14 @@ struct MetricsLogTests {
         #expect(text(LogLine(.end, step: 5)) == "{\"event\":\"end\",\"step\":5}\n")
     }
 
+    @Test("a text has nothing in it that could drive a terminal, and reads back as itself")
+    func controlCharacters() throws {
+        let nasty = "Zürich 😀\u{1b}[31m\u{7f}\u{9b}1m\u{202e}\u{2028}\u{e0041}\r\n"
+        let json = LogValue.text(nasty).json
+        #expect(!json.unicodeScalars.contains { $0.drivesTerminal } && json.contains("Zürich 😀"), "\(json)")
+        #expect(try JSONDecoder().decode(String.self, from: Data(json.utf8)) == nasty)
+    }
+
     @Test("lines are read back with the very same numbers, unknown keys and a torn end doing no harm")
     func readBack() throws {
         honorDenormals()
