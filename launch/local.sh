@@ -206,7 +206,7 @@ make_session() {
         || fail 73 "$base: no directory can be made there; set TMPDIR to one that can be written"
     exec {directory}< "$draft"
     # Where others may rename, a link to elsewhere could have taken its place.
-    [[ $(readlink "/proc/self/fd/$directory") == "$draft" ]] || fail 73 "$draft was made and is gone or another"
+    [[ $(readlink "/proc/self/fd/$directory") == "$draft" ]] || fail 73 "$draft was made, but has been removed or replaced since"
     exec {lock}> "/proc/self/fd/$directory/lock" {directory}<&-
     flock -n "$lock"
     session=$base/dtrain-${draft##*/.dtrain-}

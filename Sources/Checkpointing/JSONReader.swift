@@ -89,7 +89,7 @@ struct JSONReader {
     mutating func wholeNumber() throws -> Int {
         let isNegative = try skips("-")
         guard let first = try isNegative ? peek() : peekToken(), Self.digits.contains(first) else {
-            throw Problem(text: "a whole number is expected")
+            throw Problem(text: "expected a whole number")
         }
         var value = 0
         while let byte = try peek(), Self.digits.contains(byte) {
@@ -97,13 +97,13 @@ struct JSONReader {
             let (sum, carry) = product.addingReportingOverflow(Int(byte - Self.digits.lowerBound))
             guard !overflow, !carry else { throw Problem(text: "a number beyond 2⁶³") }
             guard value != 0 || first != Self.digits.lowerBound || sum == 0 else {
-                throw Problem(text: "a whole number is expected")
+                throw Problem(text: "expected a whole number")
             }
             value = sum
             next += 1
         }
         if let byte = try peek(), byte == UInt8(ascii: ".") || byte == UInt8(ascii: "e") || byte == UInt8(ascii: "E") {
-            throw Problem(text: "a whole number is expected")
+            throw Problem(text: "expected a whole number")
         }
         return isNegative ? -value : value
     }

@@ -89,7 +89,7 @@ struct SafetensorsHeader {
 
     private mutating func tensor(_ name: String, dataStart: Int) throws -> SafetensorsFile.Tensor {
         var entry = Entry()
-        guard try inJSON({ try $0.begins(with: "{") }) else { throw wrong("\"\(name)\" is of the wrong kind") }
+        guard try inJSON({ try $0.begins(with: "{") }) else { throw wrong("\"\(name)\" has the wrong type") }
         try object { header, key in
             func once(_ isThere: Bool) throws {
                 if isThere { throw header.bad("tensor \"\(name)\" has two \"\(key)\"") }

@@ -135,7 +135,7 @@ struct CodedTargets {
             let places = try texts.texts.enumerated().map { place, text in
                 guard let known = known[text] else {
                     throw source.table.file.failure(line: texts.lines[place], column: source.label(0),
-                                                    "\"\(shortened(text))\" is none of the classes"
+                                                    "\"\(shortened(text))\" is not one of the classes"
                         + "\(suggestion(for: text, among: names)); known: \(CSVTable.list(names)) (data.class_names)")
                 }
                 return known

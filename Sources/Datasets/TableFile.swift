@@ -47,7 +47,7 @@ struct TableFile {
             let advice = isTarget ? "\(asTexts) if they are classes all the same"
                 : "leave it out by naming the others in data.train.features, or \(asTexts) to keep it"
             return Failure(.badData, "\(path):\(line): column \"\(shortened(column))\" holds \(different) different texts in "
-                + "\(cellCount) cells, the first \"\(shortened(text))\"; what hardly ever comes again can't be learnt: "
+                + "\(cellCount) cells, the first \"\(shortened(text))\"; texts that hardly ever repeat can't be learned: "
                 + advice)
         }
     }

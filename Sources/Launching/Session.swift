@@ -35,7 +35,7 @@ package final class Session {
             .lastPathComponent
         guard let directory = SessionDirectory(draft, in: place) else {
             unlinkat(place, draft, AT_REMOVEDIR)
-            throw refusal("\(draft) was made and is gone or another", ESTALE)
+            throw refusal("\(draft) was made, but has been removed or replaced since", ESTALE)
         }
         self.directory = directory
         lock = openat(directory.descriptor, SessionDirectory.lockName, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600)

@@ -15,11 +15,11 @@ package enum HumanText {
 
     /// `0:07`, `1:02:03`: whole seconds, the rest cut off; below one, `0.2 s`, `43 ms`.
     package static func duration(seconds: Double) -> String {
+        guard seconds.isFinite, seconds >= 0 else { return "-:--" }
         if seconds == 0 { return "0 s" }
         if seconds < 0.1 { return String(format: "%.0f ms", seconds * 1000) }
         if seconds < 1 { return String(format: "%.1f s", seconds) }
-        // A year is long enough, and keeps the conversion from trapping.
-        guard seconds.isFinite, seconds >= 0 else { return "-:--" }
+        // Thirty years are long enough, and keep the conversion from trapping.
         let whole = Int(min(seconds, 1e9))
         let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
         let tail = rest < 10 ? "0\(rest)" : "\(rest)"

@@ -34,7 +34,7 @@ package struct SettingsDocument {
             }
             let valueText = String(override[override.index(after: equals)...])
             guard components.count <= BoundedYAML.deepest else {
-                throw Failure(.usage, "--set \(override): a key of \(components.count) parts; no configuration is so deep")
+                throw Failure(.usage, "--set \(override): a key of \(components.count) parts; no configuration is nested that deep")
             }
             let value = try Self.value(valueText, override: override)
             tree = try Self.setting(components[...], to: value, in: tree, override: override)

@@ -97,7 +97,7 @@ package struct TrainingState: Codable, Sendable {
         // Every sample's draw has a number.
         let draws = (step / stepsPerEpoch + 1).multipliedReportingOverflow(by: sampler.sampleCount)
         guard !draws.overflow else {
-            throw Failure(.badData, "\(path)/state.json: step \(step) of epochs of \(stepsPerEpoch): no run comes so far")
+            throw Failure(.badData, "\(path)/state.json: step \(step) of epochs of \(stepsPerEpoch): no run is that long")
         }
         let steps = step % stepsPerEpoch
         let seen = steps == 0 ? sampler.sampleCount : steps * sampler.globalBatchSize
@@ -116,7 +116,7 @@ package struct TrainingState: Codable, Sendable {
         switch error {
         case DecodingError.keyNotFound(let key, let context): return "\(place(context)) has no \"\(key.stringValue)\""
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-            return "\(place(context)) is of the wrong kind"
+            return "\(place(context)) has the wrong type"
         case DecodingError.dataCorrupted(let context): return "\(place(context)): \(context.debugDescription)"
         default: return "it can't be read"
         }

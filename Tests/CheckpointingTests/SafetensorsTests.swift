@@ -110,7 +110,7 @@ struct SafetensorsTests {
             (file("{}", length: 100), "truncated: 10 bytes, and the header ends at byte 108"),
             (file("ab", length: 100), "the header doesn't begin with \"{\""),
             (file("{]"), "the header is wrong: it is not JSON"),
-            (file(entry("3")), "the header is wrong: \"w\" is of the wrong kind"),
+            (file(entry("3")), "the header is wrong: \"w\" has the wrong type"),
             (file(entry(#"{"dtype":"F32","shape":[2]}"#)), "\"w\" has no \"data_offsets\""),
             (file(entry(#"{"dtype":"F32","shape":[2.5],"data_offsets":[0,8]}"#), data: 8), "the header is wrong"),
             (file(entry(#"{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}"#), data: 8),

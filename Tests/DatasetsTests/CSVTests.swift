@@ -154,7 +154,7 @@ struct CSVTests {
     func givenClassNames() throws {
         let names = "class_names: [small, large]"
         #expect(try splits("a,y\n1,small\n2,large\n", extra: names).train.classList == [0, 1])
-        expectFailure(.badData, "table.csv:3: column \"y\"", "\"larg\" is none of the classes",
+        expectFailure(.badData, "table.csv:3: column \"y\"", "\"larg\" is not one of the classes",
                       "did you mean \"large\"") {
             _ = try splits("a,y\n1,small\n2,larg\n", extra: names)
         }
@@ -312,7 +312,7 @@ struct CSVTests {
             _ = try trained.preprocessing.inputs(from: green)
         }
         let cow = try files.write("cow.csv", "colour,size,y\nred,5,cow\n")
-        expectFailure(.badData, "cow.csv:2: column \"y\": \"cow\" is none of the classes") {
+        expectFailure(.badData, "cow.csv:2: column \"y\": \"cow\" is not one of the classes") {
             _ = try trained.preprocessing.samples(from: cow)
         }
     }

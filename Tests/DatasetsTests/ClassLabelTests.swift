@@ -60,7 +60,7 @@ struct ClassLabelTests {
         let floats = try files.write("floats.csv", "a,y\n1,2.0\n1,1\n")
         #expect(try trained.samples(from: floats).classList == [1, 0])
         let versions = try splits(["1.1", "1.10"], "target_kind: class").preprocessing
-        expectFailure(.badData, "other.csv:2", "\"1.100\" is none of the classes") {
+        expectFailure(.badData, "other.csv:2", "\"1.100\" is not one of the classes") {
             _ = try versions.samples(from: try files.write("other.csv", "a,y\n1,1.100\n"))
         }
     }

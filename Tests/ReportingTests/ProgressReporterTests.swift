@@ -81,9 +81,9 @@ struct ProgressReporterTests {
             + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"),
         (104, "Epoch 3/5  120/375 [===>..........] "
             + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"),
-        (90, "Epoch 3/5  120/375 [===>.........] loss 0.1234 accuracy 0.9512 45,714 samples/s 0.7 s left"),
-        (80, "Epoch 3/5  120/375 [=====>.............] loss 0.1234 45,714 samples/s 0.7 s left"),
-        (60, "Epoch 3/5  120/375 [====>...........] loss 0.1234 0.7 s left"),
+        (90, "Epoch 3/5  120/375 [==>.........] loss 0.1234 accuracy 0.9512 45,714 samples/s 0.7 s left"),
+        (80, "Epoch 3/5  120/375 [====>.............] loss 0.1234 45,714 samples/s 0.7 s left"),
+        (60, "Epoch 3/5  120/375 [===>...........] loss 0.1234 0.7 s left"),
         (50, "Epoch 3/5  120/375 loss 0.1234 0.7 s left"),
         (40, "Epoch 3/5  120/375 loss 0.1234"),
         (30, "Epoch 3/5  120/375"),
@@ -260,7 +260,7 @@ struct ProgressReporterTests {
         stage.seconds += 1
         reporter.step(figures(5, step: 5000))
         #expect(stage.output.screen == ["Step   5,000/20,000 [======>.......................] loss 0.1234 lr 1.00e-03 "
-            + "128 samples/s 4:10.7 s left"])
+            + "128 samples/s 4:10:00 left"])
         reporter.endEpoch(501)
         #expect(stage.output.screen == ["Epoch 501  loss 0.1234 | lr 1.00e-03 128 samples/s 0:01", ""])
     }
@@ -271,7 +271,7 @@ struct ProgressReporterTests {
         stage.columns = 60
         let reporter = stage.reporter(.terminal)
         run(stage, reporter)
-        let line = "Epoch 3/5  120/375 [====>...........] loss 0.1234 0.7 s left"
+        let line = "Epoch 3/5  120/375 [===>...........] loss 0.1234 0.7 s left"
         #expect(stage.output.screen == [line])
         reporter.warning("the disk is full")
         reporter.warning("the disk is full")
