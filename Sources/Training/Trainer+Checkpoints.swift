@@ -82,6 +82,8 @@ extension Trainer {
         if state.plateau == nil || restored.plateau == nil || rateHasChanged || hasChanged("schedule") {
             restored.plateau = state.plateau
         }
+        // The data are the same, by their hashes; what was found in them anew is not open to forgery.
+        restored.preprocessing = state.preprocessing
         restored.configuration = state.configuration
         restored.settings = state.settings
         restored.build = state.build
