@@ -63,7 +63,10 @@ struct CSVScanner {
 
     /// Passes over `count` lines, as they stand.
     private mutating func skipLines(_ count: Int) {
-        for _ in 0..<count where position < bytes.count { skipRestOfLine() }
+        for _ in 0..<count {
+            guard position < bytes.count else { return }
+            skipRestOfLine()
+        }
     }
 
     /// Reads the next row into `cells`; false at the end.

@@ -84,7 +84,8 @@ enum MappedFiles {
                 for slot in 0..<MappedFiles.capacity {
                     let region = MappedFiles.regions[slot]
                     if region.count > 0, address >= region.base, address - region.base < UInt(region.count) {
-                        nanosleep(MappedFiles.patience, nil)
+                        // A signal meanwhile is the launcher's: another rank has spoken.
+                        guard nanosleep(MappedFiles.patience, nil) == 0 else { _exit(ExitCode.inputOutput.rawValue) }
                         _ = write(STDERR_FILENO, region.message, region.messageCount)
                         _exit(ExitCode.inputOutput.rawValue)
                     }

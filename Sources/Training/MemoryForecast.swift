@@ -16,7 +16,7 @@ package struct MemoryForecast: Sendable {
 
     package private(set) var parts: [Part]
     /// The most that the process has held before: reading data may take more than training on them.
-    package let peakBefore: Double
+    package private(set) var peakBefore: Double
 
     /// The most at once, bytes.
     package var total: Double { max(peakBefore, parts.reduce(0) { $0 + $1.bytes }) }
@@ -92,6 +92,7 @@ package struct MemoryForecast: Sendable {
                                           gathersAhead: gathersAhead)
             if rankCount > 1 {
                 forecast.parts.append(Part(name: "MPI", bytes: Double(messagePassing), isShared: false))
+                forecast.peakBefore += Double(messagePassing)
             }
             return forecast
         }
@@ -107,7 +108,7 @@ package struct MemoryForecast: Sendable {
     /// Code that is first run, and small things that are first needed, when training begins: measured, 5 to 7 MB.
     private static let touchedLater = 6 << 20
     /// Open MPI 4.1 on one machine: measured, 6 to 10 MB.
-    private static let messagePassing = 8 << 20
+    private static let messagePassing = 9 << 20
 
     private static func bytes(_ count: Int) -> Double { Double(count) * Double(MemoryLayout<Float>.stride) }
 

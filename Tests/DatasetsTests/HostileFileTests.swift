@@ -37,6 +37,14 @@ struct HostileFileTests {
         #expect(dataset.inputRows() == [[1], [2]])
     }
 
+    @Test("more lines than there are can be skipped in no time", arguments: [3, 1_000_000_000, Int.max])
+    func skippedLines(_ count: Int) throws {
+        let path = try files.write("table.csv", "a,y\n1,p\n2,q\n")
+        expectFailure(.badData, "table.csv: an empty set") {
+            _ = try load("format: csv\ntrain: {path: \(path), target: y, skip_lines: \(count)}")
+        }
+    }
+
     @Test("rows without end are refused by their number of cells")
     func longRows() throws {
         let commas = String(repeating: ",", count: 2_000_000)

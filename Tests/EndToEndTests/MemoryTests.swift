@@ -57,7 +57,7 @@ struct MemoryTests {
     func data() throws {
         try withWorkbench { bench in
             var text = (0..<40).map { "x\($0)," }.joined() + "y\n"
-            for row in 0..<20_000 { text += (0..<40).map { "\((row * 7919 + $0 * 104_729) % 9973)," }.joined() + "\(row % 977).5\n" }
+            for row in 0..<60_000 { text += (0..<40).map { "\((row * 7919 + $0 * 104_729) % 9973)," }.joined() + "\(row % 977).5\n" }
             try bench.write("large.csv", text)
             try bench.write("large.yaml", """
                 data: {format: csv, train: {path: large.csv, target: y}, standardize: true}
