@@ -25,20 +25,7 @@ package final class TrainedModel {
     package init(path: String, overrides: [String]) throws {
         Processor.flushDenormals()
         checkpoint = try LoadedCheckpoint.open(checkpointOrRun: path).checkpoint
-<<<<<<< HEAD
         state = try TrainingState.decode(checkpoint)
-        let document = try SettingsDocument(text: state.configuration, name: "\(checkpoint.path)/state.json",
-                                            overrides: overrides)
-        configuration = try TrainingConfiguration(document, name: "")
-        network = try Network(configuration.model, inputShape: state.preprocessing.inputShape, loss: configuration.loss,
-                              seed: configuration.training.seed)
-        targets = try TargetForm(kind: state.preprocessing.targetKind, loss: configuration.loss,
-                                 outputs: network.outputShape, settings: configuration.model)
-        metrics = try MetricSet(configuration.metrics, task: targets.task)
-        // Whatever is asked of the model, all that training reads of its configuration has been read by now.
-        try configuration.root.finish()
-=======
-        state = try TrainingState.decode(checkpoint.state, path: checkpoint.path)
         let parts: Parts
         do {
             parts = try Parts(state, path: checkpoint.path, overrides: overrides)
@@ -50,7 +37,6 @@ package final class TrainedModel {
         network = parts.network
         targets = parts.targets
         metrics = parts.metrics
->>>>>>> wt-A
         let contents = CheckpointContents(layout: network.layout, stateNames: [])
         // A network that isn't the checkpoint's is refused before memory is taken for it.
         try contents.checkModel(checkpoint.model)

@@ -100,12 +100,9 @@ extension Trainer {
         if state.plateau == nil || restored.plateau == nil || rateHasChanged || hasChanged("schedule") {
             restored.plateau = state.plateau
         }
-<<<<<<< HEAD
         restored.parameterCount = state.parameterCount
-=======
         // The data are the same, by their hashes; what was found in them anew is not open to forgery.
         restored.preprocessing = state.preprocessing
->>>>>>> wt-A
         restored.configuration = state.configuration
         restored.settings = state.settings
         restored.build = state.build
