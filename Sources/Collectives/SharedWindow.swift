@@ -52,11 +52,17 @@ final class SharedWindow: NodeMemory {
         munmap(place, byteCount)
     }
 
-    /// Where Open MPI puts windows, and the bytes that are free there; nil where that can't be told.
-    static func freeSpace() -> (directory: String, bytes: Int)? {
+    /// The bytes that there are for windows, which Open MPI puts into files, and in words what bounds them; nil where that
+    /// can't be told.
+    static func freeSpace() -> (description: String, bytes: Int)? {
         let directory = ProcessInfo.processInfo.environment["OMPI_MCA_osc_sm_backing_directory"] ?? "/dev/shm"
         var status = statvfs()
         guard statvfs(directory, &status) == 0 else { return nil }
-        return (directory, Int(status.f_bavail) * Int(status.f_frsize))
+        let free = Int(status.f_bavail) * Int(status.f_frsize)
+        var limit = rlimit()
+        if getrlimit(Int32(RLIMIT_FSIZE.rawValue), &limit) == 0, limit.rlim_cur < UInt(free) {
+            return ("a file may have \(limit.rlim_cur / 1_000_000) MB (ulimit -f)", Int(limit.rlim_cur))
+        }
+        return ("\(directory) has \(free / 1_000_000) MB free", free)
     }
 }

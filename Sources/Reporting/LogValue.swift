@@ -56,10 +56,15 @@ package enum LogValue: Sendable, Equatable {
         let bytes = (try? encoder.encode(text)).map(Array.init) ?? Array("\"\"".utf8)
         guard bytes.contains(where: { $0 >= 0x7f }) else { return bytes }
         // JSON itself asks for escapes of the first 32 only (RFC 8259, section 7).
-        return Array(String(decoding: bytes, as: UTF8.self).unicodeScalars.map { scalar in
-            guard scalar.drivesTerminal else { return String(scalar) }
-            return UTF16.encode(scalar).map { $0.map { String(format: "\\u%04x", $0) }.joined() } ?? ""
-        }.joined().utf8)
+        var shown = ""
+        for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
+            guard scalar.drivesTerminal else {
+                shown.unicodeScalars.append(scalar)
+                continue
+            }
+            for unit in String(scalar).utf16 { shown += String(format: "\\u%04x", UInt32(unit)) }
+        }
+        return Array(shown.utf8)
     }
 }
 

@@ -98,7 +98,7 @@ extension FaultTests {
                 try bench.write("c.yaml", Configurations.digits(layers: [200], steps: 3, every: 3))
                 let reference = try bench.reference(steps: 3)
                 var ends: [Int32: Int] = [:]
-                for kilobytes in stride(from: 64_000, through: 112_000, by: 2000) {
+                for kilobytes in stride(from: 80_000, through: 96_000, by: 1000) {
                     let ended = try bench.shell("ulimit -v \(kilobytes); exec", ["train", "c.yaml", "--run", "r\(kilobytes)", "--quiet"])
                     ends[ended.status, default: 0] += 1
                     switch ended.status {

@@ -57,6 +57,7 @@ extension FaultTests {
         func realDisk() throws {
             try withRun { bench in
                 try SmallDisk.run(bytes: 1 << 20) { disk in
+                    try bench.write(disk + "/out", "")
                     SmallDisk.fill(disk + "/ballast")
                     let full = try bench.shell("exec", ["inspect", "r"], "> \(disk)/out")
                     expectRefusal(full, .inputOutput, ["No space left on device"])
@@ -125,7 +126,7 @@ extension FaultTests {
         }
 
         @Test("training goes on to its end where nobody hears it, and loses nothing",
-              arguments: [("> /dev/full", ExitCode.inputOutput), (">&4 4>&-", .success)])
+              arguments: [("> /dev/full", ExitCode.inputOutput), (">&4 4>&-", ExitCode.success)])
         func training(redirection: String, code: ExitCode) throws {
             try withRun { bench in
                 let ended = try bench.shell("mkfifo f; exec 3<>f 4>f 3<&-; exec", ["train", "c.yaml", "--run", "n"], redirection)

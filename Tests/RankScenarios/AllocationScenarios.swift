@@ -54,7 +54,6 @@ let allocationScenarios = [
         case "aligned_alloc": block = aligned_alloc(64, size)
         case "posix_memalign": posix_memalign(&block, 64, size)
         case "swift": block = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
-        case "array": withExtendedLifetime([UInt8](repeating: 1, count: size)) {}
         default: break
         }
         expect(false, "there was memory at \(block.map { "\($0)" } ?? "nowhere")", communicator)

@@ -28,7 +28,7 @@ struct AllocationTests {
     }
 
     @Test("memory that isn't there ends all ranks with 71 and one message, whoever asked for it", arguments: [
-        "malloc", "calloc", "calloc-overflow", "realloc", "aligned_alloc", "posix_memalign", "swift", "array",
+        "malloc", "calloc", "calloc-overflow", "realloc", "aligned_alloc", "posix_memalign", "swift",
     ])
     func refused(function: String) throws {
         let result = try MPIRun.child(ranks: 2, buildFolder + "/rank-scenarios", ["refused-allocation", function]).run()
