@@ -36,9 +36,11 @@ extension Experiment {
                      addressSpace: MemoryLimit? = MachineMemory.addressSpaceLimit,
                      taken: Int = ProcessMemory.current.addressSpace) throws {
         func refusal(_ subject: String, _ bytes: Double, _ forecast: MemoryForecast, _ limit: MemoryLimit) -> Failure {
-            configuration.model.failure("\(subject) \(Self.text(bytes)) of memory (\(forecast.breakdown)), but "
-                + "\(limit.description) \(Self.text(Double(limit.bytes))). Use smaller layers or a smaller "
-                + "training.micro_batch_size" + (forecasts.count > 1 ? ", or fewer ranks on this machine" : ""))
+            let bound = "\(limit.holder) \(Self.text(Double(limit.bytes)))"
+            let source = limit.source.isEmpty ? "" : " (\(limit.source))"
+            let fewer = forecasts.count > 1 ? ", or fewer ranks on this machine" : ""
+            return configuration.model.failure("\(subject) \(Self.text(bytes)) of memory (\(forecast.breakdown)), but "
+                + "\(bound)\(source); use smaller layers or a smaller training.micro_batch_size\(fewer)")
         }
         let all = MemoryForecast.together(forecasts), count = forecasts.count
         if let machine, all > Double(machine.bytes) {
@@ -49,7 +51,9 @@ extension Experiment {
         }
     }
 
-    static func text(_ bytes: Double) -> String { String(format: bytes < 1e9 ? "%.0f MB" : "%.1f GB", bytes / (bytes < 1e9 ? 1e6 : 1e9)) }
+    static func text(_ bytes: Double) -> String {
+        bytes < 1e9 ? String(format: "%.0f MB", bytes / 1e6) : String(format: "%.1f GB", bytes / 1e9)
+    }
 }
 
 extension MemoryForecast {

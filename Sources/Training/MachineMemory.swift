@@ -4,11 +4,14 @@ import Foundation
 package struct MemoryLimit: Equatable, Sendable {
     package let bytes: Int
     /// As in "takes 12 GB, but … 8 GB".
-    package let description: String
+    package let holder: String
+    /// Where it is set; empty where that needs no saying.
+    package let source: String
 
-    package init(bytes: Int, description: String) {
+    package init(bytes: Int, holder: String, source: String = "") {
         self.bytes = bytes
-        self.description = description
+        self.holder = holder
+        self.source = source
     }
 }
 
@@ -22,7 +25,7 @@ package enum MachineMemory {
     ///   - read: the contents of a file; nil where there is none.
     package static func limit(physical: Int = physical, read: (String) -> String? = contents) -> MemoryLimit? {
         var limits = controlGroupLimits(read)
-        if physical > 0 { limits.append(MemoryLimit(bytes: physical, description: "this machine has")) }
+        if physical > 0 { limits.append(MemoryLimit(bytes: physical, holder: "this machine has")) }
         return limits.min { $0.bytes < $1.bytes }
     }
 
@@ -32,7 +35,7 @@ package enum MachineMemory {
         guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, limit.rlim_cur < rlim_t(Int.max) else {
             return nil
         }
-        return MemoryLimit(bytes: Int(limit.rlim_cur), description: "a process may have (ulimit -v)")
+        return MemoryLimit(bytes: Int(limit.rlim_cur), holder: "a process may have", source: "ulimit -v")
     }
 
     package static var physical: Int {
@@ -56,7 +59,7 @@ package enum MachineMemory {
                     // "max" is no bound; neither is the huge number that version 1 has for it.
                     guard let text = read(path)?.trimmingCharacters(in: .whitespacesAndNewlines), let bytes = Int(text),
                           bytes > 0, bytes < 1 << 60 else { return nil }
-                    return MemoryLimit(bytes: bytes, description: "the control group may have (\(path))")
+                    return MemoryLimit(bytes: bytes, holder: "its control group may have", source: path)
                 }
             }
         }
