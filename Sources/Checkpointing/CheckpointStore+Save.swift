@@ -40,7 +40,7 @@ extension CheckpointStore {
                       to places: CheckpointPlaces = .numbered, keep: Int) throws -> SavedCheckpoint {
         precondition(step >= 0 && keep >= 1 && !places.isEmpty, "save step \(step), keep \(keep), \(places)")
         guard (try? JSONSerialization.jsonObject(with: state)) is [String: Any] else {
-            throw Failure(.internalError, "the state of step \(step) is no JSON object: \(state.count) bytes")
+            throw Failure(.internalError, "the state of step \(step) is not a JSON object: \(state.count) bytes")
         }
         return try reportingSystemErrors {
             let directory = try made()

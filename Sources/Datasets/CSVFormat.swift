@@ -108,7 +108,7 @@ extension CSVFormat {
         guard let written = try section.optionalString(key) else { return nil }
         let character = written == "space" ? " " : written
         guard isFit(character) else {
-            throw section.failure(key, "expected one character\(key == "thousands" ? " that is no digit or sign" : ""), "
+            throw section.failure(key, "expected one character\(key == "thousands" ? " that is neither a digit nor a sign" : ""), "
                 + "found \"\(written.prefix(20))\"\(quotingAdvice(written))")
         }
         return character

@@ -34,7 +34,7 @@ package struct SmallFile {
         guard fstat(descriptor, &status) == 0 else { throw unreadable(path) }
         switch status.st_mode & S_IFMT {
         case S_IFREG: break
-        case S_IFDIR: throw Failure(misfit, "\(path): a directory; expected a \(what) file")
+        case S_IFDIR: throw Failure(misfit, "\(path) is a directory; expected a \(what) file")
         case S_IFIFO where Self.isInherited(path):
             _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
         default:

@@ -56,7 +56,7 @@ package struct LoggedLine: Sendable, Equatable {
 
 extension MetricsLog {
     /// The lines of a log. A last line without its newline, as a killed run leaves it, is passed over. Throws 66 where
-    /// the file is missing, 65 for a line that is no JSON object and for a link in the file's place, 74 where it can't be
+    /// the file is missing, 65 for a line that is not a JSON object and for a link in the file's place, 74 where it can't be
     /// read.
     package static func lines(path: String) throws -> [LoggedLine] {
         let input: InputFile

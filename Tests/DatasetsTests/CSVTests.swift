@@ -307,7 +307,7 @@ struct CSVTests {
         #expect(labelled.classNames == ["cat", "dog"])
         expectFailure(.badData, "without.csv: no column \"y\"") { _ = try trained.preprocessing.samples(from: without) }
         let green = try files.write("green.csv", "colour,size,y\ngreen,5,cat\n")
-        expectFailure(.badData, "green.csv:2: column \"colour\": \"green\" is none of the categories",
+        expectFailure(.badData, "green.csv:2: column \"colour\": \"green\" is not one of the categories",
                       "known: blue, red") {
             _ = try trained.preprocessing.inputs(from: green)
         }

@@ -93,6 +93,6 @@ struct HostileFileTests {
         let path = try files.write("table.csv", text + "z,q\n")
         let trained = try load("format: csv\ntrain: {path: \(path), target: y}").preprocessing
         let other = try files.write("other.csv", "c\n" + String(repeating: "k", count: 5000) + "\n")
-        expectFailure(.badData, "is none of the categories") { _ = try trained.inputs(from: other) }
+        expectFailure(.badData, "is not one of the categories") { _ = try trained.inputs(from: other) }
     }
 }

@@ -167,7 +167,7 @@ struct TableFormTests {
     func unknownCategories() throws {
         let held = try files.write("held.csv", "c,y\ngreen,0.5\nred,1\n")
         let text = "c,y\nred,0.5\nblue,1\nred,2\n"
-        expectFailure(.badData, "held.csv:2: column \"c\": \"green\" is none of the categories",
+        expectFailure(.badData, "held.csv:2: column \"c\": \"green\" is not one of the categories",
                       "data.validation.unknown_category: ignore") {
             _ = try self.splits(text, extra: "validation: {path: \(held)}")
         }

@@ -133,11 +133,11 @@ struct BadInputTests {
         }
     }
 
-    @Test("Slurm's variables alone mean nothing")
+    @Test("Slurm's variables around a program that was started once mean nothing")
     func slurm() throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits)
-            expectSuccess(try bench.dtrain(["train", "c.yaml"], environment: ["SLURM_NTASKS": "8", "SLURM_PROCID": "3",
+            expectSuccess(try bench.dtrain(["train", "c.yaml"], environment: ["SLURM_NTASKS": "8", "SLURM_PROCID": "0",
                                                                               "SLURM_JOB_ID": "77"]))
         }
     }

@@ -125,7 +125,7 @@ struct ControlCharacterTests {
             try bench.write("classes.yaml", Material.table("classes.csv", sections: "metrics: [confusion_matrix, f1]"))
             let outcome = try bench.dtrain("train", "classes.yaml", "--run", "classes")
             expectHarmless(outcome, .success)
-            expectHarmless(try bench.dtrain("eval", "classes"), .success)
+            expectHarmless(try bench.dtrain("eval", "classes", "--split", "train"), .success)
             expectHarmless(try bench.dtrain("inspect", "classes"), .success)
             try bench.write("other.csv", "u,v,kind\n1,1,\(cell)\(cell)\n")
             expectHarmless(try bench.dtrain("eval", "classes", "--data", "other.csv"), .badData)

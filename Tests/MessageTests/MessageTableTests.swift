@@ -57,13 +57,15 @@ struct MessageTableTests {
 
     @Test("texts are tidy: no doubled blanks or words, no riddles")
     func tidy() throws {
-        let riddles = ["stands twice", "that is no", "are no ", "is no ", "must be read", "wants a ", "of the hand", "words of"]
+        let riddles = ["stands twice", "that is no ", "are no ", "is no JSON", "must be read", "wants a ", "of the hand"]
         for (room, texts) in try Self.rooms() {
             for text in texts {
-                #expect(!text.contains("  ") || text.contains("{}  "), "\(room): \(text)")
+                // Columns of figures begin below each other.
+                let isColumn = text.contains("  {}") || text.contains("{}  ")
+                #expect(!text.contains("  ") || isColumn, "\(room): \(text)")
                 #expect(!riddles.contains(where: text.contains), "\(room): \(text)")
                 let words = text.split(separator: " ")
-                #expect(!zip(words, words.dropFirst()).contains { $0 == $1 && $0 != "{}" }, "\(room): \(text)")
+                #expect(!zip(words, words.dropFirst()).contains { $0 == $1 && $0.contains(where: \.isLetter) }, "\(room): \(text)")
             }
         }
     }

@@ -50,7 +50,7 @@ struct SettingsDocumentTests {
         expectRefusal("\(file): no such configuration file (paths are relative to the working directory)", code: .missingInput) {
             _ = try SettingsDocument(path: file)
         }
-        expectRefusal("\(folder): a directory; expected a configuration file") {
+        expectRefusal("\(folder) is a directory; expected a configuration file") {
             _ = try SettingsDocument(path: folder)
         }
         try Data([0xff, 0xfe, 0x00]).write(to: URL(fileURLWithPath: file))
