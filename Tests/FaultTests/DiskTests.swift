@@ -162,7 +162,8 @@ extension FaultTests {
                 expectEnd(try bench.train(.plain, "r", ["--steps", "20"]), .success)
                 let before = bench.state("r").steps
                 let ended = try bench.shell("ulimit -f \(kilobytes); exec", ["train", "c.yaml", "--run", "r", "--resume"])
-                expectRefusal(ended, .inputOutput, ["could not be written"])
+                // The smallest limit hits the copy of the log already, before anything is changed.
+                expectRefusal(ended, .inputOutput, [kilobytes == 1 ? "File too large" : "could not be written"])
                 #expect(bench.state("r").steps == before)
                 expectEnd(try bench.train(.plain, "r", ["--resume"]), .success)
                 expectSame(bench.state("r"), try bench.reference(steps: 60))
