@@ -106,7 +106,7 @@ struct TableFormTests {
             ("thousands: \".\"", ["data.train.thousands", "decimal mark"]),
             ("decimal: \",\", thousands: \",\"", ["data.train.thousands", "decimal mark"]),
             ("delimiter: space, thousands: space", ["data.train.thousands", "separate the cells"]),
-            ("thousands: \"0\"", ["data.train.thousands", "no digit"]), ("thousands: ab", ["data.train.thousands"]),
+            ("thousands: \"0\"", ["data.train.thousands", "neither a digit"]), ("thousands: ab", ["data.train.thousands"]),
             ("decimal: x", ["data.train.decimal"]), ("comment: ab", ["data.train.comment", "one character"]),
             ("unknown_category: skip", ["data.train.unknown_category", "error, ignore"]),
         ] {
