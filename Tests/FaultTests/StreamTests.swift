@@ -74,8 +74,10 @@ extension FaultTests {
                 // A pipe without a reader: one that reads is open while the writer opens it.
                 let pipe = "mkfifo f; exec 3<>f 4>f 3<&-; rm f; exec"
                 try runAll(bench, pipe, ">&4 4>&-") { command, ended in
-                    #expect(ended.status == 0 && ended.result.errors.isEmpty, "\(command): \(ended)")
-                    if command[0] == "train" { #expect(bench.state("n").steps == [0, 2], "\(command)") }
+                    // What the program has guessed is told on the other stream.
+                    let others = ended.result.errors.split(separator: "\n").filter { !$0.hasPrefix("note: ") }
+                    #expect(ended.status == 0 && others.isEmpty, "\(command): \(ended)")
+                    if command[0] == "train", !command.contains("--help") { #expect(bench.state("n").steps == [0, 2], "\(command)") }
                 }
                 // An answer is given by the exit status all the same.
                 expectEnd(try bench.train(.plain, "other", ["--steps", "3"]), .success)
