@@ -72,7 +72,7 @@ let package = Package(
         room("Checkpointing", ["Diagnostics", "Files"]),
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),
-        room("Launching", ["Diagnostics", "CProcesses"]),
+        room("Launching", ["Diagnostics", "Threads", "CProcesses"]),
         room("Training", ["Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                           "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing"]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Training", "Reporting"]),

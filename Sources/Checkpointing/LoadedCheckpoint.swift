@@ -148,7 +148,7 @@ extension LoadedCheckpoint {
                                  in directory: Directory) throws -> (input: InputFile, sha256: String) {
         let path = directory.at(name).path
         guard let expected = manifest.files[name] else {
-            throw Failure(.badData, "\(directory.path)/\(CheckpointManifest.fileName): it doesn't say what \(name) must be")
+            throw Failure(.badData, "\(directory.path)/\(CheckpointManifest.fileName): it holds no checksum of \(name)")
         }
         let input: InputFile
         do {

@@ -86,7 +86,7 @@ extension DataConfiguration {
     private func loadCSV(_ csv: CSVSource, with stored: Preprocessing) throws -> DataSplits {
         guard let schema = stored.table else {
             throw Failure(.badConfiguration, "data.format: csv, but the checkpoint was trained on samples of shape "
-                + "\(stored.inputShape) that were no table")
+                + "\(stored.inputShape), not on a table")
         }
         let read = try stored.readTable(csv.trainingFile(csv.train.path), targetPath: csv.train.targets, schema: schema,
                                         isLabelled: true)

@@ -156,7 +156,7 @@ final class SourceFile {
     private func requireMemory(forText count: Int) throws {
         // The system isn't asked for what any machine has.
         guard count >= 16 << 20, let free = SystemMemory.availableByteCount(), count > free / 2 else { return }
-        let packed = isCompressed ? ", packed into \(byteCount) bytes" : ""
+        let packed = isCompressed ? " (\(byteCount) bytes compressed)" : ""
         throw Failure(.systemRefused, "\(path): it holds \(count >> 20) MiB of text or more\(packed), and half of the free "
             + "memory is \(free >> 21) MiB; use a part of the table, or more memory")
     }

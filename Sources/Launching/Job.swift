@@ -93,8 +93,8 @@ private struct JobOutput {
     let standardError: OutputRelay
 
     init() throws {
-        standardOutput = try OutputRelay(to: STDOUT_FILENO)
-        standardError = Self.goToSamePlace ? standardOutput : try OutputRelay(to: STDERR_FILENO)
+        standardOutput = try OutputRelay(to: .output)
+        standardError = Self.goToSamePlace ? standardOutput : try OutputRelay(to: .errors)
     }
 
     func isHandedOver() {
@@ -111,11 +111,7 @@ private struct JobOutput {
         standardOutput.isFinished(withinSeconds: seconds) && standardError.isFinished(withinSeconds: seconds)
     }
 
-    var failure: Failure? {
-        standardOutput.failure.map {
-            Failure(.inputOutput, "standard output: write failed: \(String(cString: strerror($0)))")
-        }
-    }
+    var failure: Failure? { standardOutput.failure }
 
     private static var goToSamePlace: Bool {
         var one = stat(), other = stat()

@@ -2,6 +2,7 @@ import CProcesses
 import Diagnostics
 import Foundation
 import Synchronization
+import Threads
 
 /// Hands on what a job writes to one of this process's streams, as it comes.
 ///
@@ -16,14 +17,14 @@ final class OutputRelay: Sendable {
     private let ending: PipeEnd
     private let thread: RelayThread
 
-    /// Starts to hand on to `descriptor`. The thread that does it blocks the signals that the caller blocks.
+    /// Starts to hand on to `stream`. The thread that does it blocks the signals that the caller blocks.
     ///
     /// Throws `Failure` with 71 where the system has no pipe or thread left.
-    init(to descriptor: Int32) throws {
+    init(to stream: StandardStream) throws {
         let job = try PipeEnd.makePipe(), end = try PipeEnd.makePipe()
         writer = job.writer
         ending = end.writer
-        thread = RelayThread(source: job.reader, ending: end.reader, target: descriptor)
+        thread = RelayThread(source: job.reader, ending: end.reader, target: stream)
         try thread.start()
     }
 
@@ -39,8 +40,8 @@ final class OutputRelay: Sendable {
     /// Whether all has been handed on, within so many seconds.
     func isFinished(withinSeconds seconds: Double) -> Bool { thread.isFinished(withinSeconds: seconds) }
 
-    /// The system's error number when something else than the reader's going kept text from being written.
-    var failure: Int32? { thread.failure }
+    /// What kept text from being written, if that was something else than the reader's going.
+    var failure: Failure? { thread.failure }
 }
 
 /// One end of a pipe, closed when it is asked for or nobody needs it any more.
@@ -64,24 +65,24 @@ private final class PipeEnd: Sendable {
     static func makePipe() throws -> (reader: PipeEnd, writer: PipeEnd) {
         var reader: Int32 = -1, writer: Int32 = -1
         let code = dtrain_pipe(&reader, &writer)
-        guard code == 0 else { throw systemFailure("no pipe for mpirun's output", code) }
+        guard code == 0 else { throw systemFailure("a pipe for mpirun's output can't be made", code) }
         return (PipeEnd(reader), PipeEnd(writer))
     }
 }
 
 /// The thread of a relay.
 private final class RelayThread: Sendable {
-    private let source: PipeEnd, ending: PipeEnd, target: Int32
+    private let source: PipeEnd, ending: PipeEnd, target: StandardStream
     private let done = DispatchSemaphore(value: 0)
-    private let state = Mutex<(failure: Int32?, isDiscarding: Bool)>((nil, false))
+    private let state = Mutex<(failure: Failure?, isDiscarding: Bool)>((nil, false))
 
-    init(source: PipeEnd, ending: PipeEnd, target: Int32) {
+    init(source: PipeEnd, ending: PipeEnd, target: StandardStream) {
         self.source = source
         self.ending = ending
         self.target = target
     }
 
-    var failure: Int32? { state.withLock { $0.failure } }
+    var failure: Failure? { state.withLock { $0.failure } }
 
     func isFinished(withinSeconds seconds: Double) -> Bool {
         guard done.wait(timeout: .now() + seconds) == .success else { return false }
@@ -91,17 +92,7 @@ private final class RelayThread: Sendable {
     }
 
     func start() throws {
-        var thread = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let code = pthread_create(&thread, nil, { context in
-            if let context { Unmanaged<RelayThread>.fromOpaque(context).takeRetainedValue().run() }
-            return nil
-        }, context.toOpaque())
-        guard code == 0 else {
-            context.release()
-            throw systemFailure("no thread for mpirun's output", code)
-        }
-        pthread_detach(thread)
+        try startThread("dtrain-relay", purpose: "that hands on mpirun's output") { [self] in run() }
     }
 
     private func run() {
@@ -126,28 +117,14 @@ private final class RelayThread: Sendable {
     }
 
     private func deliver(_ bytes: ArraySlice<UInt8>) {
-        var rest = bytes
-        while !rest.isEmpty, !state.withLock({ $0.isDiscarding }) {
-            let count = rest.withUnsafeBytes { write(target, $0.baseAddress, $0.count) }
-            if count > 0 {
-                rest = rest.dropFirst(count)
-            } else if errno == EAGAIN {
-                // Somebody who shares the stream made it nonblocking.
-                var polled = pollfd(fd: target, events: Int16(POLLOUT), revents: 0)
-                poll(&polled, 1, -1)
-            } else if errno != EINTR {
-                let code = errno
-                let isReaderGone = isReaderGone(code)
-                state.withLock { $0 = (isReaderGone ? nil : code, true) }
-            }
+        guard !state.withLock({ $0.isDiscarding }) else { return }
+        do {
+            try bytes.withUnsafeBytes { try target.write($0) }
+        } catch {
+            // Whether the reader has gone or the disk is full, nobody is stopped.
+            let failure = error as? Failure
+            state.withLock { $0 = (failure, true) }
         }
-    }
-
-    /// A pipe, socket or terminal whose other side is closed.
-    private func isReaderGone(_ code: Int32) -> Bool {
-        if code == EPIPE || code == ECONNRESET { return true }
-        var status = stat()
-        return code == EIO && fstat(target, &status) == 0 && status.st_mode & S_IFMT == S_IFCHR
     }
 }
 

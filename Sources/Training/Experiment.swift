@@ -89,7 +89,7 @@ package struct Experiment {
             throw failure("monitor", splits.validation == nil
                 ? "\"\(monitor)\" can't be watched without validation data; add data.validation or "
                     + "data.validation_fraction"
-                : "nothing called \"\(monitor)\" is measured"
+                : "no metric is called \"\(monitor)\""
                     + suggestion(for: monitor, among: known.map { "validation_" + $0 }) + "; known: "
                     + known.map { "validation_" + $0 }.joined(separator: ", "))
         }

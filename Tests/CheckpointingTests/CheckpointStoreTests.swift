@@ -144,7 +144,7 @@ struct CheckpointStoreTests {
                 + "format 1") == true)
             #expect(try forge("\"step\": 3", "\"step\": 4")?.contains("of step 4, in the place of step 3") == true)
             #expect(try forge("\"step\": 3", "\"step\": -4")?.contains("a checkpoint of step -4") == true)
-            #expect(try forge("model.safetensors", "mode.safetensors")?.contains("doesn't say what model") == true)
+            #expect(try forge("model.safetensors", "mode.safetensors")?.contains("holds no checksum of model") == true)
             #expect(try forge("{", "[")?.contains("not the state of a checkpoint") == true)
             #expect(try forge("\n\"state\"", "\"state\"")?.contains("not the state of a checkpoint") == true)
         }
