@@ -2,6 +2,8 @@
 package let layerCatalog: [any Layer.Type] = [
     Dense.self,
     Flatten.self,
+    Reshape.self,
+    Permute.self,
     ReLU.self,
     LeakyReLU.self,
     ELU.self,
@@ -11,5 +13,6 @@ package let layerCatalog: [any Layer.Type] = [
     SiLU.self,
     Softmax.self,
     Dropout.self,
+    LayerNorm.self,
     Residual.self,
 ]

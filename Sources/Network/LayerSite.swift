@@ -29,9 +29,21 @@ package struct LayerSite {
         return slot
     }
 
-    /// Builds the layers of a list one behind the other, for a composite.
-    package mutating func build(_ variants: [Settings.Variant], in options: Settings) throws -> Sequential {
-        try Sequential(variants, options: options, path: path, inputShape: inputShape, seed: seed,
-                       blueprint: &blueprint)
+    /// Builds the layers of a list one behind the other, for a composite. `name` tells its branches apart in the names of
+    /// parameters: `2.shortcut.0.weight`.
+    package mutating func build(_ variants: [Settings.Variant], in options: Settings, name: String? = nil) throws -> Sequential {
+        try Sequential(variants, options: options, path: name.map { "\(path).\($0)" } ?? path, inputShape: inputShape,
+                       seed: seed, blueprint: &blueprint)
+    }
+
+    /// The shape of a sample of the layer's output, unless it holds more numbers than can be counted.
+    package func shape(_ dimensions: [Int], otherwise failure: (String) -> Failure) throws -> Shape {
+        var count = 1
+        for dimension in dimensions {
+            let (product, overflows) = count.multipliedReportingOverflow(by: dimension)
+            guard !overflows, product <= 1 << 40 else { throw failure("\(dimensions) is more than a sample can hold") }
+            count = product
+        }
+        return Shape(dimensions)
     }
 }

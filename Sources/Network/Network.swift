@@ -27,11 +27,11 @@ package struct Network: Sendable {
         var blueprint = LayerSite.Blueprint()
         let all = try Sequential(variants, options: settings, path: "", inputShape: inputShape, seed: seed,
                                  blueprint: &blueprint)
-        let final = all.stages.last.map { type(of: $0.layer).kind }
+        let final = all.computed.last.map { type(of: $0.layer).kind }
         switch (loss.outputTransform, final) {
-        case (.softmax, "softmax") where all.stages.last?.inputShape.dimensions.count ?? 1 > 1:
+        case (.softmax, "softmax") where all.computed.last?.inputShape.dimensions.count ?? 1 > 1:
             throw settings.failure("layers", "the final softmax makes several rows of probabilities out of "
-                + "\(all.stages.last?.inputShape.description ?? "?"), but cross_entropy compares one row of classes per "
+                + "\(all.computed.last?.inputShape.description ?? "?"), but cross_entropy compares one row of classes per "
                 + "sample; put \"flatten\" in front of it")
         case (.softmax, "softmax"), (.sigmoid, "sigmoid"):
             layers = all.dropping(last: final ?? "")
@@ -64,56 +64,6 @@ package struct Network: Sendable {
 
     /// The layer that owns the slot, as messages name it.
     package func layerDescription(ofSlot index: Int) -> String {
-        layers.listed.first { $0.slots.contains(index) }?.description ?? "?"
-    }
-}
-
-/// The activation memory for a number of rows, made once.
-package struct Activations: ~Copyable {
-    package let rowCapacity: Int
-    private let keptCount: Int, workCount: Int
-    private let keptBuffer: AlignedBuffer<Float>
-    private let workBuffer: AlignedBuffer<Float>
-
-    /// Rows are rounded up, so that every matrix begins on a cache line.
-    package init(network: Network, rows: Int, training: Bool) {
-        rowCapacity = Self.roundedRows(rows)
-        keptCount = network.layers.keptCount
-        workCount = training ? network.layers.workCount : 0
-        keptBuffer = AlignedBuffer(count: keptCount * rowCapacity)
-        workBuffer = AlignedBuffer(count: workCount * rowCapacity)
-    }
-
-    /// Bytes per sample that a network needs for training.
-    package static func bytesPerSample(of network: Network) -> Int {
-        (network.layers.keptCount + network.layers.workCount + 2 * network.outputShape.count
-            + network.inputShape.count) * MemoryLayout<Float>.stride
-    }
-
-    /// The bytes that `init` takes.
-    package static func byteCount(of network: Network, rows: Int, training: Bool) -> Int {
-        let rows = roundedRows(rows)
-        return AlignedBuffer<Float>.byteCount(network.layers.keptCount * rows)
-            + AlignedBuffer<Float>.byteCount(training ? network.layers.workCount * rows : 0)
-    }
-
-    private static func roundedRows(_ rows: Int) -> Int { (max(rows, 1) + 15) / 16 * 16 }
-
-    var kept: Scratch { Scratch(base: keptBuffer.base, perSample: keptCount, rowCapacity: rowCapacity) }
-    var work: Scratch { Scratch(base: workBuffer.base, perSample: workCount, rowCapacity: rowCapacity) }
-}
-
-extension Network {
-    /// Outputs (logits) for rows of inputs.
-    package func forward(_ input: MatrixView, into output: MutableMatrixView, using activations: borrowing Activations,
-                         in pass: ForwardPass) {
-        layers.forward(input, into: output, kept: activations.kept, in: pass)
-    }
-
-    /// The gradients of all parameters, after `forward` of the same rows, and of the input where asked for.
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView? = nil, input: MatrixView,
-                          output: MatrixView, using activations: borrowing Activations, in pass: BackwardPass) {
-        layers.backward(outputGradient, into: inputGradient, input: input, output: output, kept: activations.kept,
-                        work: activations.work, in: pass)
+        layers.configured.first { $0.slots.contains(index) }?.description ?? "?"
     }
 }

@@ -4,9 +4,12 @@ import Storage
 
 /// Layers one behind the other, each one's output the next one's input.
 ///
-/// Kept for backward: the outputs of all steps but the last, and what the steps keep themselves.
+/// There are three lists of them: as configured (what is printed), as computed (without those that change nothing in
+/// memory), and as fused (neighbours made one where a layer can do both: what runs). Kept for backward: the outputs of all
+/// fused stages but the last, and what the stages keep themselves. Where no backward follows, outputs take turns in two
+/// places.
 package struct Sequential: Sendable {
-    /// A layer with its place in the activation memory.
+    /// A layer with its place in the network.
     package struct Stage: Sendable {
         package let layer: any Layer
         /// `2`, `2.0`, or the layer's `name:`.
@@ -16,28 +19,30 @@ package struct Sequential: Sendable {
         package let slots: Range<Int>
         /// Where in the flat buffer the first of them begins; nil for a layer without parameters.
         fileprivate let firstOffset: Int?
-        /// The layer's kept scratch, and behind it its output unless it is the last, per sample.
-        fileprivate var keptOffset = 0
+        /// Where in what is kept the layer's own part begins, and behind it its output unless it is the last.
+        fileprivate var keptOffset = MemoryNeed.none
         fileprivate var outputOffset = 0
 
         /// `2 (dense)`, as messages name it.
         package var description: String { "\(path) (\(type(of: layer).kind))" }
     }
 
-    /// Every layer as configured, for printing.
-    package private(set) var listed: [Stage] = []
+    /// Every layer as configured.
+    package private(set) var configured: [Stage] = []
     /// The layers that compute.
-    package private(set) var stages: [Stage] = []
-    /// The same, neighbours fused where they can be: what runs.
-    private var steps: [Stage] = []
+    package private(set) var computed: [Stage] = []
+    /// The same, neighbours fused where they can be.
+    package private(set) var fused: [Stage] = []
+    package let inputShape: Shape
     package private(set) var outputShape: Shape
-    package private(set) var keptCount = 0
-    package private(set) var workCount = 0
-    /// The widest gradient between two stages.
-    private var gradientWidth = 0
+    /// What all passes take.
+    package private(set) var memory = LayerMemory()
+    /// The widest output between two fused stages.
+    private var widest = 0
 
     init(_ variants: [Settings.Variant], options: Settings, path: String, inputShape: Shape, seed: UInt64,
          blueprint: inout LayerSite.Blueprint) throws {
+        self.inputShape = inputShape
         outputShape = inputShape
         var names: Set<String> = []
         for (index, variant) in variants.enumerated() {
@@ -59,8 +64,8 @@ package struct Sequential: Sendable {
             let slots = firstSlot..<blueprint.layout.slots.count
             let stage = Stage(layer: layer, path: site.path, inputShape: outputShape, slots: slots,
                               firstOffset: slots.isEmpty ? nil : blueprint.layout.slots[firstSlot].offset)
-            listed.append(stage)
-            if !layer.isIdentity { stages.append(stage) }
+            configured.append(stage)
+            if !layer.isIdentity { computed.append(stage) }
             outputShape = layer.outputShape
         }
         plan()
@@ -69,84 +74,97 @@ package struct Sequential: Sendable {
     /// The same without its last computing stage, which must be of the kind `kind`.
     package func dropping(last kind: String) -> Sequential {
         var result = self
-        precondition(result.stages.last.map { type(of: $0.layer).kind } == kind, "the last stage is no \(kind)")
-        result.stages.removeLast()
+        precondition(result.computed.last.map { type(of: $0.layer).kind } == kind, "the last stage is no \(kind)")
+        result.computed.removeLast()
         result.plan()
         return result
     }
 
-    /// Fuses neighbours and lays out the activation memory: everything in Float32 per sample.
+    /// Fuses neighbours and lays out the activation memory.
     private mutating func plan() {
-        steps = []
-        for stage in stages {
-            if let last = steps.last, let fused = last.layer.fused(with: stage.layer) {
-                steps[steps.count - 1] = Stage(layer: fused, path: last.path, inputShape: last.inputShape,
+        fused = []
+        for stage in computed {
+            if let last = fused.last, let layer = last.layer.fused(with: stage.layer) {
+                fused[fused.count - 1] = Stage(layer: layer, path: last.path, inputShape: last.inputShape,
                                                slots: last.slots, firstOffset: last.firstOffset)
             } else {
-                steps.append(stage)
+                fused.append(stage)
             }
         }
-        var offset = 0
-        var work = 0
-        gradientWidth = 0
-        for index in steps.indices {
-            let layer = steps[index].layer
-            steps[index].keptOffset = offset
-            offset += layer.keptCount
-            steps[index].outputOffset = offset
-            if index < steps.count - 1 {
-                offset += layer.outputShape.count
-                gradientWidth = max(gradientWidth, layer.outputShape.count)
+        memory = LayerMemory()
+        widest = 0
+        for index in fused.indices {
+            let layer = fused[index].layer, own = layer.memory
+            fused[index].keptOffset = memory.kept
+            memory.kept = memory.kept + own.kept
+            fused[index].outputOffset = memory.kept.perSample
+            if index < fused.count - 1 {
+                memory.kept.perSample += layer.outputShape.count
+                widest = max(widest, layer.outputShape.count)
             }
-            work = max(work, layer.workCount)
+            memory.training = .larger(memory.training, own.training)
+            memory.evaluation = .larger(memory.evaluation, own.evaluation)
+            memory.backward = .larger(memory.backward, own.backward)
         }
-        keptCount = offset
-        workCount = 2 * gradientWidth + work
+        memory.evaluation = memory.evaluation + turns
+        memory.backward = memory.backward + turns
     }
+
+    /// The two places in which outputs, or backward gradients, take turns; in front of what the stages need.
+    private var turns: MemoryNeed { MemoryNeed(perSample: 2 * widest) }
 
     /// Operations of the matrix products per sample: every stage but the first is asked for its input's gradient.
     func productOperations(withInputGradient: Bool) -> Int {
-        stages.indices.reduce(0) {
-            $0 + stages[$1].layer.productOperations(withInputGradient: $1 > 0 || withInputGradient)
+        computed.indices.reduce(0) {
+            $0 + computed[$1].layer.productOperations(withInputGradient: $1 > 0 || withInputGradient)
         }
     }
 
-    func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
-        guard !steps.isEmpty else { return output.copy(from: input) }
+    func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        guard !fused.isEmpty else { return output.copy(from: input) }
         var current = input
-        for (index, stage) in steps.enumerated() {
-            let target = index == steps.count - 1 ? output : stageOutput(index, rows: input.rows, kept)
-            stage.layer.forward(current, into: target,
-                                kept: kept.part(offset: stage.keptOffset, count: stage.layer.keptCount), in: pass)
+        for (index, stage) in fused.enumerated() {
+            let target = index == fused.count - 1 ? output : stageOutput(index, rows: input.rows, memory)
+            stage.layer.forward(current, into: target, memory: part(of: stage, memory, sharingWork: memory.kept == nil),
+                                in: pass)
             current = target.readOnly
         }
     }
 
     func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                  output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
-        guard !steps.isEmpty else {
+                  output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+        guard !fused.isEmpty else {
             inputGradient?.copy(from: outputGradient)
             return
         }
         let rows = input.rows
         var gradient = outputGradient
-        for index in steps.indices.reversed() {
-            let stage = steps[index]
-            let stageInput = index == 0 ? input : stageOutput(index - 1, rows: rows, kept).readOnly
+        for index in fused.indices.reversed() {
+            let stage = fused[index]
+            let stageInput = index == 0 ? input : stageOutput(index - 1, rows: rows, memory).readOnly
             let target = index == 0 ? inputGradient
-                : work.matrix(rows: rows, columns: stage.inputShape.count, offset: index % 2 * gradientWidth)
+                : memory.work.matrix(rows: rows, columns: stage.inputShape.count, offset: index % 2 * widest)
             stage.layer.backward(
                 gradient, into: target, input: stageInput,
-                output: index == steps.count - 1 ? output : stageOutput(index, rows: rows, kept).readOnly,
-                kept: kept.part(offset: stage.keptOffset, count: stage.layer.keptCount),
-                work: work.part(offset: 2 * gradientWidth, count: stage.layer.workCount), in: pass)
+                output: index == fused.count - 1 ? output : stageOutput(index, rows: rows, memory).readOnly,
+                memory: part(of: stage, memory, sharingWork: true), in: pass)
             // The parameters of the stages before come before in the flat buffer. At the end the caller knows.
             if let firstOffset = stage.firstOffset, index > 0 { pass.finished?(firstOffset) }
             if let target { gradient = target.readOnly }
         }
     }
 
-    private func stageOutput(_ index: Int, rows: Int, _ kept: Scratch) -> MutableMatrixView {
-        kept.matrix(rows: rows, columns: steps[index].layer.outputShape.count, offset: steps[index].outputOffset)
+    /// The memory of a stage; `sharingWork` where outputs or gradients take turns in front of it.
+    private func part(of stage: Stage, _ memory: PassMemory, sharingWork: Bool) -> PassMemory {
+        PassMemory(kept: memory.kept?.part(from: stage.keptOffset, stage.layer.memory.kept),
+                   work: memory.work.rest(from: sharingWork ? turns : .none))
+    }
+
+    private func stageOutput(_ index: Int, rows: Int, _ memory: PassMemory) -> MutableMatrixView {
+        let columns = fused[index].layer.outputShape.count
+        guard let kept = memory.kept else {
+            return memory.work.matrix(rows: rows, columns: columns, offset: index % 2 * widest)
+        }
+        return kept.matrix(rows: rows, columns: columns, offset: fused[index].outputOffset)
     }
 }

@@ -56,16 +56,25 @@ package final class Settings {
 
     /// A whole number, or nil where the key is missing or `null`.
     package func optionalInt(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...Int.max) throws -> Int? {
-        try value(key, default: fallback.map { Node(String($0)) }) { node in
-            guard let text = Self.plain(node), let number = Int(text) else {
-                throw mismatch(key, expected: "a whole number", node)
-            }
-            guard range.contains(number) else {
-                let upper = range.upperBound == Int.max ? "or more" : "to \(range.upperBound)"
-                throw failure(key, "expected a whole number, \(range.lowerBound) \(upper), found \(number)")
-            }
-            return number
+        try value(key, default: fallback.map { Node(String($0)) }) { try wholeNumber($0, key, range) }
+    }
+
+    /// One whole number or a list of them.
+    package func ints(_ key: String, in range: ClosedRange<Int>) throws -> [Int] {
+        try required(key, try value(key, default: nil) { node in
+            try (node.sequence.map(Array.init) ?? [node]).map { try wholeNumber($0, key, range) }
+        }, "a whole number or a list of them")
+    }
+
+    private func wholeNumber(_ node: Node, _ key: String, _ range: ClosedRange<Int>) throws -> Int {
+        guard let text = Self.plain(node), let number = Int(text) else {
+            throw mismatch(key, expected: "a whole number", node)
         }
+        guard range.contains(number) else {
+            let upper = range.upperBound == Int.max ? "or more" : "to \(range.upperBound)"
+            throw failure(key, "expected a whole number, \(range.lowerBound) \(upper), found \(number)")
+        }
+        return number
     }
 
     /// A number. Without a default the key is required.

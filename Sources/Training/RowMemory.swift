@@ -14,6 +14,7 @@ struct RowMemory {
     let targetClasses: Int
     private let network: Network
     private let isTraining: Bool
+    private let microBatchSize: Int
     private let gathersAhead: Bool
 
     /// Activation memory that a rank takes, bytes, unless one micro-batch needs more.
@@ -25,8 +26,10 @@ struct RowMemory {
     init(_ setup: JudgedNetwork, rows: Int, microBatchSize: Int, training: Bool, gathersAhead: Bool) {
         network = setup.network
         isTraining = training
+        self.microBatchSize = microBatchSize
         self.gathersAhead = gathersAhead
-        let affordable = Self.activationBudget / max(1, Activations.bytesPerSample(of: network))
+        let affordable = Self.activationBudget / max(1, Activations.bytesPerSample(of: network, leafRows: microBatchSize,
+                                                                                    training: training))
         rowCapacity = max(1, min(rows, max(microBatchSize, affordable / microBatchSize * microBatchSize)))
         outputs = rowCapacity * network.outputShape.count
         outputGradients = training ? outputs : 0
@@ -41,6 +44,6 @@ struct RowMemory {
         let inputs = InputStage.bufferCount(rows: rowCapacity, width: network.inputShape.count, gathersAhead: gathersAhead)
         return [inputs, outputs, outputGradients, targetValues, targetClasses].map(AlignedBuffer<Float>.byteCount).reduce(0, +)
             + [rowCapacity, leafStatistics].map(AlignedBuffer<Double>.byteCount).reduce(0, +)
-            + Activations.byteCount(of: network, rows: rowCapacity, training: isTraining)
+            + Activations.byteCount(of: network, rows: rowCapacity, leafRows: microBatchSize, training: isTraining)
     }
 }

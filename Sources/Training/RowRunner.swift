@@ -22,6 +22,7 @@ final class RowRunner {
     let targetForm: TargetForm
     let workspace: Workspace
     let rowCapacity: Int
+    private let microBatchSize: Int
     /// Where the time of gathering is marked; nil where nobody measures.
     var clock: PhaseClock?
 
@@ -42,10 +43,11 @@ final class RowRunner {
         metrics = setup.metrics
         targetForm = setup.targets
         self.workspace = workspace
+        self.microBatchSize = microBatchSize
         let memory = RowMemory(setup, rows: rows, microBatchSize: microBatchSize, training: training,
                                gathersAhead: gathersAhead)
         rowCapacity = memory.rowCapacity
-        activations = Activations(network: network, rows: rowCapacity, training: training)
+        activations = Activations(network: network, rows: rowCapacity, leafRows: microBatchSize, training: training)
         inputs = InputStage(rows: rowCapacity, width: network.inputShape.count, hasHelper: gathersAhead)
         outputs = AlignedBuffer(count: memory.outputs)
         outputGradients = AlignedBuffer(count: memory.outputGradients)
@@ -55,7 +57,9 @@ final class RowRunner {
         leafStatistics = AlignedBuffer(count: memory.leafStatistics)
     }
 
-    /// Outputs (logits) for the samples. Valid until the next call.
+    /// Outputs (logits) for the samples, which begin with a leaf. Valid until the next call.
+    ///
+    /// - Parameter firstDraw: the ordinal of the first sample's draw in the run while training; nil in evaluation.
     func outputs(_ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView,
                  firstDraw: UInt64? = nil) -> MatrixView {
         inputs.gather(dataset, samples, firstDraw: firstDraw)
@@ -63,7 +67,9 @@ final class RowRunner {
         let input = inputMatrix(rows: samples.count)
         let output = outputMatrix(rows: samples.count)
         network.forward(input.readOnly, into: output, using: activations,
-                        in: ForwardPass(weights: weights, workspace: workspace, firstDraw: firstDraw))
+                        in: ForwardPass(weights: weights, workspace: workspace,
+                                        purpose: firstDraw.map { .training(firstDraw: $0) } ?? .evaluation,
+                                        leafRows: microBatchSize))
         return output.readOnly
     }
 

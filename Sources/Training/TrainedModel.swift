@@ -123,7 +123,7 @@ package final class TrainedModel {
         let dataset = try state.preprocessing.inputs(from: path, options: configuration.data.tableOptions, note: note)
         let samples = (0..<Int32(dataset.count)).map { $0 }
         let rowsAtOnce = 512
-        let activations = Activations(network: network, rows: rowsAtOnce, training: false)
+        let activations = Activations(network: network, rows: rowsAtOnce, leafRows: rowsAtOnce, training: false)
         let inputs = AlignedBuffer<Float>(count: rowsAtOnce * network.inputShape.count)
         let outputs = AlignedBuffer<Float>(count: rowsAtOnce * network.outputShape.count)
         for first in stride(from: 0, to: samples.count, by: rowsAtOnce) {
@@ -132,7 +132,8 @@ package final class TrainedModel {
             let output = outputs.matrix(rows: chunk.count, columns: network.outputShape.count)
             dataset.gatherInputs(chunk, into: input)
             network.forward(input.readOnly, into: output, using: activations,
-                            in: ForwardPass(weights: weights.parameters.readOnly, workspace: workspace, firstDraw: nil))
+                            in: ForwardPass(weights: weights.parameters.readOnly, workspace: workspace,
+                                            purpose: .evaluation, leafRows: rowsAtOnce))
             transform(output)
             for row in 0..<chunk.count { try body(prediction(Array(output.row(row)))) }
         }

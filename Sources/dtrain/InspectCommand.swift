@@ -73,7 +73,7 @@ struct InspectCommand: ParsableCommand {
 
     private func printLayers(_ network: Network) throws {
         var rows = [["layer", "kind", "output", "parameters"], ["input", "", "\(network.inputShape)", ""]]
-        for stage in network.layers.listed {
+        for stage in network.layers.configured {
             let count = stage.slots.reduce(0) { $0 + network.layout.slots[$1].shape.count }
             rows.append([printable(stage.path), type(of: stage.layer).kind, "\(stage.layer.outputShape)",
                          count == 0 ? "" : HumanText.count(count)])

@@ -33,11 +33,11 @@ struct LayerTableTests {
         /// no bit in either direction: 1·x, and sums with 0·y, are exact.
         var isBare: Bool { parameters.isEmpty }
 
-        func bench(rows: Int? = nil, threadCount: Int = 1) throws -> Bench {
+        func bench(rows: Int? = nil, threadCount: Int = 1, keeps: Bool = true) throws -> Bench {
             let units = outputShape.reduce(1, *)
             let behind: [Any] = isBare ? ["flatten", ["dense": ["units": units, "bias": false]]] : []
             let network = try makeNetwork(layers + behind, inputShape: inputShape)
-            let bench = try Bench(network, rows: rows ?? self.rows, threadCount: threadCount)
+            let bench = try Bench(network, rows: rows ?? self.rows, threadCount: threadCount, keeps: keeps)
             if isBare {
                 for unit in 0..<units { bench.weights[network.layout.slots[0].offset + unit * (units + 1)] = 1 }
             } else {
@@ -96,6 +96,18 @@ struct LayerTableTests {
                     expectClose(bench.gradients[slot.offset + index], expected, "\(row.name): \(slot.name), \(index)")
                 }
             }
+        }
+    }
+
+    @Test("where no backward follows, less memory gives the same bits")
+    func keepingNothing() throws {
+        for row in try Self.rows() {
+            let training = try row.bench(), evaluation = try row.bench(keeps: false)
+            for bench in [training, evaluation] {
+                row.fill(bench, count: row.rows)
+                bench.forward()
+            }
+            #expect(training.outputBits == evaluation.outputBits, "\(row.name)")
         }
     }
 

@@ -67,7 +67,7 @@ struct NetworkTests {
             let plain = try makeNetwork([dense(3)], inputShape: [4], loss: loss(lossName))
             #expect(fused.fusedActivation == activation && plain.fusedActivation == nil)
             #expect(fused.outputShape == plain.outputShape)
-            #expect(fused.layers.listed.count == layers.count, "printed as configured")
+            #expect(fused.layers.configured.count == layers.count, "printed as configured")
             let benches = [try Bench(fused, rows: 2), try Bench(plain, rows: 2)]
             for bench in benches {
                 bench.network.initialize(bench.weights.parameters, seed: 3)
@@ -92,8 +92,10 @@ struct NetworkTests {
         let fused = try makeNetwork([dense(20), activation, dense(7), activation], inputShape: [9])
         let apart = try makeNetwork([dense(20), ["dropout": ["rate": 0]], activation, dense(7), ["dropout": ["rate": 0]],
                                      activation], inputShape: [9])
-        #expect(fused.layers.listed.count == 4 && fused.layers.stages.count == 4)
-        #expect(fused.layers.keptCount == 20 && fused.layers.keptCount < apart.layers.keptCount)
+        #expect(fused.layers.configured.count == 4 && fused.layers.computed.count == 4
+                    && fused.layers.fused.count == 2)
+        #expect(fused.layers.memory.kept == MemoryNeed(perSample: 20)
+                    && fused.layers.memory.kept.perSample < apart.layers.memory.kept.perSample)
         let benches = [try Bench(fused, rows: 21), try Bench(apart, rows: 21)]
         for bench in benches {
             for index in 0..<bench.weights.count { bench.weights[index] = Float((index * 37) % 101 - 50) / 64 }

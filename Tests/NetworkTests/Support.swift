@@ -12,16 +12,21 @@ final class Bench {
     let workspace: Workspace
     private let rows: Int
     private let activations: Activations
+    private let plannedLeafRows: Int
     let input: AlignedBuffer<Float>, output: AlignedBuffer<Float>
     let outputGradient: AlignedBuffer<Float>, inputGradient: AlignedBuffer<Float>
 
-    init(_ network: Network, rows: Int, threadCount: Int = 1) throws {
+    /// - Parameters:
+    ///   - leafRows: rows of the leaves that memory is planned for; as many as there are rows by default.
+    ///   - keeps: whether forward keeps what backward needs.
+    init(_ network: Network, rows: Int, leafRows: Int? = nil, threadCount: Int = 1, keeps: Bool = true) throws {
         self.network = network
         self.rows = rows
         weights = AlignedBuffer(count: network.layout.paddedCount)
         gradients = AlignedBuffer(count: network.layout.paddedCount, repeating: .nan)
         workspace = try Workspace(threadCount: threadCount)
-        activations = Activations(network: network, rows: rows, training: true)
+        plannedLeafRows = leafRows ?? 1
+        activations = Activations(network: network, rows: rows, leafRows: plannedLeafRows, training: keeps)
         input = AlignedBuffer(count: rows * network.inputShape.count)
         output = AlignedBuffer(count: rows * network.outputShape.count, repeating: .nan)
         outputGradient = AlignedBuffer(count: rows * network.outputShape.count)
@@ -34,12 +39,13 @@ final class Bench {
     }
 
     /// Forward over a range of the rows.
-    func forward(_ range: Range<Int>? = nil, firstDraw: UInt64? = nil) {
+    func forward(_ range: Range<Int>? = nil, firstDraw: UInt64? = nil, leafRows: Int? = nil) {
         let range = range ?? 0..<rows
+        let purpose = firstDraw.map { ForwardPass.Purpose.training(firstDraw: $0 + UInt64(range.lowerBound)) }
         network.forward(matrix(input, network.inputShape, range).readOnly,
                         into: matrix(output, network.outputShape, range), using: activations,
                         in: ForwardPass(weights: weights.parameters.readOnly, workspace: workspace,
-                                        firstDraw: firstDraw.map { $0 + UInt64(range.lowerBound) }))
+                                        purpose: purpose ?? .evaluation, leafRows: leafRows ?? max(range.count, 1)))
     }
 
     /// Backward over the rows that `forward` was run for last.

@@ -46,7 +46,16 @@ def run(layers, parameters, x, prefix=""):
         elif kind == "flatten":
             x = x.reshape(len(x), -1)
         elif kind == "residual":
-            x = x + run(options["layers"], parameters, x, f"{prefix}{index}.")
+            shortcut = run(options.get("shortcut", []), parameters, x, f"{prefix}{index}.shortcut.")
+            x = shortcut + run(options["layers"], parameters, x, f"{prefix}{index}.")
+        elif kind == "reshape":
+            x = x.reshape(len(x), *options["shape"])
+        elif kind == "permute":
+            x = x.transpose(0, *options["dimensions"])
+        elif kind == "layer_norm":
+            axes = tuple(range(-options.get("dimensions", 1), 0))
+            x = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + options.get("epsilon", 1e-5))
+            x = x * parameters.get(f"{prefix}{index}.weight", 1) + parameters.get(f"{prefix}{index}.bias", 0)
         else:
             x = {
                 "relu": lambda: np.maximum(x, 0),

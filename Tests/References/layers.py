@@ -12,14 +12,46 @@ EXTREME = [0.0, 30.0, -30.0, 100.0, -100.0, 1e-30, -1e-30, 1e-8, -1e-8, 1e-4, -1
 
 
 class Residual(nn.Sequential):
-    """Adds its input to what its layers make of it. The inner layers are numbered from 0: `<i>.<j>.weight`."""
+    """Adds its input, or what the shortcut makes of it, to what its layers make of it. The inner layers are numbered from
+    0: `<i>.<j>.weight`; those of the shortcut are `<i>.shortcut.<j>.weight`."""
+
+    def __init__(self, *layers, shortcut=None):
+        super().__init__(*layers)
+        if shortcut is not None:
+            self.shortcut = nn.Sequential(*shortcut)
 
     def forward(self, x):
-        return x + super().forward(x)
+        y = x
+        for name, layer in self.named_children():
+            if name != "shortcut":
+                y = layer(y)
+        return y + (self.shortcut(x) if "shortcut" in self._modules else x)
 
 
-def build(configurations, width):
-    """The PyTorch layers for a list of dtrain's configurations, and how many outputs they have per sample."""
+class Reshape(nn.Module):
+    """Each sample in another shape."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x):
+        return x.reshape(x.shape[0], *self.shape)
+
+
+class Permute(nn.Module):
+    """The dimensions of each sample in another order; 0 is the batch."""
+
+    def __init__(self, dimensions):
+        super().__init__()
+        self.dimensions = dimensions
+
+    def forward(self, x):
+        return x.permute(0, *self.dimensions)
+
+
+def build(configurations, shape):
+    """The PyTorch layers for a list of dtrain's configurations, and the shape of one sample of the output."""
     modules = []
     for configuration in configurations:
         if isinstance(configuration, str):
@@ -27,15 +59,30 @@ def build(configurations, width):
         else:
             ((kind, options),) = configuration.items()
         if kind == "dense":
-            modules.append(nn.Linear(width, options["units"], bias=options.get("bias", True)))
-            width = options["units"]
+            modules.append(nn.Linear(shape[-1], options["units"], bias=options.get("bias", True)))
+            shape = [*shape[:-1], options["units"]]
         elif kind == "residual":
-            inner, inner_width = build(options["layers"], width)
-            assert inner_width == width, "a residual block must keep its width"
-            modules.append(Residual(*inner))
+            inner, inner_shape = build(options["layers"], shape)
+            if "shortcut" in options:
+                shortcut, shape = build(options["shortcut"], shape)
+            else:
+                shortcut = None
+            assert inner_shape == shape, "both branches of a residual block have the same shape"
+            modules.append(Residual(*inner, shortcut=shortcut))
+        elif kind == "flatten":
+            modules.append(nn.Flatten())
+            shape = [math.prod(shape)]
+        elif kind == "reshape":
+            modules.append(Reshape(options["shape"]))
+            shape = list(torch.empty(shape).reshape(options["shape"]).shape)
+        elif kind == "permute":
+            modules.append(Permute(options["dimensions"]))
+            shape = [shape[dimension - 1] for dimension in options["dimensions"]]
+        elif kind == "layer_norm":
+            modules.append(nn.LayerNorm(shape[-options.get("dimensions", 1):], eps=options.get("epsilon", 1e-5),
+                                        elementwise_affine=options.get("affine", True), bias=options.get("bias", True)))
         else:
             modules.append({
-                "flatten": lambda: nn.Flatten(),
                 "relu": lambda: nn.ReLU(),
                 "leaky_relu": lambda: nn.LeakyReLU(options.get("slope", 0.01)),
                 "elu": lambda: nn.ELU(options.get("alpha", 1.0)),
@@ -46,13 +93,13 @@ def build(configurations, width):
                 "softmax": lambda: nn.Softmax(dim=-1),
                 "dropout": lambda: nn.Dropout(options["rate"]),
             }[kind]())
-    return modules, width
+    return modules, shape
 
 
 def case(seed, name, layers, input_shape, rows=4, inputs=None):
     """One row of the table. Parameters, inputs and output gradients are drawn from the case's own seed."""
     random = numpy.random.default_rng(seed)
-    modules, _ = build(layers, math.prod(input_shape))
+    modules, _ = build(layers, list(input_shape))
     network = nn.Sequential(*modules).eval()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -112,6 +159,21 @@ def main():
         case(108, "softmax over the last of two dimensions", ["softmax"], [3, 4]),
         case(109, "softmax of one number", ["softmax"], [1]),
         case(110, "dropout outside training", [{"dropout": {"rate": 0.5}}], [6]),
+        case(111, "dense on the last of three axes", [{"dense": {"units": 5}}], [2, 3, 7]),
+        case(112, "dense on the last axis, then relu", [{"dense": {"units": 18}}, "relu"], [5, 9], rows=3),
+        case(113, "reshape", [{"reshape": {"shape": [4, -1]}}], [2, 3, 4]),
+        case(114, "permute two dimensions", [{"permute": {"dimensions": [2, 1]}}], [5, 3]),
+        case(115, "permute four dimensions", [{"permute": {"dimensions": [3, 1, 4, 2]}}], [2, 3, 4, 5], rows=2),
+        case(116, "permute, neighbours staying together", [{"permute": {"dimensions": [3, 1, 2]}}], [2, 3, 4], rows=2),
+        case(117, "dense, permute, dense", [{"dense": {"units": 3}}, {"permute": {"dimensions": [2, 1]}},
+                                            {"dense": {"units": 2}}], [4, 5]),
+        case(120, "layer_norm", ["layer_norm"], [11], rows=5),
+        case(121, "layer_norm on the last of two axes", ["layer_norm"], [3, 8]),
+        case(122, "layer_norm over two axes, large epsilon", [{"layer_norm": {"dimensions": 2, "epsilon": 0.5}}], [2, 3, 5]),
+        case(123, "layer_norm without bias", [{"layer_norm": {"bias": False}}], [9]),
+        case(124, "layer_norm without parameters", [{"layer_norm": {"affine": False}}], [6]),
+        case(125, "layer_norm between dense layers", [{"dense": {"units": 17}}, "layer_norm", "gelu", {"dense": {"units": 3}}],
+             [2, 4], rows=6),
     ]
     for index, (name, layer) in enumerate(activations):
         cases.append(case(200 + index, name, [layer], [11], rows=3))
@@ -122,6 +184,14 @@ def main():
         case(403, "residual that only activates", [{"residual": {"layers": ["gelu"]}}], [5]),
         case(404, "residual inside a residual", [nested], [6]),
         case(405, "residual blocks, one after the other", [block, nested], [6], rows=7),
+        case(407, "residual with a shortcut", [{"residual": {"layers": [{"dense": {"units": 5}}, "relu", {"dense": {"units": 4}}],
+                                                             "shortcut": [{"dense": {"units": 4, "bias": False}}]}}], [6]),
+        case(408, "residual with a shortcut of an activation, between dense layers", [
+            {"dense": {"units": 6}},
+            {"residual": {"layers": ["layer_norm", {"dense": {"units": 3}}, "tanh"],
+                          "shortcut": [{"dense": {"units": 3}}, "sigmoid"]}},
+            {"dense": {"units": 2}},
+        ], [3, 4], rows=5),
         case(406, "every layer in one stack", [
             "flatten", {"dense": {"units": 9}}, "relu",
             {"dense": {"units": 8}}, "leaky_relu",

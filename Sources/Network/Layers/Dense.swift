@@ -3,11 +3,11 @@ import Kernels
 import Settings
 import Storage
 
-/// A fully connected layer.
+/// A fully connected layer on the last axis.
 ///
 /// Forward: y = x·Wᵀ + b. Backward, with g = ∂L/∂y: ∂L/∂x = g·W, ∂L/∂W = gᵀ·x, ∂L/∂b = Σ rows of g.
-/// Shapes: x rows × inputs, y rows × units, W units × inputs, b units, as `torch.nn.Linear`. Kept: nothing; backward
-/// reads the input.
+/// Shapes: x […, inputs], y […, units], W units × inputs, b units, as `torch.nn.Linear`; every position of a sample is a row
+/// of the products. Kept: nothing; backward reads the input.
 ///
 /// An activation right behind it whose derivative follows from its output is computed with it: y = f(x·Wᵀ + b), and
 /// g = ∂L/∂y · f′ goes to scratch.
@@ -18,26 +18,29 @@ package struct Dense: Layer {
 
     package let outputShape: Shape
     private let inputs: Int
+    private let units: Int
+    /// Rows of the products per sample.
+    private let positions: Int
     private let weight: ParameterSlot
     private let bias: ParameterSlot?
     private var activation: Activation?
 
     package init(options: Settings, site: inout LayerSite) throws {
-        let units = try options.int("units", in: 1...1 << 30)
+        units = try options.int("units", in: 1...1 << 30)
         let hasBias = try options.bool("bias", default: true)
-        guard site.inputShape.dimensions.count == 1 else {
-            throw options.failure("a dense layer takes a flat input, but this one gets \(site.inputShape); put "
-                + "\"flatten\" in front of it")
+        guard let last = site.inputShape.dimensions.last, site.inputShape.count > 0 else {
+            throw options.failure("a dense layer takes one number or more per sample, but this one gets \(site.inputShape)")
         }
-        inputs = site.inputShape.count
+        inputs = last
+        positions = site.inputShape.count / inputs
         guard inputs.multipliedReportingOverflow(by: units).partialValue <= Self.largestParameterCount,
               !inputs.multipliedReportingOverflow(by: units).overflow else {
             throw options.failure("units", "\(units) units for \(inputs) inputs are too many parameters")
         }
+        outputShape = try site.shape(site.inputShape.dimensions.dropLast() + [units]) { options.failure("units", $0) }
         let initializer = try Initializer.read(options, inputs: inputs, outputs: units)
         weight = site.reserve("weight", shape: Shape([units, inputs]), role: .weight, initializer: initializer.weight)
         bias = hasBias ? site.reserve("bias", shape: Shape([units]), role: .bias, initializer: initializer.bias) : nil
-        outputShape = Shape([units])
     }
 
     /// Outputs, weight gradient, input gradient: the same product thrice.
@@ -45,7 +48,9 @@ package struct Dense: Layer {
         (withInputGradient ? 6 : 4) * inputs * outputShape.count
     }
 
-    package var workCount: Int { activation == nil ? 0 : outputShape.count }
+    package var memory: LayerMemory {
+        LayerMemory(backward: MemoryNeed(perSample: activation == nil ? 0 : outputShape.count))
+    }
 
     package func fused(with next: any Layer) -> (any Layer)? {
         guard activation == nil, let function = (next as? any ElementwiseLayer)?.activation, function.needsOutput else {
@@ -56,26 +61,31 @@ package struct Dense: Layer {
         return result
     }
 
-    package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
-        pass.workspace.innerProducts(input, pass.weights.matrix(weight, columns: inputs),
-                                     bias: bias.map { pass.weights.matrix($0) }, activation: activation, into: output)
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        let rows = input.rows * positions
+        pass.workspace.innerProducts(input.reshaped(rows: rows, columns: inputs), pass.weights.matrix(weight, columns: inputs),
+                                     bias: bias.map { pass.weights.matrix($0) }, activation: activation,
+                                     into: output.reshaped(rows: rows, columns: units))
     }
 
     package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
+                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+        let rows = input.rows * positions, leafRows = pass.leafRows * positions
         var gradient = outputGradient
         if let activation {
-            let inner = work.matrix(rows: outputGradient.rows, columns: outputShape.count)
+            let inner = memory.work.matrix(rows: outputGradient.rows, columns: outputShape.count)
             pass.workspace.activationGradient(activation, outputGradient, saved: output, into: inner)
             gradient = inner.readOnly
         }
+        gradient = gradient.reshaped(rows: rows, columns: units)
         if let inputGradient {
-            pass.workspace.inputGradient(gradient, pass.weights.matrix(weight, columns: inputs), into: inputGradient)
+            pass.workspace.inputGradient(gradient, pass.weights.matrix(weight, columns: inputs),
+                                         into: inputGradient.reshaped(rows: rows, columns: inputs))
         }
-        pass.workspace.weightGradient(gradient, input, leafRows: pass.leafRows,
+        pass.workspace.weightGradient(gradient, input.reshaped(rows: rows, columns: inputs), leafRows: leafRows,
                                       into: pass.gradients.matrix(weight, columns: inputs))
         if let bias {
-            pass.workspace.columnSums(gradient, leafRows: pass.leafRows, into: pass.gradients.matrix(bias))
+            pass.workspace.columnSums(gradient, leafRows: leafRows, into: pass.gradients.matrix(bias))
         }
     }
 }

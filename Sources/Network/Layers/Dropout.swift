@@ -18,22 +18,23 @@ package struct Dropout: Layer {
         stream = RandomStream(seed: site.seed, purpose: .dropout, layer: site.ordinal)
     }
 
-    package var keptCount: Int { outputShape.count }
+    package var memory: LayerMemory { LayerMemory(kept: MemoryNeed(perSample: outputShape.count)) }
 
-    package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
-        let mask = kept.matrix(rows: input.rows, columns: input.columns)
-        guard let firstDraw = pass.firstDraw else {
-            mask.fill(1)
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        let mask = memory.kept?.matrix(rows: input.rows, columns: input.columns)
+        guard case .training(let firstDraw) = pass.purpose else {
+            mask?.fill(1)
             return output.copy(from: input)
         }
+        guard let mask else { preconditionFailure("dropout that keeps no mask while training") }
         pass.workspace.dropoutMask(rate: rate, stream: stream, firstDraw: firstDraw, into: mask)
         pass.workspace.multiply(input, mask.readOnly, into: output)
     }
 
     package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
+                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
         guard let inputGradient else { return }
-        pass.workspace.multiply(outputGradient, kept.matrix(rows: input.rows, columns: input.columns).readOnly,
+        pass.workspace.multiply(outputGradient, memory.left.matrix(rows: input.rows, columns: input.columns).readOnly,
                                 into: inputGradient)
     }
 }

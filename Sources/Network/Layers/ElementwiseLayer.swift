@@ -9,12 +9,12 @@ protocol ElementwiseLayer: Layer {
 }
 
 extension ElementwiseLayer {
-    package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.activate(activation, input, into: output)
     }
 
     package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
+                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
         guard let inputGradient else { return }
         pass.workspace.activationGradient(activation, outputGradient, saved: activation.needsOutput ? output : input,
                                           into: inputGradient)

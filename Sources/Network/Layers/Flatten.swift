@@ -12,12 +12,12 @@ package struct Flatten: Layer {
 
     package var isIdentity: Bool { true }
 
-    package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         output.copy(from: input)
     }
 
     package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
+                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
         inputGradient?.copy(from: outputGradient)
     }
 }

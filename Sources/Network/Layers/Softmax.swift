@@ -17,14 +17,14 @@ package struct Softmax: Layer {
         width = last
     }
 
-    package func forward(_ input: MatrixView, into output: MutableMatrixView, kept: Scratch, in pass: ForwardPass) {
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let rows = input.count / width
         pass.workspace.softmax(input.reshaped(rows: rows, columns: width),
                                into: output.reshaped(rows: rows, columns: width))
     }
 
     package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, kept: Scratch, work: Scratch, in pass: BackwardPass) {
+                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
         guard let inputGradient else { return }
         let rows = input.count / width
         pass.workspace.softmaxGradient(outputGradient.reshaped(rows: rows, columns: width),

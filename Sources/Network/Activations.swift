@@ -1,0 +1,67 @@
+import Storage
+
+/// The activation memory for a number of rows, made once.
+package struct Activations: ~Copyable {
+    package let rowCapacity: Int
+    private let leafRows: Int
+    private let isTraining: Bool
+    private let need: (kept: MemoryNeed, work: MemoryNeed)
+    private let keptBuffer: AlignedBuffer<Float>
+    private let workBuffer: AlignedBuffer<Float>
+
+    /// - Parameters:
+    ///   - rows: rounded up, so that every matrix begins on a cache line.
+    ///   - leafRows: rows of a leaf.
+    ///   - training: whether `backward` follows `forward`; else nothing is kept for it.
+    package init(network: Network, rows: Int, leafRows: Int, training: Bool) {
+        rowCapacity = Self.roundedRows(rows)
+        self.leafRows = leafRows
+        isTraining = training
+        need = Self.need(of: network, training: training)
+        keptBuffer = AlignedBuffer(count: need.kept.count(rows: rowCapacity, leafRows: leafRows))
+        workBuffer = AlignedBuffer(count: need.work.count(rows: rowCapacity, leafRows: leafRows))
+    }
+
+    /// Bytes per sample that a network needs, its inputs, outputs and their gradients included; a leaf's share of what is
+    /// kept per leaf counts.
+    package static func bytesPerSample(of network: Network, leafRows: Int, training: Bool) -> Int {
+        let need = need(of: network, training: training)
+        let perLeaf = need.kept.perLeaf + need.work.perLeaf
+        return (need.kept.perSample + need.work.perSample + (perLeaf + leafRows - 1) / leafRows
+            + (training ? 2 : 1) * network.outputShape.count + network.inputShape.count) * MemoryLayout<Float>.stride
+    }
+
+    /// The bytes that `init` takes.
+    package static func byteCount(of network: Network, rows: Int, leafRows: Int, training: Bool) -> Int {
+        let rows = roundedRows(rows), need = need(of: network, training: training)
+        return AlignedBuffer<Float>.byteCount(need.kept.count(rows: rows, leafRows: leafRows))
+            + AlignedBuffer<Float>.byteCount(need.work.count(rows: rows, leafRows: leafRows))
+    }
+
+    private static func need(of network: Network, training: Bool) -> (kept: MemoryNeed, work: MemoryNeed) {
+        let memory = network.layers.memory
+        return (training ? memory.kept : .none, memory.work(training: training))
+    }
+
+    private static func roundedRows(_ rows: Int) -> Int { (max(rows, 1) + 15) / 16 * 16 }
+
+    var memory: PassMemory {
+        PassMemory(kept: isTraining ? Scratch(keptBuffer, need: need.kept, rows: rowCapacity, leafRows: leafRows) : nil,
+                   work: Scratch(workBuffer, need: need.work, rows: rowCapacity, leafRows: leafRows))
+    }
+}
+
+extension Network {
+    /// Outputs (logits) for rows of inputs.
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, using activations: borrowing Activations,
+                         in pass: ForwardPass) {
+        layers.forward(input, into: output, memory: activations.memory, in: pass)
+    }
+
+    /// The gradients of all parameters, after `forward` of the same rows, and of the input where asked for.
+    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView? = nil, input: MatrixView,
+                          output: MatrixView, using activations: borrowing Activations, in pass: BackwardPass) {
+        layers.backward(outputGradient, into: inputGradient, input: input, output: output, memory: activations.memory,
+                        in: pass)
+    }
+}
