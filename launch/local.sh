@@ -363,13 +363,19 @@ finish_relays() {
 
 # --- Running ----------------------------------------------------------------------------------------------------------
 
+# mpirun would kill its ranks on these signals. Whoever stops all processes of a job (systemd, a batch system) sends them to
+# it as well; the ranks, for which Open MPI takes the mask away, answer with a checkpoint. (An `env` without the option: GNU
+# coreutils before 8.31, other systems.)
+deaf=(--block-signal=TERM --block-signal=INT --block-signal=HUP)
+if ! env "${deaf[@]}" true 2> /dev/null; then deaf=(); fi
+
 job=""
 killed=false
 output_is_lost=false
 
 # Runs the job once and sets `code`.
 run_job() {
-    local polls=0 ended_at=0
+    local polls=0
     if $stop_asked; then
         # Nothing was computed yet.
         code=75
@@ -384,7 +390,7 @@ run_job() {
         trap '' USR1
         trap - TERM HUP INT
         close_all "$life" "${sources[@]}" "${writers[@]}"
-        exec env DTRAIN_SESSION="$token" mpirun "${flags[@]}" "$@"
+        exec env "${deaf[@]}" DTRAIN_SESSION="$token" mpirun "${flags[@]}" "$@"
     ) < /dev/null 1>&"${writers[0]}" 2>&"${writers[-1]}" &
     job=$!
     set +m
@@ -407,9 +413,6 @@ run_job() {
         if ((interrupts > 1)); then
             if ! $killed; then
                 killed=true
-                ended_at=$polls
-                kill -TERM "$job" 2> /dev/null || true
-            elif ((polls == ended_at + 10)); then
                 kill -KILL -- "-$job" 2> /dev/null || true
             fi
         elif ((polls % 10 == 0)); then
@@ -455,4 +458,7 @@ for ((start = 0; ; start++)); do
     if [[ -n $session ]]; then find "$session" -xdev -mindepth 1 ! -name lock -delete 2> /dev/null || true; fi
 done
 if $output_is_lost && ((code == 0)); then code=74; fi
+if ((code > 128 && code < 160 && code != 130)); then
+    say "a rank or mpirun was killed by SIG$(kill -l "$((code - 128))"); go on with --resume"
+fi
 exit "$code"

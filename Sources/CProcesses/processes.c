@@ -21,6 +21,16 @@ int dtrain_is_ignored(int signal) {
     return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+// A fork without the handlers that libraries have put around it (pthread_atfork): the child calls nothing of theirs, and
+// OpenBLAS' handler can wait for ever where two threads fork at once.
+static pid_t bare_fork(void) {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+    return _Fork();
+#else
+    return fork();
+#endif
+}
+
 // What the child does between fork and exec. The parent may have other threads, so it calls nothing but what may be
 // called in a signal handler. Returns only when the program can't be run.
 static int become(const char *path, char *const arguments[], char *const environment[], int output, int errors,
@@ -37,9 +47,14 @@ static int become(const char *path, char *const arguments[], char *const environ
     signal(SIGUSR1, SIG_IGN);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    // mpirun would kill its ranks on these. Whoever stops all processes of a job (systemd, a batch system) sends them to
+    // it as well; the ranks, for which Open MPI takes the mask away, answer with a checkpoint.
+    sigset_t deadly;
+    sigemptyset(&deadly);
+    sigaddset(&deadly, SIGTERM);
+    sigaddset(&deadly, SIGINT);
+    sigaddset(&deadly, SIGHUP);
+    sigprocmask(SIG_SETMASK, &deadly, NULL);
     execve(path, arguments, environment);
     return errno;
 }
@@ -53,7 +68,7 @@ int dtrain_start_bound(const char *path, char *const arguments[], char *const en
     if (code != 0) return code;
     *call = "fork";
     pid_t parent = getpid();
-    pid_t child = fork();
+    pid_t child = bare_fork();
     if (child < 0) {
         code = errno;
         close(reader);

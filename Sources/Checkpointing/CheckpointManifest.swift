@@ -84,9 +84,9 @@ struct CheckpointManifest: Equatable {
             throw bad("not the state of a checkpoint")
         }
         guard envelope.format == Self.format else {
-            throw bad("written in format \(envelope.format), this dtrain reads format \(Self.format)")
+            throw bad("written in format \(envelope.format), but this dtrain reads format \(Self.format); use the dtrain that wrote it")
         }
-        guard envelope.step >= 0 else { throw bad("a checkpoint of step \(envelope.step)") }
+        guard envelope.step >= 0 else { throw bad("expected a step of 0 or more, found \(envelope.step)") }
         step = envelope.step
         files = envelope.files.mapValues { FileSummary(byteCount: $0.bytes, sha256: $0.sha256) }
         state = Data(sealed[mark.upperBound...].dropLast(2))

@@ -182,7 +182,7 @@ extension CheckpointStore {
             try body()
             return []
         } catch {
-            return ["\(error); an older checkpoint could not be removed"]
+            return ["\(error); so an older checkpoint could not be removed: remove it by hand if its space is needed"]
         }
     }
 }

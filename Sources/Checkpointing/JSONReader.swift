@@ -179,7 +179,7 @@ struct JSONReader {
             switch byte {
             case UInt8(ascii: "{"), UInt8(ascii: "["):
                 next += 1
-                guard closing.count < Self.largestDepth else { throw Problem(text: "lists within lists, too deep") }
+                guard closing.count < Self.largestDepth else { throw Problem(text: "lists or objects are nested too deep") }
                 let isObject = byte == UInt8(ascii: "{")
                 closing.append(isObject ? "}" : "]")
                 if try !skips(isObject ? "}" : "]") {

@@ -133,8 +133,8 @@ extension LoadedCheckpoint {
                     : "; this is a run: name one of its checkpoints, as \(directory.path)/checkpoints/best"))
         }
         if let named = CheckpointNames.step(in: lastComponent(of: path)), named != manifest.step {
-            throw Failure(.badData, "\(directory.path)/\(CheckpointManifest.fileName): the state of step "
-                + "\(manifest.step), in the place of step \(named)")
+            throw Failure(.badData, "\(directory.path)/\(CheckpointManifest.fileName): it is of step "
+                + "\(manifest.step), but the directory's name says step \(named); was it renamed?")
         }
         let modelFile = try Self.verified(CheckpointNames.model, of: manifest, in: directory)
         let optimizerFile = try Self.verified(CheckpointNames.optimizer, of: manifest, in: directory)
@@ -158,7 +158,7 @@ extension LoadedCheckpoint {
         }
         guard input.byteCount == expected.byteCount else {
             throw Failure(.badData, "\(path): \(input.byteCount < expected.byteCount ? "truncated" : "too long"): "
-                + "\(input.byteCount) bytes, \(expected.byteCount) were written")
+                + "expected \(expected.byteCount) bytes, found \(input.byteCount)")
         }
         guard try input.digest() == expected.sha256 else {
             throw Failure(.badData, "\(path): damaged: it doesn't match its checksum in \(CheckpointManifest.fileName)")

@@ -100,7 +100,7 @@ package struct RunDirectory: Sendable, Equatable {
     package func directory(fileSystem: any FileSystem = PosixFileSystem()) throws -> Directory {
         let directory = try reportingSystemErrors { try Directory(Place(path), fileSystem: fileSystem) }
         guard directory.identity == identity else {
-            throw Failure(.inputOutput, "\(path): another directory has taken the place of the run's")
+            throw Failure(.inputOutput, "\(path): the run directory was replaced by another while it was in use; put the run's own back and go on with --resume")
         }
         return directory
     }

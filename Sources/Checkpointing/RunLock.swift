@@ -56,9 +56,9 @@ package final class RunLock: Sendable {
             }
             let isHeld = try fileSystem.tryLock(descriptor, bytes: job.lockByte..<job.lockByte + 1,
                                                 exclusively: false, path: path)
-            warning = isHeld ? nil : "\(path): locked by another program; two jobs in this directory go unnoticed"
+            warning = isHeld ? nil : "\(path): locked by another program, so a second job in this directory would not be noticed; don't start one"
         } catch let error as SystemError where Self.meansNoLocks(error) {
-            warning = "\(path): this file system has no locks; two jobs in this directory would go unnoticed"
+            warning = "\(path): this file system has no locks, so a second job in this directory would not be noticed; don't start one"
         } catch {
             try? fileSystem.close(descriptor, path: path)
             throw (error as? SystemError)?.failure(.cannotCreate) ?? error

@@ -183,8 +183,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         // Open MPI's own files lie there too.
         let needed = Int(total) + 8 << 20
         if let space = SharedWindow.freeSpace(), space.bytes < needed {
-            return "\(space.description), sharing memory between ranks takes "
-                + "\((needed + 999_999) / 1_000_000) MB: they exchange by messages, with the same results but slower"
+            return "\(space.description), but sharing memory between ranks takes "
+                + "\((needed + 999_999) / 1_000_000) MB, so they exchange messages instead: the same results, but slower"
         }
         try SharedWindow.checkRoom(Int(total))
         return nil

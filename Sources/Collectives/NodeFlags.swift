@@ -13,6 +13,8 @@ struct NodeFlags {
         case records
         /// Steps whose new weights, and whose record, may be read.
         case weights
+        /// Steps whose running averages may be read.
+        case buffers
     }
 
     /// The bytes that they take of each segment: two lines each, because processors fetch them in pairs.

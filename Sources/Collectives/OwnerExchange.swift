@@ -43,7 +43,7 @@ package final class OwnerExchange {
         self.layout = layout
         self.recordSize = recordSize
         slice = layout.slice(of: communicator.rank, ownerCount: communicator.size)
-        let regions = SegmentRegions(parameters: layout.paddedCount, recordSize: recordSize)
+        let regions = SegmentRegions(weights: layout.weightCount, gradients: layout.trainedCount, recordSize: recordSize)
         self.regions = regions
         let grant = try communicator.shareMemory { isFirst in regions.byteCount(nodes: nodes, hasWeights: isFirst) }
         memory = grant.memory
@@ -60,7 +60,7 @@ package final class OwnerExchange {
 
     /// The weights that this rank computes with: the node's, all of them valid after `publish`.
     package var weights: MutableParameterView {
-        MutableParameterView(base: regions.weights(in: memory.segment(0)), count: layout.paddedCount,
+        MutableParameterView(base: regions.weights(in: memory.segment(0)), count: layout.weightCount, regions: layout.regions,
                              kept: sharesMemory ? 0..<0 : 0..<Int.max)
     }
 
@@ -74,12 +74,12 @@ package final class OwnerExchange {
     func gradients(_ node: Int, of rank: Int) -> MutableParameterView {
         let localRank = rank - topology.nodes[ownNode].lowerBound
         return MutableParameterView(base: regions.gradients(node, in: memory.segment(localRank), hasWeights: localRank == 0),
-                                    count: layout.paddedCount, kept: keptGradients)
+                                    count: layout.trainedCount, kept: keptGradients)
     }
 
     /// The part of this rank's gradients that is still in its caches when it comes to read them.
     private var keptGradients: Range<Int> {
-        let own = sharesMemory ? slice : 0..<layout.paddedCount
+        let own = sharesMemory ? slice : 0..<layout.trainedCount
         return own.count * MemoryLayout<Float>.stride <= Self.cacheBytes ? own : 0..<0
     }
 
@@ -113,23 +113,23 @@ package final class OwnerExchange {
 
     /// Says that this rank's gradients are complete, and its weights read, from `offset` of the flat buffer to its end.
     package func finished(from offset: Int) {
-        flags.set(.gradients, to: firstCount + Int64(layout.paddedCount - offset))
+        flags.set(.gradients, to: firstCount + Int64(layout.trainedCount - offset))
     }
 
     /// From where on every rank of the node has finished; the buffer's end where somebody hasn't begun.
     package var completeFrom: Int {
-        layout.paddedCount - Int(max(0, min(flags.lowest(.gradients) - firstCount, Int64(layout.paddedCount))))
+        layout.trainedCount - Int(max(0, min(flags.lowest(.gradients) - firstCount, Int64(layout.trainedCount))))
     }
 
     /// From where on every rank of the node has finished; waits until that is before `offset`.
     package func awaitMore(before offset: Int) -> Int {
-        flags.wait(.gradients, for: firstCount + Int64(layout.paddedCount - offset) + 1)
+        flags.wait(.gradients, for: firstCount + Int64(layout.trainedCount - offset) + 1)
         return completeFrom
     }
 
     /// Returns when all nodes of the tree are here that the owner combines, those of other nodes included.
     package func collect(_ plan: ExchangePlan) throws {
-        flags.wait(.gradients, for: firstCount + Int64(layout.paddedCount))
+        flags.wait(.gradients, for: firstCount + Int64(layout.trainedCount))
         guard topology.nodes.count > 1 else { return }
         plan.combineForOthers()
         try communicator.exchange(sending: plan.sentGradients, receiving: plan.receivedGradients)
@@ -155,6 +155,13 @@ package final class OwnerExchange {
         flags.wait(.weights, for: step)
     }
 
+    /// Makes what the host's first rank has written into its copy of the buffers everybody's. Nobody may read buffers from
+    /// the end of a step until here.
+    package func shareBuffers() {
+        flags.set(.buffers, to: step)
+        flags.wait(.buffers, for: step)
+    }
+
     /// Gives shared memory back. Collective, on the good path only.
     package func close() { memory.close() }
 
@@ -165,13 +172,14 @@ package final class OwnerExchange {
     }
 
     /// The counter of a rank that has finished nothing of this step yet; above all of the last step.
-    private var firstCount: Int64 { step * Int64(layout.paddedCount + 1) }
+    private var firstCount: Int64 { step * Int64(layout.trainedCount + 1) }
 }
 
 /// What lies where in a rank's segment: counters, two records (one is read while the next step's is written), the node's
 /// weights in the first rank's, and behind them the rank's gradients.
 private struct SegmentRegions {
-    let parameters: Int
+    /// Elements of the flat buffers.
+    let weights: Int, gradients: Int
     let recordSize: Int
 
     private static let page = 4096
@@ -179,11 +187,13 @@ private struct SegmentRegions {
 
     private var recordBytes: Int { (recordSize * MemoryLayout<Double>.stride + 127) / 128 * 128 }
     private var weightsOffset: Int { Self.rounded(NodeFlags.byteCount + 2 * recordBytes) }
-    private var parameterBytes: Int { Self.rounded(parameters * MemoryLayout<Float>.stride) }
+    private var gradientBytes: Int { Self.rounded(gradients * MemoryLayout<Float>.stride) }
 
-    func byteCount(nodes: Int, hasWeights: Bool) -> Int {
-        weightsOffset + (nodes + (hasWeights ? 1 : 0)) * parameterBytes
+    private func gradientsOffset(hasWeights: Bool) -> Int {
+        weightsOffset + (hasWeights ? Self.rounded(weights * MemoryLayout<Float>.stride) : 0)
     }
+
+    func byteCount(nodes: Int, hasWeights: Bool) -> Int { gradientsOffset(hasWeights: hasWeights) + nodes * gradientBytes }
 
     func record(_ step: Int64, in segment: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Double> {
         (segment + NodeFlags.byteCount + Int(step & 1) * recordBytes).assumingMemoryBound(to: Double.self)
@@ -194,6 +204,6 @@ private struct SegmentRegions {
     }
 
     func gradients(_ node: Int, in segment: UnsafeMutableRawPointer, hasWeights: Bool) -> UnsafeMutablePointer<Float> {
-        (segment + weightsOffset + (node + (hasWeights ? 1 : 0)) * parameterBytes).assumingMemoryBound(to: Float.self)
+        (segment + gradientsOffset(hasWeights: hasWeights) + node * gradientBytes).assumingMemoryBound(to: Float.self)
     }
 }

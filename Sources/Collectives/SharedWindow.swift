@@ -45,7 +45,7 @@ final class SharedWindow: NodeMemory {
     static func checkRoom(_ byteCount: Int) throws(Failure) {
         let place = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let place, place != MAP_FAILED else {
-            throw Failure(.systemRefused, "out of memory: \((byteCount + 999_999) / 1_000_000) MB that the ranks of this "
+            throw Failure(.systemRefused, "out of memory: the \((byteCount + 999_999) / 1_000_000) MB that the ranks of this "
                 + "machine share can't be mapped: \(String(cString: strerror(errno))); raise the limit of memory (ulimit -v), "
                 + "or make the network smaller")
         }
@@ -61,7 +61,7 @@ final class SharedWindow: NodeMemory {
         let free = Int(status.f_bavail) * Int(status.f_frsize)
         var limit = rlimit()
         if getrlimit(Int32(RLIMIT_FSIZE.rawValue), &limit) == 0, limit.rlim_cur < UInt(free) {
-            return ("a file may have \(limit.rlim_cur / 1_000_000) MB (ulimit -f)", Int(limit.rlim_cur))
+            return ("the limit on the size of a file is \(limit.rlim_cur / 1_000_000) MB (ulimit -f)", Int(limit.rlim_cur))
         }
         return ("\(directory) has \(free / 1_000_000) MB free", free)
     }

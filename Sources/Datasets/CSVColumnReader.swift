@@ -94,7 +94,7 @@ struct CSVColumnReader {
         }
         let names = known.sorted { $0.value < $1.value }.map(\.key)
         let advice = vocabulary == .categories
-            ? "; \(file.setting("unknown_category", "ignore")) to read it as none of them" : ""
+            ? "; \(file.setting("unknown_category", "ignore")) to read it as all zeros" : ""
         throw failure(scanner, "\"\(shortened(text))\" is not one of the \(vocabulary.rawValue) of "
             + "the training data\(suggestion(for: text, among: names)); "
             + "known: \(CSVTable.list(names))\(advice)")

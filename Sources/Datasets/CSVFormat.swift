@@ -20,13 +20,13 @@ struct CSVFormat: Hashable, Sendable {
     /// What contradicts itself; nil if nothing does. The key is the option to change.
     var contradiction: (key: String, text: String)? {
         if numbers.thousands == numbers.decimal {
-            return ("thousands", "\"\(numbers.decimal)\" is the decimal mark already")
+            return ("thousands", "\"\(numbers.decimal)\" is also the decimal mark")
         }
         if delimiter == .blanks, numbers.thousands == " " {
-            return ("thousands", "blanks separate the cells already")
+            return ("thousands", "a space is also the delimiter")
         }
         if let comment, delimiter.text == comment || delimiter == .blanks && comment == " " {
-            return ("comment", "\"\(comment)\" separates the cells already")
+            return ("comment", "\"\(comment)\" is also the delimiter")
         }
         return nil
     }
@@ -142,7 +142,7 @@ extension CSVFormat: Codable {
         guard let delimiter = CSVDelimiter(written), skipLines >= 0, [".", ","].contains(decimal),
               thousands.isEmpty || separatesDigits(thousands), comment.map(isOneCharacter) ?? true else {
             throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath,
-                                                    debugDescription: "a table format that can't be"))
+                                                    debugDescription: "an impossible table format"))
         }
         self.delimiter = delimiter
         if let (key, text) = contradiction {

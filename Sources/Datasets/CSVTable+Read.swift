@@ -94,8 +94,8 @@ extension CSVTable {
         content.notes = zip(columns, readers).compactMap { column, reader in
             reader.unknown.map { unknown in
                 "\(path): column \"\(shortened(label(column.index)))\": \(unknown.count) "
-                    + "cell\(unknown.count == 1 ? "" : "s") with a category that the training data don't have, read as none "
-                    + "of theirs; the first is \"\(shortened(unknown.text))\" on line \(unknown.line)"
+                    + "cell\(unknown.count == 1 ? "" : "s") with a category that the training data don't have, read as all "
+                    + "zeros; the first is \"\(shortened(unknown.text))\" on line \(unknown.line)"
             }
         }
         return (content, readers.indices.filter { readers[$0].isMixed })
@@ -105,7 +105,7 @@ extension CSVTable {
     private func requireMemory(_ content: Content) throws {
         let taken = content.cells.count * MemoryLayout<Double>.stride + content.lines.count * MemoryLayout<Int>.stride
         guard let free = SystemMemory.availableByteCount(), free < 2 * taken else { return }
-        throw Failure(.systemRefused, "\(path): after \(content.lines.count) rows \(free >> 20) MiB of memory are left; "
+        throw Failure(.systemRefused, "\(path): after \(content.lines.count) rows only \(free >> 20) MiB of memory are left; "
             + "use a part of the table, or more memory")
     }
 

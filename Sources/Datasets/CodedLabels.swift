@@ -68,7 +68,7 @@ extension IDXFile {
             labels = TargetRule.isCounted(numbers) ? nil : wholes
             count = numbers.count
         }
-        guard count <= Int(Int32.max) else { throw Failure(.badData, "\(path): \(count) classes are too many") }
+        guard count <= Int(Int32.max) else { throw Failure(.badData, "\(path): \(count) classes are too many; expected at most \(Int32.max)") }
         let known = labels.map { Dictionary(uniqueKeysWithValues: $0.enumerated().map { ($1, Int32($0)) }) }
         var places: [Double: Int32] = [:]
         for (number, whole) in zip(numbers, wholes) {

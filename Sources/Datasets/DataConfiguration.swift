@@ -124,18 +124,18 @@ package struct DataConfiguration: Sendable {
         rule.classNames = try settings.optionalStrings("class_names")
         if let names = rule.classNames {
             guard !names.contains(where: { $0.utf8.contains(0) }) else {
-                throw settings.failure("class_names", "a name holds a zero byte, which no table can")
+                throw settings.failure("class_names", "a name contains a zero byte (\\0), which can't stand in a table")
             }
             guard Set(names).count == names.count, rule.classCount ?? names.count == names.count, !names.isEmpty else {
-                throw settings.failure("class_names", "\(names.count) names; expected a name of its own for each of "
-                    + "the \(rule.classCount ?? Set(names).count) classes")
+                throw settings.failure("class_names", "\(names.count) names, \(Set(names).count) of them different; "
+                    + "expected a name of its own for each \(rule.classCount.map { "of the \($0) classes" } ?? "class")")
             }
             rule.classCount = names.count
         }
         if let count = rule.classCount {
             guard rule.wantsClasses != false else {
-                throw settings.failure("target_kind", "targets that are values have no classes, but classes or "
-                    + "class_names gives \(count)")
+                throw settings.failure("target_kind", "found value, but classes or class_names asks for "
+                    + "\(count) classes; leave out one of the two")
             }
             rule.wantsClasses = true
         }
@@ -183,8 +183,8 @@ extension CSVSource {
             let files = Files(path: try section.string("path"), targets: try section.optionalString("targets"),
                               format: try CSVFormat(section, base: format))
             guard (files.targets != nil) == hasTargetFile else {
-                throw section.failure("targets", hasTargetFile ? "missing; expected a file of targets, as for train"
-                    : "the targets are a column, as for train; leave it out")
+                throw section.failure("targets", hasTargetFile ? "missing; expected a file of targets, as in train"
+                    : "the targets are a column of the table, as in train; leave this key out")
             }
             return files
         }

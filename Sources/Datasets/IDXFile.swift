@@ -30,7 +30,7 @@ struct IDXFile {
         let written = dimensions.map(String.init).joined(separator: "×")
         guard dimensions[0] > 0 else { throw Failure(.badData, "\(path): an empty set: its header counts 0 samples") }
         guard dimensions[0] <= Int(Int32.max), !dimensions.contains(0) else {
-            throw Failure(.badData, "\(path): the header gives the sizes \(written); expected none of 0 and at most "
+            throw Failure(.badData, "\(path): the header gives the sizes \(written); expected sizes above 0 and at most "
                 + "\(Int32.max) samples")
         }
         var payload = type.byteCount, overflows = false
@@ -48,7 +48,7 @@ struct IDXFile {
             throw Failure(.systemRefused, "\(path): the header promises \(written) elements of \(type.byteCount) bytes, but "
                 + "\(free >> 20) MiB of memory are free; unpack the file, so that it is read where it lies")
         }
-        let promise = "the header promises \(written) elements of \(type.byteCount) bytes"
+        let promise = "the header promises \(written) elements of \(type.byteCount) byte\(type.byteCount == 1 ? "" : "s")"
         self.path = path
         shape = Shape(Array(dimensions.dropFirst()))
         if file.isCompressed {

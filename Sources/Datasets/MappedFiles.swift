@@ -53,8 +53,8 @@ enum MappedFiles {
             isInstalled = true
             guard let slot = (0..<capacity).first(where: { regions[$0].count == 0 }) else { return }
             let shown = String(String.UnicodeScalarView(name.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : $0 }))
-            let text = Array(("dtrain: error: \(shown): it can't be read any more: it was cut while it was in use, or its disk "
-                + "has a fault; go on with --resume when it is whole again\n").utf8)
+            let text = Array(("dtrain: error: \(shown): it can't be read any more: it shrank while it was in use, or its disk "
+                + "has a fault; go on with --resume when it is complete again\n").utf8)
             let message = UnsafeMutableRawPointer.allocate(byteCount: text.count, alignment: 1)
             message.copyMemory(from: text, byteCount: text.count)
             regions[slot] = Region(base: UInt(bitPattern: base), count: count, message: message, messageCount: text.count)

@@ -61,7 +61,7 @@ extension Preprocessing {
     func dataset(of file: IDXFile, targets: IDXFile?) throws -> Dataset {
         guard file.shape == inputShape else {
             throw Failure(.badData, "\(file.path): samples of shape \(file.shape); expected \(inputShape), as the "
-                + "network was trained with")
+                + "network was trained on")
         }
         try file.requireFinite()
         let answers = try targets?.targets(following: TargetRule(self), sampleCount: file.samples.count,

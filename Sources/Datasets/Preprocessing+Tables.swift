@@ -102,8 +102,8 @@ extension Preprocessing {
     private static func place(of name: String, _ index: Int, in table: CSVTable) throws -> Int {
         guard let names = table.names else {
             guard index < table.columnCount else {
-                throw Failure(.badData, "\(table.path): no column \(index), where the training data have one; the file "
-                    + "has \(table.columnCount)")
+                throw Failure(.badData, "\(table.path): no column \(index) (counted from 0), which the training data have; "
+                    + "the file has \(table.columnCount) columns")
             }
             return index
         }

@@ -53,7 +53,7 @@ final class SourceFile {
         }
         guard kind.isEmpty else {
             throw Failure(.badData, "\(path): \(kind), not a regular file; expected a data file"
-                + (kind == "a pipe" ? " (save what comes through it first)" : ""))
+                + (kind == "a pipe" ? " (save its contents to a file first)" : ""))
         }
         return Int(found.st_size)
     }
@@ -112,7 +112,7 @@ final class SourceFile {
             try requireMemory(forText: byteCount)
             let content = try rest(after: beginning, count: byteCount)
             guard content.count == byteCount else {
-                throw Failure(.inputOutput, "\(path): it was cut while it was read, from \(byteCount) to \(content.count) bytes")
+                throw Failure(.inputOutput, "\(path): it shrank while it was read, from \(byteCount) to \(content.count) bytes; try again when it is complete")
             }
             return content
         }
@@ -157,8 +157,8 @@ final class SourceFile {
         // The system isn't asked for what any machine has.
         guard count >= 16 << 20, let free = SystemMemory.availableByteCount(), count > free / 2 else { return }
         let packed = isCompressed ? " (\(byteCount) bytes compressed)" : ""
-        throw Failure(.systemRefused, "\(path): it holds \(count >> 20) MiB of text or more\(packed), and half of the free "
-            + "memory is \(free >> 21) MiB; use a part of the table, or more memory")
+        throw Failure(.systemRefused, "\(path): it holds \(count >> 20) MiB of text or more\(packed), which is more than half of the "
+            + "free memory (\(free >> 21) MiB); use a part of the table, or more memory")
     }
 
     /// The whole file in memory pages; mapped, so that it is read when it is wanted, where its file system can.
@@ -171,7 +171,7 @@ final class SourceFile {
                 guard count > 0 else {
                     if count < 0, errno == EINTR { continue }
                     throw count < 0 ? Self.readFailure(path)
-                        : Failure(.inputOutput, "\(path): it was cut while it was read, to \(filled) bytes")
+                        : Failure(.inputOutput, "\(path): it shrank while it was read, to \(filled) bytes; try again when it is complete")
                 }
                 filled += count
             }

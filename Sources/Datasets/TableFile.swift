@@ -41,10 +41,10 @@ struct TableFile {
             case .missing, .sign: "\(advice(remedy)), or \(texts)"
             case .correction: "correct it, or \(texts)"
             }
-            return failure(line: line, column: column, "expected a number, as \(numberCount) of the column's \(cellCount) "
-                + "cells hold, found \"\(shortened(text))\"; \(advice)")
+            return failure(line: line, column: column, "expected a number, found \"\(shortened(text))\"; \(numberCount) of "
+                + "the column's \(cellCount) cells look like numbers: \(advice)")
         case .keys(let line, let text, let different, let cellCount):
-            let advice = isTarget ? "\(asTexts) if they are classes all the same"
+            let advice = isTarget ? "\(asTexts) if they are classes nevertheless"
                 : "leave it out by naming the others in data.train.features, or \(asTexts) to keep it"
             return Failure(.badData, "\(path):\(line): column \"\(shortened(column))\" holds \(different) different texts in "
                 + "\(cellCount) cells, the first \"\(shortened(text))\"; texts that hardly ever repeat can't be learned: "
@@ -62,7 +62,7 @@ struct TableFile {
     private func advice(_ remedy: ColumnDoubt.Remedy) -> String {
         switch remedy {
         case .style(let style, let other):
-            setting(style) + (other.map { ", or if the mark separates thousands, " + setting($0) } ?? "")
+            setting(style) + (other.map { ", or, if the mark separates thousands, " + setting($0) } ?? "")
         case .missing(let markers):
             "\(setting("missing_values", Self.list(missingValues(with: markers)))) if that means that the value is missing"
         case .sign(let sign):

@@ -42,6 +42,7 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
         case ESTALE: "the network file system has lost it: check the mount"
         case EACCES, EPERM: purpose == .reading ? "make it readable (chmod)" : "make it writable or \(elsewhere)"
         case EROFS: "make it writable or \(elsewhere)"
+        case ENOTDIR: "a part of the path is no directory"
         case EFBIG: "raise the limit on the size of a file (ulimit -f)"
         case ENOSPC: "free space on this file system or \(elsewhere)"
         case EDQUOT: "the quota is used up: delete files or \(elsewhere)"

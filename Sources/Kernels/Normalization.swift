@@ -106,7 +106,7 @@ func eachVector(_ count: Int, _ body: (_ index: Int, _ count: Int) -> Void) {
 
 /// Eight sums in Double.
 struct DoubleLanes {
-    private var low = SIMD4<Double>(), high = SIMD4<Double>()
+    fileprivate private(set) var low = SIMD4<Double>(), high = SIMD4<Double>()
 
     @inline(__always)
     init() {}
@@ -131,5 +131,186 @@ struct DoubleLanes {
         let four = low + high
         let two = four.lowHalf + four.highHalf
         return two.x + two.y
+    }
+}
+
+// MARK: - Over the rows of leaves
+
+extension Workspace {
+    /// Every column of each leaf's rows to mean 0 and variance 1, times `weight`, plus `bias`. A row's bits depend on its leaf
+    /// alone.
+    ///
+    /// - Parameters:
+    ///   - moments: for each leaf a row: the means, and behind them 1/√(σ² + ε) with the biased variance.
+    ///   - sums: where for each leaf its number of rows, the sums of the columns, and the unbiased variances times the number
+    ///     of rows go; nil where nobody asks.
+    package func normalizeLeaves(_ input: MatrixView, leafRows: Int, epsilon: Double, weight: MatrixView?, bias: MatrixView?,
+                                 moments: MutableMatrixView, sums: LeafSums?, into output: MutableMatrixView) {
+        let width = input.columns, leaves = (input.rows + leafRows - 1) / leafRows
+        precondition(output.rows == input.rows && output.columns == width && moments.rows == leaves
+                         && moments.columns == 2 * width && weight?.count ?? width == width && bias?.count ?? width == width
+                         && sums?.leaves ?? leaves >= leaves && sums?.count ?? (1 + 2 * width) == 1 + 2 * width,
+                     "\(input.rows)×\(width) in leaves of \(leafRows) into \(output.rows)×\(output.columns)")
+        parallel(width, unit: 16) { _, columns in
+            for leaf in 0..<leaves {
+                let rows = leaf * leafRows..<min((leaf + 1) * leafRows, input.rows), moments = moments.base + leaf * 2 * width
+                normalizeLeaf(input[rows: rows], columns: columns, epsilon: epsilon, weight: weight?.base, bias: bias?.base,
+                              means: moments, scales: moments + width, sums: sums?.leaf(leaf), into: output[rows: rows])
+            }
+        }
+    }
+
+    /// The gradient of `normalizeLeaves`, with `moments` from it: the input's where it is wanted, and in `scaled`, where there
+    /// is a weight to train, g·x̂, whose column sums are the weight's gradient.
+    package func normalizeLeavesGradient(_ outputGradient: MatrixView, input: MatrixView, leafRows: Int, weight: MatrixView?,
+                                         moments: MatrixView, scaled: MutableMatrixView?,
+                                         into inputGradient: MutableMatrixView?) {
+        let width = input.columns, leaves = (input.rows + leafRows - 1) / leafRows
+        precondition(outputGradient.rows == input.rows && outputGradient.columns == width && moments.rows == leaves
+                         && moments.columns == 2 * width && inputGradient?.count ?? input.count == input.count
+                         && scaled?.count ?? input.count == input.count && weight?.count ?? width == width,
+                     "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(width)")
+        parallel(width, unit: 16) { _, columns in
+            for leaf in 0..<leaves {
+                let rows = leaf * leafRows..<min((leaf + 1) * leafRows, input.rows), moments = moments.base + leaf * 2 * width
+                leafNormalizationGradient(outputGradient[rows: rows], input[rows: rows], columns: columns, weight: weight?.base,
+                                          means: moments, scales: moments + width, scaled: scaled?[rows: rows],
+                                          into: inputGradient?[rows: rows])
+            }
+        }
+    }
+
+    /// `output` = (`input` − `means`) · `scales` · `weight` + `bias`, column by column, where `scales` (one row) becomes
+    /// 1/√(`variances` + ε).
+    package func normalizeColumns(_ input: MatrixView, means: MatrixView, variances: MatrixView, epsilon: Double,
+                                  weight: MatrixView?, bias: MatrixView?, scales: MutableMatrixView,
+                                  into output: MutableMatrixView) {
+        let width = input.columns
+        precondition(output.rows == input.rows && output.columns == width && means.count == width && variances.count == width
+                         && scales.count == width && weight?.count ?? width == width && bias?.count ?? width == width,
+                     "\(input.rows)×\(width) into \(output.rows)×\(output.columns)")
+        for column in 0..<width {
+            scales.base[column] = Float(1 / (Double(variances.base[column]) + epsilon).squareRoot())
+        }
+        parallel(input.rows) { _, rows in
+            for row in rows {
+                normalizeRow(input.base + row * width, means: means.base, scales: scales.base, weight: weight?.base,
+                             bias: bias?.base, into: output.base + row * width, columns: 0..<width)
+            }
+        }
+    }
+}
+
+/// Where sums of each leaf go, in Double: a row of `stride` numbers for each leaf, of which `count` are meant.
+package struct LeafSums: @unchecked Sendable {
+    // Sendable: threads write disjoint columns.
+
+    /// Invariant: `leaves × stride` numbers from here, less what lies before and behind in the first and last row, are
+    /// writable while the owner lives.
+    private let base: UnsafeMutablePointer<Double>
+    private let stride: Int
+    package let leaves: Int
+    package let count: Int
+
+    package init(base: UnsafeMutablePointer<Double>, stride: Int, leaves: Int, count: Int) {
+        precondition(count <= stride, "\(count) sums in rows of \(stride)")
+        self.base = base
+        self.stride = stride
+        self.leaves = leaves
+        self.count = count
+    }
+
+    /// The `count` sums that begin `offset` in.
+    package func part(_ offset: Int, count: Int) -> LeafSums {
+        precondition(offset >= 0 && offset + count <= self.count, "\(count) sums at \(offset) of \(self.count)")
+        return LeafSums(base: base + offset, stride: stride, leaves: leaves, count: count)
+    }
+
+    /// The sums of a leaf.
+    package func leaf(_ leaf: Int) -> UnsafeMutableBufferPointer<Double> {
+        precondition(leaf >= 0 && leaf < leaves, "leaf \(leaf) of \(leaves)")
+        return UnsafeMutableBufferPointer(start: base + leaf * stride, count: count)
+    }
+}
+
+@inline(never)
+private func normalizeLeaf(_ x: MatrixView, columns: Range<Int>, epsilon: Double, weight: UnsafePointer<Float>?,
+                           bias: UnsafePointer<Float>?, means: UnsafeMutablePointer<Float>,
+                           scales: UnsafeMutablePointer<Float>, sums: UnsafeMutableBufferPointer<Double>?,
+                           into y: MutableMatrixView) {
+    let rows = Double(x.rows), width = x.columns
+    eachVector(columns.count) { offset, count in
+        let column = columns.lowerBound + offset, source = x.base + column
+        var sum = DoubleLanes(), squares = DoubleLanes()
+        for row in 0..<x.rows { sum.add(.load(source + row * width, count: count)) }
+        let mean = sum.divided(by: rows)
+        mean.store(to: means + column, count: count)
+        for row in 0..<x.rows { squares.addSquares(Vector.load(source + row * width, count: count) - mean) }
+        for lane in 0..<count {
+            scales[column + lane] = Float(1 / (squares[lane] / rows + epsilon).squareRoot())
+            guard let sums else { continue }
+            sums[1 + column + lane] = sum[lane]
+            sums[1 + width + column + lane] = squares[lane] / (rows - 1) * rows
+        }
+    }
+    if columns.lowerBound == 0 { sums?[0] = rows }
+    for row in 0..<x.rows {
+        normalizeRow(x.base + row * width, means: means, scales: scales, weight: weight, bias: bias,
+                     into: y.base + row * width, columns: columns)
+    }
+}
+
+@inline(__always)
+private func normalizeRow(_ x: UnsafePointer<Float>, means: UnsafePointer<Float>, scales: UnsafePointer<Float>,
+                          weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>,
+                          columns: Range<Int>) {
+    eachVector(columns.count) { offset, count in
+        let column = columns.lowerBound + offset
+        var result = (Vector.load(x + column, count: count) - .load(means + column, count: count))
+            * .load(scales + column, count: count)
+        if let weight { result *= Vector.load(weight + column, count: count) }
+        if let bias { result += .load(bias + column, count: count) }
+        result.store(to: y + column, count: count)
+    }
+}
+
+@inline(never)
+private func leafNormalizationGradient(_ g: MatrixView, _ x: MatrixView, columns: Range<Int>, weight: UnsafePointer<Float>?,
+                                       means: UnsafePointer<Float>, scales: UnsafePointer<Float>, scaled: MutableMatrixView?,
+                                       into target: MutableMatrixView?) {
+    let rows = Double(x.rows), width = x.columns
+    eachVector(columns.count) { offset, count in
+        let column = columns.lowerBound + offset
+        let mean = Vector.load(means + column, count: count), scale = Vector.load(scales + column, count: count)
+        var sum = DoubleLanes(), products = DoubleLanes()
+        for row in 0..<x.rows {
+            let place = row * width + column
+            let gradient = Vector.load(g.base + place, count: count)
+            let product = gradient * ((Vector.load(x.base + place, count: count) - mean) * scale)
+            if let scaled { product.store(to: scaled.base + place, count: count) }
+            sum.add(gradient)
+            products.add(product)
+        }
+        guard let target else { return }
+        let meanGradient = sum.divided(by: rows), meanProduct = products.divided(by: rows)
+        let factor = weight.map { scale * .load($0 + column, count: count) } ?? scale
+        for row in 0..<x.rows {
+            let place = row * width + column
+            let normal = (Vector.load(x.base + place, count: count) - mean) * scale
+            let gradient = Vector.load(g.base + place, count: count) - meanGradient - normal * meanProduct
+            (gradient * factor).store(to: target.base + place, count: count)
+        }
+    }
+}
+
+extension DoubleLanes {
+    /// One of the eight sums.
+    @inline(__always)
+    subscript(lane: Int) -> Double { lane < 4 ? low[lane] : high[lane - 4] }
+
+    /// Each sum divided, and rounded.
+    @inline(__always)
+    func divided(by number: Double) -> Vector {
+        Vector(lowHalf: SIMD4<Float>(low / number), highHalf: SIMD4<Float>(high / number))
     }
 }

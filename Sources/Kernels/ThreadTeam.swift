@@ -29,7 +29,7 @@ final class ThreadTeam: Sendable {
         let shared = Shared()
         self.shared = shared
         for helper in 1...helpers {
-            try startThread("dtrain-\(helper)", purpose: "that computes (training.threads: \(helpers + 1))") {
+            try startThread("dtrain-\(helper)", purpose: "that helps to compute (training.threads: \(helpers + 1))") {
                 ThreadTeam.help(shared, thread: helper)
             }
         }

@@ -139,16 +139,26 @@ package enum Updates {
         eachVector(weights, update)
     }
 
+    /// Coefficients of Adagrad for one step.
+    package struct Adagrad: Sendable {
+        package var learningRate: Float, epsilon: Float, weightDecay: Float
+
+        package init(learningRate: Float, epsilon: Float, weightDecay: Float) {
+            self.learningRate = learningRate
+            self.epsilon = epsilon
+            self.weightDecay = weightDecay
+        }
+    }
+
     /// s ← s + g², w ← w − η·g / (√s + ε), with g + λ·w for g.
-    package static func adagrad(learningRate: Float, epsilon: Float, weightDecay: Float, weights: MutableMatrixView,
-                                gradient: MatrixView, sum: MutableMatrixView) {
+    package static func adagrad(_ c: Adagrad, weights: MutableMatrixView, gradient: MatrixView, sum: MutableMatrixView) {
         require(weights, gradient, sum)
         @inline(__always) func update(_ part: Part) {
             let w = part.load(weights)
-            let g = part.load(gradient) + w * weightDecay
+            let g = part.load(gradient) + w * c.weightDecay
             let s = part.load(sum) + g * g
             part.store(s, to: sum)
-            part.store(w - g * learningRate / (s.squareRoot() + epsilon), toWeights: weights)
+            part.store(w - g * c.learningRate / (s.squareRoot() + c.epsilon), toWeights: weights)
         }
         eachVector(weights, update)
     }

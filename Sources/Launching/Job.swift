@@ -56,8 +56,7 @@ struct Job {
             switch requests.action(at: now()) {
             case .none: break
             case .askToStop: kill(process, SIGUSR1)
-            case .end: kill(process, SIGTERM)
-            case .kill: kill(-process, SIGKILL)
+            case .end: kill(-process, SIGKILL)
             }
         }
     }
@@ -71,6 +70,9 @@ struct Job {
         }
         return output.failure
     }
+
+    /// Whether the job has said something on standard error, as far as that can be told apart.
+    var hasSaidWhy: Bool { output.hasErrors }
 
     /// Seconds of the monotonic clock.
     private func now() -> Double {
@@ -112,6 +114,8 @@ private struct JobOutput {
     }
 
     var failure: Failure? { standardOutput.failure }
+
+    var hasErrors: Bool { standardError !== standardOutput && standardError.hasDelivered }
 
     private static var goToSamePlace: Bool {
         var one = stat(), other = stat()

@@ -42,6 +42,9 @@ final class OutputRelay: Sendable {
 
     /// What kept text from being written, if that was something else than the reader's going.
     var failure: Failure? { thread.failure }
+
+    /// Whether there was anything to hand on.
+    var hasDelivered: Bool { thread.hasDelivered }
 }
 
 /// One end of a pipe, closed when it is asked for or nobody needs it any more.
@@ -74,7 +77,7 @@ private final class PipeEnd: Sendable {
 private final class RelayThread: Sendable {
     private let source: PipeEnd, ending: PipeEnd, target: StandardStream
     private let done = DispatchSemaphore(value: 0)
-    private let state = Mutex<(failure: Failure?, isDiscarding: Bool)>((nil, false))
+    private let state = Mutex<(failure: Failure?, isDiscarding: Bool, hasDelivered: Bool)>((nil, false, false))
 
     init(source: PipeEnd, ending: PipeEnd, target: StandardStream) {
         self.source = source
@@ -83,6 +86,7 @@ private final class RelayThread: Sendable {
     }
 
     var failure: Failure? { state.withLock { $0.failure } }
+    var hasDelivered: Bool { state.withLock { $0.hasDelivered } }
 
     func isFinished(withinSeconds seconds: Double) -> Bool {
         guard done.wait(timeout: .now() + seconds) == .success else { return false }
@@ -117,13 +121,16 @@ private final class RelayThread: Sendable {
     }
 
     private func deliver(_ bytes: ArraySlice<UInt8>) {
-        guard !state.withLock({ $0.isDiscarding }) else { return }
+        guard !state.withLock({ state in
+            state.hasDelivered = true
+            return state.isDiscarding
+        }) else { return }
         do {
             try bytes.withUnsafeBytes { try target.write($0) }
         } catch {
             // Whether the reader has gone or the disk is full, nobody is stopped.
             let failure = error as? Failure
-            state.withLock { $0 = (failure, true) }
+            state.withLock { $0 = (failure, true, true) }
         }
     }
 }

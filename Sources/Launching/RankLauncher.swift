@@ -65,6 +65,7 @@ package struct RankLauncher: Sendable {
             throw Failure(.missingInput, "--ranks \(ranks): mpirun is not on the PATH; install it (apt-get install "
                 + "openmpi-bin), or run dtrain without --ranks, in one process")
         }
+        try LaunchLimits.check(ranks: ranks)
         // Open MPI keeps 4 MB for each rank in shared memory, and some for itself.
         let session = try Session(requiredBytes: (ranks * 8 + 16) << 20)
         let plan = LaunchPlan(mpirun: mpirun, program: program, arguments: arguments, ranks: ranks,
@@ -76,7 +77,24 @@ package struct RankLauncher: Sendable {
             let code = job.waitForwardingSignals()
             if code != 0 { session.awaitProcesses() }
             if let failure = job.finishOutput(), code == ExitCode.success.rawValue { throw failure }
+            if let reason = explanation(of: code, hasSaidWhy: job.hasSaidWhy) { StandardStream.tell("dtrain: error", reason) }
             return code
+        }
+    }
+
+    /// What there is to say of an exit code that is none of dtrain's own; nil where it is one, or somebody has said why.
+    /// mpirun, which is told to be quiet, may not.
+    private func explanation(of code: Int32, hasSaidWhy: Bool) -> String? {
+        let command = "mpirun -np \(ranks) dtrain \(arguments.map { messageLine($0) }.joined(separator: " "))"
+        switch code {
+        case 128 + SIGINT: return nil
+        case 129..<160:
+            let signal = code - 128
+            return "a rank or mpirun was killed by signal \(signal) (\(String(cString: strsignal(signal))))"
+                + (signal == SIGKILL ? ", as the system does where memory runs out" : "") + "; go on with --resume"
+        // No job answers with no.
+        case _ where ExitCode(rawValue: code) ?? .negative != .negative || hasSaidWhy: return nil
+        default: return "mpirun ended with \(code), and nobody said why; to see what it has to say, run \(command)"
         }
     }
 

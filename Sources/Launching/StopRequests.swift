@@ -8,22 +8,17 @@ package struct StopRequests {
         case none
         /// SIGUSR1 to mpirun, which forwards it: finish the step, write a checkpoint.
         case askToStop
-        /// SIGTERM to mpirun, which ends its ranks.
+        /// SIGKILL to mpirun's process group; ranks die with it.
         case end
-        /// SIGKILL to mpirun's process group.
-        case kill
     }
 
     /// Repeated, because mpirun forwards nothing to ranks that it hasn't started yet.
     package static let secondsBetweenRequests = 1.0
-    /// How long mpirun may take to end its ranks before it is killed itself.
-    package static let secondsFromEndToKill = 1.0
 
     private var isAsked = false
     private var interrupts = 0
     private var lastAsked: Double?
-    private var ended: Double?
-    private var isKilled = false
+    private var isEnded = false
 
     package init() {}
 
@@ -37,15 +32,9 @@ package struct StopRequests {
     package mutating func action(at time: Double) -> Action {
         guard isAsked else { return .none }
         if interrupts > 1 {
-            guard let ended else {
-                self.ended = time
-                return .end
-            }
-            if !isKilled, time - ended >= Self.secondsFromEndToKill {
-                isKilled = true
-                return .kill
-            }
-            return .none
+            guard !isEnded else { return .none }
+            isEnded = true
+            return .end
         }
         if let lastAsked, time - lastAsked < Self.secondsBetweenRequests { return .none }
         lastAsked = time
@@ -54,7 +43,7 @@ package struct StopRequests {
 
     /// The exit code that the job's own stands for.
     package func exitCode(of code: Int32) -> Int32 {
-        if ended != nil { return 128 + SIGINT }
+        if isEnded { return 128 + SIGINT }
         // The signal met a rank that had no handler yet: nothing was computed.
         if isAsked, code == 128 + SIGUSR1 { return ExitCode.interrupted.rawValue }
         return code

@@ -68,12 +68,15 @@ package struct ForwardPass: Sendable {
     package let purpose: Purpose
     /// Rows of a leaf; the last leaf may have fewer.
     package let leafRows: Int
+    /// Where what layers sum over the rows of each leaf goes, while training.
+    package let statistics: LeafSums?
 
-    package init(weights: ParameterView, workspace: Workspace, purpose: Purpose, leafRows: Int) {
+    package init(weights: ParameterView, workspace: Workspace, purpose: Purpose, leafRows: Int, statistics: LeafSums? = nil) {
         self.weights = weights
         self.workspace = workspace
         self.purpose = purpose
         self.leafRows = leafRows
+        self.statistics = statistics
     }
 }
 
@@ -84,17 +87,26 @@ package struct BackwardPass {
     package let gradients: MutableParameterView
     /// Rows of a leaf; the last leaf may have fewer.
     package let leafRows: Int
+    /// Rows whose parameter gradients are added in one chain before the tree: those of a leaf, unless `summation` says
+    /// otherwise.
+    package let summedRows: Int
     package let workspace: Workspace
     /// Told by composites, on their way back to front, from which offset of the flat buffer on all gradients are complete
     /// and all weights read.
     package let finished: ((_ offset: Int) -> Void)?
 
-    package init(weights: ParameterView, gradients: MutableParameterView, leafRows: Int, workspace: Workspace,
-                 finished: ((_ offset: Int) -> Void)? = nil) {
+    package init(weights: ParameterView, gradients: MutableParameterView, leafRows: Int, summedRows: Int? = nil,
+                 workspace: Workspace, finished: ((_ offset: Int) -> Void)? = nil) {
         self.weights = weights
         self.gradients = gradients
         self.leafRows = leafRows
+        self.summedRows = summedRows ?? leafRows
         self.workspace = workspace
         self.finished = finished
+    }
+
+    /// Where the gradient of a parameter goes, as rows of `columns` (by default one row); nil where it is frozen.
+    package func gradient(of slot: ParameterSlot, columns: Int? = nil) -> MutableMatrixView? {
+        slot.region == .trained ? gradients.matrix(slot, columns: columns) : nil
     }
 }

@@ -14,5 +14,6 @@ package let layerCatalog: [any Layer.Type] = [
     Softmax.self,
     Dropout.self,
     LayerNorm.self,
+    BatchNorm.self,
     Residual.self,
 ]

@@ -19,14 +19,45 @@ package struct LayerSite {
         var layout = ParameterLayout()
         var initializers: [(slot: ParameterSlot, initializer: Initializer)] = []
         var nextOrdinal = 0
+        /// What layers sum over a batch besides gradients, and what they make of it.
+        var updates: [BufferUpdate] = []
+        var statisticsCount = 0
+        var leastLeafRows = 1
+        /// Whose parameters stay as they were at the start.
+        var frozen: [NamePattern] = []
     }
 
-    /// Reserves a parameter of the layer; `initializer` says what it starts as.
+    /// Reserves a parameter of the layer; `initializer` says what it starts as. Whether it is trained or frozen is the
+    /// configuration's to say.
     package mutating func reserve(_ name: String, shape: Shape, role: ParameterSlot.Role,
                                   initializer: Initializer) -> ParameterSlot {
-        let slot = blueprint.layout.reserve(name: "\(path).\(name)", shape: shape, role: role)
+        let name = "\(path).\(name)", isFrozen = blueprint.frozen.contains { $0.matches(name) }
+        let slot = blueprint.layout.reserve(name: name, shape: shape, role: role, region: isFrozen ? .frozen : .trained)
         blueprint.initializers.append((slot, initializer))
         return slot
+    }
+
+    /// Reserves numbers that the layer computes on the way, such as running averages: no gradient, no optimizer.
+    package mutating func reserveBuffer(_ name: String, shape: Shape, initialValue: Float) -> ParameterSlot {
+        let slot = blueprint.layout.reserve(name: "\(path).\(name)", shape: shape, role: .other, region: .buffers)
+        blueprint.initializers.append((slot, .constant(initialValue)))
+        return slot
+    }
+
+    /// Reserves `count` sums over the rows of each leaf, which `forward` assigns while training. They are summed over all
+    /// leaves of a step along the tree; from the sums of a step that isn't skipped `update` makes new buffers.
+    ///
+    /// - Parameter leastLeafRows: the fewest rows of a leaf with which that can be done.
+    /// - Returns: where in `ForwardPass.statistics` they begin.
+    package mutating func reserveStatistics(
+        _ count: Int, leastLeafRows: Int,
+        update: @escaping @Sendable (_ sums: UnsafeBufferPointer<Double>, _ weights: MutableParameterView) -> Void
+    ) -> Int {
+        let first = blueprint.statisticsCount
+        blueprint.statisticsCount += count
+        blueprint.leastLeafRows = max(blueprint.leastLeafRows, leastLeafRows)
+        blueprint.updates.append(BufferUpdate(sums: first..<first + count, apply: update))
+        return first
     }
 
     /// Builds the layers of a list one behind the other, for a composite. `name` tells its branches apart in the names of
@@ -46,4 +77,10 @@ package struct LayerSite {
         }
         return Shape(dimensions)
     }
+}
+
+/// How a layer's buffers follow from what it summed over the batch of a step.
+struct BufferUpdate: Sendable {
+    let sums: Range<Int>
+    let apply: @Sendable (_ sums: UnsafeBufferPointer<Double>, _ weights: MutableParameterView) -> Void
 }

@@ -12,6 +12,11 @@ package struct Network: Sendable {
     package let layout: ParameterLayout
     /// A final softmax or sigmoid that the loss contains already, and that is therefore applied to predictions only.
     package let fusedActivation: String?
+    /// How many numbers the layers sum over a batch besides gradients.
+    package let statisticsCount: Int
+    /// The fewest rows that a leaf may have.
+    package let leastLeafRows: Int
+    private let updates: [BufferUpdate]
     private let initializers: [(slot: ParameterSlot, initializer: Initializer)]
 
     /// The shape of one sample of the output.
@@ -25,6 +30,7 @@ package struct Network: Sendable {
             throw settings.failure("layers", "a network needs at least one layer, as in layers: [dense: {units: 10}]")
         }
         var blueprint = LayerSite.Blueprint()
+        blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
         let all = try Sequential(variants, options: settings, path: "", inputShape: inputShape, seed: seed,
                                  blueprint: &blueprint)
         let final = all.computed.last.map { type(of: $0.layer).kind }
@@ -48,15 +54,37 @@ package struct Network: Sendable {
         }
         layout = blueprint.layout
         initializers = blueprint.initializers
+        statisticsCount = blueprint.statisticsCount
+        leastLeafRows = blueprint.leastLeafRows
+        updates = blueprint.updates
         guard layout.parameterCount > 0 else {
             throw settings.failure("layers", "the network has no parameters to train; add a dense layer")
         }
+        let names = layout.slots.map(\.name)
+        if let idle = blueprint.frozen.first(where: { pattern in !names.contains { pattern.matches($0) } }) {
+            throw settings.failure("freeze", "no parameter is called \"\(idle)\""
+                + suggestion(for: idle.description, among: names) + "; the network's: " + Self.list(names))
+        }
+        guard layout.trainedCount > 0 else {
+            throw settings.failure("freeze", "all parameters are frozen, so that there is nothing to train; leave some out")
+        }
+    }
+
+    /// A few of many names.
+    package static func list(_ names: [String]) -> String {
+        names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : "")
     }
 
     /// Fills `weights` with the numbers a run with `seed` starts from; padding becomes zero.
     package func initialize(_ weights: MutableParameterView, seed: UInt64) {
         weights[0..<weights.count].fill(0)
         for (slot, initializer) in initializers { initializer.fill(weights.matrix(slot), slot: slot, seed: seed) }
+    }
+
+    /// Makes the layers' buffers follow from what they summed over the batch of a step.
+    package func updateBuffers(_ weights: MutableParameterView, sums: UnsafeBufferPointer<Double>) {
+        precondition(sums.count == statisticsCount, "\(sums.count) sums of \(statisticsCount)")
+        for update in updates { update.apply(UnsafeBufferPointer(rebasing: sums[update.sums]), weights) }
     }
 
     /// Floating-point operations of the matrix products that training takes per sample.

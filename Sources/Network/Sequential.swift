@@ -17,7 +17,7 @@ package struct Sequential: Sendable {
         package let inputShape: Shape
         /// Slots that the layer, or the layers in it, reserved.
         package let slots: Range<Int>
-        /// Where in the flat buffer the first of them begins; nil for a layer without parameters.
+        /// Where in the flat buffer the first of them that is trained begins; nil for a layer with nothing to train.
         fileprivate let firstOffset: Int?
         /// Where in what is kept the layer's own part begins, and behind it its output unless it is the last.
         fileprivate var keptOffset = MemoryNeed.none
@@ -39,6 +39,7 @@ package struct Sequential: Sendable {
     package private(set) var memory = LayerMemory()
     /// The widest output between two fused stages.
     private var widest = 0
+    private var backwardFront = 0
 
     init(_ variants: [Settings.Variant], options: Settings, path: String, inputShape: Shape, seed: UInt64,
          blueprint: inout LayerSite.Blueprint) throws {
@@ -62,8 +63,9 @@ package struct Sequential: Sendable {
             let layer = try type.init(options: variant.options, site: &site)
             blueprint = site.blueprint
             let slots = firstSlot..<blueprint.layout.slots.count
+            let trained = blueprint.layout.slots[slots].first { $0.region == .trained }
             let stage = Stage(layer: layer, path: site.path, inputShape: outputShape, slots: slots,
-                              firstOffset: slots.isEmpty ? nil : blueprint.layout.slots[firstSlot].offset)
+                              firstOffset: trained?.offset)
             configured.append(stage)
             if !layer.isIdentity { computed.append(stage) }
             outputShape = layer.outputShape
@@ -91,6 +93,7 @@ package struct Sequential: Sendable {
                 fused.append(stage)
             }
         }
+        backwardFront = Self.frontOfBackward(fused)
         memory = LayerMemory()
         widest = 0
         for index in fused.indices {
@@ -113,11 +116,17 @@ package struct Sequential: Sendable {
     /// The two places in which outputs, or backward gradients, take turns; in front of what the stages need.
     private var turns: MemoryNeed { MemoryNeed(perSample: 2 * widest) }
 
-    /// Operations of the matrix products per sample: every stage but the first is asked for its input's gradient.
+    /// Operations of the matrix products per sample: every stage behind the first that is trained is asked for its input's
+    /// gradient.
     func productOperations(withInputGradient: Bool) -> Int {
-        computed.indices.reduce(0) {
-            $0 + computed[$1].layer.productOperations(withInputGradient: $1 > 0 || withInputGradient)
-        }
+        let last = withInputGradient ? -1 : Self.frontOfBackward(computed)
+        return computed.indices.reduce(0) { $0 + computed[$1].layer.productOperations(withInputGradient: $1 > last) }
+    }
+
+    /// The front-most stage with something to train; none in front of it is run backward, unless the input's gradient is
+    /// wanted.
+    private static func frontOfBackward(_ stages: [Stage]) -> Int {
+        stages.firstIndex { $0.firstOffset != nil } ?? stages.count
     }
 
     func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
@@ -137,19 +146,19 @@ package struct Sequential: Sendable {
             inputGradient?.copy(from: outputGradient)
             return
         }
-        let rows = input.rows
+        let rows = input.rows, front = inputGradient == nil ? backwardFront : 0
         var gradient = outputGradient
-        for index in fused.indices.reversed() {
+        for index in fused.indices.reversed() where index >= front {
             let stage = fused[index]
             let stageInput = index == 0 ? input : stageOutput(index - 1, rows: rows, memory).readOnly
-            let target = index == 0 ? inputGradient
+            let target = index == front ? inputGradient
                 : memory.work.matrix(rows: rows, columns: stage.inputShape.count, offset: index % 2 * widest)
             stage.layer.backward(
                 gradient, into: target, input: stageInput,
                 output: index == fused.count - 1 ? output : stageOutput(index, rows: rows, memory).readOnly,
                 memory: part(of: stage, memory, sharingWork: true), in: pass)
             // The parameters of the stages before come before in the flat buffer. At the end the caller knows.
-            if let firstOffset = stage.firstOffset, index > 0 { pass.finished?(firstOffset) }
+            if let firstOffset = stage.firstOffset, index > front { pass.finished?(firstOffset) }
             if let target { gradient = target.readOnly }
         }
     }

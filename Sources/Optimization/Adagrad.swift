@@ -18,10 +18,13 @@ struct Adagrad: Optimizer {
 
     var states: [OptimizerState] { [OptimizerState("sum", initialValue: Float(initialAccumulator))] }
 
-    func update(weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int, learningRate: Double) {
+    func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Updates.Adagrad {
+        Updates.Adagrad(learningRate: Float(learningRate / (1 + Double(step - 1) * learningRateDecay)),
+                        epsilon: Float(epsilon), weightDecay: Float(weightDecay ?? self.weightDecay))
+    }
+
+    func update(_ coefficients: Updates.Adagrad, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
         guard let sum = states.first else { preconditionFailure("Adagrad without its sum of squares") }
-        let rate = learningRate / (1 + Double(step - 1) * learningRateDecay)
-        Updates.adagrad(learningRate: Float(rate), epsilon: Float(epsilon), weightDecay: Float(weightDecay),
-                        weights: weights, gradient: gradient, sum: sum)
+        Updates.adagrad(coefficients, weights: weights, gradient: gradient, sum: sum)
     }
 }

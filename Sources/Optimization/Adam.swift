@@ -18,9 +18,12 @@ struct Adam: Optimizer {
 
     var states: [OptimizerState] { moments.states }
 
-    func update(weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int, learningRate: Double) {
-        moments.update(weights: weights, gradient: gradient, states: states, step: step, learningRate: learningRate,
-                       coupledDecay: weightDecay, decoupledDecay: 0)
+    func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Updates.Adam {
+        moments.coefficients(step: step, learningRate: learningRate, coupledDecay: weightDecay ?? self.weightDecay, decoupledDecay: 0)
+    }
+
+    func update(_ coefficients: Updates.Adam, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
+        moments.update(coefficients, weights: weights, gradient: gradient, states: states)
     }
 }
 
@@ -39,9 +42,12 @@ struct AdamW: Optimizer {
 
     var states: [OptimizerState] { moments.states }
 
-    func update(weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int, learningRate: Double) {
-        moments.update(weights: weights, gradient: gradient, states: states, step: step, learningRate: learningRate,
-                       coupledDecay: 0, decoupledDecay: weightDecay)
+    func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Updates.Adam {
+        moments.coefficients(step: step, learningRate: learningRate, coupledDecay: 0, decoupledDecay: weightDecay ?? self.weightDecay)
+    }
+
+    func update(_ coefficients: Updates.Adam, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
+        moments.update(coefficients, weights: weights, gradient: gradient, states: states)
     }
 }
 
@@ -65,17 +71,19 @@ struct AdamMoments: Sendable {
             + (isAMSGrad ? [OptimizerState("max_exp_avg_sq")] : [])
     }
 
-    func update(weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int, learningRate: Double,
-                coupledDecay: Double, decoupledDecay: Double) {
-        guard let first = states.first, let second = states.second else {
-            preconditionFailure("Adam without its two moments")
-        }
+    func coefficients(step: Int, learningRate: Double, coupledDecay: Double, decoupledDecay: Double) -> Updates.Adam {
         let t = Double(step)
-        let coefficients = Updates.Adam(
+        return Updates.Adam(
             stepSize: Float(learningRate / (1 - pow(beta1, t))), beta1: Float(beta1), beta2: Float(beta2),
             oneMinusBeta1: Float(1 - beta1), oneMinusBeta2: Float(1 - beta2),
             correction: Float((1 - pow(beta2, t)).squareRoot()), epsilon: Float(epsilon),
             coupledDecay: Float(coupledDecay), decoupledDecay: Float(1 - learningRate * decoupledDecay))
+    }
+
+    func update(_ coefficients: Updates.Adam, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
+        guard let first = states.first, let second = states.second else {
+            preconditionFailure("Adam without its two moments")
+        }
         Updates.adam(coefficients, weights: weights, gradient: gradient, first: first, second: second,
                      largest: states.third)
     }

@@ -44,15 +44,17 @@ package struct GradientRules: Sendable {
         return factor < 1 ? Float(factor) : nil
     }
 
+    /// Which parts of the flat gradient get penalties: weights.
+    package func penalizedSlots(of layout: ParameterLayout) -> SlotRuns<Bool> {
+        SlotRuns(layout, withPadding: false) { hasPenalties && $0.role == .weight ? true : nil }
+    }
+
     /// Adds the penalties to the part `range` of the flat gradient, which `gradient` shows.
     package func addPenalties(to gradient: MutableMatrixView, range: Range<Int>, weights: ParameterView,
-                              slots: [ParameterSlot]) {
-        guard hasPenalties else { return }
-        for slot in slots where slot.role == .weight && slot.range.overlaps(range) {
-            let part = slot.range.clamped(to: range)
-            let local = MutableMatrixView(base: gradient.base + (part.lowerBound - range.lowerBound), rows: 1,
-                                          columns: part.count)
-            Updates.addPenalties(l1: Float(l1), l2: Float(l2), weights: weights[part], to: local)
+                              slots: SlotRuns<Bool>) {
+        slots.forEach(in: range) { part, _ in
+            let local = part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound
+            Updates.addPenalties(l1: Float(l1), l2: Float(l2), weights: weights[part], to: gradient[columns: local])
         }
     }
 }

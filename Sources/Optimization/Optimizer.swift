@@ -19,8 +19,25 @@ package protocol Optimizer: Sendable {
     /// The per-parameter state, by PyTorch's names, and what it is before the first step.
     var states: [OptimizerState] { get }
 
-    /// Changes `weights` and `states` (in the order of `states`) by `gradient`. `step` counts from 1.
-    func update(weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int, learningRate: Double)
+    /// What a step multiplies by.
+    associatedtype Coefficients: Sendable
+
+    /// The coefficients of a step, which counts from 1.
+    ///
+    /// - Parameter weightDecay: in place of the configured one; nil: that one.
+    func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Coefficients
+
+    /// Changes `weights` and `states` (in the order of `states`) by `gradient`.
+    func update(_ coefficients: Coefficients, weights: MutableMatrixView, gradient: MatrixView, states: StateViews)
+}
+
+extension Optimizer {
+    /// A step of everything at once.
+    package func update(weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int,
+                        learningRate: Double) {
+        update(coefficients(step: step, learningRate: learningRate, weightDecay: nil), weights: weights, gradient: gradient,
+               states: states)
+    }
 }
 
 /// One number of state per parameter.
@@ -44,6 +61,11 @@ package struct StateViews: Sendable {
         self.second = second
         self.third = third
     }
+
+    /// Some columns of each.
+    package subscript(columns range: Range<Int>) -> StateViews {
+        StateViews(first: first?[columns: range], second: second?[columns: range], third: third?[columns: range])
+    }
 }
 
 /// An optimizer, its learning rate and everything that changes gradients or the rate on the way.
@@ -51,11 +73,13 @@ package struct OptimizerConfiguration: Sendable {
     package let kind: String
     package let optimizer: any Optimizer
     package let learningRate: Double
+    /// Parameters for which it works with other numbers.
+    package let groups: ParameterGroups
 
     /// All optimizers. A new one is its file and a line here.
     static let kinds: [any Optimizer.Type] = [SGD.self, RMSprop.self, Adagrad.self, Adam.self, AdamW.self]
 
-    /// Reads `optimizer:` of a configuration; Adam where there is none.
+    /// Reads `optimizer:` and `parameter_groups:` of a configuration; Adam where there is none.
     package init(_ settings: Settings) throws {
         let variant = try settings.variant("optimizer", default: Adam.kind)
         guard let type = Self.kinds.first(where: { $0.kind == variant.name }) else {
@@ -64,5 +88,6 @@ package struct OptimizerConfiguration: Sendable {
         kind = variant.name
         learningRate = try variant.options.double("learning_rate", default: type.defaultLearningRate, in: .nonNegative)
         optimizer = try type.init(options: variant.options)
+        groups = try ParameterGroups(settings)
     }
 }

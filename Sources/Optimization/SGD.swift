@@ -23,10 +23,12 @@ struct SGD: Optimizer {
 
     var states: [OptimizerState] { momentum > 0 ? [OptimizerState("momentum_buffer")] : [] }
 
-    func update(weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int, learningRate: Double) {
-        let coefficients = Updates.SGD(learningRate: Float(learningRate), momentum: Float(momentum),
-                                       dampening: Float(dampening), weightDecay: Float(weightDecay),
-                                       isNesterov: isNesterov, isFirstStep: step == 1)
+    func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Updates.SGD {
+        Updates.SGD(learningRate: Float(learningRate), momentum: Float(momentum), dampening: Float(dampening),
+                    weightDecay: Float(weightDecay ?? self.weightDecay), isNesterov: isNesterov, isFirstStep: step == 1)
+    }
+
+    func update(_ coefficients: Updates.SGD, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
         if let buffer = states.first {
             Updates.sgd(coefficients, weights: weights, gradient: gradient, momentum: buffer)
         } else {

@@ -161,7 +161,7 @@ package final class LogWriter: @unchecked Sendable {
         while !hasEnded { condition.wait() }
         guard let failure else { return nil }
         let lost = backlog.count { $0 == UInt8(ascii: "\n") } + ring.pushed - ring.taken + lines.count
-        return lost == 0 ? failure : Failure(failure.code, "\(failure.message) (\(lost) lines of metrics are lost)")
+        return lost == 0 ? failure : Failure(failure.code, "\(failure.message) (\(lost) line\(lost == 1 ? " of metrics is" : "s of metrics are") lost)")
     }
 
     /// How many calls of `flush` wait at the moment, for tests.

@@ -382,9 +382,10 @@ package final class Settings {
     static func description(of node: Node) -> String {
         switch node {
         case .scalar(let scalar): isNull(node) ? "nothing" : "\"\(scalar.string.prefix(60))\""
+        case .mapping(let mapping) where mapping.isEmpty: "an empty section"
         case .mapping(let mapping): "a section with \(mapping.count == 1 ? "the key" : "keys") "
             + mapping.prefix(4).map { "\"\($0.key.string ?? "?")\"" }.joined(separator: ", ")
-        case .sequence(let sequence): "a list of \(sequence.count)"
+        case .sequence(let sequence): sequence.isEmpty ? "an empty list" : "a list of \(sequence.count)"
         case .alias: "an alias"
         }
     }

@@ -21,7 +21,8 @@ package struct SettingsDocument {
                 + "the \(Self.largestByteCount) that are read; is it the right file?")
         }
         self.name = name
-        var tree = try Self.parse(text, name: name)
+        // Some editors put a byte order mark in front.
+        var tree = try Self.parse(text.first == "\u{FEFF}" ? String(text.dropFirst()) : text, name: name)
         var texts: [(path: String, text: String)] = []
         for override in overrides {
             guard let equals = override.firstIndex(of: "="), equals > override.startIndex else {
@@ -94,6 +95,8 @@ package struct SettingsDocument {
     /// The parser's message as one line.
     private static func explanation(of error: any Error) -> String {
         switch error as? YamlError {
+        case .parser(_, let problem, let mark, _) where problem.contains("nest"):
+            return "line \(mark.line): nested too deep"
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
              .composer(_, let problem, let mark, _):
             return "line \(mark.line), column \(mark.column): \(problem)"

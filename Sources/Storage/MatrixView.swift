@@ -31,6 +31,12 @@ package struct MatrixView: @unchecked Sendable {
         return MatrixView(base: base + range.lowerBound * columns, rows: range.count, columns: columns)
     }
 
+    /// A range of the columns of a single row.
+    package subscript(columns range: Range<Int>) -> MatrixView {
+        precondition(rows == 1 && range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
+        return MatrixView(base: base + range.lowerBound, rows: 1, columns: range.count)
+    }
+
     /// The same numbers as rows of another length.
     package func reshaped(rows newRows: Int, columns newColumns: Int) -> MatrixView {
         precondition(newRows * newColumns == count, "\(rows)×\(columns) as \(newRows)×\(newColumns)")
@@ -76,6 +82,13 @@ package struct MutableMatrixView: @unchecked Sendable {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
         return MutableMatrixView(base: base + range.lowerBound * columns, rows: range.count, columns: columns,
                                  kept: kept.shifted(by: -range.lowerBound * columns))
+    }
+
+    /// A range of the columns of a single row.
+    package subscript(columns range: Range<Int>) -> MutableMatrixView {
+        precondition(rows == 1 && range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
+        return MutableMatrixView(base: base + range.lowerBound, rows: 1, columns: range.count,
+                                 kept: kept.shifted(by: -range.lowerBound))
     }
 
     /// Whether `elements` should be written past the caches, which needs stores of `bytes` bytes at multiples of that.

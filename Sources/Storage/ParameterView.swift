@@ -1,21 +1,23 @@
-/// A flat parameter buffer (weights) that somebody else owns, to be read slot by slot.
+/// A flat parameter buffer (weights, gradients) that somebody else owns, to be read slot by slot.
 package struct ParameterView: @unchecked Sendable {
     // Sendable: a view is only read, and its owner outlives the call that it was made for.
 
     /// Invariant: `count` elements from here are readable while the owner lives.
     package let base: UnsafePointer<Float>
     package let count: Int
+    /// Where the regions begin, of weights; nil where trained slots are all there is.
+    package let regions: RegionStarts?
 
-    package init(base: UnsafePointer<Float>, count: Int) {
+    package init(base: UnsafePointer<Float>, count: Int, regions: RegionStarts? = nil) {
         self.base = base
         self.count = count
+        self.regions = regions
     }
 
     /// The slot's numbers as rows of `columns`; by default one row.
     package func matrix(_ slot: ParameterSlot, columns: Int? = nil) -> MatrixView {
-        let columns = columns ?? slot.shape.count
-        precondition(slot.range.upperBound <= count, "\(slot.name) ends at \(slot.range.upperBound) of \(count)")
-        return MatrixView(base: base + slot.offset, rows: columns == 0 ? 0 : slot.shape.count / columns, columns: columns)
+        let columns = columns ?? slot.shape.count, start = place(of: slot, regions, count)
+        return MatrixView(base: base + start, rows: columns == 0 ? 0 : slot.shape.count / columns, columns: columns)
     }
 
     /// A range of the flat buffer as one row.
@@ -32,24 +34,26 @@ package struct MutableParameterView: @unchecked Sendable {
     /// Invariant: `count` elements from here are writable while the owner lives.
     package let base: UnsafeMutablePointer<Float>
     package let count: Int
+    /// Where the regions begin, of weights; nil where trained slots are all there is.
+    package let regions: RegionStarts?
     /// As `MutableMatrixView.kept`.
     package let kept: Range<Int>
 
-    package init(base: UnsafeMutablePointer<Float>, count: Int, kept: Range<Int> = 0..<Int.max) {
+    package init(base: UnsafeMutablePointer<Float>, count: Int, regions: RegionStarts? = nil, kept: Range<Int> = 0..<Int.max) {
         self.base = base
         self.count = count
+        self.regions = regions
         self.kept = kept
     }
 
     /// The same buffer, to be read.
-    package var readOnly: ParameterView { ParameterView(base: base, count: count) }
+    package var readOnly: ParameterView { ParameterView(base: base, count: count, regions: regions) }
 
     /// The slot's numbers as rows of `columns`; by default one row.
     package func matrix(_ slot: ParameterSlot, columns: Int? = nil) -> MutableMatrixView {
-        let columns = columns ?? slot.shape.count
-        precondition(slot.range.upperBound <= count, "\(slot.name) ends at \(slot.range.upperBound) of \(count)")
-        return MutableMatrixView(base: base + slot.offset, rows: columns == 0 ? 0 : slot.shape.count / columns,
-                                 columns: columns, kept: kept.shifted(by: -slot.offset))
+        let columns = columns ?? slot.shape.count, start = place(of: slot, regions, count)
+        return MutableMatrixView(base: base + start, rows: columns == 0 ? 0 : slot.shape.count / columns,
+                                 columns: columns, kept: kept.shifted(by: -start))
     }
 
     /// A range of the flat buffer as one row.
@@ -60,7 +64,21 @@ package struct MutableParameterView: @unchecked Sendable {
     }
 }
 
+/// Where in a flat buffer of `count` elements a slot begins.
+private func place(of slot: ParameterSlot, _ regions: RegionStarts?, _ count: Int) -> Int {
+    precondition(regions != nil || slot.region == .trained, "\(slot.name) is in no buffer of trained slots")
+    let start = (regions?.start(of: slot.region) ?? 0) + slot.offset
+    precondition(start + slot.shape.count <= count, "\(slot.name) ends at \(start + slot.shape.count) of \(count)")
+    return start
+}
+
 extension AlignedBuffer where Element == Float {
-    /// The whole buffer as parameters.
+    /// The whole buffer as gradients, or as another number for each trained parameter.
     package var parameters: MutableParameterView { MutableParameterView(base: base, count: count) }
+
+    /// The whole buffer as weights.
+    package func weights(_ layout: ParameterLayout) -> MutableParameterView {
+        precondition(count >= layout.weightCount, "\(layout.weightCount) weights in a buffer of \(count)")
+        return MutableParameterView(base: base, count: layout.weightCount, regions: layout.regions)
+    }
 }

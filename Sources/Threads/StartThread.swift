@@ -84,5 +84,5 @@ private func describeLimits() -> String {
     let found = [limit(__RLIMIT_NPROC) { "\($0) processes and threads of this user (ulimit -u)" },
                  limit(RLIMIT_AS) { "\($0 / 1_000_000) MB of memory (ulimit -v)" }].compactMap { $0 }
     return found.isEmpty ? "; the limit of processes may be the container's (pids.max)"
-        : "; allowed are \(found.joined(separator: ", "))"
+        : "; the limits are \(found.joined(separator: ", "))"
 }

@@ -34,22 +34,23 @@ final class AllReduceSynchronizer: Synchronizer {
     static let bucketSize = 1 << 20
 
     /// - Parameter nodes: the most subtrees that this rank has in a step, and that any rank has.
-    init(communicator: any Communicator, layout: ParameterLayout, optimizer: any Optimizer, rules: GradientRules,
-         skipsNonFinite: Bool, nodes: (own: Int, most: Int), sumCount: Int) {
+    init(communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
+         skipsNonFinite: Bool, nodes: (own: Int, most: Int), sumCount: Int, layerSumCount: Int) {
         self.communicator = communicator
         self.layout = layout
-        engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.paddedCount)
-        agreement = StepAgreement(communicator: communicator, layout: layout, nodes: nodes.most, sumCount: sumCount)
+        engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.trainedCount)
+        agreement = StepAgreement(communicator: communicator, layout: layout, nodes: nodes.most, sumCount: sumCount,
+                                  layerSumCount: layerSumCount)
         agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
-        weightBuffer = AlignedBuffer(count: layout.paddedCount)
-        gradientBuffer = AlignedBuffer(count: layout.paddedCount * max(nodes.own, 1))
+        weightBuffer = AlignedBuffer(count: layout.weightCount)
+        gradientBuffer = AlignedBuffer(count: layout.trainedCount * max(nodes.own, 1))
         blockSquares = AlignedBuffer(count: layout.blockCount)
         ownRecord = AlignedBuffer(count: agreement.recordSize)
         allRecords = AlignedBuffer(count: agreement.recordSize * communicator.size)
-        buckets = stride(from: layout.paddedCount, to: 0, by: -Self.bucketSize).map { max(0, $0 - Self.bucketSize)..<$0 }
+        buckets = stride(from: layout.trainedCount, to: 0, by: -Self.bucketSize).map { max(0, $0 - Self.bucketSize)..<$0 }
     }
 
-    var weights: MutableParameterView { weightBuffer.parameters }
+    var weights: MutableParameterView { weightBuffer.weights(layout) }
     var fillsWeights: Bool { true }
     var hasReplicas: Bool { communicator.size > 1 }
     var note: String? { nil }
@@ -63,11 +64,12 @@ final class AllReduceSynchronizer: Synchronizer {
     func begin(_ request: StepRequest) {
         self.request = request
         begunBuckets = 0
+        engine.prepare(step: request.step, learningRate: request.learningRate)
     }
 
     func gradients(_ node: Int) -> MutableParameterView {
-        precondition(node >= 0 && (node + 1) * layout.paddedCount <= gradientBuffer.count, "node \(node)")
-        return MutableParameterView(base: gradientBuffer.base + node * layout.paddedCount, count: layout.paddedCount)
+        precondition(node >= 0 && (node + 1) * layout.trainedCount <= gradientBuffer.count, "node \(node)")
+        return MutableParameterView(base: gradientBuffer.base + node * layout.trainedCount, count: layout.trainedCount)
     }
 
     func nodeSums(_ node: Int) -> UnsafeMutableBufferPointer<Double> { agreement.nodeSums(node, in: ownRecord.elements) }
@@ -97,7 +99,7 @@ final class AllReduceSynchronizer: Synchronizer {
             clock?.mark(.reduce)
             // What isn't finite shows in the sum on every rank, so nobody needs to be asked.
             guard !agreesFirst else { continue }
-            update(bucket, normFactor: nil, request)
+            update(bucket, normFactor: nil)
             clock?.mark(.update)
         }
         // Every rank has all blocks; it hands over those that the agreement asks of its slice.
@@ -115,7 +117,7 @@ final class AllReduceSynchronizer: Synchronizer {
         }
         if agreesFirst, outcome.isFinite {
             let factor = engine.rules.normFactor(norm: outcome.gradientNorm)
-            for bucket in buckets { update(bucket, normFactor: factor, request) }
+            for bucket in buckets { update(bucket, normFactor: factor) }
             clock?.mark(.update)
         }
         return outcome
@@ -140,14 +142,13 @@ final class AllReduceSynchronizer: Synchronizer {
         for first in stride(from: bucket.lowerBound, to: bucket.upperBound, by: blockSize) {
             let range = first..<first + blockSize, gradient = gradients(0)[range]
             Updates.scale(gradient, by: request.factor)
-            engine.rules.addPenalties(to: gradient, range: range, weights: weights.readOnly, slots: layout.slots)
+            engine.addPenalties(to: gradient, range: range, weights: weights.readOnly)
             blockSquares[first / blockSize] = sumOfSquares(gradient.readOnly)
         }
     }
 
-    private func update(_ bucket: Range<Int>, normFactor: Float?, _ request: StepRequest) {
-        engine.update(bucket, weights: weights, gradient: gradients(0)[bucket], normFactor: normFactor,
-                      step: request.step, learningRate: request.learningRate)
+    private func update(_ bucket: Range<Int>, normFactor: Float?) {
+        engine.update(bucket, weights: weights, gradient: gradients(0)[bucket], normFactor: normFactor)
     }
 
     // MARK: - Beside the steps
@@ -155,13 +156,15 @@ final class AllReduceSynchronizer: Synchronizer {
     /// The sum takes the place of the first node.
     var keepsOwnGradients: Bool { false }
 
+    func updateBuffers(_ write: (MutableParameterView) -> Void) { write(weights) }
+
     func close() {}
 
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws {
         guard let states else { return }
         for index in engine.stateNames.indices {
             let own = engine.stateSlice(index).readOnly.row(0)
-            for (element, value) in own.enumerated() { states[index * layout.paddedCount + element] = value }
+            for (element, value) in own.enumerated() { states[index * layout.trainedCount + element] = value }
         }
     }
 }

@@ -9,24 +9,27 @@ struct CheckpointContents {
     let layout: ParameterLayout
     let stateNames: [String]
 
-    /// The tensors of `model.safetensors`, in the layout of the flat buffer.
+    /// The tensors of `model.safetensors`: of the flat buffer of weights.
     func modelTensors(_ weights: UnsafeBufferPointer<Float>) -> [TensorSource] {
         layout.slots.map { slot in
             TensorSource(name: slot.name, shape: slot.shape.dimensions,
-                         values: UnsafeBufferPointer(rebasing: weights[slot.range]))
+                         values: UnsafeBufferPointer(rebasing: weights[layout.range(of: slot)]))
         }
     }
 
     /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per state.
     func optimizerTensors(_ states: UnsafeBufferPointer<Float>) -> [TensorSource] {
         stateNames.enumerated().flatMap { index, name in
-            layout.slots.map { slot in
-                let start = index * layout.paddedCount + slot.offset
+            trainedSlots.map { slot in
+                let start = index * layout.trainedCount + slot.offset
                 return TensorSource(name: "\(slot.name).\(name)", shape: slot.shape.dimensions,
                                     values: UnsafeBufferPointer(rebasing: states[start..<start + slot.shape.count]))
             }
         }
     }
+
+    /// Only these have optimizer state.
+    private var trainedSlots: [ParameterSlot] { layout.slots.filter { $0.region == .trained } }
 
     /// What PyTorch's wrappers (DistributedDataParallel, torch.compile) put in front of every name: the longest such
     /// prefix of the file's names; empty where the network's own names are in it.
@@ -66,7 +69,14 @@ struct CheckpointContents {
         try checkModel(file, prefix: prefix)
         for slot in layout.slots {
             let elements = weights.matrix(slot).elements
-            try file.copy(prefix + slot.name, into: elements)
+            if slot.region == .buffers, file.tensor(named: prefix + slot.name)?.type == .i64 {
+                // PyTorch counts batches in whole numbers.
+                var counts = [Int64](repeating: 0, count: elements.count)
+                try counts.withUnsafeMutableBufferPointer { try file.copy(prefix + slot.name, into: $0) }
+                for index in counts.indices { elements[index] = Float(counts[index]) }
+            } else {
+                try file.copy(prefix + slot.name, into: elements)
+            }
             if let bad = elements.firstIndex(where: { !$0.isFinite }) {
                 throw Failure(.badData, "\(file.path): \"\(prefix + slot.name)\" holds "
                     + "\(elements[bad].isNaN ? "NaN" : "infinity") (element \(bad)); weights must be finite numbers")
@@ -77,7 +87,7 @@ struct CheckpointContents {
     /// Copies the part of the optimizer's state that `engine` keeps.
     func loadOptimizer(_ file: SafetensorsFile, into engine: UpdateEngine) throws {
         for (index, name) in stateNames.enumerated() {
-            for slot in layout.slots {
+            for slot in trainedSlots {
                 let tensorName = "\(slot.name).\(name)"
                 guard let tensor = file.tensor(named: tensorName), tensor.shape == slot.shape.dimensions else {
                     throw Failure(.badData, "\(file.path): no tensor \"\(tensorName)\" of shape \(slot.shape); the "

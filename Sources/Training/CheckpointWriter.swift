@@ -62,8 +62,8 @@ final class CheckpointWriter {
     init(store: CheckpointStore, contents: CheckpointContents, keep: Int, hasOlder: Bool,
          clock: @escaping () -> Double = monotonicSeconds, syncLog: @escaping @Sendable () -> Failure?) throws(Failure) {
         self.clock = clock
-        let count = contents.layout.paddedCount
-        buffer = Snapshot(weightCount: count, stateCount: contents.stateNames.count * count)
+        let layout = contents.layout
+        buffer = Snapshot(weightCount: layout.weightCount, stateCount: contents.stateNames.count * layout.trainedCount)
         let shared = shared
         try startThread("dtrain-saves", purpose: "that writes checkpoints") {
             var hasOlder = hasOlder

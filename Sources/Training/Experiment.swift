@@ -25,6 +25,7 @@ package struct Experiment {
         loading = LoadingMemory(before: before, after: ProcessMemory.current, splits: splits)
         network = try Network(configuration.model, inputShape: splits.train.inputShape, loss: configuration.loss,
                               seed: configuration.training.seed)
+        try configuration.optimizer.groups.check(network.layout, in: configuration.root)
         targets = try TargetForm(kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
                                  settings: configuration.model)
         metrics = try MetricSet(configuration.metrics, task: targets.task)
@@ -33,6 +34,20 @@ package struct Experiment {
             if let dataset { try targets.check(dataset, loss: configuration.loss) }
         }
         try checkMonitors()
+        try checkLeaves()
+    }
+
+    /// Refuses micro-batches with fewer rows than a layer needs, before the first step.
+    private func checkLeaves() throws {
+        let sampler = sampler, least = network.leastLeafRows, size = sampler.microBatchSize
+        let full = min(sampler.globalBatchSize, sampler.sampleCount), last = sampler.sampleCount % sampler.globalBatchSize
+        for (samples, batch) in [(full, "a step"), (last, "the last step of an epoch")] where samples > 0 {
+            let rows = samples % size == 0 ? size : samples % size
+            guard min(rows, size) < least else { continue }
+            throw configuration.root.failure("training.micro_batch_size", "batch_norm needs \(least) samples or more in each "
+                + "micro-batch, but \(batch), of \(samples) samples in micro-batches of \(size), has one of \(rows); choose "
+                + "another size")
+        }
     }
 
     /// The effective configuration as YAML.

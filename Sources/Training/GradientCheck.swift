@@ -49,24 +49,24 @@ package final class GradientCheck {
         samples = (0..<Int32(count)).map { $0 }
         runner = RowRunner(experiment.judgedNetwork, workspace: Workspace(), rows: count, microBatchSize: count,
                            training: true)
-        weights = AlignedBuffer(count: network.layout.paddedCount)
-        gradients = AlignedBuffer(count: network.layout.paddedCount)
+        weights = AlignedBuffer(count: network.layout.weightCount)
+        gradients = AlignedBuffer(count: network.layout.trainedCount)
         seed = experiment.configuration.training.seed
-        network.initialize(weights.parameters, seed: seed)
+        network.initialize(weights.weights(network.layout), seed: seed)
     }
 
     /// Checks up to `elements` randomly chosen elements of each parameter and reports each as it is done.
     package func run(elements: Int, _ report: (Row) -> Void) {
         _ = loss()
-        runner.backward(rows: samples.count, leafRows: samples.count, weights: weights.parameters.readOnly,
+        runner.backward(rows: samples.count, summedRows: samples.count, weights: weights.weights(network.layout).readOnly,
                         into: gradients.parameters)
-        for slot in network.layout.slots { report(check(slot, elements: elements)) }
+        for slot in network.layout.slots where slot.region == .trained { report(check(slot, elements: elements)) }
     }
 
     private func check(_ slot: ParameterSlot, elements: Int) -> Row {
         let analytic = Array(gradients.parameters.readOnly.matrix(slot).row(0))
         let scale = max(Double(analytic.map(abs).max() ?? 0), 1e-6)
-        let values = weights.parameters.matrix(slot).elements
+        let values = weights.weights(network.layout).matrix(slot).elements
         let stream = RandomStream(seed: seed, purpose: .gradientCheck, layer: slot.index)
         let count = slot.shape.count
         let chosen = count <= elements ? Array(0..<count)
@@ -107,7 +107,7 @@ package final class GradientCheck {
     /// The loss summed over the samples; dropout draws the same masks every time.
     private func loss() -> Double {
         let all = samples[0..<samples.count]
-        _ = runner.outputs(dataset, all, weights: weights.parameters.readOnly, firstDraw: 0)
+        _ = runner.outputs(dataset, all, weights: weights.weights(network.layout).readOnly, firstDraw: 0)
         let losses = runner.evaluateLoss(dataset, all, withGradient: true)
         return leafTreeSum(losses, leafRows: samples.count)
     }

@@ -63,8 +63,11 @@ final class GradientWorker {
         return order[first + rows.lowerBound..<first + rows.upperBound]
     }
 
-    /// The number of Doubles that a node carries beside its gradient: the loss and the metrics' statistics.
-    var sumCount: Int { runner.metrics.statisticsCount + 1 }
+    /// The number of Doubles that a node carries beside its gradient: the loss, the metrics' statistics, the layers'.
+    var sumCount: Int { runner.metrics.statisticsCount + 1 + layerSumCount }
+
+    /// How many of them, at the end, are the layers'.
+    var layerSumCount: Int { runner.network.statisticsCount }
 
     /// The most rows that go through the network at once.
     var rowCapacity: Int { runner.rowCapacity }
@@ -87,8 +90,8 @@ final class GradientWorker {
             _ = runner.evaluateLoss(dataset, samples, withGradient: true)
             runner.sumStatistics(rows: rows.count, leafRows: batch.microBatchSize, into: sums)
             clock?.mark(.forward)
-            let leafRows = summation == .tree ? batch.microBatchSize : rows.count
-            runner.backward(rows: rows.count, leafRows: leafRows, weights: weights, into: gradients,
+            let summedRows = summation == .tree ? batch.microBatchSize : rows.count
+            runner.backward(rows: rows.count, summedRows: summedRows, weights: weights, into: gradients,
                             finished: finished)
             for sample in samples { auditSum &+= auditHash(Int(sample)) }
             clock?.mark(.backward, isContinued: true)
@@ -97,14 +100,14 @@ final class GradientWorker {
         guard let (left, right) = batch.tree.children(of: leaves) else {
             preconditionFailure("a micro-batch of \(rows.count) rows where \(runner.rowCapacity) fit")
         }
-        if spares.count == depth { spares.append(SpareGradient(count: layout.paddedCount)) }
+        if spares.count == depth { spares.append(SpareGradient(count: layout.trainedCount)) }
         let spare = spares[depth].buffer.parameters
         computeNode(left, of: batch, order: order, weights: weights, into: gradients, sums: sums, depth: depth + 1)
         withUnsafeTemporaryAllocation(of: Double.self, capacity: sumCount) { rightSums in
             computeNode(right, of: batch, order: order, weights: weights, into: spare, sums: rightSums, depth: depth + 1)
             for index in sums.indices { sums[index] += rightSums[index] }
         }
-        let all = 0..<layout.paddedCount
+        let all = 0..<layout.trainedCount
         runner.workspace.add(gradients[all].readOnly, spare[all].readOnly, into: gradients[all])
         clock?.mark(.backward, isContinued: true)
     }

@@ -41,8 +41,8 @@ package struct MemoryForecast: Sendable {
         let network = experiment.network, layout = network.layout, training = experiment.configuration.training
         let rankCount = nodes.nodes.last?.upperBound ?? 1
         let isOwner = training.synchronization == .owner
-        let flat = Self.bytes(layout.paddedCount), states = Double(experiment.configuration.optimizer.optimizer.states.count)
-        let slice = isOwner ? layout.slice(of: rank, ownerCount: rankCount).count : layout.paddedCount
+        let flat = Self.bytes(layout.trainedCount), weights = Self.bytes(layout.weightCount), states = Double(experiment.configuration.optimizer.optimizer.states.count)
+        let slice = isOwner ? layout.slice(of: rank, ownerCount: rankCount).count : layout.trainedCount
         let rows = RowMemory(experiment.judgedNetwork, rows: shares.rows(of: rank), microBatchSize: training.microBatchSize,
                              training: true, gathersAhead: gathersAhead)
         let gradients = Double(shares.nodes(of: rank) + shares.spareGradients(of: rank, rowCapacity: rows.rowCapacity))
@@ -65,13 +65,13 @@ package struct MemoryForecast: Sendable {
             Part(name: "program", bytes: Double(experiment.loading.program + Self.touchedLater), isShared: false),
             Part(name: "data", bytes: Double(experiment.loading.data) + Double(experiment.splits.train.count) * 4,
                  isShared: false),
-            Part(name: "weights", bytes: flat, isShared: isOwner && !neighbours.isEmpty),
+            Part(name: "weights", bytes: weights, isShared: isOwner && !neighbours.isEmpty),
             Part(name: "gradients", bytes: flat * gradients, isShared: false),
             // What its neighbours have computed of a rank's slice it reads where it lies.
             Part(name: "neighbours' gradients", bytes: isOwner ? Double(neighbours.reduce(0) { $0 + shares.nodes(of: $1) })
                  * Self.bytes(slice) : 0, isShared: true),
             Part(name: "optimizer", bytes: (states + (isOwner && agreesFirst ? 1 : 0)) * Self.bytes(slice), isShared: false),
-            Part(name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? flat * (1 + states) : 0,
+            Part(name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? weights + flat * states : 0,
                  isShared: false),
             Part(name: "activations", bytes: Double(rows.byteCount), isShared: false),
             Part(name: "validation", bytes: Double(evaluation?.bytes ?? 0), isShared: false),

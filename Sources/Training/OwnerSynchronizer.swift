@@ -32,11 +32,12 @@ final class OwnerSynchronizer: Synchronizer {
     ///
     /// - Parameters:
     ///   - nodes: the most subtrees that this rank has in a step, and that any rank has.
-    init(communicator: any Communicator, layout: ParameterLayout, optimizer: any Optimizer, rules: GradientRules,
-         skipsNonFinite: Bool, followsTree: Bool, nodes: (own: Int, most: Int), sumCount: Int) throws {
+    init(communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
+         skipsNonFinite: Bool, followsTree: Bool, nodes: (own: Int, most: Int), sumCount: Int, layerSumCount: Int) throws {
         self.communicator = communicator
         self.followsTree = followsTree
-        agreement = StepAgreement(communicator: communicator, layout: layout, nodes: nodes.most, sumCount: sumCount)
+        agreement = StepAgreement(communicator: communicator, layout: layout, nodes: nodes.most, sumCount: sumCount,
+                                  layerSumCount: layerSumCount)
         exchange = try OwnerExchange(communicator: communicator, layout: layout, nodes: nodes.own,
                                      recordSize: agreement.recordSize)
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice)
@@ -59,6 +60,7 @@ final class OwnerSynchronizer: Synchronizer {
     func begin(_ request: StepRequest) {
         self.request = request
         pendingBlocks = blockSquares.count
+        engine.prepare(step: request.step, learningRate: request.learningRate)
         exchange.beginStep()
     }
 
@@ -103,7 +105,7 @@ final class OwnerSynchronizer: Synchronizer {
         if outcome.isFinite {
             let factor = engine.rules.normFactor(norm: outcome.gradientNorm)
             for first in stride(from: 0, to: blockSquares.count, by: Self.blocksAtOnce) {
-                update(first..<min(first + Self.blocksAtOnce, blockSquares.count), normFactor: factor, request)
+                update(first..<min(first + Self.blocksAtOnce, blockSquares.count), normFactor: factor)
             }
             clock?.mark(.update)
         }
@@ -127,21 +129,20 @@ final class OwnerSynchronizer: Synchronizer {
             for index in blocks {
                 let gradient = gradient(index..<index + 1, groupStart: blocks.lowerBound)
                 blockSquares[index] = plan.combine(index * blockSize, factor: request.factor, into: gradient)
-                guard engine.rules.hasPenalties else { continue }
-                engine.rules.addPenalties(to: gradient, range: range(index..<index + 1), weights: weights.readOnly,
-                                          slots: engine.layout.slots)
+                guard engine.hasPenalties else { continue }
+                engine.addPenalties(to: gradient, range: range(index..<index + 1), weights: weights.readOnly)
                 blockSquares[index] = sumOfSquares(gradient.readOnly)
             }
             clock?.mark(.reduce, isContinued: true)
             guard !agreesFirst else { continue }
-            update(blocks, normFactor: nil, request)
+            update(blocks, normFactor: nil)
             clock?.mark(.update, isContinued: true)
         }
     }
 
-    private func update(_ blocks: Range<Int>, normFactor: Float?, _ request: StepRequest) {
+    private func update(_ blocks: Range<Int>, normFactor: Float?) {
         engine.update(range(blocks), weights: weights, gradient: gradient(blocks, groupStart: blocks.lowerBound),
-                      normFactor: normFactor, step: request.step, learningRate: request.learningRate)
+                      normFactor: normFactor)
     }
 
     /// The elements of the flat buffer in blocks of the slice.
@@ -160,6 +161,11 @@ final class OwnerSynchronizer: Synchronizer {
 
     var keepsOwnGradients: Bool { true }
 
+    func updateBuffers(_ write: (MutableParameterView) -> Void) {
+        if fillsWeights { write(weights) }
+        exchange.shareBuffers()
+    }
+
     func close() { exchange.close() }
 
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws {
@@ -170,7 +176,7 @@ final class OwnerSynchronizer: Synchronizer {
                 try communicator.exchange(sending: slice.isEmpty ? [] : [Outgoing(to: 0, own)], receiving: [])
                 continue
             }
-            let flat = UnsafeMutableBufferPointer(rebasing: states[index * layout.paddedCount..<(index + 1) * layout.paddedCount])
+            let flat = UnsafeMutableBufferPointer(rebasing: states[index * layout.trainedCount..<(index + 1) * layout.trainedCount])
             var receiving: [Incoming] = []
             for rank in 1..<max(communicator.size, 1) {
                 let range = layout.slice(of: rank, ownerCount: communicator.size)

@@ -1,10 +1,22 @@
 import Collectives
+import Diagnostics
 import Files
 import Foundation
 import Kernels
 
 /// What a rank is, apart from configuration and data: all ranks of a job must be the same in it.
 package enum RankEnvironment {
+    /// Refuses what nobody could have meant.
+    /// - Throws: `Failure` with 78.
+    package static func check(_ environment: [String: String] = ProcessInfo.processInfo.environment) throws {
+        if let text = environment["DTRAIN_SIMD"], !["", "256"].contains(text) {
+            throw Failure(.badConfiguration, "DTRAIN_SIMD: expected 256 or nothing, found \"\(text)\"")
+        }
+        if let text = environment["DTRAIN_NODE_SIZE"], !text.isEmpty, Int(text).map({ $0 < 1 }) ?? true {
+            throw Failure(.badConfiguration, "DTRAIN_NODE_SIZE: expected a number of ranks, 1 or more, found \"\(text)\"")
+        }
+    }
+
     /// Variables by which ranks would exchange in different ways. Open MPI's choice of collective algorithms and of the
     /// layer below counts too: ranks whose choices differ wait for messages that nobody sends.
     private static let variables = ["DTRAIN_NODE_SIZE", "DTRAIN_JOB"]

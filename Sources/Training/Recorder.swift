@@ -61,7 +61,7 @@ final class Recorder {
         let configuration = Array(state.configuration.utf8)
         try directory.replaceFile(RunDirectory.configuration) { sink in try configuration.withUnsafeBytes(sink) }
         if let damaged = try cut?.apply(in: directory).damaged, damaged > 0 {
-            warning("\(place.path)/\(RunDirectory.log): \(damaged) unreadable lines were removed")
+            warning("\(place.path)/\(RunDirectory.log): \(damaged) unreadable line\(damaged == 1 ? " was" : "s were") removed")
         }
         cut = nil
         let log = try LogWriter(sink: try MetricsLog(in: directory), metricNames: experiment.metrics.names)
@@ -170,7 +170,7 @@ final class Recorder {
     func reviewCheckpoints() throws {
         while let report = checkpoints?.takeReport() {
             if let failure = report.logFailure {
-                reporter.warning("step \(HumanText.count(report.step)): the log is not on the disk as far as the "
+                reporter.warning("step \(HumanText.count(report.step)): metrics.jsonl may lack lines that belong to this "
                     + "checkpoint: \(failure.message)")
             }
             switch report.result {
@@ -180,7 +180,7 @@ final class Recorder {
                 if let failure = saved.bestFailure {
                     guard experiment.configuration.checkpoint.onError == .warn else { throw failure }
                     hasLostBest = true
-                    reporter.warning("\(failure.message); training goes on, and the next validation may be the best")
+                    reporter.warning("\(failure.message); training goes on, and the checkpoint of the next validation is saved as best instead")
                 }
             case .failure(let failure):
                 guard report.hasOlder, experiment.configuration.checkpoint.onError == .warn else { throw failure }

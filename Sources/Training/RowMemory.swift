@@ -7,7 +7,7 @@ struct RowMemory {
     /// The most rows that go through the network at once.
     let rowCapacity: Int
     /// Double.
-    let leafStatistics: Int
+    let leafStatistics: Int, layerStatistics: Int
     /// Float32.
     let outputs: Int, outputGradients: Int, targetValues: Int
     /// Int32.
@@ -36,14 +36,16 @@ struct RowMemory {
         let columns = if case .values(let count) = setup.targets.content { count } else { 0 }
         targetValues = rowCapacity * columns
         targetClasses = columns == 0 ? rowCapacity : 0
-        leafStatistics = (rowCapacity / microBatchSize + 1) * setup.metrics.statisticsCount
+        let leaves = rowCapacity / microBatchSize + 1
+        leafStatistics = leaves * setup.metrics.statisticsCount
+        layerStatistics = training ? leaves * network.statisticsCount : 0
     }
 
     /// All of it, bytes.
     var byteCount: Int {
         let inputs = InputStage.bufferCount(rows: rowCapacity, width: network.inputShape.count, gathersAhead: gathersAhead)
         return [inputs, outputs, outputGradients, targetValues, targetClasses].map(AlignedBuffer<Float>.byteCount).reduce(0, +)
-            + [rowCapacity, leafStatistics].map(AlignedBuffer<Double>.byteCount).reduce(0, +)
+            + [rowCapacity, leafStatistics, layerStatistics].map(AlignedBuffer<Double>.byteCount).reduce(0, +)
             + Activations.byteCount(of: network, rows: rowCapacity, leafRows: microBatchSize, training: isTraining)
     }
 }

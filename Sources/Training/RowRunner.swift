@@ -34,6 +34,8 @@ final class RowRunner {
     private let targetClasses: AlignedBuffer<Int32>
     private let losses: AlignedBuffer<Double>
     private let leafStatistics: AlignedBuffer<Double>
+    /// What layers sum over each leaf while training.
+    private let layerStatistics: AlignedBuffer<Double>
 
     /// - Parameter rows: the most rows that are ever wanted at once; as many are held as `RowMemory` says.
     init(_ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool,
@@ -55,6 +57,7 @@ final class RowRunner {
         targetClasses = AlignedBuffer(count: memory.targetClasses, repeating: 0)
         losses = AlignedBuffer(count: rowCapacity)
         leafStatistics = AlignedBuffer(count: memory.leafStatistics)
+        layerStatistics = AlignedBuffer(count: memory.layerStatistics)
     }
 
     /// Outputs (logits) for the samples, which begin with a leaf. Valid until the next call.
@@ -69,7 +72,7 @@ final class RowRunner {
         network.forward(input.readOnly, into: output, using: activations,
                         in: ForwardPass(weights: weights, workspace: workspace,
                                         purpose: firstDraw.map { .training(firstDraw: $0) } ?? .evaluation,
-                                        leafRows: microBatchSize))
+                                        leafRows: microBatchSize, statistics: layerSums(rows: samples.count)))
         return output.readOnly
     }
 
@@ -93,22 +96,29 @@ final class RowRunner {
         return UnsafeBufferPointer(rowLosses)
     }
 
-    /// The gradients of all parameters after `evaluateLoss` of `rows` rows: one node of the tree over leaves of `leafRows`.
+    /// The gradients of all parameters after `evaluateLoss` of `rows` rows: one node of the tree over leaves of `summedRows`.
     ///
     /// - Parameter finished: told from which offset of the flat buffer on they are complete, and the weights read.
-    func backward(rows: Int, leafRows: Int, weights: ParameterView, into gradients: MutableParameterView,
+    func backward(rows: Int, summedRows: Int, weights: ParameterView, into gradients: MutableParameterView,
                   finished: ((Int) -> Void)? = nil) {
         network.backward(gradientMatrix(rows: rows).readOnly, input: inputMatrix(rows: rows).readOnly,
                          output: outputMatrix(rows: rows).readOnly, using: activations,
-                         in: BackwardPass(weights: weights, gradients: gradients, leafRows: leafRows,
+                         in: BackwardPass(weights: weights, gradients: gradients, leafRows: microBatchSize, summedRows: summedRows,
                                           workspace: workspace, finished: finished))
     }
 
-    /// Assigns `sums` the loss and behind it the metrics' statistics, summed along the tree over leaves of `leafRows`,
-    /// after `evaluateLoss` of `rows` rows.
+    private func layerSums(rows: Int) -> LeafSums? {
+        let count = network.statisticsCount
+        guard count > 0, layerStatistics.count > 0 else { return nil }
+        return LeafSums(base: layerStatistics.base, stride: count, leaves: layerStatistics.count / count, count: count)
+    }
+
+    /// Assigns `sums` the loss, behind it the metrics' statistics, and behind them while training the layers', summed along
+    /// the tree over leaves of `leafRows`, after `evaluateLoss` of `rows` rows.
     func sumStatistics(rows: Int, leafRows: Int, into sums: UnsafeMutableBufferPointer<Double>) {
-        let count = metrics.statisticsCount
-        precondition(sums.count == count + 1, "\(count) statistics and a loss into \(sums.count) sums")
+        let count = metrics.statisticsCount, layerCount = sums.count - count - 1
+        precondition(layerCount == 0 || layerCount == network.statisticsCount && leafRows == microBatchSize,
+                     "\(count) statistics, \(network.statisticsCount) of layers and a loss into \(sums.count) sums")
         let tree = SummationTree(rows: rows, leafRows: leafRows), leaves = tree.leafCount
         let output = outputMatrix(rows: rows).readOnly, targets = gatheredTargets(rows: rows)
         leafStatistics.first(leaves * count).update(repeating: 0)
@@ -119,6 +129,7 @@ final class RowRunner {
         }
         sums[0] = leafTreeSum(UnsafeBufferPointer(losses.first(rows)), leafRows: leafRows)
         for index in 0..<count { sums[index + 1] = tree.sum { leafStatistics[$0 * count + index] } }
+        for index in 0..<layerCount { sums[count + 1 + index] = tree.sum { layerStatistics[$0 * layerCount + index] } }
     }
 
     /// Appends the (score, label) pairs of the rows after `evaluateLoss`.

@@ -150,7 +150,7 @@ private struct Findings {
         let withNaN = comparison.differingNaNs
         if withNaN == comparison.differingElements { return withNaN == 1 ? ", a NaN" : ", all of them NaN" }
         return ", by at most \(roundedUp(comparison.largestDifference))"
-            + (withNaN > 0 ? "; in \(HumanText.count(withNaN)) of them is a NaN" : "")
+            + (withNaN > 0 ? "; \(HumanText.count(withNaN)) of them \(withNaN == 1 ? "is" : "are") NaN on one side or both" : "")
     }
 
     /// Two digits, so that the number shown isn't below the one meant.

@@ -20,6 +20,7 @@ final class StepAgreement {
     private let rank: Int
     private let rankCount: Int
     private let sumCount: Int
+    private let layerSumCount: Int
     /// Where in a record the squares begin.
     private let squaresOffset: Int
     private let blockProgram: SummationTree.Program
@@ -27,11 +28,12 @@ final class StepAgreement {
 
     /// - Parameters:
     ///   - nodes: the most subtrees that any rank has in a step.
-    ///   - sumCount: the loss and the metrics' statistics.
-    init(communicator: any Communicator, layout: ParameterLayout, nodes: Int, sumCount: Int) {
+    ///   - sumCount: the loss, the metrics' statistics and the layers'; of these `layerSumCount`.
+    init(communicator: any Communicator, layout: ParameterLayout, nodes: Int, sumCount: Int, layerSumCount: Int) {
         rank = communicator.rank
         rankCount = communicator.size
         self.sumCount = sumCount
+        self.layerSumCount = layerSumCount
         let program = SummationTree(leafCount: layout.blockCount).program(rankCount: communicator.size)
         blockProgram = program
         squaresOffset = 1 + nodes * sumCount
@@ -70,7 +72,9 @@ final class StepAgreement {
             sums[index] = combine(program) { rank, node in record(rank)[1 + node * sumCount + index] }
         }
         let norm = combine(blockProgram) { rank, node in record(rank)[squaresOffset + node] }.squareRoot()
-        return StepOutcome(sums: UnsafeBufferPointer(sums.elements), gradientNorm: norm,
+        let all = UnsafeBufferPointer(sums.elements), split = sumCount - layerSumCount
+        return StepOutcome(sums: UnsafeBufferPointer(rebasing: all[..<split]),
+                           layerSums: UnsafeBufferPointer(rebasing: all[split...]), gradientNorm: norm,
                            isFinite: norm.isFinite && sums[0].isFinite, stopRequested: stopRequested)
     }
 

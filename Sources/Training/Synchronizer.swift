@@ -46,6 +46,10 @@ protocol Synchronizer: AnyObject {
     ///   - meanwhile: what this rank can do while it waits for others, beside weights and gradients.
     func complete(stopRequested: Bool, meanwhile: () -> Void) throws -> StepOutcome
 
+    /// Has `write` change buffers (running averages) in the weights, wherever there is a copy of them, after `complete`; then
+    /// every rank sees the new ones. Collective.
+    func updateBuffers(_ write: (MutableParameterView) -> Void)
+
     /// Whether `gradients` still holds what this rank computed after `complete`, to tell whose gradient isn't finite.
     var keepsOwnGradients: Bool { get }
 
@@ -79,6 +83,8 @@ struct StepRequest {
 struct StepOutcome {
     /// The loss and the metrics' statistics, summed along the tree over the global batch. Valid until the next step.
     let sums: UnsafeBufferPointer<Double>
+    /// What layers sum over the batch, likewise.
+    let layerSums: UnsafeBufferPointer<Double>
     /// The L2 norm of the averaged gradient with its penalties, before clipping.
     let gradientNorm: Double
     /// Whether loss and gradient are finite; if not, the weights are unchanged where the step was to be skipped and of

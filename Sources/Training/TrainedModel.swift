@@ -40,8 +40,8 @@ package final class TrainedModel {
         let contents = CheckpointContents(layout: network.layout, stateNames: [])
         // A network that isn't the checkpoint's is refused before memory is taken for it.
         try contents.checkModel(checkpoint.model)
-        weights = AlignedBuffer(count: network.layout.paddedCount)
-        try contents.loadModel(checkpoint.model, into: weights.parameters)
+        weights = AlignedBuffer(count: network.layout.weightCount)
+        try contents.loadModel(checkpoint.model, into: weights.weights(network.layout))
     }
 
     /// What a checkpoint's configuration and preprocessing make together.
@@ -92,7 +92,7 @@ package final class TrainedModel {
         let judged = JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets)
         let evaluator = Evaluator(judged, dataset: dataset, microBatchSize: configuration.training.microBatchSize,
                                   workspace: workspace, communicator: SoloCommunicator())
-        let result = try evaluator.evaluate(weights: weights.parameters.readOnly)
+        let result = try evaluator.evaluate(weights: weights.weights(network.layout).readOnly)
         return (result.sampleCount, result.loss, result.metrics)
     }
 
@@ -132,7 +132,7 @@ package final class TrainedModel {
             let output = outputs.matrix(rows: chunk.count, columns: network.outputShape.count)
             dataset.gatherInputs(chunk, into: input)
             network.forward(input.readOnly, into: output, using: activations,
-                            in: ForwardPass(weights: weights.parameters.readOnly, workspace: workspace,
+                            in: ForwardPass(weights: weights.weights(network.layout).readOnly, workspace: workspace,
                                             purpose: .evaluation, leafRows: rowsAtOnce))
             transform(output)
             for row in 0..<chunk.count { try body(prediction(Array(output.row(row)))) }

@@ -37,7 +37,7 @@ extension Trainer {
                 let file = try SafetensorsFile(path: path)
                 let prefix = contents.wrapperPrefix(of: file)
                 try contents.loadModel(file, prefix: prefix, into: synchronizer.weights)
-                if !prefix.isEmpty { recorder?.note("\(path): \"\(prefix)\" was taken off the names of its tensors") }
+                if !prefix.isEmpty { recorder?.note("\(path): the prefix \"\(prefix)\" was removed from the names of its tensors") }
             }
         }
         // Each node read the file for itself.
@@ -126,7 +126,7 @@ extension Trainer {
     /// the same weights.
     func saveCheckpoint(to places: CheckpointPlaces) throws {
         let layout = experiment.network.layout
-        if !sumOfSquares(weights[0..<layout.paddedCount]).isFinite {
+        if !sumOfSquares(weights[0..<layout.weightCount]).isFinite {
             let bad = layout.slots.last { !weights.matrix($0).row(0).allSatisfy(\.isFinite) }
             recorder?.close()
             throw AgreedFailure(rank: 0, failure: Failure(.badData, "step \(state.step): the update made weights infinite or "
@@ -136,7 +136,7 @@ extension Trainer {
         let snapshot = recorder?.checkpointSnapshot()
         try synchronizer.gatherStates(into: snapshot?.states.elements)
         if let snapshot {
-            let count = layout.paddedCount
+            let count = layout.weightCount
             snapshot.weights.matrix(rows: 1, columns: count).copy(from: weights[0..<count])
             try recorder?.submitCheckpoint(of: state, places: places)
         }
@@ -153,6 +153,6 @@ extension Trainer {
             try saveCheckpoint(to: .numbered)
         }
         throw AgreedFailure(rank: 0, failure: Failure(.inputOutput, "the checkpoint of step \(state.step), the last one, "
-            + "could not be written; an older one is there: make room and run again with --resume"))
+            + "could not be written; an older one is there: remove the cause (see the warnings) and run again with --resume"))
     }
 }

@@ -78,18 +78,18 @@ package final class Trainer {
         let runner = RowRunner(experiment.judgedNetwork, workspace: workspace, rows: shares.rows(of: rank),
                                microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
-        let layout = experiment.network.layout, optimizer = configuration.optimizer.optimizer
+        let layout = experiment.network.layout, optimizer = configuration.optimizer
         let synchronizer: any Synchronizer = switch configuration.training.synchronization {
         case .owner:
             try OwnerSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
                                   rules: configuration.gradientRules,
                                   skipsNonFinite: configuration.training.onNonFinite == .skip,
-                                  followsTree: summation == .tree, nodes: nodes, sumCount: worker.sumCount)
+                                  followsTree: summation == .tree, nodes: nodes, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
         case .allreduce:
             AllReduceSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
                                   rules: configuration.gradientRules,
                                   skipsNonFinite: configuration.training.onNonFinite == .skip,
-                                  nodes: nodes, sumCount: worker.sumCount)
+                                  nodes: nodes, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
         }
         self.synchronizer = synchronizer
         gradientsFinished = { synchronizer.gradientsFinished(from: $0) }
@@ -176,6 +176,9 @@ package final class Trainer {
             state.skippedSteps += 1
             recorder?.warning("\(description.message); the step is skipped")
         }
+        if outcome.isFinite, !outcome.layerSums.isEmpty {
+            synchronizer.updateBuffers { experiment.network.updateBuffers($0, sums: outcome.layerSums) }
+        }
         state.add(outcome.sums, samples: batch.sampleCount, isFinite: outcome.isFinite)
         recorder?.step(outcome, batch: batch, state: state, loss: outcome.sums[0] / weight, learningRate: learningRate,
                        logs: state.step % experiment.configuration.training.logEvery == 0)
@@ -193,8 +196,8 @@ package final class Trainer {
     /// The most rows that go through the network at once.
     var rowCapacity: Int { worker.rowCapacity }
 
-    /// The number of sums that a step brings: the loss and the metrics' statistics.
-    var sumCount: Int { worker.sumCount }
+    /// The number of sums that the state keeps of an epoch: the loss and the metrics' statistics.
+    var sumCount: Int { worker.sumCount - worker.layerSumCount }
 
     /// The learning rate of the next step.
     private var learningRate: Double {
@@ -208,7 +211,7 @@ package final class Trainer {
         let nodes = program.subtrees(of: communicator.rank).count
         let slots = experiment.network.layout.slots
         let bad = slots.last { slot in
-            (0..<nodes).contains { node in
+            slot.region == .trained && (0..<nodes).contains { node in
                 !synchronizer.gradients(node).readOnly.matrix(slot).row(0).allSatisfy(\.isFinite)
             }
         }

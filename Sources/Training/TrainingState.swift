@@ -61,7 +61,7 @@ package struct TrainingState: Codable, Sendable {
             throw Failure(.badData, "\(path): not the state of a training run: \(explanation(of: error))")
         }
         if state.step != checkpoint.step {
-            throw Failure(.badData, "\(path): the state of step \(state.step), in a checkpoint of step \(checkpoint.step)")
+            throw Failure(.badData, "\(path): it holds the state of step \(state.step), but the checkpoint is of step \(checkpoint.step)")
         }
         if let problem = state.problem { throw Failure(.badData, "\(path): not the state of a training run: \(problem)") }
         return state
@@ -97,13 +97,13 @@ package struct TrainingState: Codable, Sendable {
         // Every sample's draw has a number.
         let draws = (step / stepsPerEpoch + 1).multipliedReportingOverflow(by: sampler.sampleCount)
         guard !draws.overflow else {
-            throw Failure(.badData, "\(path)/state.json: step \(step) of epochs of \(stepsPerEpoch): no run is that long")
+            throw Failure(.badData, "\(path)/state.json: step \(step), at \(stepsPerEpoch) steps per epoch, is beyond any possible run")
         }
         let steps = step % stepsPerEpoch
         let seen = steps == 0 ? sampler.sampleCount : steps * sampler.globalBatchSize
         guard epochSamples <= seen else {
-            throw Failure(.badData, "\(path)/state.json: sums over \(epochSamples) samples, of an epoch that had "
-                + "\(seen) so far")
+            throw Failure(.badData, "\(path)/state.json: it sums over \(epochSamples) samples of an epoch that has had only "
+                + "\(seen)")
         }
     }
 
@@ -111,7 +111,7 @@ package struct TrainingState: Codable, Sendable {
     private static func explanation(of error: any Error) -> String {
         func place(_ context: DecodingError.Context) -> String {
             let keys = context.codingPath.prefix(8).map(\.stringValue).joined(separator: ".")
-            return keys.isEmpty ? "the whole" : "\"\(keys)\""
+            return keys.isEmpty ? "it" : "\"\(keys)\""
         }
         switch error {
         case DecodingError.keyNotFound(let key, let context): return "\(place(context)) has no \"\(key.stringValue)\""

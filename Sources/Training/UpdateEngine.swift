@@ -4,20 +4,22 @@ import Storage
 
 /// The optimizer's state for a slice of the parameters, and the pass that turns averaged gradients into new weights.
 final class UpdateEngine {
-    let optimizer: any Optimizer
     let rules: GradientRules
+    private let rule: any StepRule
+    private let penalized: SlotRuns<Bool>
     let layout: ParameterLayout
     /// The elements of the flat buffer that this engine updates.
     let slice: Range<Int>
     private let states: AlignedBuffer<Float>
     let stateNames: [String]
 
-    init(optimizer: any Optimizer, rules: GradientRules, layout: ParameterLayout, slice: Range<Int>) {
-        self.optimizer = optimizer
+    init(optimizer: OptimizerConfiguration, rules: GradientRules, layout: ParameterLayout, slice: Range<Int>) {
         self.rules = rules
+        rule = optimizer.stepRule(for: layout)
+        penalized = rules.penalizedSlots(of: layout)
         self.layout = layout
         self.slice = slice
-        let declared = optimizer.states
+        let declared = optimizer.optimizer.states
         precondition(declared.count <= 3, "an optimizer with \(declared.count) states")
         stateNames = declared.map(\.name)
         states = AlignedBuffer(count: declared.count * slice.count)
@@ -29,14 +31,23 @@ final class UpdateEngine {
         states.matrix(rows: 1, columns: slice.count, offset: index * slice.count)
     }
 
+    /// Works out what the step's updates have in common.
+    func prepare(step: Int, learningRate: Double) { rule.prepare(step: step, learningRate: learningRate) }
+
+    /// Whether there are penalties to add.
+    var hasPenalties: Bool { !penalized.isEmpty }
+
+    /// Adds the penalties to the part `range` of the averaged gradient.
+    func addPenalties(to gradient: MutableMatrixView, range: Range<Int>, weights: ParameterView) {
+        rules.addPenalties(to: gradient, range: range, weights: weights, slots: penalized)
+    }
+
     /// Updates the weights of `range`, a part of the slice, by the averaged gradient, which elementwise clipping and the
     /// norm's factor may change.
-    func update(_ range: Range<Int>, weights: MutableParameterView, gradient: MutableMatrixView, normFactor: Float?,
-                step: Int, learningRate: Double) {
+    func update(_ range: Range<Int>, weights: MutableParameterView, gradient: MutableMatrixView, normFactor: Float?) {
         if let normFactor { Updates.scale(gradient, by: normFactor) }
         if case .value(let limit) = rules.clipping { Updates.clip(gradient, to: Float(limit)) }
-        optimizer.update(weights: weights[range], gradient: gradient.readOnly, states: stateViews(range), step: step,
-                         learningRate: learningRate)
+        rule.update(range, weights: weights[range], gradient: gradient.readOnly, states: stateViews(range))
     }
 
     private func stateViews(_ range: Range<Int>) -> StateViews {

@@ -15,20 +15,20 @@ struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "How fast a configuration trains, where the time goes, and what the machine could do.",
-        discussion: "Trains without run directory, log, checkpoint and validation; plain, or on the ranks of mpirun.")
+        discussion: "Trains without run directory, log, checkpoint and validation, in one process or on the ranks of mpirun.")
 
     @Argument(help: "The configuration (YAML); without it, the built-in digits.")
     var config: String?
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: ArgumentHelp("Start under mpirun with so many ranks, or auto: one per core.", valueName: "n|auto"))
+    @Option(help: ArgumentHelp("Start this many ranks under mpirun; auto: one per core.", valueName: "n|auto"))
     var ranks: String?
 
     @Option(help: ArgumentHelp("How many times to measure, after a warm-up.", valueName: "n"))
     var windows = 5
 
-    @Option(help: ArgumentHelp("How long each time.", valueName: "s"))
+    @Option(help: ArgumentHelp("How long each measurement takes, in seconds.", valueName: "s"))
     var seconds = 2.0
 
     @Flag(help: "Print one JSON object for each window and nothing else.")

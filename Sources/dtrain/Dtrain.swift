@@ -27,6 +27,7 @@ struct Dtrain: ParsableCommand {
         ignoreSignalsOfWriting()
         do {
             try StandardStream.secure()
+            try requireText()
             var command = try parse(Array(CommandLine.arguments.dropFirst()))
             try command.run()
         } catch {
@@ -38,6 +39,15 @@ struct Dtrain: ParsableCommand {
     /// write, not the end of the process.
     private static func ignoreSignalsOfWriting() {
         for number in [SIGPIPE, SIGXFSZ] { signal(number, SIG_IGN) }
+    }
+
+    /// Arguments are text in UTF-8: another one would name another file than the one that was meant.
+    private static func requireText() throws {
+        for index in 1..<max(1, Int(CommandLine.argc)) {
+            guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil else { continue }
+            throw Failure(.usage, "argument \(index), \"\(String(cString: argument))\": not text in UTF-8; rename the file that it "
+                + "names, if it does")
+        }
     }
 
     /// Parses the command line. What is wrong with it is said of arguments that a terminal can show, on one line.
@@ -90,8 +100,12 @@ struct Dtrain: ParsableCommand {
             RankJob.letFirstRankSpeak(environment)
             return code
         }
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { messageLine(String($0)) }
-        try? StandardStream.errors.write(lines.joined(separator: "\n") + "\n")
+        // The parser adds how the command is used; one line of it says where that stands: See 'dtrain train --help'.
+        let help = text.range(of: "See '").flatMap { start in
+            text[start.upperBound...].firstIndex(of: "'").map { String(text[start.upperBound..<$0]) }
+        }
+        let what = message(for: error).split(separator: "\n").joined(separator: " ")
+        StandardStream.tell("dtrain: error", what + "; see " + (help ?? "dtrain --help"))
         return code
     }
 }

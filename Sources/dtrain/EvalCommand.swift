@@ -14,8 +14,8 @@ struct EvalCommand: ParsableCommand {
     @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
     var checkpoint: String
 
-    @Option(help: "The split: validation or train.")
-    var split = SplitName.validation
+    @Option(help: "The split: validation or train (default: validation).")
+    var split: SplitName?
 
     @Option(help: ArgumentHelp("A file with labelled samples (CSV or IDX) instead of a split.", valueName: "file"))
     var data: String?
@@ -32,9 +32,14 @@ struct EvalCommand: ParsableCommand {
 
     enum SplitName: String, CaseIterable, ExpressibleByArgument { case validation, train }
 
+    func validate() throws {
+        if targets != nil, data == nil { throw ValidationError("--targets: the targets of which inputs? Give --data as well") }
+        if split != nil, data != nil { throw ValidationError("--split and --data exclude each other: one names a split, the other a file") }
+    }
+
     func run() throws {
         let model = try TrainedModel(path: checkpoint, overrides: overrides)
-        let split: TrainedModel.Split = data.map { .file($0, targets: targets) } ?? (self.split == .train ? .train : .validation)
+        let split: TrainedModel.Split = data.map { .file($0, targets: targets) } ?? (self.split ?? .validation == .train ? .train : .validation)
         let (count, loss, metrics) = try model.evaluate(split) {
             StandardStream.tell("note", $0)
         }

@@ -16,10 +16,10 @@ struct GradcheckCommand: ParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: ArgumentHelp("Samples to sum the loss over.", valueName: "n"))
+    @Option(help: ArgumentHelp("How many samples the loss is summed over.", valueName: "n"))
     var samples = 8
 
-    @Option(help: ArgumentHelp("Elements to check of each parameter.", valueName: "n"))
+    @Option(help: ArgumentHelp("How many elements of each parameter are checked.", valueName: "n"))
     var elements = 20
 
     func validate() throws {
@@ -33,7 +33,7 @@ struct GradcheckCommand: ParsableCommand {
         var failed = 0
         check.run(elements: elements) { row in
             if !row.passed { failed += 1 }
-            let kinks = row.skipped > 0 ? ", \(row.skipped) beside a kink" : ""
+            let kinks = row.skipped > 0 ? ", \(row.skipped) skipped beside a kink" : ""
             output.line("\(row.passed ? "ok  " : "FAIL") layer \(row.layer), \(row.parameter): \(row.checked) elements\(kinks), "
                 + "largest difference \(String(format: "%.1e", row.worst)) of the largest gradient, at element \(row.index) "
                 + "(analytic \(String(format: "%.6g", row.analytic)), numeric \(String(format: "%.6g", row.numeric)))")

@@ -18,13 +18,13 @@ struct InspectCommand: ParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: ArgumentHelp("Foresee the memory of so many ranks on one machine.", valueName: "n"))
+    @Option(help: ArgumentHelp("Forecast the memory for this many ranks on one machine.", valueName: "n"))
     var ranks = 1
 
     private var output: StandardStream { .output }
 
     func validate() throws {
-        guard (1...100_000).contains(ranks) else { throw ValidationError("--ranks \(ranks): expected 1 to 100000") }
+        guard (1...1024).contains(ranks) else { throw ValidationError("--ranks \(ranks): expected 1 to 1024") }
     }
 
     func run() throws {

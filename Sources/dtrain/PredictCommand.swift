@@ -26,6 +26,10 @@ struct PredictCommand: ParsableCommand {
         + "written (data.train.delimiter).", valueName: "key=value"))
     var overrides: [String] = []
 
+    func validate() throws {
+        if output == "" { throw ValidationError("--output: an empty path; name a file, or leave the option out") }
+    }
+
     func run() throws {
         let model = try TrainedModel(path: checkpoint, overrides: overrides)
         let file = try output.map { try OutputFile(path: $0) }

@@ -12,7 +12,7 @@ import Training
 struct TrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
-        abstract: "Train a network; plain, or on the ranks of mpirun.")
+        abstract: "Train a network, in one process or on the ranks of mpirun.")
 
     @Argument(help: "The configuration (YAML); without it, the built-in digits.")
     var config: String?
@@ -36,7 +36,7 @@ struct TrainCommand: ParsableCommand {
                                valueName: "file"))
     var trace: String?
 
-    @Option(help: ArgumentHelp("Start under mpirun with so many ranks, or auto: one per core.", valueName: "n|auto"))
+    @Option(help: ArgumentHelp("Start this many ranks under mpirun; auto: one per core.", valueName: "n|auto"))
     var ranks: String?
 
     @Flag(help: "Print nothing but warnings, errors and the digest.")
@@ -47,6 +47,9 @@ struct TrainCommand: ParsableCommand {
 
     func validate() throws {
         if let steps, steps < 0 { throw ValidationError("--steps \(steps): expected 0 or more") }
+        if resume == "", CommandLine.arguments.contains(where: { $0.isEmpty || $0 == "--resume=" }) {
+            throw ValidationError("--resume: an empty path; name a checkpoint or a run, or leave the path out")
+        }
         if resume != nil, initialize != nil {
             throw ValidationError("--initialize and --resume exclude each other: a checkpoint has its own weights")
         }

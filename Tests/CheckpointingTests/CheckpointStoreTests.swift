@@ -88,7 +88,7 @@ struct CheckpointStoreTests {
                 try save(7, in: store)
                 try write([], to: store.path(ofStep: 7) + "/optimizer.safetensors")
                 let saved = try save(7, in: store)
-                #expect(saved.warnings.first?.contains("optimizer.safetensors: truncated: 0 bytes") == true)
+                #expect(saved.warnings.first?.contains("optimizer.safetensors: truncated: expected ") == true)
                 #expect(try save(7, in: store).warnings == [])
             }
             #expect(try names(in: store.directory)
@@ -140,10 +140,10 @@ struct CheckpointStoreTests {
                 try write((changed + "\"sha256\": \"\(seal)\"\n}\n").utf8, to: state)
                 return failure { _ = try LoadedCheckpoint(path: store.path(ofStep: 3)) }?.message
             }
-            #expect(try forge("\"format\": 1", "\"format\": 2")?.hasSuffix("written in format 2, this dtrain reads "
-                + "format 1") == true)
-            #expect(try forge("\"step\": 3", "\"step\": 4")?.contains("of step 4, in the place of step 3") == true)
-            #expect(try forge("\"step\": 3", "\"step\": -4")?.contains("a checkpoint of step -4") == true)
+            #expect(try forge("\"format\": 1", "\"format\": 2")?.hasSuffix("written in format 2, but this dtrain reads "
+                + "format 1; use the dtrain that wrote it") == true)
+            #expect(try forge("\"step\": 3", "\"step\": 4")?.contains("it is of step 4, but the directory's name says step 3") == true)
+            #expect(try forge("\"step\": 3", "\"step\": -4")?.contains("expected a step of 0 or more, found -4") == true)
             #expect(try forge("model.safetensors", "mode.safetensors")?.contains("holds no checksum of model") == true)
             #expect(try forge("{", "[")?.contains("not the state of a checkpoint") == true)
             #expect(try forge("\n\"state\"", "\"state\"")?.contains("not the state of a checkpoint") == true)

@@ -99,7 +99,8 @@ struct ForeignFilesTests {
             rename(run, run + "-moved")
             symlink(victim, run)
             #expect(failure { _ = try store.newestValid() }?.message
-                    == "\(run): another directory has taken the place of the run's")
+                    == "\(run): the run directory was replaced by another while it was in use; put the run's own back and go on "
+                        + "with --resume")
             #expect(failure { try save(3, in: store) }?.code == .inputOutput)
             #expect(failure { try store.recover() }?.code == .inputOutput)
             #expect(failure { _ = try RunLock(opened, job: JobIdentity(name: "job")) }?.code == .inputOutput)

@@ -186,8 +186,8 @@ struct RunLockTests {
         try withTemporaryDirectory { path in
             let disk = FaultyDisk { _, call, _ in call == "fcntl" ? .fail(code) : .pass }
             let lock = try RunLock(runDirectory: path, job: a, fileSystem: disk)
-            #expect(lock.warning == "\(path)/.lock: this file system has no locks; two jobs in this directory would go "
-                + "unnoticed")
+            #expect(lock.warning == "\(path)/.lock: this file system has no locks, so a second job in this directory "
+                + "would not be noticed; don't start one")
             try lock.claim(patience: .zero)
         }
     }

@@ -61,7 +61,7 @@ struct SafetensorsHeaderTests {
         let ones = Array(repeating: "1", count: 65).joined(separator: ",")
         expectRefusal("{\"w\":{\"dtype\":\"U8\",\"shape\":[\(ones)],\"data_offsets\":[0,1]}}", data: 1, "more than 64 numbers")
         for open in ["[", "{\"a\":", "[{\"a\":"] {
-            expectRefusal("{\"__metadata__\":" + String(repeating: open, count: 100_000), "lists within lists, too deep")
+            expectRefusal("{\"__metadata__\":" + String(repeating: open, count: 100_000), "lists or objects are nested too deep")
         }
     }
 

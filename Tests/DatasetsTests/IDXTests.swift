@@ -150,7 +150,7 @@ struct IDXTests {
     @Test("a truncated or oversized file is refused with the bytes expected and found, plain and gzip")
     func lengths() throws {
         let short = idx([2, 3], [1, 2, 3, 4, 5]), long = idx([2, 3], Array(0..<8))
-        expectFailure(.badData, "inputs: truncated", "2×3 elements of 1 bytes", "expected 18 bytes", "found 17") {
+        expectFailure(.badData, "inputs: truncated", "2×3 elements of 1 byte,", "expected 18 bytes", "found 17") {
             _ = try splits(short, twoLabels)
         }
         expectFailure(.badData, "inputs: oversized", "expected 18 bytes", "found 20") {

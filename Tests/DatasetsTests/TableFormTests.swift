@@ -43,7 +43,7 @@ struct TableFormTests {
                                train: "target: y, comment: \"#\"").train
         #expect(train.inputRows() == [[1], [2]])
         #expect(train.classNames == ["x", "z#"])
-        expectFailure(.badConfiguration, "data.train.comment", "separates the cells already") {
+        expectFailure(.badConfiguration, "data.train.comment", "\",\" is also the delimiter") {
             _ = try splits("1", train: "target: 0, comment: \",\"")
         }
     }
@@ -105,7 +105,7 @@ struct TableFormTests {
         for (options, parts) in [
             ("thousands: \".\"", ["data.train.thousands", "decimal mark"]),
             ("decimal: \",\", thousands: \",\"", ["data.train.thousands", "decimal mark"]),
-            ("delimiter: space, thousands: space", ["data.train.thousands", "separate the cells"]),
+            ("delimiter: space, thousands: space", ["data.train.thousands", "a space is also the delimiter"]),
             ("thousands: \"0\"", ["data.train.thousands", "neither a digit"]), ("thousands: ab", ["data.train.thousands"]),
             ("decimal: x", ["data.train.decimal"]), ("comment: ab", ["data.train.comment", "one character"]),
             ("unknown_category: skip", ["data.train.unknown_category", "error, ignore"]),

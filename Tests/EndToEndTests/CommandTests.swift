@@ -1,6 +1,7 @@
 import Checkpointing
 import Files
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Commands")
@@ -186,6 +187,9 @@ struct CommandTests {
         (["--set", "units"], "key=value"), (["--set", "=3"], "key=value"),
         (["--set", "model.layers.3.relu=1"], "index"),
         (["--ranks", "0"], "0"), (["--ranks", "many"], "many"), (["--seed=-1"], "-1"),
+        (["eval", "a", "--targets", "b"], "--data"), (["eval", "a", "--split", "train", "--data", "b"], "exclude each other"),
+        (["--run", "r", "--resume", ""], "an empty path"), (["--run", "r", "--resume="], "an empty path"),
+        (["predict", "a", "b", "--output", ""], "an empty path"), (["inspect", "--ranks", "1025"], "1 to 1024"),
     ])
     func usage(_ arguments: [String], part: String) throws {
         try withWorkbench { bench in
@@ -194,9 +198,36 @@ struct CommandTests {
             try bench.write("c.yaml", Material.digits)
             let outcome = try bench.dtrain(arguments)
             #expect(outcome.status == code, "\(outcome)")
-            let messages = outcome.errorLines.filter { $0.hasPrefix("Error: ") || $0.hasPrefix("dtrain: error: ") }
-            #expect(messages.count == 1 && messages[0].contains(part), "\(outcome)")
+            let messages = outcome.errorLines
+            #expect(messages.count == 1 && messages[0].hasPrefix("dtrain: error: ") && messages[0].contains(part), "\(outcome)")
             #expect(outcome.output == "" && !bench.exists("runs"))
+        }
+    }
+
+    @Test("an argument that isn't text in UTF-8 would name another file, and is refused")
+    func foreignBytes() throws {
+        try withWorkbench { bench in
+            let result = try ChildProcess("/bin/bash", ["-c", "exec \"$0\" --run $'r\\xff' --steps 1", Workbench.program],
+                                          directory: bench.path("")).run()
+            #expect(result.status == 64 && result.errors.contains("argument 2, ") && result.errors.contains("UTF-8"), "\(result)")
+            #expect(bench.names("") == [])
+        }
+    }
+
+    @Test("an environment variable of dtrain's with nonsense in it is refused", arguments: ["DTRAIN_SIMD", "DTRAIN_NODE_SIZE"])
+    func nonsenseInEnvironment(name: String) throws {
+        try withWorkbench { bench in
+            let outcome = try bench.dtrain(["--run", "r", "--steps", "1"], environment: [name: "much"])
+            #expect(outcome.status == 78 && outcome.errors.contains("\(name): ") && outcome.errors.contains("\"much\""), "\(outcome)")
+            #expect(!bench.exists("r"))
+        }
+    }
+
+    @Test("a byte order mark in front of a configuration is passed over")
+    func byteOrderMark() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", "\u{FEFF}" + Material.digits)
+            expectSuccess(try bench.dtrain("inspect", "c.yaml"))
         }
     }
 

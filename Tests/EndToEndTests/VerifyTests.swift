@@ -121,7 +121,7 @@ struct VerifyTests {
                       metadata: "\"__metadata__\":{\"by\":\"another\"},")
             expectUnequal(try bench.dtrain("verify", "a/x.safetensors", "b/x.safetensors"), [
                 "x.safetensors differs: 0.weight[1, 1] is 4.0 (40800000) against 4.03125 (40810000); 4 of 8 elements "
-                    + "differ, by at most 5.0e-01; in 1 of them is a NaN",
+                    + "differ, by at most 5.0e-01; 1 of them is NaN on one side or both",
             ])
             expectUnequal(try bench.dtrain("verify", "a/x.safetensors", "c.safetensors"), [
                 "x.safetensors against c.safetensors differs: 0.weight is [2, 3] F32 against [3, 2] F32",

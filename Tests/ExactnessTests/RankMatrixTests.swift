@@ -48,7 +48,7 @@ struct RankMatrixTests {
             try SmallDisk.run(bytes: 1 << 20) { disk in
                 let result = try bench.start("messages", ranks: 2, sharedMemory: disk).wait()
                 #expect(result.status == 0, "\(result)")
-                let lines = result.errors.split(separator: "\n").filter { $0.contains("exchange by messages") }
+                let lines = result.errors.split(separator: "\n").filter { $0.contains("exchange messages instead") }
                 #expect(lines.count == 1 && lines[0].hasPrefix("warning: \(disk) has 1 MB free"), "\(result)")
             }
             expectSame(bench.run("plain").files, bench.run("messages").files, "1 rank and 2 without shared memory")

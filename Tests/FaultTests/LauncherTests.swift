@@ -57,6 +57,48 @@ extension FaultTests {
                 : "local.sh: standard output: write failed: No space left on device\n"))
         }
 
+        @Test("what nobody has said about the end of a job, the launcher says", arguments: Launcher.allCases)
+        func silentEnds(launcher: Launcher) throws {
+            func end(_ body: String) throws -> (status: Int32, errors: String) {
+                let mpi = try FakeMPI(body)
+                defer { mpi.remove() }
+                let result = try child("LAUNCH", launcher, mpi).run()
+                return (result.status, result.errors)
+            }
+            let killed = try end("kill -KILL $$")
+            #expect(killed.status == 137 && killed.errors.contains(launcher == .option ? "killed by signal 9 (Killed)" : "killed by SIGKILL")
+                        && killed.errors.hasSuffix("go on with --resume\n"), "\(killed)")
+            let told = try end("echo why >&2; exit 65")
+            #expect(told.status == 65 && told.errors == "why\n", "\(told)")
+            guard launcher == .option else { return }
+            let silent = try end("exit 1")
+            #expect(silent.status == 1 && silent.errors.contains("nobody said why") && silent.errors.contains("mpirun -np 2 dtrain"),
+                    "\(silent)")
+            #expect(try end("echo why >&2; exit 1").errors == "why\n")
+        }
+
+        @Test("a signal to all processes of a job doesn't reach mpirun, which would kill the ranks",
+              arguments: Launcher.allCases, ["TERM", "INT", "HUP"])
+        func signalToAll(launcher: Launcher, signal: String) throws {
+            let mpi = try FakeMPI("""
+                kill -\(signal) $$
+                touch $here/survived
+                exit 75
+                """)
+            defer { mpi.remove() }
+            let result = try child("LAUNCH", launcher, mpi).run()
+            #expect(result.status == ExitCode.interrupted.rawValue && mpi.exists("survived"), "\(result)")
+        }
+
+        @Test("limits under which Open MPI would wait for ever are refused", arguments: ["ulimit -f 4000", "ulimit -n 35"])
+        func limits(limit: String) throws {
+            let mpi = try FakeMPI("touch $here/started")
+            defer { mpi.remove() }
+            let result = try child("\(limit); LAUNCH", .option, mpi).run()
+            #expect(result.status == ExitCode.systemRefused.rawValue && !mpi.exists("started"), "\(result)")
+            #expect(result.errors.contains("--ranks 2: ") && result.errors.contains("raise the limit"), "\(result)")
+        }
+
         @Test("a full disk doesn't hide how the job ended, nor does one behind standard error count",
               arguments: Launcher.allCases, [("LAUNCH > /dev/full", 65), ("LAUNCH 2> /dev/full", 0), ("LAUNCH 2> /dev/full", 75)])
         func fullDiskAndCode(launcher: Launcher, end: (line: String, code: Int32)) throws {

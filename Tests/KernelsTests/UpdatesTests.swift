@@ -95,7 +95,7 @@ struct UpdatesTests {
             return [w - 0.25 * b, v, mean, b]
         }
         o = Operands(count, states: 1)
-        Updates.adagrad(learningRate: 0.25, epsilon: 0.125, weightDecay: 0.5, weights: o.w.view, gradient: o.g.readOnly,
+        Updates.adagrad(Updates.Adagrad(learningRate: 0.25, epsilon: 0.125, weightDecay: 0.5), weights: o.w.view, gradient: o.g.readOnly,
                         sum: o.states[0].view)
         o.check("adagrad") { w, g, s in
             let g = g + 0.5 * w, sum = s[0] + g * g

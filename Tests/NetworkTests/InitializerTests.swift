@@ -10,8 +10,8 @@ struct InitializerTests {
         var options: [String: Any] = ["units": outputs]
         options["initializer"] = initializer
         let network = try makeNetwork([["dense": options]], inputShape: [inputs])
-        let weights = AlignedBuffer<Float>(count: network.layout.paddedCount, repeating: .nan)
-        network.initialize(weights.parameters, seed: seed)
+        let weights = AlignedBuffer<Float>(count: network.layout.trainedCount, repeating: .nan)
+        network.initialize(weights.weights(network.layout), seed: seed)
         let used = Set(network.layout.slots.flatMap { Array($0.range) })
         #expect((0..<weights.count).allSatisfy { used.contains($0) || weights[$0] == 0 }, "padding is zero")
         return (network.layout.slots[0].range.map { Double(weights[$0]) },
@@ -87,8 +87,8 @@ struct InitializerTests {
             let network = try makeNetwork([["dense": ["units": units]], "relu",
                                            ["residual": ["layers": [["dense": ["units": units]]]]],
                                            ["dense": ["units": 3]]], inputShape: [4])
-            let buffer = AlignedBuffer<Float>(count: network.layout.paddedCount)
-            network.initialize(buffer.parameters, seed: 9)
+            let buffer = AlignedBuffer<Float>(count: network.layout.trainedCount)
+            network.initialize(buffer.weights(network.layout), seed: 9)
             return network.layout.slots.map { slot in slot.range.map { buffer[$0] * Float(units).squareRoot() } }
         }
         let small = try weights(4), large = try weights(16)

@@ -15,6 +15,8 @@ struct LayerTableTests {
         let inputShape: [Int], outputShape: [Int]
         let input: [Double], output: [Double], outputGradient: [Double], inputGradient: [Double]
         let parameters: [String: [Double]], parameterGradients: [String: [Double]]
+        /// Whether PyTorch was training, on one micro-batch, and what had become of its buffers.
+        let isTraining: Bool, buffersAfter: [String: [Double]]
 
         init(_ row: [String: Any]) throws {
             name = try #require(row["name"] as? String)
@@ -25,6 +27,8 @@ struct LayerTableTests {
             (outputGradient, inputGradient) = (flattened(row["output_gradient"]), flattened(row["input_gradient"]))
             parameters = try #require(row["parameters"] as? [String: Any]).mapValues { flattened($0) }
             parameterGradients = try #require(row["parameter_gradients"] as? [String: Any]).mapValues { flattened($0) }
+            isTraining = try #require(row["training"] as? Bool)
+            buffersAfter = try #require(row["buffers_after"] as? [String: Any]).mapValues { flattened($0) }
         }
 
         var rows: Int { input.count / inputShape.reduce(1, *) }
@@ -44,13 +48,17 @@ struct LayerTableTests {
                 for slot in network.layout.slots {
                     let values = try #require(parameters[slot.name], "\(slot.name) in PyTorch's state_dict")
                     #expect(values.count == slot.shape.count)
-                    for (index, value) in values.enumerated() { bench.weights[slot.offset + index] = Float(value) }
+                    let start = network.layout.range(of: slot).lowerBound
+                    for (index, value) in values.enumerated() { bench.weights[start + index] = Float(value) }
                 }
             }
             #expect(Set(network.layout.slots.map(\.name)) == Set(parameters.keys) || isBare)
             #expect(network.outputShape.count == units)
             return bench
         }
+
+        /// Forward as PyTorch went: training on one leaf, or as in evaluation, but for a backward pass.
+        func forward(_ bench: Bench) { bench.forward(firstDraw: isTraining ? 0 : nil) }
 
         /// The row's inputs and output gradients, and variations of them up to `count` rows.
         func fill(_ bench: Bench, count: Int) {
@@ -83,7 +91,7 @@ struct LayerTableTests {
         for row in try Self.rows() {
             let bench = try row.bench()
             row.fill(bench, count: row.rows)
-            bench.forward()
+            row.forward(bench)
             bench.backward()
             for (index, expected) in row.output.enumerated() {
                 expectClose(bench.output[index], expected, "\(row.name): output \(index)")
@@ -91,9 +99,18 @@ struct LayerTableTests {
             for (index, expected) in row.inputGradient.enumerated() {
                 expectClose(bench.inputGradient[index], expected, "\(row.name): input gradient \(index)")
             }
-            for slot in bench.network.layout.slots where !row.isBare {
+            for slot in bench.trainedSlots where !row.isBare {
                 for (index, expected) in (row.parameterGradients[slot.name] ?? []).enumerated() {
                     expectClose(bench.gradients[slot.offset + index], expected, "\(row.name): \(slot.name), \(index)")
+                }
+            }
+            guard row.isTraining else { continue }
+            bench.updateBuffers(leaves: 1)
+            for slot in bench.network.layout.slots where slot.region == .buffers {
+                let values = try #require(row.buffersAfter[slot.name], "\(slot.name)")
+                let start = bench.network.layout.range(of: slot).lowerBound
+                for (index, expected) in values.enumerated() {
+                    expectClose(bench.weights[start + index], expected, "\(row.name): \(slot.name), \(index)")
                 }
             }
         }
@@ -117,7 +134,7 @@ struct LayerTableTests {
             let bench = try row.bench()
             row.fill(bench, count: row.rows)
             func objective() -> Double {
-                bench.forward()
+                row.forward(bench)
                 return (0..<bench.output.count).reduce(0) {
                     $0 + Double(bench.output[$1]) * Double(bench.outputGradient[$1])
                 }
@@ -143,7 +160,7 @@ struct LayerTableTests {
             for index in inputGradient.indices {
                 check(bench.input.base + index, inputGradient[index], "\(row.name): input \(index)")
             }
-            for slot in bench.network.layout.slots {
+            for slot in bench.trainedSlots {
                 for index in slot.range {
                     check(bench.weights.base + index, gradients[index], "\(row.name): \(slot.name), \(index)")
                 }
@@ -156,7 +173,7 @@ struct LayerTableTests {
         for row in try Self.rows() {
             let bench = try row.bench()
             row.fill(bench, count: row.rows)
-            bench.forward()
+            row.forward(bench)
             bench.backward()
             let first = (bench.parameterGradientBits, bench.inputGradientBits)
             #expect(bench.gradients.elements.contains { $0.isNaN } == (bench.gradients.count > first.0.count),
@@ -170,7 +187,7 @@ struct LayerTableTests {
         }
     }
 
-    @Test("the bits don't depend on how rows are grouped, nor on threads; leaves add up along the tree")
+    @Test("a leaf's bits don't depend on the rows beside it, a row's but for batch norm not on its leaf, nor any on threads; leaves add up along the tree")
     func grouping() throws {
         let count = 13
         for row in try Self.rows() {
@@ -178,15 +195,19 @@ struct LayerTableTests {
             row.fill(bench, count: count)
             bench.forward(firstDraw: 1000)
             bench.backward()
-            let outputs = bench.outputBits, inputGradients = bench.inputGradientBits
+            let one = (bench.outputBits, bench.inputGradientBits)
             for leafRows in [1, 2, 3, 5, 8, 13] {
-                bench.forward(firstDraw: 1000)
+                bench.forward(firstDraw: 1000, leafRows: leafRows)
                 bench.backward(leafRows: leafRows)
                 let whole = bench.parameterGradientBits
+                let outputs = bench.outputBits, inputGradients = bench.inputGradientBits
+                #expect(row.isTraining || (outputs, inputGradients) == one, "\(row.name), leaves of \(leafRows)")
+                bench.output.parameters[0..<bench.output.count].fill(.nan)
+                bench.inputGradient.parameters[0..<bench.inputGradient.count].fill(.nan)
                 var leaves: [[Float]] = []
                 for first in stride(from: 0, to: count, by: leafRows) {
                     let range = first..<min(first + leafRows, count)
-                    bench.forward(range, firstDraw: 1000)
+                    bench.forward(range, firstDraw: 1000, leafRows: leafRows)
                     bench.backward(range)
                     leaves.append(bench.parameterGradientBits.map { Float(bitPattern: $0) })
                 }
@@ -200,7 +221,7 @@ struct LayerTableTests {
                 #expect(leaves[0].map(\.bitPattern) == whole, "\(row.name), leaves of \(leafRows)")
                 let threaded = try row.bench(rows: count, threadCount: 3)
                 row.fill(threaded, count: count)
-                threaded.forward(firstDraw: 1000)
+                threaded.forward(firstDraw: 1000, leafRows: leafRows)
                 threaded.backward(leafRows: leafRows)
                 #expect(threaded.outputBits == outputs && threaded.inputGradientBits == inputGradients
                             && threaded.parameterGradientBits == whole, "\(row.name), three threads")

@@ -27,7 +27,18 @@ struct NetworkTests {
 
     @Test("what doesn't fit is refused with place, finding and remedy")
     func refusals() throws {
-        try expectRefusal("[dense: {units: 3}]", shape: [2, 2], saying: ["[2, 2]", "flatten"])
+        try expectRefusal("[dense: {units: 1073741824}, reshape: {shape: [-1, 4]}]", shape: [2048, 1],
+                          saying: ["[2048, 1073741824]", "more than a sample can hold"])
+        try expectRefusal("[reshape: {shape: [3, 3]}, dense: {units: 1}]", shape: [8], saying: ["[3, 3]", "8 numbers of [8]"])
+        try expectRefusal("[reshape: {shape: [-1, -1]}, dense: {units: 1}]", shape: [8], saying: ["more than one dimension open"])
+        try expectRefusal("[reshape: {shape: [0, -1]}, dense: {units: 1}]", shape: [8], saying: ["[0, -1]", "8 numbers of [8]"])
+        try expectRefusal("[reshape: {shape: [9223372036854775807, 2]}]", shape: [8], saying: ["shape", "9223372036854775807"])
+        try expectRefusal("[permute: {dimensions: [0, 1]}, dense: {units: 1}]", shape: [2, 3], saying: ["dimensions", "1 to", "0"])
+        try expectRefusal("[permute: {dimensions: [1, 1]}, dense: {units: 1}]", shape: [2, 3],
+                          saying: ["each of the 2 dimensions of [2, 3] once", "[1, 1]"])
+        try expectRefusal("[layer_norm: {dimensions: 2}, dense: {units: 1}]", shape: [8], saying: ["2 dimensions", "[8]"])
+        try expectRefusal("[residual: {layers: [dense: {units: 3}], shortcut: [dense: {units: 2}]}]", shape: [4],
+                          saying: ["the shortcut makes [2]", "[3]"])
         try expectRefusal("[dense: {units: 4}, residual: {layers: [dense: {units: 3}]}]", saying: ["[3]", "[4]", "same"])
         try expectRefusal("[residual: {layers: []}]", saying: ["at least one inner layer"])
         try expectRefusal("[dense: {units: 3, name: a}, dense: {units: 3, name: a}]", saying: ["\"a\"", "names another"])
@@ -43,7 +54,6 @@ struct NetworkTests {
         try expectRefusal("[dropout: {rate: 1}, dense: {units: 1}]", saying: ["rate"])
         try expectRefusal("[dense: {units: 1, initializer: he}]", saying: ["unknown initializer \"he\""])
         try expectRefusal("[gelu: {approximation: tan}]", saying: ["did you mean \"tanh\"?"])
-        try expectRefusal("[dense: {units: 3}, softmax]", "mean_squared_error", shape: [2, 2], saying: ["flatten"])
         try expectRefusal("[softmax, flatten]", "cross_entropy", shape: [2, 2],
                           saying: ["several rows of probabilities", "[2, 2]", "flatten"])
         try expectRefusal("[dense: {units: 3}, sigmoid]", "cross_entropy",
@@ -70,7 +80,7 @@ struct NetworkTests {
             #expect(fused.layers.configured.count == layers.count, "printed as configured")
             let benches = [try Bench(fused, rows: 2), try Bench(plain, rows: 2)]
             for bench in benches {
-                bench.network.initialize(bench.weights.parameters, seed: 3)
+                bench.network.initialize(bench.weights.weights(bench.network.layout), seed: 3)
                 fill(bench.input, [1, 2, 3, 4, -1, 0, 1, 2])
                 fill(bench.outputGradient, [1, -1, 0.5, 2, 0, 1])
                 bench.forward()
@@ -127,7 +137,7 @@ struct NetworkTests {
                                       inputShape: [3])
         func run(_ rows: Int) throws -> ([UInt32], [UInt32]) {
             let bench = try Bench(network, rows: rows)
-            network.initialize(bench.weights.parameters, seed: 1)
+            network.initialize(bench.weights.weights(network.layout), seed: 1)
             fill(bench.input, [0.5, -1, 2])
             fill(bench.outputGradient, [1, -2])
             bench.forward(0..<1)
@@ -180,7 +190,7 @@ struct DropoutTests {
     func evaluation() throws {
         let network = try makeNetwork([["dropout": ["rate": 0.5]], ["dense": ["units": 2]]], inputShape: [9])
         let bench = try Bench(network, rows: 3)
-        network.initialize(bench.weights.parameters, seed: 1)
+        network.initialize(bench.weights.weights(network.layout), seed: 1)
         fill(bench.input, (0..<27).map { Double($0) })
         fill(bench.outputGradient, [1, 2, 3, 4, 5, 6])
         bench.forward(firstDraw: 0)

@@ -15,6 +15,8 @@ final class Bench {
     private let plannedLeafRows: Int
     let input: AlignedBuffer<Float>, output: AlignedBuffer<Float>
     let outputGradient: AlignedBuffer<Float>, inputGradient: AlignedBuffer<Float>
+    /// What layers sum over each leaf, up to one for each row.
+    let statistics: AlignedBuffer<Double>
 
     /// - Parameters:
     ///   - leafRows: rows of the leaves that memory is planned for; as many as there are rows by default.
@@ -22,11 +24,12 @@ final class Bench {
     init(_ network: Network, rows: Int, leafRows: Int? = nil, threadCount: Int = 1, keeps: Bool = true) throws {
         self.network = network
         self.rows = rows
-        weights = AlignedBuffer(count: network.layout.paddedCount)
-        gradients = AlignedBuffer(count: network.layout.paddedCount, repeating: .nan)
+        weights = AlignedBuffer(count: network.layout.weightCount)
+        gradients = AlignedBuffer(count: network.layout.trainedCount, repeating: .nan)
         workspace = try Workspace(threadCount: threadCount)
         plannedLeafRows = leafRows ?? 1
         activations = Activations(network: network, rows: rows, leafRows: plannedLeafRows, training: keeps)
+        statistics = AlignedBuffer(count: rows * network.statisticsCount)
         input = AlignedBuffer(count: rows * network.inputShape.count)
         output = AlignedBuffer(count: rows * network.outputShape.count, repeating: .nan)
         outputGradient = AlignedBuffer(count: rows * network.outputShape.count)
@@ -44,23 +47,40 @@ final class Bench {
         let purpose = firstDraw.map { ForwardPass.Purpose.training(firstDraw: $0 + UInt64(range.lowerBound)) }
         network.forward(matrix(input, network.inputShape, range).readOnly,
                         into: matrix(output, network.outputShape, range), using: activations,
-                        in: ForwardPass(weights: weights.parameters.readOnly, workspace: workspace,
-                                        purpose: purpose ?? .evaluation, leafRows: leafRows ?? max(range.count, 1)))
+                        in: ForwardPass(weights: weights.weights(network.layout).readOnly, workspace: workspace,
+                                        purpose: purpose ?? .evaluation, leafRows: leafRows ?? max(range.count, 1),
+                                        statistics: leafSums))
+    }
+
+    private var leafSums: LeafSums? {
+        network.statisticsCount == 0 ? nil
+            : LeafSums(base: statistics.base, stride: network.statisticsCount, leaves: rows, count: network.statisticsCount)
+    }
+
+    /// Makes new running averages of what the first `leaves` leaves of the last forward pass had.
+    func updateBuffers(leaves: Int) {
+        let sums = (0..<network.statisticsCount).map { index in
+            SummationTree(leafCount: leaves).sum { statistics[$0 * network.statisticsCount + index] }
+        }
+        sums.withUnsafeBufferPointer { network.updateBuffers(weights.weights(network.layout), sums: $0) }
     }
 
     /// Backward over the rows that `forward` was run for last.
-    func backward(_ range: Range<Int>? = nil, leafRows: Int? = nil) {
+    func backward(_ range: Range<Int>? = nil, leafRows: Int? = nil, withInputGradient: Bool = true) {
         let range = range ?? 0..<rows
         network.backward(matrix(outputGradient, network.outputShape, range).readOnly,
-                         into: matrix(inputGradient, network.inputShape, range),
+                         into: withInputGradient ? matrix(inputGradient, network.inputShape, range) : nil,
                          input: matrix(input, network.inputShape, range).readOnly,
                          output: matrix(output, network.outputShape, range).readOnly, using: activations,
-                         in: BackwardPass(weights: weights.parameters.readOnly, gradients: gradients.parameters,
+                         in: BackwardPass(weights: weights.weights(network.layout).readOnly, gradients: gradients.parameters,
                                           leafRows: leafRows ?? max(range.count, 1), workspace: workspace))
     }
 
+    /// Slots with a gradient.
+    var trainedSlots: [ParameterSlot] { network.layout.slots.filter { $0.region == .trained } }
+
     /// The gradients of all slots, without the padding.
-    var parameterGradientBits: [UInt32] { network.layout.slots.flatMap { $0.range.map { gradients[$0].bitPattern } } }
+    var parameterGradientBits: [UInt32] { trainedSlots.flatMap { $0.range.map { gradients[$0].bitPattern } } }
     var outputBits: [UInt32] { output.elements.map(\.bitPattern) }
     var inputGradientBits: [UInt32] { inputGradient.elements.map(\.bitPattern) }
 }
@@ -74,8 +94,9 @@ func fill(_ buffer: borrowing AlignedBuffer<Float>, _ values: [Double]) {
 func plainLoss() throws -> any Loss { try readLoss(settings(["loss": "mean_squared_error"])) }
 
 /// A network of `layers`, as a configuration lists them.
-func makeNetwork(_ layers: Any, inputShape: [Int], loss: (any Loss)? = nil, seed: UInt64 = 1) throws -> Network {
-    let root = try settings(["model": ["layers": layers]])
+func makeNetwork(_ layers: Any, inputShape: [Int], freeze: [String]? = nil, loss: (any Loss)? = nil,
+                 seed: UInt64 = 1) throws -> Network {
+    let root = try settings(["model": freeze.map { ["layers": layers, "freeze": $0] } ?? ["layers": layers]])
     let model = try root.section("model")
     let network = try Network(model, inputShape: Shape(inputShape), loss: try loss ?? plainLoss(), seed: seed)
     try root.finish()

@@ -47,6 +47,17 @@ struct OptimizerTests {
             }
         }
 
+        /// A step of a range by a rule.
+        func apply(_ rule: any StepRule, to range: Range<Int>) {
+            func part(_ number: Int) -> MutableMatrixView? {
+                number < configuration.optimizer.states.count
+                    ? states.matrix(rows: 1, columns: range.count, offset: number * count + range.lowerBound) : nil
+            }
+            rule.update(range, weights: weights.matrix(rows: 1, columns: range.count, offset: range.lowerBound),
+                        gradient: gradient.matrix(rows: 1, columns: range.count, offset: range.lowerBound).readOnly,
+                        states: StateViews(first: part(0), second: part(1), third: part(2)))
+        }
+
         var bits: [UInt32] { weights.elements.map(\.bitPattern) + states.elements.map(\.bitPattern) }
     }
 
@@ -140,6 +151,66 @@ struct OptimizerTests {
             #expect(failure.code == .badConfiguration)
             #expect(failure.message.contains(expected), "\(failure.message)")
         }
+    }
+
+    @Test("groups have the bits of an optimizer of their own, however the buffer is cut", arguments: [
+        ["sgd": ["learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.01]],
+        ["adam": ["learning_rate": 0.01, "weight_decay": 0.02]], ["adamw": ["learning_rate": 0.01]],
+        ["rmsprop": ["momentum": 0.5]], ["adagrad": ["learning_rate_decay": 0.1]],
+    ] as [[String: [String: Double]]])
+    func groups(optimizer: [String: [String: Double]]) throws {
+        let kind = try #require(optimizer.first), options = kind.value
+        let rate = try Self.configuration(optimizer).learningRate
+        let grouped = try OptimizerConfiguration(settings([
+            "optimizer": optimizer,
+            "parameter_groups": [["a.bias": ["weight_decay": 0]], ["a": ["learning_rate_factor": 0.25, "weight_decay": 0.125]]],
+        ]))
+        var layout = ParameterLayout()
+        for (name, count) in [("a.weight", 37), ("a.bias", 5), ("b.weight", 2000), ("b.bias", 3)] {
+            _ = layout.reserve(name: name, shape: Shape([count]), role: name.hasSuffix("t") ? .weight : .bias)
+        }
+        try grouped.groups.check(layout, in: settings([:]))
+        let initial = (0..<layout.trainedCount).map { Float($0 % 31) / 16 - 1 }
+        let together = Run(grouped, initial: initial), rule = grouped.stepRule(for: layout)
+        var alone: [Run] = []
+        for (index, slot) in layout.slots.enumerated() {
+            var own = options
+            if index == 0 { own["learning_rate"] = rate * 0.25 }
+            if index < 2 { own["weight_decay"] = index == 0 ? 0.125 : 0 }
+            alone.append(Run(try Self.configuration([kind.key: own]), initial: Array(initial[slot.range])))
+        }
+        for step in 1...3 {
+            let gradients = (0..<layout.trainedCount).map { Float(($0 * 7 + step) % 23) / 8 - 1.25 }
+            for (index, value) in gradients.enumerated() { together.gradient[index] = value }
+            rule.prepare(step: step, learningRate: rate)
+            let cuts = step == 1 ? [0, layout.trainedCount] : [0, 1024, layout.trainedCount]
+            for (first, end) in zip(cuts, cuts.dropFirst()) { together.apply(rule, to: first..<end) }
+            for (slot, run) in zip(layout.slots, alone) {
+                run.take(Array(gradients[slot.range]))
+                #expect(slot.range.map { together.weights[$0].bitPattern } == run.weights.elements.map(\.bitPattern),
+                        "\(kind.key), step \(step), \(slot.name)")
+            }
+        }
+    }
+
+    @Test("a group that no parameter is in is refused")
+    func emptyGroups() throws {
+        var layout = ParameterLayout()
+        _ = layout.reserve(name: "0.weight", shape: Shape([2]), role: .weight)
+        func message(_ groups: [Any]) throws -> String? {
+            do {
+                let root = try settings(["parameter_groups": groups])
+                try OptimizerConfiguration(root).groups.check(layout, in: root)
+                return nil
+            } catch let failure as Failure {
+                #expect(failure.code == .badConfiguration)
+                return failure.message
+            }
+        }
+        #expect(try message([["0": ["weight_decay": 0]]]) == nil)
+        #expect(try message([["1.weight": ["weight_decay": 0]]])?.contains("no trained parameter is called \"1.weight\"") == true)
+        #expect(try message([["*": ["weight_decay": 0]], ["0.weight": ["weight_decay": 1]]])?
+            .contains("in groups before it") == true)
     }
 }
 

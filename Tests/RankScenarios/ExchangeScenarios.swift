@@ -59,12 +59,12 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
     for round in 0..<3 {
         exchange.beginStep()
         for (index, subtree) in own.enumerated() {
-            let gradients = exchange.gradients(index)[0..<layout.paddedCount].elements
+            let gradients = exchange.gradients(index)[0..<layout.trainedCount].elements
             for element in gradients.indices { gradients[element] = node(program.subtrees[subtree], element, round) }
         }
         exchange.record[2] = Double(communicator.rank * 10 + round)
-        exchange.finished(from: layout.paddedCount / 2)
-        expect(exchange.completeFrom >= layout.paddedCount / 2, "complete from \(exchange.completeFrom)", communicator)
+        exchange.finished(from: layout.trainedCount / 2)
+        expect(exchange.completeFrom >= layout.trainedCount / 2, "complete from \(exchange.completeFrom)", communicator)
         exchange.finished(from: 0)
         try exchange.collect(plan)
         expect(exchange.completeFrom == 0, "complete from \(exchange.completeFrom)", communicator)
@@ -77,7 +77,7 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
         var isDone = false
         try exchange.publish(plan, showsRecords: round != 1) { isDone = true }
         expect(isDone, "the work for the waiting time wasn't done", communicator)
-        let weights = exchange.weights[0..<layout.paddedCount].elements
+        let weights = exchange.weights[0..<layout.trainedCount].elements
         for element in weights.indices {
             let expected = node(0..<leafCount, element, round)
             expect(weights[element].bitPattern == expected.bitPattern, "\(leafCount) leaves, round \(round), element "
@@ -102,7 +102,7 @@ private func bytesBetweenNodes(_ tree: SummationTree, _ topology: Topology, _ la
         let owned = ranks.reduce(0) { $0 + layout.slice(of: $1, ownerCount: rankCount).count }
         let leaves = tree.leaves(of: ranks.lowerBound, rankCount: rankCount).lowerBound
             ..< tree.leaves(of: ranks.upperBound - 1, rankCount: rankCount).upperBound
-        elements += tree.subtrees(of: leaves).count * (layout.paddedCount - owned)
+        elements += tree.subtrees(of: leaves).count * (layout.trainedCount - owned)
         elements += owned * (topology.nodes.count - 1)
     }
     return elements * MemoryLayout<Float>.stride

@@ -65,7 +65,7 @@ private final class OwnerStep {
         first = AlignedBuffer(count: exchange.slice.count)
         second = AlignedBuffer(count: exchange.slice.count)
         gradient = AlignedBuffer(count: Self.blocksAtOnce * ParameterLayout.blockSize)
-        count = layout.paddedCount
+        count = layout.trainedCount
         fill(exchange.gradients(0), rank: communicator.rank)
     }
 
@@ -97,10 +97,10 @@ private final class TextbookStep {
     private let first: AlignedBuffer<Float>, second: AlignedBuffer<Float>, gradient: AlignedBuffer<Float>
 
     init(_ communicator: any Communicator, _ layout: ParameterLayout) {
-        values = AlignedBuffer(count: layout.paddedCount)
-        first = AlignedBuffer(count: layout.paddedCount)
-        second = AlignedBuffer(count: layout.paddedCount)
-        gradient = AlignedBuffer(count: layout.paddedCount)
+        values = AlignedBuffer(count: layout.trainedCount)
+        first = AlignedBuffer(count: layout.trainedCount)
+        second = AlignedBuffer(count: layout.trainedCount)
+        gradient = AlignedBuffer(count: layout.trainedCount)
         fill(gradient.parameters, rank: communicator.rank)
     }
 

@@ -52,6 +52,9 @@ def run(layers, parameters, x, prefix=""):
             x = x.reshape(len(x), *options["shape"])
         elif kind == "permute":
             x = x.transpose(0, *options["dimensions"])
+        elif kind == "batch_norm":
+            x = (x - x.mean(0)) / np.sqrt(x.var(0) + options.get("epsilon", 1e-5))
+            x = x * parameters.get(f"{prefix}{index}.weight", 1) + parameters.get(f"{prefix}{index}.bias", 0)
         elif kind == "layer_norm":
             axes = tuple(range(-options.get("dimensions", 1), 0))
             x = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + options.get("epsilon", 1e-5))
@@ -115,9 +118,12 @@ def check_layers(expect):
             near = np.abs(x) < 2e-5
             found = np.where(near, np.where(x > 0, 1.0, slope) * upstream.reshape(x.shape), found)
         expect(name, "input gradient", given, found, 1e-7)
+        buffers = {key for key in parameters if key.endswith(("running_mean", "running_var", "num_batches_tracked"))}
         for key, array in parameters.items():
+            if key in buffers:
+                continue
             expect(name, f"gradient of {key}", case["parameter_gradients"][key], difference(objective, array), 1e-7)
-        expect(name, "names of gradients", set(case["parameter_gradients"]), set(parameters))
+        expect(name, "names of gradients", set(case["parameter_gradients"]), set(parameters) - buffers)
 
 
 def loss_value(configuration, outputs, targets):

@@ -78,6 +78,11 @@ def build(configurations, shape):
         elif kind == "permute":
             modules.append(Permute(options["dimensions"]))
             shape = [shape[dimension - 1] for dimension in options["dimensions"]]
+        elif kind == "batch_norm":
+            momentum = options.get("momentum", 0.1)
+            modules.append(nn.BatchNorm1d(shape[0], eps=options.get("epsilon", 1e-5),
+                                          momentum=None if momentum == "none" else momentum,
+                                          affine=options.get("affine", True)))
         elif kind == "layer_norm":
             modules.append(nn.LayerNorm(shape[-options.get("dimensions", 1):], eps=options.get("epsilon", 1e-5),
                                         elementwise_affine=options.get("affine", True), bias=options.get("bias", True)))
@@ -96,15 +101,21 @@ def build(configurations, shape):
     return modules, shape
 
 
-def case(seed, name, layers, input_shape, rows=4, inputs=None):
-    """One row of the table. Parameters, inputs and output gradients are drawn from the case's own seed."""
+def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False):
+    """One row of the table. Parameters, inputs and output gradients are drawn from the case's own seed. While training, all
+    rows are one micro-batch, and what has become of the buffers is in the table too."""
     random = numpy.random.default_rng(seed)
     modules, _ = build(layers, list(input_shape))
-    network = nn.Sequential(*modules).eval()
+    network = nn.Sequential(*modules).train(training)
     with torch.no_grad():
         for parameter in network.parameters():
             scale = 1 / math.sqrt(parameter.shape[-1])
             parameter.copy_(torch.from_numpy(exact(random.standard_normal(tuple(parameter.shape)) * scale)))
+        for name_, buffer in network.named_buffers():
+            if buffer.dim() > 0:
+                values = random.standard_normal(tuple(buffer.shape))
+                buffer.copy_(torch.from_numpy(exact(numpy.abs(values) + 0.25 if name_.endswith("var") else values)))
+    state = {key: value.tolist() for key, value in network.state_dict().items()}
     if inputs is None:
         inputs = random.standard_normal((rows, math.prod(input_shape)))
     inputs = exact(inputs)
@@ -119,7 +130,9 @@ def case(seed, name, layers, input_shape, rows=4, inputs=None):
         "input_shape": list(input_shape),
         "output_shape": list(output.shape[1:]),
         "input": inputs.reshape(rows, -1).tolist(),
-        "parameters": {key: value.tolist() for key, value in network.state_dict().items()},
+        "training": training,
+        "parameters": state,
+        "buffers_after": {key: value.tolist() for key, value in network.named_buffers()} if training else {},
         "output": output.detach().reshape(rows, -1).tolist(),
         "output_gradient": output_gradient.reshape(rows, -1).tolist(),
         "input_gradient": x.grad.reshape(rows, -1).tolist(),
@@ -167,6 +180,16 @@ def main():
         case(116, "permute, neighbours staying together", [{"permute": {"dimensions": [3, 1, 2]}}], [2, 3, 4], rows=2),
         case(117, "dense, permute, dense", [{"dense": {"units": 3}}, {"permute": {"dimensions": [2, 1]}},
                                             {"dense": {"units": 2}}], [4, 5]),
+        case(130, "batch_norm while training", ["batch_norm"], [19], rows=7, training=True),
+        case(131, "batch_norm with the average over all steps, large epsilon",
+             [{"batch_norm": {"momentum": "none", "epsilon": 0.5}}], [8], rows=5, training=True),
+        case(132, "batch_norm without parameters", [{"dense": {"units": 5}}, {"batch_norm": {"affine": False, "momentum": 0.3}}],
+             [4], rows=6, training=True),
+        case(133, "batch_norm between dense layers", [{"dense": {"units": 20}}, "batch_norm", "relu", {"dense": {"units": 3}},
+                                                      "batch_norm"], [6], rows=9, training=True),
+        case(134, "batch_norm of two rows", ["batch_norm"], [3], rows=2, training=True),
+        case(135, "batch_norm in a residual", [{"dense": {"units": 6}}, {"residual": {
+            "layers": [{"dense": {"units": 6}}, "batch_norm", "gelu"], "shortcut": ["batch_norm"]}}], [6], rows=8, training=True),
         case(120, "layer_norm", ["layer_norm"], [11], rows=5),
         case(121, "layer_norm on the last of two axes", ["layer_norm"], [3, 8]),
         case(122, "layer_norm over two axes, large epsilon", [{"layer_norm": {"dimensions": 2, "epsilon": 0.5}}], [2, 3, 5]),

@@ -23,8 +23,8 @@ struct ParameterLayoutTests {
             end = slot.range.upperBound
         }
         #expect(layout.parameterCount == counts.reduce(0, +))
-        #expect(layout.paddedCount >= end && layout.paddedCount < end + 2 * ParameterLayout.blockSize)
-        #expect(layout.paddedCount % ParameterLayout.blockSize == 0)
+        #expect(layout.trainedCount >= end && layout.trainedCount < end + 2 * ParameterLayout.blockSize)
+        #expect(layout.trainedCount % ParameterLayout.blockSize == 0)
     }
 
     @Test("the slices of 1 to 9 owners cover every block exactly once, in order and evenly",
@@ -41,14 +41,14 @@ struct ParameterLayoutTests {
                 #expect(blocks == layout.blockCount / ownerCount || blocks == layout.blockCount / ownerCount + 1)
                 next = slice.upperBound
             }
-            #expect(next == layout.paddedCount)
+            #expect(next == layout.trainedCount)
         }
     }
 
     @Test("buffers begin on a cache line, zero, and a view of a slot shows its elements")
     func buffers() {
         let layout = layout([5, 6])
-        let buffer = AlignedBuffer<Float>(count: layout.paddedCount)
+        let buffer = AlignedBuffer<Float>(count: layout.trainedCount)
         #expect(Int(bitPattern: buffer.base) % AlignedBuffer<Float>.alignment == 0)
         #expect(buffer.elements.allSatisfy { $0 == 0 })
         for index in 0..<buffer.count { buffer[index] = Float(index) }

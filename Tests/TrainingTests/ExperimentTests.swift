@@ -53,6 +53,19 @@ struct ExperimentTests {
         #expect(message(override).contains(expected), "\(message(override))")
     }
 
+    @Test("batch norm with a micro-batch of one sample is refused before the first step", arguments: [
+        (1, 64, "a step, of 64 samples in micro-batches of 1, has one of 1"),
+        (63, 64, "a step, of 64 samples in micro-batches of 63, has one of 1"),
+        (9, 1427, "the last step of an epoch, of 11 samples in micro-batches of 9, has one of 2"), (5, 1427, "of 11 samples"),
+        (16, 64, "no error"),
+    ])
+    func loneSamples(microBatch: Int, globalBatch: Int, expected: String) {
+        let text = message("model.layers.1=batch_norm", "training.micro_batch_size=\(microBatch)",
+                           "training.global_batch_size=\(globalBatch)")
+        #expect(microBatch == 9 ? text == "no error" : text.contains(expected), "\(text)")
+        #expect(text.hasPrefix("digits.yaml") || text == "no error", "\(text)")
+    }
+
     @Test("what is monitored must be measured", arguments: [
         ("early_stopping.monitor=validation_acuracy", "did you mean \"validation_accuracy\"?"),
         ("early_stopping.monitor=accuracy", "known: validation_loss, validation_accuracy"),

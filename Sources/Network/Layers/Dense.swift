@@ -43,9 +43,9 @@ package struct Dense: Layer {
         bias = hasBias ? site.reserve("bias", shape: Shape([units]), role: .bias, initializer: initializer.bias) : nil
     }
 
-    /// Outputs, weight gradient, input gradient: the same product thrice.
+    /// Outputs, weight gradient, input gradient: the same product up to three times.
     package func productOperations(withInputGradient: Bool) -> Int {
-        (withInputGradient ? 6 : 4) * inputs * outputShape.count
+        2 * (1 + (weight.region == .trained ? 1 : 0) + (withInputGradient ? 1 : 0)) * inputs * outputShape.count
     }
 
     package var memory: LayerMemory {
@@ -70,7 +70,7 @@ package struct Dense: Layer {
 
     package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
                           output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
-        let rows = input.rows * positions, leafRows = pass.leafRows * positions
+        let rows = input.rows * positions, leafRows = pass.summedRows * positions
         var gradient = outputGradient
         if let activation {
             let inner = memory.work.matrix(rows: outputGradient.rows, columns: outputShape.count)
@@ -82,10 +82,12 @@ package struct Dense: Layer {
             pass.workspace.inputGradient(gradient, pass.weights.matrix(weight, columns: inputs),
                                          into: inputGradient.reshaped(rows: rows, columns: inputs))
         }
-        pass.workspace.weightGradient(gradient, input.reshaped(rows: rows, columns: inputs), leafRows: leafRows,
-                                      into: pass.gradients.matrix(weight, columns: inputs))
-        if let bias {
-            pass.workspace.columnSums(gradient, leafRows: leafRows, into: pass.gradients.matrix(bias))
+        if let target = pass.gradient(of: weight, columns: inputs) {
+            pass.workspace.weightGradient(gradient, input.reshaped(rows: rows, columns: inputs), leafRows: leafRows,
+                                          into: target)
+        }
+        if let target = bias.flatMap({ pass.gradient(of: $0) }) {
+            pass.workspace.columnSums(gradient, leafRows: leafRows, into: target)
         }
     }
 }

@@ -52,18 +52,21 @@ package struct LayerNorm: Layer {
 
     package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
                           output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
-        let rows = input.rows * positions, leafRows = pass.leafRows * positions
+        let rows = input.rows * positions, leafRows = pass.summedRows * positions
         let gradient = outputGradient.reshaped(rows: rows, columns: width)
-        let scaled = weight.map { _ in memory.work.matrix(rows: input.rows, columns: outputShape.count)
+        let weightGradient = weight.flatMap { pass.gradient(of: $0) }
+        let scaled = weightGradient.map { _ in memory.work.matrix(rows: input.rows, columns: outputShape.count)
             .reshaped(rows: rows, columns: width) }
         pass.workspace.normalizeRowsGradient(gradient, input: input.reshaped(rows: rows, columns: width),
                                              weight: weight.map { pass.weights.matrix($0) },
                                              statistics: statistics(memory.left, rows: input.rows).readOnly,
                                              scaled: scaled, into: inputGradient?.reshaped(rows: rows, columns: width))
-        if let weight, let scaled {
-            pass.workspace.columnSums(scaled.readOnly, leafRows: leafRows, into: pass.gradients.matrix(weight))
+        if let weightGradient, let scaled {
+            pass.workspace.columnSums(scaled.readOnly, leafRows: leafRows, into: weightGradient)
         }
-        if let bias { pass.workspace.columnSums(gradient, leafRows: leafRows, into: pass.gradients.matrix(bias)) }
+        if let target = bias.flatMap({ pass.gradient(of: $0) }) {
+            pass.workspace.columnSums(gradient, leafRows: leafRows, into: target)
+        }
     }
 
     /// Mean and inverse deviation of every position, a row each.

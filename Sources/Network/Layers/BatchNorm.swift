@@ -1,0 +1,112 @@
+import Diagnostics
+import Kernels
+import Settings
+import Storage
+
+/// Batch normalisation (Ioffe and Szegedy, ICML 2015) of a row of features, as `torch.nn.BatchNorm1d`: y = γ·x̂ + β with
+/// x̂ = (x − μ)/√(σ² + ε), while training with mean μ and biased variance σ² of the feature over the rows of the micro-batch,
+/// otherwise with running averages.
+///
+/// Backward, with ĝ = ∂L/∂y·γ and means over the rows of the micro-batch: ∂L/∂x = (ĝ − mean ĝ − x̂·mean(ĝ·x̂))/√(σ² + ε),
+/// ∂L/∂γ = Σ g·x̂, ∂L/∂β = Σ g. Kept: μ and 1/√(σ² + ε) of each micro-batch.
+///
+/// There is one update of the running averages per step: new = (1 − momentum)·old + momentum·batch, where batch is the
+/// average over the step's micro-batches, weighted by their rows, of mean and unbiased variance. `momentum: none` makes them
+/// the plain averages over all steps. PyTorch updates once per forward pass: the same where a step is one micro-batch.
+/// Frozen parameters leave the averages moving, as in PyTorch.
+package struct BatchNorm: Layer {
+    package static let kind = "batch_norm"
+    package let outputShape: Shape
+    private let width: Int
+    private let epsilon: Double
+    private let weight: ParameterSlot?
+    private let bias: ParameterSlot?
+    private let mean: ParameterSlot
+    private let variance: ParameterSlot
+    /// Where among the leaf's sums its own begin.
+    private let sums: Int
+
+    package init(options: Settings, site: inout LayerSite) throws {
+        epsilon = try options.double("epsilon", default: 1e-5, in: .nonNegative)
+        let momentum = try Self.momentum(options)
+        let isAffine = try options.bool("affine", default: true)
+        guard site.inputShape.dimensions.count == 1, site.inputShape.count > 0 else {
+            throw options.failure("batch_norm takes a row of features, but this one gets \(site.inputShape); put \"flatten\" in "
+                + "front of it, or use layer_norm")
+        }
+        outputShape = site.inputShape
+        width = site.inputShape.count
+        let shape = outputShape
+        weight = isAffine ? site.reserve("weight", shape: shape, role: .other, initializer: .constant(1)) : nil
+        bias = isAffine ? site.reserve("bias", shape: shape, role: .bias, initializer: .constant(0)) : nil
+        let mean = site.reserveBuffer("running_mean", shape: shape, initialValue: 0)
+        let variance = site.reserveBuffer("running_var", shape: shape, initialValue: 1)
+        let steps = site.reserveBuffer("num_batches_tracked", shape: Shape([]), initialValue: 0)
+        self.mean = mean
+        self.variance = variance
+        // One row has no variance.
+        sums = site.reserveStatistics(1 + 2 * shape.count, leastLeafRows: 2) { sums, weights in
+            let counter = weights.matrix(steps).elements, means = weights.matrix(mean).elements
+            let variances = weights.matrix(variance).elements, rows = sums[0], width = shape.count
+            counter[0] += 1
+            let share = momentum ?? 1 / Double(counter[0])
+            for index in 0..<width {
+                means[index] = Float((1 - share) * Double(means[index]) + share * (sums[1 + index] / rows))
+                variances[index] = Float((1 - share) * Double(variances[index]) + share * (sums[1 + width + index] / rows))
+            }
+        }
+    }
+
+    /// Nil for plain averages.
+    private static func momentum(_ options: Settings) throws -> Double? {
+        let text = try options.string("momentum", default: "0.1")
+        guard text != "none" else { return nil }
+        guard let number = Double(text), (0...1).contains(number) else {
+            throw options.failure("momentum", "expected a number from 0 to 1, or none for the average over all steps, found "
+                + "\"\(text)\"")
+        }
+        return number
+    }
+
+    package var memory: LayerMemory {
+        let moments = MemoryNeed(perLeaf: 2 * width)
+        return LayerMemory(kept: moments, training: .none, evaluation: MemoryNeed(perLeaf: width),
+                           backward: MemoryNeed(perSample: weight == nil ? 0 : width))
+    }
+
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        let weight = weight.map { pass.weights.matrix($0) }, bias = bias.map { pass.weights.matrix($0) }
+        guard case .training = pass.purpose, let kept = memory.kept else {
+            return evaluate(input, into: output, scales: (memory.kept ?? memory.work).leaves(1, columns: width), weight, bias, pass)
+        }
+        pass.workspace.normalizeLeaves(input, leafRows: pass.leafRows, epsilon: epsilon, weight: weight, bias: bias,
+                                       moments: moments(kept, rows: input.rows, leafRows: pass.leafRows),
+                                       sums: pass.statistics?.part(sums, count: 1 + 2 * width), into: output)
+    }
+
+    private func evaluate(_ input: MatrixView, into output: MutableMatrixView, scales: MutableMatrixView, _ weight: MatrixView?,
+                          _ bias: MatrixView?, _ pass: ForwardPass) {
+        pass.workspace.normalizeColumns(input, means: pass.weights.matrix(mean), variances: pass.weights.matrix(variance),
+                                        epsilon: epsilon, weight: weight, bias: bias, scales: scales, into: output)
+    }
+
+    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+        let weightGradient = weight.flatMap { pass.gradient(of: $0) }
+        let scaled = weightGradient.map { _ in memory.work.matrix(rows: input.rows, columns: width) }
+        pass.workspace.normalizeLeavesGradient(outputGradient, input: input, leafRows: pass.leafRows,
+                                               weight: weight.map { pass.weights.matrix($0) },
+                                               moments: moments(memory.left, rows: input.rows, leafRows: pass.leafRows).readOnly,
+                                               scaled: scaled, into: inputGradient)
+        if let weightGradient, let scaled {
+            pass.workspace.columnSums(scaled.readOnly, leafRows: pass.summedRows, into: weightGradient)
+        }
+        if let target = bias.flatMap({ pass.gradient(of: $0) }) {
+            pass.workspace.columnSums(outputGradient, leafRows: pass.summedRows, into: target)
+        }
+    }
+
+    private func moments(_ kept: Scratch, rows: Int, leafRows: Int) -> MutableMatrixView {
+        kept.leaves((rows + leafRows - 1) / leafRows, columns: 2 * width)
+    }
+}

@@ -1,0 +1,53 @@
+/// One configuration for each kind of network and each way of training that is more than dense layers on rows of numbers.
+/// Not in `examples`, whose every combination CI runs: of these it takes some rank counts and two points of resumption.
+let networkKinds: [Example] = [
+    Example(name: "frozen and grouped parameters, AdamW, clipping by norm, L2", text: """
+        model:
+          layers: [dense: {units: 33}, relu, dense: {units: 17, name: body}, layer_norm, tanh, dense: {units: 10}]
+          freeze: [0.weight, body.bias]
+        optimizer: {adamw: {learning_rate: 0.01, weight_decay: 0.1}}
+        parameter_groups:
+          - "*.bias": {weight_decay: 0, learning_rate_factor: 2}
+          - body: {learning_rate_factor: 0.25}
+        gradient_clipping: {norm: 0.5}
+        regularization: {l2: 0.001}
+        validation: {every_steps: 5}
+        training:
+          max_steps: 18
+          global_batch_size: 210
+          micro_batch_size: 30
+          log_every: 1
+        """),
+    Example(name: "several layers on [steps, features], a residual with a shortcut", text: """
+        model:
+          layers:
+            - reshape: {shape: [8, -1]}
+            - dense: {units: 12}
+            - gelu
+            - layer_norm
+            - permute: {dimensions: [2, 1]}
+            - residual: {layers: [dense: {units: 9}, relu, dropout: {rate: 0.2}, dense: {units: 5}], shortcut: [dense: {units: 5, bias: false}]}
+            - layer_norm: {dimensions: 2, bias: false}
+            - flatten
+            - dense: {units: 10}
+        optimizer: {sgd: {learning_rate: 0.05, momentum: 0.9}}
+        training:
+          max_steps: 15
+          global_batch_size: 150
+          micro_batch_size: 20
+          log_every: 1
+        """),
+    Example(name: "batch norm with short last micro-batches, running averages of both kinds", text: """
+        model:
+          layers: [dense: {units: 33}, batch_norm, relu, residual: {layers: [dense: {units: 33}, batch_norm: {momentum: none}]}, dense: {units: 10}]
+        optimizer: {adam: {learning_rate: 0.01}}
+        gradient_clipping: {norm: 1}
+        validation: {every_steps: 4}
+        checkpoint: {every_steps: 5}
+        training:
+          max_steps: 14
+          global_batch_size: 157
+          micro_batch_size: 20
+          log_every: 1
+        """),
+]
