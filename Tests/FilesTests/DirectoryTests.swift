@@ -97,6 +97,16 @@ struct DirectoryTests {
         }
     }
 
+    @Test("a file that is replaced is on the disk before it has its name, and its name before the call returns")
+    func replacedDurably() throws {
+        try withVictim { _, path, _ in
+            let disk = FaultyDisk()
+            try Directory(Place(path), fileSystem: disk).replaceFile("new") { sink in try Array("x".utf8).withUnsafeBytes(sink) }
+            #expect(disk.log.suffix(4) == ["fsync \(path)/.incomplete-new", "close \(path)/.incomplete-new",
+                                           "rename \(path)/new", "fsync \(path)"])
+        }
+    }
+
     @Test("a directory goes on being the same when its path leads elsewhere meanwhile")
     func swapped() throws {
         try withVictim { directory, path, victim in
