@@ -65,6 +65,23 @@ struct BenchmarkTests {
         #expect(abs((phases["backward"] ?? 0) - 700) < 1e-6)
     }
 
+    @Test("of ranks that differ the slowest one counts, the one that allocates most, and the one with the highest peak")
+    func differingRanks() throws {
+        let subject = BenchmarkSubject(workload: "digits", ranks: 3, threads: 1, work: try Self.trainer().stepWork,
+                                       batchSize: 64)
+        let machine = MachineFigures(multiplyAddRate: 100e9, productRate: nil, layerProductRate: nil, memoryRate: 4e9)
+        let ranks = [(2.0, 0, 5), (4.0, 500, 9), (1.0, 3000, 7)].map { seconds, allocations, memory in
+            RankWindow(figures: WindowFigures(steps: 1000, samples: 64_000, seconds: seconds,
+                                              phaseSeconds: [0, 0, 0, 0, 0, 0], allocations: allocations),
+                       machine: machine, peakMemory: memory << 20)
+        }
+        let window = BenchmarkWindow(subject: subject, ranks: ranks)
+        #expect(window.seconds == 4 && window.samplesPerSecond == 16_000)
+        #expect(window.allocationsPerStep == 3)
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(window.json.utf8)) as? [String: Any])
+        #expect(object["peak_memory_bytes"] as? Int == 9 << 20)
+    }
+
     @Test("without OpenBLAS the report says so, and the rest is there")
     func withoutReference() throws {
         let subject = BenchmarkSubject(workload: "digits", ranks: 1, threads: 1, work: try Self.trainer().stepWork,

@@ -2,6 +2,7 @@ import Checkpointing
 import Diagnostics
 import Files
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -81,6 +82,38 @@ struct DiskFaultTests {
             let left = try names(in: store.directory)
             #expect(left == [])
         }
+    }
+
+    @Test("a checkpoint of the same step has its name back at once where the new one can't take it")
+    func failedExchange() throws {
+        try withTemporaryDirectory { path in
+            try save(1, in: CheckpointStore(runDirectory: path, fileSystem: FaultyDisk()))
+            let tries = Tries()
+            let store = CheckpointStore(runDirectory: path, fileSystem: FaultyDisk { _, call, path in
+                call == "rename" && path.hasSuffix("/step-00000001") && tries.isFirst() ? .fail(EIO) : .pass
+            })
+            #expect(failure { _ = try save(1, in: store) }?.code == .inputOutput)
+            #expect(try names(in: store.directory) == ["step-00000001"])
+            try expectWhole(try LoadedCheckpoint(path: store.path(ofStep: 1)))
+        }
+    }
+
+    @Test("the new name of a checkpoint that goes is on the disk before any of its files is removed")
+    func removalInOrder() throws {
+        try withTemporaryDirectory { path in
+            let disk = FaultyDisk(), store = CheckpointStore(runDirectory: path, fileSystem: disk)
+            for step in [1, 2] { try save(step, in: store, keep: 1) }
+            let hidden = store.directory + "/.deleting-step-00000001"
+            let renamed = try #require(disk.log.firstIndex(of: "rename \(hidden)"))
+            #expect(disk.log[renamed + 1] == "fsync \(store.directory)")
+            #expect(disk.log[(renamed + 2)...].contains { $0.hasPrefix("unlink \(hidden)/") })
+        }
+    }
+
+    private final class Tries: Sendable {
+        private let count = Atomic<Int>(0)
+
+        func isFirst() -> Bool { count.add(1, ordering: .relaxed).oldValue == 0 }
     }
 
     @Test("an older checkpoint that can't be removed is a warning")

@@ -132,6 +132,21 @@ struct CommandTests {
         }
     }
 
+    @Test("--initialize refuses weights that aren't finite, and names the tensor")
+    func initializeNotFinite() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits(steps: 1))
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "first"))
+            let model = try Data(contentsOf: URL(fileURLWithPath: bench.path("first/checkpoints/step-00000001/model.safetensors")))
+            for (bits, name) in [(Float.nan.bitPattern, "NaN"), (Float.infinity.bitPattern, "infinity")] {
+                let end = withUnsafeBytes(of: bits.littleEndian) { Data($0) }
+                try (model.dropLast(4) + end).write(to: URL(fileURLWithPath: bench.path("w.safetensors")))
+                expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "second", "--initialize", "w.safetensors"), .badData,
+                              ["w.safetensors: \"", "holds \(name) (element ", "weights must be finite numbers"])
+            }
+        }
+    }
+
     @Test("a final softmax or sigmoid is part of the loss, not applied twice", arguments: ["softmax", "sigmoid"])
     func fusedActivation(_ activation: String) throws {
         try withWorkbench { bench in
@@ -266,6 +281,22 @@ struct CommandTests {
     }
 
     // MARK: - gradcheck
+
+    @Test("gradcheck of gradients that are no numbers names the parameters and ends with 1")
+    func wrongGradients() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", """
+                data: {format: digits}
+                model:
+                  layers: [dense: {units: 10, initializer: {uniform: {bound: 1e38}}}]
+
+                """)
+            let outcome = try bench.dtrain("gradcheck", "c.yaml")
+            #expect(outcome.status == 1, "\(outcome)")
+            #expect(outcome.output.contains("FAIL layer 0 (dense), 0.weight"), "\(outcome)")
+            #expect(outcome.output.contains("with a wrong gradient"), "\(outcome)")
+        }
+    }
 
     @Test("gradcheck tells rounding from a wrong gradient where gradients nearly vanish")
     func vanishingGradients() throws {

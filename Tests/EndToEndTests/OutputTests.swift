@@ -109,6 +109,11 @@ struct OutputTests {
             chmod(bench.path("closed/out.csv"), 0o440)
             expectRefusal(try bench.asOrdinaryUser("predict", "run", "t.csv", "--output", "closed/out.csv"), .cannotCreate,
                           ["closed/out.csv", "Permission denied"])
+            // Nor is it replaced where its directory would allow that.
+            chmod(bench.path("closed"), 0o755)
+            expectRefusal(try bench.asOrdinaryUser("predict", "run", "t.csv", "--output", "closed/out.csv"), .cannotCreate,
+                          ["closed/out.csv", "Permission denied"])
+            #expect(bench.bytes("closed/out.csv") == expected)
         }
     }
 

@@ -190,6 +190,26 @@ struct ResumeTests {
         }
     }
 
+    @Test("other data are refused, to train on or to validate", arguments: ["train", "validation"])
+    func otherData(split: String) throws {
+        try withWorkbench { bench in
+            for name in ["train", "validation"] {
+                try bench.write("\(name).csv", "x,y\n" + (1...12).map { "\($0).5,\(2 * $0).25\n" }.joined())
+            }
+            try bench.write("c.yaml", """
+                data: {format: csv, train: {path: train.csv, target: y}, validation: {path: validation.csv}}
+                model: {layers: [dense: {units: 1}]}
+                loss: mean_squared_error
+                training: {max_steps: 4, global_batch_size: 8, micro_batch_size: 4}
+
+                """)
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--steps", "2"))
+            try bench.write("\(split).csv", "x,y\n" + (1...12).map { "\($0).5,\(3 * $0).25\n" }.joined())
+            expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume"), .badConfiguration,
+                          ["was made with other \(split == "train" ? "training" : split) data", "resume with the same data"])
+        }
+    }
+
     @Test("data may move: the same file under another name is the same data")
     func movedData() throws {
         try withWorkbench { bench in

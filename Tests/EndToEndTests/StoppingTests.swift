@@ -94,6 +94,41 @@ struct StoppingTests {
         }
     }
 
+    @Test("a run that stopped early goes on when it is resumed with another rule")
+    func otherRule() throws {
+        try withWorkbench { bench in
+            let (_, run) = try train(bench, epochs: 60,
+                                     sections: "early_stopping: {monitor: validation_accuracy, target: 0.8}")
+            let steps = run.rawLines("step").count
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "--set", "early_stopping.target=2"))
+            #expect(run.rawLines("step").count > steps)
+        }
+    }
+
+    @Test("a value that is undefined is never the best, and the run goes on after it")
+    func undefinedValue() throws {
+        try withWorkbench { bench in
+            // Two units whose outputs become infinite, and a third that subtracts them.
+            try bench.write("train.csv", "a,b,y\n" + (1...12).map { "\($0).5,0.5,\(2 * $0).25\n" }.joined())
+            try bench.write("validation.csv", "a,b,y\n3e38,3e38,1\n3e38,3e38,2\n")
+            try bench.write("c.yaml", """
+                data: {format: csv, train: {path: train.csv, target: y}, validation: {path: validation.csv}}
+                model: {layers: [dense: {units: 4, initializer: {uniform: {bound: 8}}}, dense: {units: 1}]}
+                loss: mean_squared_error
+                optimizer: {sgd: {learning_rate: 0}}
+                validation: {every_steps: 1}
+                training: {max_steps: 4, global_batch_size: 8, micro_batch_size: 4}
+
+                """)
+            let outcome = try bench.dtrain("train", "c.yaml", "--run", "run", "--steps", "2")
+            expectSuccess(outcome)
+            #expect(outcome.output.contains("validation loss nan"), "\(outcome)")
+            #expect(!bench.exists("run/checkpoints/best"))
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume"))
+            #expect(bench.files("run").steps.last == 4 && !bench.exists("run/checkpoints/best"))
+        }
+    }
+
     @Test("max_steps ends a run within an epoch; of max_steps and epochs the earlier counts")
     func maximumSteps() throws {
         try withWorkbench { bench in
@@ -222,6 +257,38 @@ struct NonFiniteTests {
             try expectWholeCheckpoints(bench)
             // Skipped steps leave the weights as they were.
             #expect(bench.files("run").model("step-00000006") == bench.files("run").model("step-00000002"))
+            // The epoch's means are those of the one step that wasn't skipped.
+            let state = bench.text("run/checkpoints/step-00000006/state.json")
+            #expect(state.contains("\"skippedSteps\":5") && state.contains("\"epochSamples\":64"), "\(state.prefix(400))")
+        }
+    }
+
+    /// A line to learn from rows of numbers that are neither large nor small.
+    private static func line(_ dense: String, _ sections: String) -> String {
+        """
+        data: {format: csv, train: {path: line.csv, target: y}}
+        model: {layers: [dense: {\(dense)}]}
+        training: {max_steps: 3, global_batch_size: 8, micro_batch_size: 4}
+        \(sections)
+
+        """
+    }
+
+    @Test("a loss that isn't finite, or an update that makes weights infinite, stops the run with the step before it saved",
+          arguments: [
+              // The error's sign is finite where the error isn't.
+              (line("units: 1, initializer: {uniform: {bound: 3.0e+38}}", "loss: mean_absolute_error"),
+               "the loss is not finite, though all gradients are"),
+              (line("units: 1", "loss: mean_squared_error\noptimizer: {sgd: {learning_rate: 1.0e+38}}\ncheckpoint: {every_steps: 1}"),
+               "the update made weights infinite or NaN in layer 0 (dense)"),
+          ])
+    func extremes(configuration: String, message: String) throws {
+        try withWorkbench { bench in
+            try bench.write("line.csv", "x,y\n" + (1...20).map { "\($0 + 10).5,\(2 * $0).25\n" }.joined())
+            try bench.write("c.yaml", configuration)
+            expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "run"), .badData, ["step 1: ", message])
+            #expect(bench.files("run").steps == [0])
+            try expectWholeCheckpoints(bench)
         }
     }
 

@@ -1,6 +1,7 @@
 import Diagnostics
 import Files
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Directories that are held open")
@@ -33,6 +34,17 @@ struct DirectoryTests {
             try directory.removeTree("tree")
             try directory.removeTree("nothing")
             #expect(try names(in: path) == [])
+        }
+    }
+
+    @Test("removing a tree leaves alone what is mounted in it", .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
+    func mounted() throws {
+        try SmallDisk.run(bytes: 1 << 20) { disk in
+            try write("twenty years' work", to: disk + "/thesis")
+            let directory = try Directory(Place(parentDirectory(of: disk)))
+            let error = #expect(throws: SystemError.self) { try directory.removeTree(lastComponent(of: disk)) }
+            #expect(error?.code == EXDEV)
+            #expect(try text(disk + "/thesis") == "twenty years' work")
         }
     }
 
@@ -85,6 +97,16 @@ struct DirectoryTests {
         }
     }
 
+    @Test("a file that is replaced is on the disk before it has its name, and its name before the call returns")
+    func replacedDurably() throws {
+        try withVictim { _, path, _ in
+            let disk = FaultyDisk()
+            try Directory(Place(path), fileSystem: disk).replaceFile("new") { sink in try Array("x".utf8).withUnsafeBytes(sink) }
+            #expect(disk.log.suffix(4) == ["fsync \(path)/.incomplete-new", "close \(path)/.incomplete-new",
+                                           "rename \(path)/new", "fsync \(path)"])
+        }
+    }
+
     @Test("a directory goes on being the same when its path leads elsewhere meanwhile")
     func swapped() throws {
         try withVictim { directory, path, victim in
@@ -94,6 +116,32 @@ struct DirectoryTests {
             try directory.removeTree("thesis")
             try directory.replaceFile("new") { sink in try Array("x".utf8).withUnsafeBytes(sink) }
             #expect(try names(in: path + "-moved") == ["new"])
+        }
+    }
+
+    @Test("a file that is cut while it is open is no whole file")
+    func cutFile() throws {
+        try withVictim { directory, path, _ in
+            try write("0123456789", to: path + "/data")
+            let file = try InputFile(directory.at("data"), fileSystem: PosixFileSystem())
+            #expect(try file.bytes(at: 4, count: 6) == Array("456789".utf8))
+            truncate(path + "/data", 7)
+            #expect(try file.bytes(at: 4, count: 3) == Array("456".utf8))
+            for found in [failure { _ = try file.bytes(at: 4, count: 6) }, failure { _ = try file.digest() }] {
+                #expect(found == Failure(.badData, "\(path)/data: truncated while it is read: it ends at byte 7"))
+            }
+        }
+    }
+
+    @Test("a small file may have its largest size, and no byte more")
+    func smallFile() throws {
+        try withVictim { _, path, _ in
+            let file = SmallFile("note", largestByteCount: 10, misfit: .badConfiguration)
+            try write("0123456789", to: path + "/ten")
+            try write("0123456789a", to: path + "/eleven")
+            #expect(try file.bytes(at: path + "/ten").count == 10)
+            #expect(failure { _ = try file.bytes(at: path + "/eleven") } == Failure(
+                .badConfiguration, "\(path)/eleven: more than 10 bytes, which no note has; is it the right file?"))
         }
     }
 

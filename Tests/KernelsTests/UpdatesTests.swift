@@ -52,6 +52,21 @@ struct UpdatesTests {
         for offset in [0, 8, 5] { #expect(bits(0..<0, offset: offset) == expected, "offset \(offset)") }
     }
 
+    /// The mean of squares is never below the square of the mean, but what is kept of them is rounded.
+    @Test("a spread that rounding makes negative counts as zero", arguments: oddSizes)
+    func negativeSpread(count: Int) {
+        let w = Guarded(numbers(count, seed: 60), rows: 1, columns: count)
+        let gradient = Guarded([Float](repeating: 0.5, count: count), rows: 1, columns: count)
+        let square = Guarded([Float](repeating: 0, count: count), rows: 1, columns: count)
+        let mean = Guarded([Float](repeating: 2, count: count), rows: 1, columns: count)
+        let before = w.values
+        Updates.rmsprop(Updates.RMSprop(learningRate: 0.25, alpha: 0.5, oneMinusAlpha: 0.5, epsilon: 0.125, momentum: 0,
+                                        weightDecay: 0),
+                        weights: w.view, gradient: gradient.readOnly, square: square.view, mean: mean.view, momentum: nil)
+        // 0.125 − 1.25² counts as 0, so that epsilon alone is left to divide by.
+        expectAll(count, "rmsprop") { w.values[$0] == before[$0] - 1 }
+    }
+
     @Test("equal the plain loop and stay inside", arguments: oddSizes)
     func plainLoop(count: Int) {
         var o = Operands(count, states: 0)

@@ -78,6 +78,11 @@ struct ScheduleTests {
         #expect(try rates([5], patience: 0) == [1])
     }
 
+    @Test("a plateau's memory that no run leaves behind is refused", arguments: [-0.1, .nan, .infinity, 0, 0.1])
+    func plateauProblem(rate: Double) {
+        #expect((PlateauState(rate: rate).problem == nil) == [0, 0.1].contains(rate))
+    }
+
     @Test("a plateau's memory survives a checkpoint")
     func plateauStateIsCodable() throws {
         let rule = try #require(Schedule(settings(["schedule": ["reduce_on_plateau": ["patience": 1]]])).plateau)

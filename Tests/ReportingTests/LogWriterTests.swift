@@ -248,6 +248,7 @@ struct LogWriterTests {
         sink.mayEnd.signal()
         // Without a sync of its own the second flush would end here.
         #expect(sink.hasBegun.wait(timeout: .now() + 20) == .success)
+        #expect(writer.waitingFlushes == 1, "the second one was answered before its own sync")
         sink.mayEnd.signal()
         flushes.wait()
         #expect(sink.syncs == [expected(1), expected(1) + expected(2)])

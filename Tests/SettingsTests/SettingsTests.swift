@@ -54,6 +54,12 @@ struct SettingsTests {
         try root.finish()
     }
 
+    @Test("a number that isn't finite, or is too large for a Double, is refused", arguments: ["inf", "-inf", "nan", "1e999"])
+    func notFinite(number: String) throws {
+        let root = try settings("rate: \(number)\n")
+        expectRefusal("c.yaml:1: rate: expected a number, found \"\(number)\"") { _ = try root.double("rate") }
+    }
+
     @Test("a required key that is missing is named")
     func missing() throws {
         let root = try settings("model:\n  x: 1\n")

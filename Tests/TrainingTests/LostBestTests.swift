@@ -9,18 +9,12 @@ import Training
 
 @Suite("A best checkpoint that is lost")
 struct LostBestTests {
-    @Test("what couldn't be written as the best isn't what later ones are measured by")
-    func forgotten() throws {
+    /// Checkpoints every so many steps: the first best one is a numbered one too, or stands alone.
+    @Test("what couldn't be written as the best isn't what later ones are measured by", arguments: [5, 15])
+    func forgotten(everySteps: Int) throws {
         try withTemporaryFolder { folder in
-            // Nothing is learnt: no validation is better than the first.
-            let settings = ["optimizer={sgd: {learning_rate: 0}}", "training.epochs=null", "training.max_steps=50",
-                            "validation.every_steps=10", "validation.every_epochs=null", "checkpoint.every_steps=5"]
-            let agreed = try AgreedExperiment(over: SoloCommunicator()) {
-                try Experiment(try TrainingConfiguration(
-                    try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration", overrides: settings),
-                    name: "digits"))
-            }
-            // The first best checkpoint fails once; the numbered one of the same step doesn't.
+            let agreed = try experiment("checkpoint.every_steps=\(everySteps)")
+            // The first best checkpoint fails once; a numbered one of the same step doesn't.
             let count = Counter()
             let disk = FaultyDisk({ _, call, path in
                 call == "mkdir" && path.hasSuffix(".incomplete-best") && count.next() == 0 ? .fail(ENOSPC) : .pass
@@ -36,6 +30,47 @@ struct LostBestTests {
             let best = try LoadedCheckpoint(path: place.store.bestPath)
             // At the next validation that knows of the loss: the writer is a thread of its own.
             #expect([20, 30].contains(best.step))
+        }
+    }
+
+    @Test("one that has gone while the run stood still isn't either")
+    func gone() throws {
+        try withTemporaryFolder { folder in
+            let agreed = try experiment("checkpoint.keep=1")
+            func train(to step: Int?, resuming: Bool) throws -> CheckpointStore {
+                let place = RunPlace(try RunDirectory.open(folder + "/run", resuming: resuming))
+                var options = TrainingOptions()
+                options.style = .quiet
+                options.stopAfterStep = step
+                let trainer = try Trainer(agreed, communicator: SoloCommunicator(), options: options, place: place,
+                                          stopRequested: { false })
+                if resuming {
+                    let newest = try #require(try place.store.newestValid().checkpoint)
+                    try trainer.resume(from: newest, isOwn: true) {}
+                } else {
+                    try trainer.begin()
+                }
+                #expect(try trainer.run() == .finished)
+                trainer.close()
+                return place.store
+            }
+            let store = try train(to: 25, resuming: false)
+            #expect(try LoadedCheckpoint(path: store.bestPath).step == 10)
+            // Nor is the numbered one of its step there any more.
+            try FileManager.default.removeItem(atPath: store.bestPath)
+            _ = try train(to: nil, resuming: true)
+            #expect(try LoadedCheckpoint(path: store.bestPath).step == 30)
+        }
+    }
+
+    /// Nothing is learnt: no validation is better than the first.
+    private func experiment(_ more: String...) throws -> AgreedExperiment {
+        let settings = ["optimizer={sgd: {learning_rate: 0}}", "training.epochs=null", "training.max_steps=50",
+                        "validation.every_steps=10", "validation.every_epochs=null", "checkpoint.every_steps=5"] + more
+        return try AgreedExperiment(over: SoloCommunicator()) {
+            try Experiment(try TrainingConfiguration(
+                try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration", overrides: settings),
+                name: "digits"))
         }
     }
 
