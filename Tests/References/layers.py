@@ -185,9 +185,10 @@ def main():
              [{"batch_norm": {"momentum": "none", "epsilon": 0.5}}], [8], rows=5, training=True),
         case(132, "batch_norm without parameters", [{"dense": {"units": 5}}, {"batch_norm": {"affine": False, "momentum": 0.3}}],
              [4], rows=6, training=True),
-        case(133, "batch_norm between dense layers", [{"dense": {"units": 20}}, "batch_norm", "relu", {"dense": {"units": 3}},
-                                                      "batch_norm"], [6], rows=9, training=True),
-        case(134, "batch_norm of two rows", ["batch_norm"], [3], rows=2, training=True),
+        case(133, "batch_norm between dense layers", [{"dense": {"units": 20}}, {"batch_norm": {"epsilon": 0.25}}, "tanh",
+                                                      {"dense": {"units": 3}}, {"batch_norm": {"epsilon": 0.25}}], [6], rows=9,
+             training=True),
+        case(134, "batch_norm of two rows", [{"batch_norm": {"epsilon": 0.25}}], [3], rows=2, training=True),
         case(135, "batch_norm in a residual", [{"dense": {"units": 6}}, {"residual": {
             "layers": [{"dense": {"units": 6}}, "batch_norm", "gelu"], "shortcut": ["batch_norm"]}}], [6], rows=8, training=True),
         case(120, "layer_norm", ["layer_norm"], [11], rows=5),
