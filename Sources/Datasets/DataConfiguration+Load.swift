@@ -51,7 +51,7 @@ extension DataConfiguration {
             inputShape: inputShape, targetKind: coded.kind, classNames: coded.classNames ?? rule.classNames,
             labels: coded.labels,
             normalization: try stored?.normalization ?? normalization(
-                width: inputShape.count, rows: rows?.train ?? Array(0..<Int32(samples.count)), fallback: fallback,
+                inputShape, rows: rows?.train ?? Array(0..<Int32(samples.count)), fallback: fallback,
                 fetch: { samples.numbers(sample: $0, into: &$1) }))
         let preprocessing = try stored.map { try Self.require($0, toFit: found, name: name) } ?? found
         func dataset(_ rows: [Int32]?) -> Dataset {
@@ -71,7 +71,7 @@ extension DataConfiguration {
         let schema = try parsed.schema.learningMeans(parsed.content, rows: trainRows, path: csv.train.path)
         let preprocessing = Preprocessing(
             inputShape: Shape([schema.width]), targetKind: parsed.targets.kind, classNames: parsed.targets.classNames,
-            normalization: try normalization(width: schema.width, rows: trainRows, untouched: schema.indicators,
+            normalization: try normalization(Shape([schema.width]), rows: trainRows, untouched: schema.indicators,
                                              fallback: .none,
                                              fetch: { schema.encode($0, of: parsed.content, into: &$1) }),
             table: schema)
@@ -116,8 +116,9 @@ extension DataConfiguration {
     }
 
     /// The configured normalisation, the one that the training rows ask for, or `fallback`.
-    private func normalization(width: Int, rows: [Int32], untouched: Set<Int> = [], fallback: Normalization,
+    private func normalization(_ shape: Shape, rows: [Int32], untouched: Set<Int> = [], fallback: Normalization,
                                fetch: (Int, inout [Double]) -> Void) throws -> Normalization {
+        let width = shape.count
         if standardizes {
             let found = Normalization(standardizing: width, rows: rows, untouched: untouched, fetch: fetch)
             guard found.problem(width: width, prefix: "") == nil else {
@@ -125,7 +126,7 @@ extension DataConfiguration {
             }
             return found
         }
-        guard let normalization else { return fallback }
+        guard let normalization = normalization?.expanded(perChannelOf: shape) else { return fallback }
         if let problem = normalization.problem(width: width, prefix: "data.normalize.") {
             throw Failure(.badConfiguration, problem)
         }

@@ -1,4 +1,5 @@
 import Diagnostics
+import Storage
 
 /// How inputs are brought to a common size: value = (x / scale − mean) / std, each one number for all features or one
 /// per feature.
@@ -19,6 +20,15 @@ package struct Normalization: Hashable, Codable, Sendable {
     /// The normalised value of `number` as feature `feature`.
     func apply(_ number: Double, feature: Int) -> Double {
         (number / Self.entry(scale, feature) - Self.entry(mean, feature)) / Self.entry(std, feature)
+    }
+
+    /// Lists of one number for each channel, which is the first of three dimensions or more, as lists of one for each input.
+    func expanded(perChannelOf shape: Shape) -> Normalization {
+        guard shape.dimensions.count >= 3, let channels = shape.dimensions.first, channels > 1 else { return self }
+        func expanded(_ list: [Double]) -> [Double] {
+            list.count == channels ? list.flatMap { Array(repeating: $0, count: shape.count / channels) } : list
+        }
+        return Normalization(scale: expanded(scale), mean: expanded(mean), std: expanded(std))
     }
 
     /// What is wrong with these numbers for inputs of `width` features; nil if nothing is. `prefix` comes before the

@@ -11,6 +11,10 @@ package struct Schedule: Sendable {
         case constant
         /// gammaᵏ after k·stepSize steps.
         case step(size: Int, gamma: Double)
+        /// gammaᵏ after the k-th milestone; ascending.
+        case multiStep(milestones: [Int], gamma: Double)
+        /// (1 − s/total)^power, down to 0.
+        case polynomial(totalSteps: Int?, power: Double)
         /// gammaˢ.
         case exponential(gamma: Double)
         /// From the full rate down to `minimum` along half a cosine (Loshchilov and Hutter, ICLR 2017).
@@ -22,7 +26,7 @@ package struct Schedule: Sendable {
     /// Steps of linear warm-up in front: the rate at step s is base·(s + 1)/warmupSteps.
     let warmupSteps: Int
 
-    static let kinds = ["constant", "step", "exponential", "cosine", "reduce_on_plateau"]
+    static let kinds = ["constant", "step", "multi_step", "exponential", "polynomial", "cosine", "reduce_on_plateau"]
 
     /// Reads `schedule:` of a configuration; constant where there is none.
     package init(_ settings: Settings) throws {
@@ -33,6 +37,15 @@ package struct Schedule: Sendable {
         case "step":
             form = .step(size: try options.int("step_size", in: 1...Int.max),
                          gamma: try options.double("gamma", default: 0.1, in: .nonNegative))
+        case "multi_step":
+            let milestones = try options.ints("milestones", in: 1...Int.max)
+            guard milestones == milestones.sorted(), Set(milestones).count == milestones.count else {
+                throw options.failure("milestones", "expected steps in ascending order, each once, found \(milestones)")
+            }
+            form = .multiStep(milestones: milestones, gamma: try options.double("gamma", default: 0.1, in: .nonNegative))
+        case "polynomial":
+            form = .polynomial(totalSteps: try options.optionalInt("total_steps", in: 1...Int.max),
+                               power: try options.double("power", default: 1, in: .nonNegative))
         case "exponential": form = .exponential(gamma: try options.double("gamma", in: .nonNegative))
         case "cosine":
             form = .cosine(totalSteps: try options.optionalInt("total_steps", in: 1...Int.max),
@@ -51,7 +64,7 @@ package struct Schedule: Sendable {
     /// The learning rate of the step that follows `completedSteps` steps.
     ///
     /// - Parameters:
-    ///   - runSteps: how long the run is planned to be, for `cosine` without `total_steps`.
+    ///   - runSteps: how long the run is planned to be, for `cosine` and `polynomial` without `total_steps`.
     ///   - plateauRate: the rate that the plateau rule has arrived at, where that is the schedule.
     package func learningRate(base: Double, completedSteps: Int, runSteps: Int, plateauRate: Double?) -> Double {
         if completedSteps < warmupSteps { return base * Double(completedSteps + 1) / Double(warmupSteps) }
@@ -59,6 +72,10 @@ package struct Schedule: Sendable {
         switch form {
         case .constant: return base
         case .step(let size, let gamma): return base * pow(gamma, Double(s / size))
+        case .multiStep(let milestones, let gamma): return base * pow(gamma, Double(milestones.count { $0 <= s }))
+        case .polynomial(let totalSteps, let power):
+            let total = max(1, totalSteps ?? runSteps - warmupSteps)
+            return base * pow(1 - Double(min(s, total)) / Double(total), power)
         case .exponential(let gamma): return base * pow(gamma, Double(s))
         case .cosine(let totalSteps, let minimum):
             let total = max(1, totalSteps ?? runSteps - warmupSteps)

@@ -42,9 +42,18 @@ struct CheckpointContents {
         return prefix
     }
 
-    /// Checks that a file holds the network's weights: names and shapes, before memory is taken for them.
-    func checkModel(_ file: SafetensorsFile, prefix: String = "") throws {
-        for slot in layout.slots {
+    /// Checks that a file holds the network's weights, or the chosen ones of them, beside which there may be others: names and
+    /// shapes, before memory is taken for them.
+    func checkModel(_ file: SafetensorsFile, prefix: String = "", choosing choice: ParameterChoice? = nil) throws {
+        let names = layout.slots.map(\.name)
+        if let idle = choice?.idlePattern(among: names) {
+            throw Failure(.badConfiguration, "initialize: no parameter is called \"\(idle)\""
+                + suggestion(for: idle.description, among: names) + "; the network's: \(Network.list(names))")
+        }
+        if let choice, !names.contains(where: choice.contains) {
+            throw Failure(.badConfiguration, "initialize: only and skip leave nothing to load; take something out of skip")
+        }
+        for slot in layout.slots where choice?.contains(slot.name) ?? true {
             let name = prefix + slot.name
             guard let tensor = file.tensor(named: name) else {
                 throw Failure(.badData, "\(file.path): no tensor \"\(name)\" of shape \(slot.shape)"
@@ -56,6 +65,7 @@ struct CheckpointContents {
                     + "\(slot.shape); it belongs to another network")
             }
         }
+        guard choice == nil else { return }
         let expected = Set(layout.slots.map { prefix + $0.name })
         if let extra = file.tensors.first(where: { !expected.contains($0.name) }) {
             throw Failure(.badData, "\(file.path): the tensor \"\(extra.name)\" has no place in this network; it belongs "
@@ -64,10 +74,13 @@ struct CheckpointContents {
     }
 
     /// Copies the weights of a safetensors file into the flat buffer. Names and shapes must be those of the network, the
-    /// names behind `prefix`, and all numbers finite.
-    func loadModel(_ file: SafetensorsFile, prefix: String = "", into weights: MutableParameterView) throws {
-        try checkModel(file, prefix: prefix)
-        for slot in layout.slots {
+    /// names behind `prefix`, and all numbers finite. Returns the names of the parameters that were loaded.
+    @discardableResult
+    func loadModel(_ file: SafetensorsFile, prefix: String = "", choosing choice: ParameterChoice? = nil,
+                   into weights: MutableParameterView) throws -> [String] {
+        try checkModel(file, prefix: prefix, choosing: choice)
+        let chosen = layout.slots.filter { choice?.contains($0.name) ?? true }
+        for slot in chosen {
             let elements = weights.matrix(slot).elements
             if slot.region == .buffers, file.tensor(named: prefix + slot.name)?.type == .i64 {
                 // PyTorch counts batches in whole numbers.
@@ -82,6 +95,7 @@ struct CheckpointContents {
                     + "\(elements[bad].isNaN ? "NaN" : "infinity") (element \(bad)); weights must be finite numbers")
             }
         }
+        return chosen.map(\.name)
     }
 
     /// Copies the part of the optimizer's state that `engine` keeps.

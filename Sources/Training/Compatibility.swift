@@ -4,7 +4,7 @@ import Diagnostics
 enum Compatibility {
     /// Keys that are part of the result's definition, as prefixes of the effective configuration's keys.
     private static let fixed = ["model", "data", "loss", "training.global_batch_size", "training.micro_batch_size",
-                                "training.seed", "training.shuffle"]
+                                "training.seed", "training.shuffle", "training.drop_last"]
     /// Where the data lie and how they are written may change; that they are the same is checked by their hashes.
     private static let movable = Set(["train", "validation"].flatMap { split in
         ["inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",

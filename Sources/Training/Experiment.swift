@@ -23,6 +23,11 @@ package struct Experiment {
         let before = ProcessMemory.current
         splits = try configuration.data.load(with: stored, preference: configuration.loss.targetPreference)
         loading = LoadingMemory(before: before, after: ProcessMemory.current, splits: splits)
+        let training = configuration.training
+        guard !training.dropLast || splits.train.count >= training.globalBatchSize else {
+            throw configuration.root.failure("training.drop_last", "the \(splits.train.count) training samples don't fill one "
+                + "batch of \(training.globalBatchSize), so that none would be left; use a smaller training.global_batch_size")
+        }
         network = try Network(configuration.model, inputShape: splits.train.inputShape, loss: configuration.loss,
                               seed: configuration.training.seed)
         try configuration.optimizer.groups.check(network.layout, in: configuration.root)
@@ -40,7 +45,7 @@ package struct Experiment {
     /// Refuses micro-batches with fewer rows than a layer needs, before the first step.
     private func checkLeaves() throws {
         let sampler = sampler, least = network.leastLeafRows, size = sampler.microBatchSize
-        let full = min(sampler.globalBatchSize, sampler.sampleCount), last = sampler.sampleCount % sampler.globalBatchSize
+        let full = min(sampler.globalBatchSize, sampler.sampleCount), last = sampler.dropsLast ? 0 : sampler.sampleCount % sampler.globalBatchSize
         for (samples, batch) in [(full, "a step"), (last, "the last step of an epoch")] where samples > 0 {
             let rows = samples % size == 0 ? size : samples % size
             guard min(rows, size) < least else { continue }
@@ -57,7 +62,8 @@ package struct Experiment {
     package var sampler: Sampler {
         let training = configuration.training
         return Sampler(sampleCount: splits.train.count, globalBatchSize: training.globalBatchSize,
-                       microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle)
+                       microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle,
+                       dropsLast: training.dropLast)
     }
 
     /// The global step after which the run ends.

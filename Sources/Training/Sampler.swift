@@ -1,25 +1,36 @@
 import Storage
 
-/// Which samples make up a step: a function of the seed and the step alone. Every sample is used once per epoch.
+/// Which samples make up a step: a function of the seed and the step alone. Every sample is used once per epoch, but for a
+/// short last batch that is dropped.
 package struct Sampler: Sendable, Equatable {
     package let sampleCount: Int
     package let globalBatchSize: Int
     package let microBatchSize: Int
     package let seed: UInt64
     package let shuffles: Bool
+    /// Whether samples at an epoch's end that don't fill a batch are left out.
+    package let dropsLast: Bool
 
-    package init(sampleCount: Int, globalBatchSize: Int, microBatchSize: Int, seed: UInt64, shuffles: Bool) {
-        precondition(sampleCount > 0 && globalBatchSize > 0 && microBatchSize > 0,
+    package init(sampleCount: Int, globalBatchSize: Int, microBatchSize: Int, seed: UInt64, shuffles: Bool,
+                 dropsLast: Bool = false) {
+        precondition(sampleCount > 0 && globalBatchSize > 0 && microBatchSize > 0
+                         && (!dropsLast || sampleCount >= globalBatchSize),
                      "\(sampleCount) samples in batches of \(globalBatchSize) and micro-batches of \(microBatchSize)")
         self.sampleCount = sampleCount
         self.globalBatchSize = globalBatchSize
         self.microBatchSize = microBatchSize
         self.seed = seed
         self.shuffles = shuffles
+        self.dropsLast = dropsLast
     }
 
     /// The last step of an epoch may have fewer samples.
-    package var stepsPerEpoch: Int { (sampleCount + globalBatchSize - 1) / globalBatchSize }
+    package var stepsPerEpoch: Int {
+        dropsLast ? sampleCount / globalBatchSize : (sampleCount + globalBatchSize - 1) / globalBatchSize
+    }
+
+    /// The samples that an epoch uses.
+    package var samplesPerEpoch: Int { min(stepsPerEpoch * globalBatchSize, sampleCount) }
 
     /// The samples in the order of an epoch (from 0).
     package func order(epoch: Int) -> [Int32] {

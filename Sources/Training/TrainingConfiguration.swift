@@ -23,6 +23,7 @@ package struct TrainingConfiguration {
     package let checkpoint: CheckpointSection
     package let model: Settings
     package let metrics: [Settings.Variant]?
+    package let initialize: InitializeSection?
 
     package init(_ document: SettingsDocument, name: String) throws {
         self.name = name
@@ -39,6 +40,7 @@ package struct TrainingConfiguration {
         validation = try ValidationSection(try root.section("validation"))
         earlyStopping = try root.optionalSection("early_stopping").map(EarlyStopping.init)
         checkpoint = try CheckpointSection(try root.section("checkpoint"))
+        initialize = try root.optionalSection("initialize").map(InitializeSection.init)
     }
 }
 
@@ -62,6 +64,8 @@ package struct TrainingSection: Sendable {
     package let microBatchSize: Int
     package let seed: UInt64
     package let shuffle: Bool
+    /// Whether a short batch at an epoch's end is left out.
+    package let dropLast: Bool
     package let synchronization: Synchronization
     package let threads: Int
     package let logEvery: Int
@@ -83,6 +87,7 @@ package struct TrainingSection: Sendable {
         }
         seed = UInt64(try settings.int("seed", default: 0))
         shuffle = try settings.bool("shuffle", default: true)
+        dropLast = try settings.bool("drop_last", default: false)
         synchronization = try settings.choice("synchronization", default: .owner)
         threads = try settings.int("threads", default: 1, in: 1...1024)
         logEvery = try settings.int("log_every", default: 10, in: 1...Int.max)
@@ -132,6 +137,38 @@ package struct CheckpointSection {
         onError = try settings.choice("on_error", default: .warn)
         monitor = try settings.optionalString("monitor")
         self.settings = settings
+    }
+}
+
+/// `initialize:` of a configuration: weights of a file to start from.
+package struct InitializeSection: Sendable {
+    /// A safetensors file; nil where the command line names it.
+    package let path: String?
+    /// Which parameters are taken from the file: those that one of `only` matches, or all, without those that one of `skip`
+    /// matches. Nil where the file must hold exactly the network's.
+    package let choice: ParameterChoice?
+
+    init(_ settings: Settings) throws {
+        path = try settings.optionalString("path")
+        let only = try settings.optionalStrings("only"), skip = try settings.optionalStrings("skip")
+        choice = only == nil && skip == nil ? nil
+            : ParameterChoice(only: only?.map(NamePattern.init), skip: skip?.map(NamePattern.init) ?? [])
+    }
+}
+
+/// Some parameters, by patterns of their names.
+package struct ParameterChoice: Sendable {
+    /// Nil: all.
+    let only: [NamePattern]?
+    let skip: [NamePattern]
+
+    func contains(_ name: String) -> Bool {
+        (only?.contains { $0.matches(name) } ?? true) && !skip.contains { $0.matches(name) }
+    }
+
+    /// A pattern that matches none of the names.
+    func idlePattern(among names: [String]) -> NamePattern? {
+        ((only ?? []) + skip).first { pattern in !names.contains { pattern.matches($0) } }
     }
 }
 

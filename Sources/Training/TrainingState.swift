@@ -100,7 +100,7 @@ package struct TrainingState: Codable, Sendable {
             throw Failure(.badData, "\(path)/state.json: step \(step), at \(stepsPerEpoch) steps per epoch, is beyond any possible run")
         }
         let steps = step % stepsPerEpoch
-        let seen = steps == 0 ? sampler.sampleCount : steps * sampler.globalBatchSize
+        let seen = steps == 0 ? sampler.samplesPerEpoch : steps * sampler.globalBatchSize
         guard epochSamples <= seen else {
             throw Failure(.badData, "\(path)/state.json: it sums over \(epochSamples) samples of an epoch that has had only "
                 + "\(seen)")

@@ -132,6 +132,36 @@ struct CommandTests {
         }
     }
 
+    @Test("a new head on a trained body: some parameters come from a file, by patterns, whatever else is in it")
+    func initializePartly() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits)
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "a", "--seed", "3", "--quiet"))
+            let file = "a/checkpoints/\(bench.files("a").last)/model.safetensors"
+            let head = ["--set", "model.layers.2={dense: {units: 10, name: head}}"]
+            let outcome = try bench.dtrain(["train", "c.yaml", "--run", "b", "--initialize", file, "--set", "initialize.skip=[head]",
+                                            "--set", "model.freeze=[\"0\"]"] + head)
+            expectSuccess(outcome)
+            #expect(outcome.output.contains("\(file): loaded 0.weight, 0.bias\n"), "\(outcome)")
+            #expect(outcome.output.contains("initialized anew: head.weight, head.bias\n"), "\(outcome)")
+            // What is frozen is still the body of the first run, after training.
+            let whole = try SafetensorsFile(path: bench.path(file))
+            let trained = try SafetensorsFile(path: bench.path("b/checkpoints/\(bench.files("b").last)/model.safetensors"))
+            for name in ["0.weight", "0.bias"] { #expect(try whole.floats(name) == trained.floats(name), "\(name)") }
+            // From the configuration alone, and the other way round.
+            try bench.write("d.yaml", Material.digits + "initialize: {path: \(file), only: [\"0\"]}\n")
+            expectSuccess(try bench.dtrain(["train", "d.yaml", "--run", "c"] + head))
+            #expect(try SafetensorsFile(path: bench.path("c/checkpoints/step-00000000/model.safetensors")).floats("0.weight")
+                        == whole.floats("0.weight"))
+            expectRefusal(try bench.dtrain("train", "d.yaml", "--run", "e", "--set", "initialize.only=[\"7\"]"), .badConfiguration,
+                          ["initialize: no parameter is called \"7\""])
+            expectRefusal(try bench.dtrain("train", "d.yaml", "--run", "e", "--set", "initialize.skip=[\"*\"]"), .badConfiguration,
+                          ["leave nothing to load"])
+            expectRefusal(try bench.dtrain(["train", "c.yaml", "--run", "e", "--initialize", file] + head), .badData,
+                          ["no tensor \"head.weight\""])
+        }
+    }
+
     @Test("--initialize refuses weights that aren't finite, and names the tensor")
     func initializeNotFinite() throws {
         try withWorkbench { bench in

@@ -16,6 +16,8 @@ def case(name, schedule, base, steps):
     scheduler = {
         "constant": lambda: lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
         "step": lambda: lr_scheduler.StepLR(optimizer, options["step_size"], options["gamma"]),
+        "multi_step": lambda: lr_scheduler.MultiStepLR(optimizer, options["milestones"], options.get("gamma", 0.1)),
+        "polynomial": lambda: lr_scheduler.PolynomialLR(optimizer, options["total_steps"], options.get("power", 1.0)),
         "exponential": lambda: lr_scheduler.ExponentialLR(optimizer, options["gamma"]),
         "cosine": lambda: lr_scheduler.CosineAnnealingLR(
             optimizer, options["total_steps"], options.get("minimum", 0.0)),
@@ -68,6 +70,10 @@ def main():
         case("step", {"step": {"step_size": 10, "gamma": 0.1}}, 0.1, 35),
         case("step after a warm-up", {"step": {"step_size": 10, "gamma": 0.1, "warmup_steps": 10}}, 0.1, 45),
         case("step of one", {"step": {"step_size": 1, "gamma": 0.5}}, 0.3, 8),
+        case("multi_step", {"multi_step": {"milestones": [3, 4, 17], "gamma": 0.5}}, 0.1, 25),
+        case("multi_step after a warm-up", {"multi_step": {"milestones": [5, 12], "warmup_steps": 4}}, 0.1, 25),
+        case("polynomial", {"polynomial": {"total_steps": 20, "power": 2.0}}, 0.1, 25),
+        case("polynomial, linear after a warm-up", {"polynomial": {"total_steps": 20, "warmup_steps": 5}}, 0.01, 30),
         case("exponential", {"exponential": {"gamma": 0.95}}, 0.01, 40),
         case("exponential after a warm-up", {"exponential": {"gamma": 0.95, "warmup_steps": 10}}, 0.01, 40),
         case("cosine", {"cosine": {"total_steps": 50, "minimum": 0.0001}}, 0.1, 51),

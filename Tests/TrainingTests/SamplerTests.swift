@@ -43,6 +43,17 @@ struct SamplerTests {
         #expect(firsts == [0, 4, 8, 10, 14, 18])
     }
 
+    @Test("without the last, short batch an epoch uses other samples each time, and draws keep their numbers")
+    func dropLast() {
+        let sampler = Sampler(sampleCount: 10, globalBatchSize: 4, microBatchSize: 2, seed: 3, shuffles: true, dropsLast: true)
+        #expect(sampler.stepsPerEpoch == 2 && sampler.samplesPerEpoch == 8 && sampler.trees == [SummationTree(leafCount: 2)])
+        let batches = (0..<6).map { sampler.batch(completedSteps: $0) }
+        #expect(batches.map(\.sampleCount) == [4, 4, 4, 4, 4, 4] && batches.map(\.epoch) == [0, 0, 1, 1, 2, 2])
+        #expect(batches.map(\.firstDraw) == [0, 4, 10, 14, 20, 24], "those of samples that are left out stay unused")
+        let full = Sampler(sampleCount: 8, globalBatchSize: 4, microBatchSize: 2, seed: 3, shuffles: true, dropsLast: true)
+        #expect(full.stepsPerEpoch == 2 && full.samplesPerEpoch == 8)
+    }
+
     @Test("has a tree for the short last batch")
     func shortBatch() {
         #expect(sampler(10, batch: 4, micro: 2).trees == [SummationTree(leafCount: 2), SummationTree(leafCount: 1)])
