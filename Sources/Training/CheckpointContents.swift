@@ -45,12 +45,12 @@ struct CheckpointContents {
     /// Checks that a file holds the network's weights, or the chosen ones of them, beside which there may be others: names and
     /// shapes, before memory is taken for them.
     func checkModel(_ file: SafetensorsFile, prefix: String = "", choosing choice: ParameterChoice? = nil) throws {
-        let names = layout.slots.map(\.name)
-        if let idle = choice?.idlePattern(among: names) {
+        let known = layout.slots.map(\.name)
+        if let idle = choice?.idlePattern(among: known) {
             throw Failure(.badConfiguration, "initialize: no parameter is called \"\(idle)\""
-                + suggestion(for: idle.description, among: names) + "; the network's: \(Network.list(names))")
+                + suggestion(for: idle.description, among: known) + "; the network's: \(Network.list(known))")
         }
-        if let choice, !names.contains(where: choice.contains) {
+        if let choice, !known.contains(where: choice.contains) {
             throw Failure(.badConfiguration, "initialize: only and skip leave nothing to load; take something out of skip")
         }
         for slot in layout.slots where choice?.contains(slot.name) ?? true {

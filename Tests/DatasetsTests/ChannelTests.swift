@@ -17,8 +17,14 @@ struct ChannelTests {
     @Test("a list as long as the first of three dimensions has a number for each channel")
     func channels() throws {
         let rows = try splits([2, 3, 1, 2], "scale: 2, mean: [0, 1, 2], std: [1, 0.5, 0.25]").train.inputRows()
-        func value(_ x: Float, _ channel: Int) -> Float { (x / 2 - [0, 1, 2][channel]) / [1, 0.5, 0.25][channel] }
-        #expect(rows == (0..<2).map { row in (0..<6).map { value(Float(row * 6 + $0), $0 / 2) } })
+        func value(_ x: Float, _ channel: Int) -> Float {
+            let means: [Float] = [0, 1, 2], deviations: [Float] = [1, 0.5, 0.25]
+            return (x / 2 - means[channel]) / deviations[channel]
+        }
+        let expected: [[Float]] = (0..<2).map { row in
+            (0..<6).map { index in value(Float(row * 6 + index), index / 2) }
+        }
+        #expect(rows == expected)
     }
 
     @Test("two dimensions have no channels, and other lengths are refused")

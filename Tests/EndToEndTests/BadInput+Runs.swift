@@ -62,7 +62,7 @@ extension BadInput {
         },
 
         .checkpoint("a truncated checkpoint", .badData,
-                    says: ["run/checkpoints/step-00000002/model.safetensors: truncated", "100 bytes"],
+                    says: ["run/checkpoints/step-00000002/model.safetensors: truncated", "found 100"],
                     onRanks: true) { bench in
             try bench.truncate("run/checkpoints/step-00000002/model.safetensors", to: 100)
             return resume("run/checkpoints/step-00000002")

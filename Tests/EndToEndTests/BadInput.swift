@@ -246,8 +246,8 @@ extension BadInput {
                   inputs: "x.gz"),
         .pictures("a table for a picture", says: ["x: not an IDX file", "75 2c 76 2c"],
                   x: Array(Material.csv(Material.trees()).utf8)),
-        BadInput("samples that a dense layer can't take", .badConfiguration,
-                 says: ["c.yaml", "[4, 4]", "flatten"]) { bench in
+        BadInput("samples of two dimensions where the loss takes one", .badConfiguration,
+                 says: ["c.yaml", "[4, 3]", "flatten"]) { bench in
             try bench.write("x", Material.images)
             try bench.write("y", Material.labels)
             try bench.write("c.yaml", Material.pictures().replacing("    - flatten\n", with: ""))

@@ -142,8 +142,8 @@ struct CommandTests {
             let outcome = try bench.dtrain(["train", "c.yaml", "--run", "b", "--initialize", file, "--set", "initialize.skip=[head]",
                                             "--set", "model.freeze=[\"0\"]"] + head)
             expectSuccess(outcome)
-            #expect(outcome.output.contains("\(file): loaded 0.weight, 0.bias\n"), "\(outcome)")
-            #expect(outcome.output.contains("initialized anew: head.weight, head.bias\n"), "\(outcome)")
+            #expect(outcome.errors.contains("note: \(file): loaded 0.weight, 0.bias\n"), "\(outcome)")
+            #expect(outcome.errors.contains("note: initialized anew: head.weight, head.bias\n"), "\(outcome)")
             // What is frozen is still the body of the first run, after training.
             let whole = try SafetensorsFile(path: bench.path(file))
             let trained = try SafetensorsFile(path: bench.path("b/checkpoints/\(bench.files("b").last)/model.safetensors"))

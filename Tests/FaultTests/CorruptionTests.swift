@@ -106,7 +106,7 @@ extension FaultTests {
                 try bench.copy("base", to: "r")
                 try bench.remove("r/checkpoints/\(Self.newest)")
                 try bench.copy("base/checkpoints/step-00000002", to: "r/checkpoints/\(Self.newest)")
-                try expectFallBack(bench, .plain, "the directory of step 2", naming: "the state of step 2")
+                try expectFallBack(bench, .plain, "the directory of step 2", naming: "it is of step 2")
 
                 try bench.copy("base", to: "s")
                 try bench.remove("s/checkpoints/\(Self.newest)")

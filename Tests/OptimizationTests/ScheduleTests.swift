@@ -38,7 +38,7 @@ struct ScheduleTests {
                 #expect(abs(rate - expected) <= 1e-12 * base, "\(name), step \(step): \(rate), expected \(expected)")
             }
         }
-        let known = ["constant", "step", "exponential", "cosine", "reduce_on_plateau"]
+        let known = ["constant", "step", "multi_step", "exponential", "polynomial", "cosine", "reduce_on_plateau"]
         #expect(kinds == Set(known), "every schedule has a row")
         do {
             _ = try Schedule(settings(["schedule": "none"]))

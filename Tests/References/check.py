@@ -244,9 +244,9 @@ def schedule_rates(kind, o, base, steps):
         elif kind == "step":
             yield base * o["gamma"] ** (s // o["step_size"])
         elif kind == "multi_step":
-            rate = base * o.get("gamma", 0.1) ** sum(milestone <= s for milestone in o["milestones"])
+            yield base * o.get("gamma", 0.1) ** sum(milestone <= s for milestone in o["milestones"])
         elif kind == "polynomial":
-            rate = base * (1 - min(s, o["total_steps"]) / o["total_steps"]) ** o.get("power", 1.0)
+            yield base * (1 - min(s, o["total_steps"]) / o["total_steps"]) ** o.get("power", 1.0)
         elif kind == "exponential":
             yield base * o["gamma"] ** s
         else:
