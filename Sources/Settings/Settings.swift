@@ -16,6 +16,8 @@ package final class Settings {
     private let entries: [(key: String, line: Int?, value: Node)]
     private var knownKeys: [String] = []
     private var effective: [(key: String, value: Effective)] = []
+    /// Keys whose value is the default, since the configuration doesn't have them.
+    private var defaulted: Set<String> = []
 
     /// What a read left behind, for the effective configuration.
     private enum Effective {
@@ -98,6 +100,7 @@ package final class Settings {
     package func doubles(_ key: String, default fallback: [Double], in bounds: Bounds = .any) throws -> [Double] {
         if let found = try optionalDoubles(key, in: bounds) { return found }
         effective.append((key, .node(Node(fallback.map { Node(String($0)) }, .implicit, .flow))))
+        defaulted.insert(key)
         return fallback
     }
 
@@ -236,6 +239,20 @@ package final class Settings {
         return values
     }
 
+    /// Which of the keys of `effectiveValues` have their default, since the configuration says nothing.
+    package func defaultedKeys() -> Set<String> {
+        var keys = Set(defaulted.map(path))
+        for entry in effective {
+            switch entry.value {
+            case .node: break
+            case .section(let section): keys.formUnion(section.defaultedKeys())
+            case .variant(let variant): keys.formUnion(variant.options.defaultedKeys())
+            case .variants(let variants): for variant in variants { keys.formUnion(variant.options.defaultedKeys()) }
+            }
+        }
+        return keys
+    }
+
     private func collectEffectiveValues(into values: inout [String: String]) {
         for entry in effective {
             let key = path(of: entry.key)
@@ -290,6 +307,7 @@ package final class Settings {
         if !knownKeys.contains(key) { knownKeys.append(key) }
         effective.removeAll { $0.key == key }
         let found = find(key).flatMap { Self.isNull($0) ? nil : $0 }
+        if found == nil { defaulted.insert(key) } else { defaulted.remove(key) }
         guard let node = found ?? fallback else { return nil }
         let value = try convert(node)
         if recording { effective.append((key, .node(Self.withoutMarks(node)))) }

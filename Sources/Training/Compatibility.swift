@@ -12,14 +12,17 @@ enum Compatibility {
     })
 
     /// Refuses what may not change; returns what did change, for the log, as `key: old → new`.
-    static func changes(from old: TrainingState, to new: TrainingState, oldOptimizer: String?, optimizer: String,
-                        checkpoint: String) throws -> [String] {
+    ///
+    /// - Parameter defaulted: keys of the new configuration that have their default. An older dtrain that didn't know them did
+    ///   what the default says.
+    static func changes(from old: TrainingState, to new: TrainingState, defaulted: Set<String>, oldOptimizer: String?,
+                        optimizer: String, checkpoint: String) throws -> [String] {
         var changes: [String] = []
         var refused: [String] = []
         if let oldOptimizer, oldOptimizer != optimizer { refused.append("optimizer: \(oldOptimizer) → \(optimizer)") }
         for key in Set(old.settings.keys).union(new.settings.keys).sorted() {
             let before = old.settings[key] ?? "nothing", after = new.settings[key] ?? "nothing"
-            guard before != after else { continue }
+            guard before != after, old.settings[key] != nil || !defaulted.contains(key) else { continue }
             let line = "\(key): \(before) → \(after)"
             let isFixed = fixed.contains { key == $0 || key.hasPrefix($0 + ".") || key.hasPrefix($0 + "[") }
             if isFixed, !movable.contains(key) { refused.append(line) } else { changes.append(line) }

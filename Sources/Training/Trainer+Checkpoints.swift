@@ -85,7 +85,8 @@ extension Trainer {
     /// Returns the changes.
     private func restore(_ checkpoint: LoadedCheckpoint) throws -> [String] {
         var restored = try TrainingState.decode(checkpoint)
-        let changes = try Compatibility.changes(from: restored, to: state, oldOptimizer: restored.settings["optimizer"],
+        let changes = try Compatibility.changes(from: restored, to: state, defaulted: experiment.configuration.root.defaultedKeys(),
+                                                oldOptimizer: restored.settings["optimizer"],
                                                 optimizer: state.settings["optimizer"] ?? "",
                                                 checkpoint: checkpoint.path)
         // Of the same data and batches from here on.

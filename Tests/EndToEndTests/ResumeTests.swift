@@ -1,4 +1,5 @@
 import Checkpointing
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -306,6 +307,26 @@ struct SignalTests {
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "--quiet"))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "whole", "--quiet"))
             expectSameResult(bench.files("run"), bench.files("whole"))
+        }
+    }
+
+    @Test("an older dtrain's checkpoint, which knows nothing of a key, goes on where the key has its default, and only there")
+    func unknownKey() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits)
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "whole"))
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "r", "--steps", "2"))
+            let path = "r/checkpoints/step-00000002/state.json"
+            let text = try String(contentsOfFile: bench.path(path), encoding: .utf8)
+            let entry = "\"training.drop_last\":\"false\","
+            try #require(text.contains(entry))
+            let end = try #require(text.range(of: "\"sha256\": \"", options: .backwards)).lowerBound
+            let sealed = text[..<end].replacing(entry, with: "")
+            try bench.write(path, sealed + "\"sha256\": \"\(try SHA256.hexadecimal(of: sealed.utf8))\"\n}\n")
+            expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "r", "--resume", "--set", "training.drop_last=true"),
+                          .badConfiguration, ["training.drop_last: nothing → true"])
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "r", "--resume"))
+            #expect(bench.files("r").digest == bench.files("whole").digest)
         }
     }
 }

@@ -32,6 +32,22 @@ struct EffectiveSettingsTests {
         return try root.effectiveYAML()
     }
 
+    @Test("which keys have their default, at any depth")
+    func defaultedKeys() throws {
+        let root = try settings("data: {a: 1}\nlayers: [dense: {units: 3}]\noptimizer: {adam: {rate: 2}}\n", overrides: ["data.c=4"])
+        let data = try root.section("data")
+        for key in ["a", "b", "c"] { _ = try data.int(key, default: 1) }
+        _ = try data.doubles("d", default: [1, 2])
+        for layer in try root.optionalVariants("layers") ?? [] {
+            _ = try layer.options.int("units")
+            _ = try layer.options.bool("bias", default: true)
+        }
+        let optimizer = try root.variant("optimizer", default: "adam")
+        _ = try optimizer.options.double("rate", default: 1)
+        _ = try optimizer.options.double("decay", default: 0)
+        #expect(root.defaultedKeys() == ["data.b", "data.d", "layers[0].dense.bias", "optimizer.adam.decay"])
+    }
+
     @Test("defaults are filled in, in the order of reading")
     func defaults() throws {
         #expect(try effective("training: {seed: 7}\n") == """
