@@ -11,6 +11,8 @@ package enum ElementLoss: Sendable, Equatable {
     case huber(delta: Double)
     /// −t·log σ(x) − (1 − t)·log(1 − σ(x)) on the logit x, as max(x, 0) − x·t + log(1 + e^−|x|).
     case binaryCrossEntropy
+    /// −w·t·log σ(x) − (1 − t)·log(1 − σ(x)), as (1 − t)·x + (1 + (w − 1)·t)·(max(−x, 0) + log(1 + e^−|x|)).
+    case weightedBinaryCrossEntropy(positiveWeight: Double)
 }
 
 extension Workspace {
@@ -51,5 +53,10 @@ private func lossAndSlope(_ loss: ElementLoss, _ x: Float, _ t: Float) -> (value
         let e = exp(-abs(x))
         let sigmoid = (x >= 0 ? 1 : e) / (1 + e)
         return (max(x, 0) - x * t + log1p(e), Float(sigmoid - t))
+    case .weightedBinaryCrossEntropy(let weight):
+        let x = Double(x), t = Double(t), factor = 1 + (weight - 1) * t
+        let e = exp(-abs(x))
+        let opposite = (x >= 0 ? e : 1) / (1 + e)
+        return ((1 - t) * x + factor * (max(-x, 0) + log1p(e)), Float(1 - t - factor * opposite))
     }
 }

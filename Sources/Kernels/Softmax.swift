@@ -86,6 +86,74 @@ extension Workspace {
         }
     }
 
+    /// Cross entropy of rows of logits against one class per row, with a weight for each class: `losses[row]` = Σₖ tₖ·(log Z − xₖ)
+    /// with tₖ = wₖ·((1 − s)·[k is the class] + s/classes), and, where asked for, the gradient of their sum. A row of the
+    /// ignored class has neither.
+    ///
+    /// - Parameter weights: one for each class; nil: all are 1.
+    package func weightedCrossEntropy(_ logits: MatrixView, _ classes: ClassView, weights: UnsafePointer<Float>?,
+                                      ignoredClass: Int?, labelSmoothing: Double,
+                                      losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?) {
+        precondition(classes.count == logits.rows && losses.count == logits.rows, "\(classes.count) classes and "
+            + "\(losses.count) losses for \(logits.rows) rows")
+        let smooth = Float(labelSmoothing / Double(logits.columns)), sharp = Float(1 - labelSmoothing), columns = logits.columns
+        @inline(__always) func weight(_ index: Int, _ count: Int) -> Vector {
+            weights.map { Vector.load($0 + index, count: count) } ?? Vector(repeating: 1)
+        }
+        let total = sumVectors(count: columns, weight)
+        eachRowOfLogits(logits, gradient) { row, shifted in
+            let index = classes[row]
+            precondition(index >= 0 && index < columns, "class \(index) of \(columns)")
+            guard index != ignoredClass else {
+                losses[row] = 0
+                shifted.exponentials?.update(repeating: 0, count: columns)
+                return
+            }
+            let maximum = shifted.maximum, own = (weights?[index] ?? 1) * sharp, mass = own + smooth * total
+            @inline(__always) func distance(_ index: Int, _ count: Int) -> Vector {
+                weight(index, count) * (Vector.load(shifted.logits + index, count: count) - maximum)
+            }
+            var loss = shifted.logSum * Double(mass) - Double(own) * (Double(shifted.logits[index]) - Double(maximum))
+            if smooth > 0 { loss -= Double(smooth) * Double(sumVectors(count: columns, distance)) }
+            losses[row] = loss
+            guard let gradient = shifted.exponentials else { return }
+            let scale = shifted.scale * mass
+            eachVector(columns) { index, count in
+                let target = weight(index, count) * smooth
+                (Vector.load(gradient + index, count: count) * scale - target).store(to: gradient + index, count: count)
+            }
+            gradient[index] -= own
+        }
+    }
+
+    /// Likewise against rows of class probabilities q: tₖ = wₖ·((1 − s)·qₖ + s/classes).
+    package func weightedCrossEntropy(_ logits: MatrixView, _ targets: MatrixView, weights: UnsafePointer<Float>?,
+                                      labelSmoothing: Double, losses: UnsafeMutableBufferPointer<Double>,
+                                      gradient: MutableMatrixView?) {
+        precondition(targets.count == logits.count && losses.count == logits.rows, "\(targets.count) targets and "
+            + "\(losses.count) losses for \(logits.count) logits")
+        let smooth = Float(labelSmoothing / Double(logits.columns)), sharp = Float(1 - labelSmoothing), columns = logits.columns
+        eachRowOfLogits(logits, gradient) { row, shifted in
+            let q = targets.base + row * columns, maximum = shifted.maximum
+            // Nothing behind the end: a weight there is 0, or 1 where there are none.
+            @inline(__always) func target(_ index: Int, _ count: Int) -> Vector {
+                let weight = weights.map { Vector.load($0 + index, count: count) } ?? Vector(repeating: 1)
+                return weight * (Vector.load(q + index, count: count) * sharp + smooth)
+            }
+            @inline(__always) func product(_ index: Int, _ count: Int) -> Vector {
+                target(index, count) * (Vector.load(shifted.logits + index, count: count) - maximum)
+            }
+            let mass = sumVectors(count: columns, target)
+            losses[row] = shifted.logSum * Double(mass) - Double(sumVectors(count: columns, product))
+            guard let gradient = shifted.exponentials else { return }
+            let scale = shifted.scale * mass
+            eachVector(columns) { index, count in
+                (Vector.load(gradient + index, count: count) * scale - target(index, count))
+                    .store(to: gradient + index, count: count)
+            }
+        }
+    }
+
     /// Applies `body` to each row.
     @inline(__always)
     private func eachRowOfLogits(_ logits: MatrixView, _ gradient: MutableMatrixView?,

@@ -59,19 +59,19 @@ final class Evaluator {
         for index in program.subtrees(of: communicator.rank) {
             own += sums(over: program.subtrees[index], tree: tree, weights: weights, scores: &scores)
         }
-        let count = runner.metrics.statisticsCount + 1
+        let count = runner.metrics.statisticsCount + 2
         let all = try allGather(own)
         precondition(all.count == program.subtrees.count * count, "\(all.count) sums for \(program.subtrees.count) nodes")
         let totals = (0..<count).map { index in
             program.combine { all[$0 * count + index] }
         }
         let everyScore = runner.metrics.needsScores ? try gather(scores) : nil
-        let weight = Double(dataset.count * runner.loss.weightPerSample(outputs: runner.network.outputShape.count))
-        return Result(loss: totals[0] / weight, metrics: runner.metrics.values(Array(totals[1...]), scores: everyScore),
+        return Result(loss: totals[0] / totals[count - 1],
+                      metrics: runner.metrics.values(Array(totals[1..<count - 1]), scores: everyScore),
                       sampleCount: dataset.count)
     }
 
-    /// The node over `leaves`: the loss and the statistics.
+    /// The node over `leaves`: the loss, the statistics, and what the loss's mean is divided by.
     private func sums(over leaves: Range<Int>, tree: SummationTree, weights: ParameterView,
                       scores: inout [ScoredLabel]) -> [Double] {
         let rows = leaves.lowerBound * microBatchSize..<min(leaves.upperBound * microBatchSize, dataset.count)
@@ -86,7 +86,7 @@ final class Evaluator {
         sums.withUnsafeMutableBufferPointer {
             runner.sumStatistics(rows: rows.count, leafRows: microBatchSize, into: $0)
         }
-        return sums
+        return sums + [runner.divisor.sum(rows: rows.count) ?? runner.sumDivisor(dataset, samples[rows])]
     }
 
     private func allGather(_ numbers: [Double]) throws -> [Double] {

@@ -33,6 +33,7 @@ package struct Experiment {
         try configuration.optimizer.groups.check(network.layout, in: configuration.root)
         targets = try TargetForm(kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
                                  settings: configuration.model)
+        try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
         metrics = try MetricSet(configuration.metrics, task: targets.task)
         try configuration.root.finish()
         for dataset in [splits.train, splits.validation] {

@@ -63,6 +63,15 @@ final class GradientWorker {
         return order[first + rows.lowerBound..<first + rows.upperBound]
     }
 
+    /// What the samples of a subtree add to the divisor of the loss's mean.
+    func divisor(_ leaves: Range<Int>, of batch: Batch, order: [Int32]) -> Double {
+        let rows = batch.rows(of: leaves)
+        if rows.count > runner.rowCapacity, let (left, right) = batch.tree.children(of: leaves) {
+            return divisor(left, of: batch, order: order) + divisor(right, of: batch, order: order)
+        }
+        return runner.sumDivisor(dataset, samples(rows, of: batch, order: order))
+    }
+
     /// The number of Doubles that a node carries beside its gradient: the loss, the metrics' statistics, the layers'.
     var sumCount: Int { runner.metrics.statisticsCount + 1 + layerSumCount }
 

@@ -146,7 +146,7 @@ final class Recorder {
     func endEpoch(_ epoch: Int, state: TrainingState, validation: Evaluator.Result?) {
         var training: [(name: String, value: Double)] = []
         if let lossSum = state.epochSums.first, state.epochSamples > 0 {
-            training.append(("loss", lossSum / Double(state.epochSamples * experiment.weightPerSample)))
+            training.append(("loss", lossSum / (state.epochDivisor ?? experiment.divisor.sum(rows: state.epochSamples) ?? .nan)))
             let values = experiment.metrics.values(Array(state.epochSums.dropFirst()))
             training += values.compactMap { value in value.scalar.map { (value.name, $0) } }
         }

@@ -11,6 +11,9 @@ struct JudgedNetwork {
     let loss: any Loss
     let metrics: MetricSet
     let targets: TargetForm
+
+    /// What rows of outputs add to the divisor of the loss's mean.
+    var divisor: LossDivisor { loss.divisor(outputs: network.outputShape.count, hasClasses: targets.content == .classes) }
 }
 
 /// Runs rows of samples through the network: gathers them, computes outputs and losses, and the gradients of the
@@ -20,6 +23,8 @@ final class RowRunner {
     let loss: any Loss
     let metrics: MetricSet
     let targetForm: TargetForm
+    /// What rows add to the divisor of the loss's mean.
+    let divisor: LossDivisor
     let workspace: Workspace
     let rowCapacity: Int
     private let microBatchSize: Int
@@ -44,6 +49,7 @@ final class RowRunner {
         loss = setup.loss
         metrics = setup.metrics
         targetForm = setup.targets
+        divisor = setup.divisor
         self.workspace = workspace
         self.microBatchSize = microBatchSize
         let memory = RowMemory(setup, rows: rows, microBatchSize: microBatchSize, training: training,
@@ -94,6 +100,14 @@ final class RowRunner {
         loss.evaluate(outputMatrix(rows: rows).readOnly, gatherTargets(dataset, samples), losses: rowLosses,
                       gradient: withGradient ? gradientMatrix(rows: rows) : nil, in: workspace)
         return UnsafeBufferPointer(rowLosses)
+    }
+
+    /// What the samples add to the divisor of the loss's mean, along the tree.
+    func sumDivisor(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> Double {
+        let targets = gatherTargets(dataset, samples), rows = samples.count
+        return SummationTree(rows: rows, leafRows: microBatchSize).sum { leaf in
+            divisor.sum(targets[rows: leaf * microBatchSize..<min((leaf + 1) * microBatchSize, rows)])
+        }
     }
 
     /// The gradients of all parameters after `evaluateLoss` of `rows` rows: one node of the tree over leaves of `summedRows`.

@@ -91,6 +91,13 @@ package struct TargetForm: Sendable {
         }
     }
 
+    /// Refuses options of the loss that don't fit the outputs.
+    func check(_ loss: any Loss, outputs: Int, settings: Settings) throws {
+        if let problem = loss.problem(outputs: outputs, hasClasses: content == .classes) {
+            throw settings.failure("loss.\(type(of: loss).kind).\(problem.option)", problem.text)
+        }
+    }
+
     private static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
         "\(number) \(number == 1 ? one : many ?? one + "s")"
     }

@@ -58,6 +58,7 @@ package final class TrainedModel {
                                   loss: configuration.loss, seed: configuration.training.seed)
             targets = try TargetForm(kind: state.preprocessing.targetKind, loss: configuration.loss,
                                      outputs: network.outputShape, settings: configuration.model)
+            try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
             metrics = try MetricSet(configuration.metrics, task: targets.task)
             // Whatever is asked of the model, all that training reads of its configuration has been read by now.
             try configuration.root.finish()

@@ -42,6 +42,7 @@ package final class Trainer {
     }
     private let workspace: Workspace
     private let worker: GradientWorker
+    private let divisors: DivisorAgreement
     let plans: [SummationTree: StepPlan]
     /// Handed to every backward pass; made once.
     private let gradientsFinished: (Int) -> Void
@@ -78,6 +79,7 @@ package final class Trainer {
         let runner = RowRunner(experiment.judgedNetwork, workspace: workspace, rows: shares.rows(of: rank),
                                microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
+        divisors = DivisorAgreement(communicator: communicator, nodes: nodes.most)
         let layout = experiment.network.layout, optimizer = configuration.optimizer
         let synchronizer: any Synchronizer = switch configuration.training.synchronization {
         case .owner:
@@ -147,8 +149,8 @@ package final class Trainer {
     func step(_ batch: Batch) throws -> StepOutcome {
         guard let plan = plans[batch.tree] else { preconditionFailure("a batch of \(batch.sampleCount) samples") }
         let learningRate = learningRate, program = plan.program
-        let weight = Double(batch.sampleCount * experiment.weightPerSample)
         clock?.beginStep(state.step + 1)
+        let weight = try divisor(of: batch, program)
         synchronizer.begin(StepRequest(plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
                                        learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
@@ -168,7 +170,7 @@ package final class Trainer {
         let policy = experiment.configuration.training.onNonFinite
         state.step += 1
         if !outcome.isFinite {
-            let description = try describeNonFinite(outcome, program: program)
+            let description = try describeNonFinite(outcome, divisor: weight, program: program)
             guard policy == .skip else {
                 recorder?.close()
                 throw AgreedFailure(rank: 0, failure: description)
@@ -179,10 +181,17 @@ package final class Trainer {
         if outcome.isFinite, !outcome.layerSums.isEmpty {
             synchronizer.updateBuffers { experiment.network.updateBuffers($0, sums: outcome.layerSums) }
         }
-        state.add(outcome.sums, samples: batch.sampleCount, isFinite: outcome.isFinite)
+        state.add(outcome.sums, samples: batch.sampleCount,
+                  divisor: experiment.divisor.sum(rows: batch.sampleCount) == nil ? weight : nil, isFinite: outcome.isFinite)
         recorder?.step(outcome, batch: batch, state: state, loss: outcome.sums[0] / weight, learningRate: learningRate,
                        logs: state.step % experiment.configuration.training.logEvery == 0)
         return outcome
+    }
+
+    /// What the mean of the batch's loss is divided by. Collective where that depends on the targets.
+    private func divisor(of batch: Batch, _ program: SummationTree.Program) throws -> Double {
+        if let known = experiment.divisor.sum(rows: batch.sampleCount) { return known }
+        return try divisors.divisor(program) { worker.divisor(program.subtrees[$0], of: batch, order: order.samples) }
     }
 
     /// What a step of this epoch begins with on this rank.
@@ -207,7 +216,7 @@ package final class Trainer {
     }
 
     /// Where a loss or gradient first stopped being finite: the layer nearest the output on the lowest rank that has one.
-    private func describeNonFinite(_ outcome: StepOutcome, program: SummationTree.Program) throws -> Failure {
+    private func describeNonFinite(_ outcome: StepOutcome, divisor weight: Double, program: SummationTree.Program) throws -> Failure {
         let nodes = program.subtrees(of: communicator.rank).count
         let slots = experiment.network.layout.slots
         let bad = slots.last { slot in
@@ -225,7 +234,6 @@ package final class Trainer {
         } else {
             "the loss is not finite, though all gradients are"
         }
-        let weight = Double(experiment.weightPerSample) * Double(sampler.batch(completedSteps: state.step - 1).sampleCount)
         return Failure(.badData, "step \(state.step): loss \(HumanText.figure(outcome.sums[0] / weight)), \(place); lower the learning rate, "
             + "clip the gradient (gradient_clipping) or look for extreme values in the data")
     }
@@ -356,14 +364,18 @@ extension TrainingState {
     mutating func beginEpoch() {
         epochSums = []
         epochSamples = 0
+        epochDivisor = nil
     }
 
     /// Adds a step to the epoch's means; one that was skipped doesn't count.
-    mutating func add(_ sums: UnsafeBufferPointer<Double>, samples: Int, isFinite: Bool) {
+    ///
+    /// - Parameter divisor: what the loss's mean divides by, where that doesn't follow from the number of samples.
+    mutating func add(_ sums: UnsafeBufferPointer<Double>, samples: Int, divisor: Double?, isFinite: Bool) {
         guard isFinite else { return }
         if epochSums.isEmpty { epochSums = Array(repeating: 0, count: sums.count) }
         for index in epochSums.indices { epochSums[index] += sums[index] }
         epochSamples += samples
+        if let divisor { epochDivisor = (epochDivisor ?? 0) + divisor }
     }
 }
 
@@ -372,8 +384,8 @@ extension Experiment {
         JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets)
     }
 
-    /// Terms of the loss's mean per sample.
-    var weightPerSample: Int { configuration.loss.weightPerSample(outputs: network.outputShape.count) }
+    /// What rows of outputs add to the divisor of the loss's mean.
+    var divisor: LossDivisor { judgedNetwork.divisor }
 
     /// The state of a run that hasn't begun.
     func initialState() throws -> TrainingState {

@@ -14,6 +14,8 @@ package struct TrainingState: Codable, Sendable {
     /// Samples of the epoch so far and the sums of their losses and statistics, for the epoch's means.
     var epochSums: [Double] = []
     var epochSamples = 0
+    /// What the epoch's mean loss is divided by, where that doesn't follow from the number of samples.
+    var epochDivisor: Double?
     var plateau: PlateauState?
     var earlyStopping = EarlyStoppingState()
     /// Why the run ended before its time; nil while it may go on.
@@ -78,6 +80,7 @@ package struct TrainingState: Codable, Sendable {
         guard isCount(epochSamples), epochSums.isEmpty == (epochSamples == 0) else {
             return "\(epochSums.count) sums over \(epochSamples) samples"
         }
+        guard epochDivisor.map({ $0.isFinite && $0 >= 0 }) ?? true else { return "a divisor of \(epochDivisor ?? 0)" }
         if let problem = plateau?.problem { return "plateau: \(problem)" }
         guard isCount(earlyStopping.failures), earlyStopping.best?.isNaN != true else {
             return "earlyStopping: \(earlyStopping.failures) failures"

@@ -50,4 +50,16 @@ let networkKinds: [Example] = [
           micro_batch_size: 20
           log_every: 1
         """),
+    Example(name: "class weights, an ignored class and label smoothing; the divisor differs from step to step", text: """
+        model:
+          layers: [dense: {units: 17}, relu, dense: {units: 10}]
+        loss: {cross_entropy: {class_weights: [1, 2, 0.5, 3, 1, 0.25, 1, 1, 7, 1], ignore_index: 4, label_smoothing: 0.1}}
+        optimizer: {adam: {learning_rate: 0.01}}
+        validation: {every_steps: 5}
+        training:
+          max_steps: 14
+          global_batch_size: 150
+          micro_batch_size: 20
+          log_every: 1
+        """),
 ]

@@ -53,7 +53,10 @@ struct LossTableTests {
         }
 
         /// What the mean divides by.
-        var weight: Double { Double(rows * loss.weightPerSample(outputs: columns)) }
+        var weight: Double {
+            loss.divisor(outputs: columns, hasClasses: hasClasses).sum(hasClasses
+                ? .classes(ClassView(base: classes.base, count: rows)) : .values(values.matrix(rows: rows, columns: columns).readOnly))
+        }
         var sum: Double { losses.elements.reduce(0, +) }
         var bits: [UInt64] { losses.elements.map(\.bitPattern) + gradient.elements.map { UInt64($0.bitPattern) } }
     }

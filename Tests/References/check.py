@@ -130,11 +130,16 @@ def loss_value(configuration, outputs, targets):
     kind, options = parse(configuration)
     if kind == "cross_entropy":
         classes = outputs.shape[1]
+        weights = np.array(options.get("class_weights", np.ones(classes)))
+        divisor = len(targets)
         if targets.ndim == 1:
+            counted = targets != options.get("ignore_index", -100)
+            outputs, targets = outputs[counted], targets[counted]
+            divisor = weights[targets].sum()
             targets = np.eye(classes)[targets]
         smoothing = options.get("label_smoothing", 0.0)
         targets = targets * (1 - smoothing) + smoothing / classes
-        return -(targets * log_softmax(outputs)).sum(axis=1).mean()
+        return -(weights * targets * log_softmax(outputs)).sum() / divisor
     gap = np.abs(outputs - targets)
     delta = options.get("delta", 1.0)
     return {
@@ -142,7 +147,8 @@ def loss_value(configuration, outputs, targets):
         "mean_absolute_error": lambda: gap.mean(),
         "huber": lambda: np.where(gap <= delta, gap ** 2 / 2, delta * (gap - delta / 2)).mean(),
         "binary_cross_entropy": lambda: (
-            np.maximum(outputs, 0) - outputs * targets + np.log1p(np.exp(-np.abs(outputs)))).mean(),
+            (1 - targets) * outputs + (1 + (options.get("pos_weight", 1.0) - 1) * targets)
+            * (np.maximum(-outputs, 0) + np.log1p(np.exp(-np.abs(outputs))))).mean(),
     }[kind]()
 
 

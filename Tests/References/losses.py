@@ -17,9 +17,15 @@ def build(configuration):
         "mean_squared_error": lambda: nn.MSELoss(),
         "mean_absolute_error": lambda: nn.L1Loss(),
         "huber": lambda: nn.HuberLoss(delta=options.get("delta", 1.0)),
-        "binary_cross_entropy": lambda: nn.BCEWithLogitsLoss(),
-        "cross_entropy": lambda: nn.CrossEntropyLoss(label_smoothing=options.get("label_smoothing", 0.0)),
+        "binary_cross_entropy": lambda: nn.BCEWithLogitsLoss(pos_weight=tensor(options.get("pos_weight"))),
+        "cross_entropy": lambda: nn.CrossEntropyLoss(
+            weight=tensor(options.get("class_weights")), ignore_index=options.get("ignore_index", -100),
+            label_smoothing=options.get("label_smoothing", 0.0)),
     }[kind]()
+
+
+def tensor(numbers):
+    return None if numbers is None else torch.tensor(numbers, dtype=torch.float64)
 
 
 def case(name, loss, outputs, targets):
@@ -99,6 +105,27 @@ def main():
     for loss, name in [("cross_entropy", "cross_entropy"), (smoothed, "cross_entropy smoothed by 0.1")]:
         cases.append(case(f"{name}, extreme logits, classes", loss, logits, classes))
         cases.append(case(f"{name}, extreme logits, one-hot", loss, logits, numpy.eye(3)[classes]))
+    weights = [0.5, 2.0, 0.0, 1.25, 8.0]
+    for options, name in [
+        ({"class_weights": weights}, "class weights"), ({"ignore_index": 1}, "an ignored class"),
+        ({"class_weights": weights, "ignore_index": 4}, "class weights and an ignored class"),
+        ({"class_weights": weights, "label_smoothing": 0.1}, "class weights, smoothed"),
+        ({"ignore_index": 0, "label_smoothing": 0.2}, "an ignored class, smoothed"),
+    ]:
+        loss = {"cross_entropy": options}
+        logits = random.standard_normal((9, 5)) * 2
+        cases.append(case(f"cross_entropy with {name}, classes", loss, logits, numpy.array([0, 1, 2, 3, 4, 4, 1, 0, 3])))
+        if "ignore_index" not in options:
+            cases.append(case(f"cross_entropy with {name}, soft targets", loss, logits, soft(random, 9, 5)))
+    for columns in (1, 3):
+        loss = {"binary_cross_entropy": {"pos_weight": 7.5}}
+        logits = random.standard_normal((6, columns)) * 2
+        cases.append(case(f"binary_cross_entropy with pos_weight, {columns} columns", loss, logits,
+                          random.integers(0, 2, (6, columns)).astype(float)))
+        cases.append(case(f"binary_cross_entropy with pos_weight, soft targets in {columns} columns", loss, logits,
+                          random.random((6, columns))))
+    cases.append(case("binary_cross_entropy with pos_weight, extreme logits", {"binary_cross_entropy": {"pos_weight": 0.25}},
+                      extreme, [[1.0], [0.0], [0.0], [1.0], [1.0], [0.0], [1.0]]))
     write_cases("losses.json", cases)
 
 

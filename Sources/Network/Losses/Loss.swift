@@ -16,13 +16,22 @@ package protocol Loss: Sendable {
     /// What kind of targets it compares with.
     var targetDemand: TargetDemand { get }
 
-    /// How many terms a sample of `outputs` numbers adds to the mean's divisor.
-    func weightPerSample(outputs: Int) -> Int
+    /// What rows of `outputs` numbers add to the mean's divisor.
+    ///
+    /// - Parameter hasClasses: whether targets are one class per row; else they are numbers.
+    func divisor(outputs: Int, hasClasses: Bool) -> LossDivisor
+
+    /// Why it can't be used with so many outputs: the option, and what is wrong with it; nil where it can.
+    func problem(outputs: Int, hasClasses: Bool) -> (option: String, text: String)?
 
     /// Assigns each row's loss and, where asked for, the gradient of their sum with respect to the outputs. Not scaled
     /// by the batch: the owner of a parameter does that once.
     func evaluate(_ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
                   gradient: MutableMatrixView?, in workspace: Workspace)
+}
+
+extension Loss {
+    package func problem(outputs: Int, hasClasses: Bool) -> (option: String, text: String)? { nil }
 }
 
 /// The activation that a loss on logits contains.
@@ -64,7 +73,7 @@ protocol ElementwiseLoss: Loss {
 extension ElementwiseLoss {
     package var outputTransform: OutputTransform { .none }
     package var targetDemand: TargetDemand { .values }
-    package func weightPerSample(outputs: Int) -> Int { outputs }
+    package func divisor(outputs: Int, hasClasses: Bool) -> LossDivisor { .perRow(outputs) }
 
     package func evaluate(_ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
                           gradient: MutableMatrixView?, in workspace: Workspace) {

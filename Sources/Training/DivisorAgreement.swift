@@ -1,0 +1,34 @@
+import Collectives
+import Storage
+
+/// What the mean of a step's loss is divided by, where that depends on the targets (class weights, ignored ones): counted by
+/// each rank for its own rows, summed along the tree, and known to all before the first block of gradients is combined.
+final class DivisorAgreement {
+    private let communicator: any Communicator
+    /// The most subtrees that any rank has in a step.
+    private let nodes: Int
+    private let own: AlignedBuffer<Double>
+    private let all: AlignedBuffer<Double>
+
+    init(communicator: any Communicator, nodes: Int) {
+        self.communicator = communicator
+        self.nodes = nodes
+        own = AlignedBuffer(count: max(nodes, 1))
+        all = AlignedBuffer(count: max(nodes, 1) * communicator.size)
+    }
+
+    /// The divisor of a step. Collective.
+    ///
+    /// - Parameter subtree: what the rank's subtree with that index in the program adds.
+    func divisor(_ program: SummationTree.Program, _ subtree: (_ index: Int) -> Double) throws -> Double {
+        let subtrees = program.subtrees(of: communicator.rank)
+        precondition(subtrees.count <= own.count, "\(subtrees.count) subtrees of \(own.count)")
+        for (place, index) in subtrees.enumerated() { own[place] = subtree(index) }
+        try communicator.allGather(UnsafeRawBufferPointer(own.elements), into: UnsafeMutableRawBufferPointer(all.elements))
+        var rank = 0
+        return program.combine { index in
+            while index >= program.subtrees(of: rank).upperBound { rank += 1 }
+            return all[rank * own.count + index - program.subtrees(of: rank).lowerBound]
+        }
+    }
+}
