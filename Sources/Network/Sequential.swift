@@ -21,6 +21,7 @@ package struct Sequential: Sendable {
         fileprivate let firstOffset: Int?
         /// Where in what is kept the layer's own part begins, and behind it its output unless it is the last.
         fileprivate var keptOffset = MemoryNeed.none
+        fileprivate var kept = MemoryNeed.none
         fileprivate var outputOffset = 0
 
         /// `2 (dense)`, as messages name it.
@@ -99,6 +100,7 @@ package struct Sequential: Sendable {
         for index in fused.indices {
             let layer = fused[index].layer, own = layer.memory
             fused[index].keptOffset = memory.kept
+            fused[index].kept = own.kept
             memory.kept = memory.kept + own.kept
             fused[index].outputOffset = memory.kept.perSample
             if index < fused.count - 1 {
@@ -165,7 +167,7 @@ package struct Sequential: Sendable {
 
     /// The memory of a stage; `sharingWork` where outputs or gradients take turns in front of it.
     private func part(of stage: Stage, _ memory: PassMemory, sharingWork: Bool) -> PassMemory {
-        PassMemory(kept: memory.kept?.part(from: stage.keptOffset, stage.layer.memory.kept),
+        PassMemory(kept: memory.kept?.part(from: stage.keptOffset, stage.kept),
                    work: memory.work.rest(from: sharingWork ? turns : .none))
     }
 

@@ -93,6 +93,9 @@ private final class GroupedRule<Rule: Optimizer>: StepRule {
     }
 
     func update(_ range: Range<Int>, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
+        if groups.groups.isEmpty {
+            return optimizer.update(coefficients[0], weights: weights, gradient: gradient, states: states)
+        }
         groupOfSlots.forEach(in: range) { part, group in
             if part == range {
                 return optimizer.update(coefficients[group], weights: weights, gradient: gradient, states: states)

@@ -43,6 +43,8 @@ package final class Trainer {
     private let workspace: Workspace
     private let worker: GradientWorker
     private let divisors: DivisorAgreement
+    /// What rows add to the divisor of the loss's mean; asked for in every step.
+    private let divisor: LossDivisor
     let plans: [SummationTree: StepPlan]
     /// Handed to every backward pass; made once.
     private let gradientsFinished: (Int) -> Void
@@ -80,6 +82,7 @@ package final class Trainer {
                                microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
         divisors = DivisorAgreement(communicator: communicator, nodes: nodes.most)
+        divisor = experiment.divisor
         let layout = experiment.network.layout, optimizer = configuration.optimizer
         let synchronizer: any Synchronizer = switch configuration.training.synchronization {
         case .owner:
@@ -182,7 +185,7 @@ package final class Trainer {
             synchronizer.updateBuffers { experiment.network.updateBuffers($0, sums: outcome.layerSums) }
         }
         state.add(outcome.sums, samples: batch.sampleCount,
-                  divisor: experiment.divisor.sum(rows: batch.sampleCount) == nil ? weight : nil, isFinite: outcome.isFinite)
+                  divisor: divisor.sum(rows: batch.sampleCount) == nil ? weight : nil, isFinite: outcome.isFinite)
         recorder?.step(outcome, batch: batch, state: state, loss: outcome.sums[0] / weight, learningRate: learningRate,
                        logs: state.step % experiment.configuration.training.logEvery == 0)
         return outcome
@@ -190,7 +193,7 @@ package final class Trainer {
 
     /// What the mean of the batch's loss is divided by. Collective where that depends on the targets.
     private func divisor(of batch: Batch, _ program: SummationTree.Program) throws -> Double {
-        if let known = experiment.divisor.sum(rows: batch.sampleCount) { return known }
+        if let known = divisor.sum(rows: batch.sampleCount) { return known }
         return try divisors.divisor(program) { worker.divisor(program.subtrees[$0], of: batch, order: order.samples) }
     }
 
