@@ -5,14 +5,12 @@ import Storage
 /// each rank for its own rows, summed along the tree, and known to all before the first block of gradients is combined.
 final class DivisorAgreement {
     private let communicator: any Communicator
-    /// The most subtrees that any rank has in a step.
-    private let nodes: Int
     private let own: AlignedBuffer<Double>
     private let all: AlignedBuffer<Double>
 
+    /// - Parameter nodes: the most subtrees that any rank has in a step.
     init(communicator: any Communicator, nodes: Int) {
         self.communicator = communicator
-        self.nodes = nodes
         own = AlignedBuffer(count: max(nodes, 1))
         all = AlignedBuffer(count: max(nodes, 1) * communicator.size)
     }

@@ -4,6 +4,7 @@ import Foundation
 import Kernels
 import Metrics
 import Network
+import Optimization
 import Settings
 import Storage
 
@@ -120,5 +121,27 @@ package struct Experiment {
         if let plateau = configuration.schedule.plateau {
             try check(plateau.monitor) { configuration.root.failure("schedule.reduce_on_plateau.\($0)", $1) }
         }
+    }
+}
+
+extension Experiment {
+    var judgedNetwork: JudgedNetwork {
+        JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets)
+    }
+
+    /// What rows of outputs add to the divisor of the loss's mean.
+    var divisor: LossDivisor { judgedNetwork.divisor }
+
+    /// The state of a run that hasn't begun.
+    func initialState() throws -> TrainingState {
+        var state = TrainingState(preprocessing: splits.preprocessing,
+                                  dataDigests: [try splits.train.digest(), try splits.validation?.digest() ?? "none"],
+                                  parameterCount: network.layout.parameterCount, build: Build.identity)
+        state.configuration = try effectiveYAML()
+        state.settings = configuration.root.effectiveValues()
+        if configuration.schedule.plateau != nil {
+            state.plateau = PlateauState(rate: configuration.optimizer.learningRate)
+        }
+        return state
     }
 }

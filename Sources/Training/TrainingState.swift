@@ -129,6 +129,26 @@ package struct TrainingState: Codable, Sendable {
         positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
 }
 
+extension TrainingState {
+    /// Starts the epoch's means anew.
+    mutating func beginEpoch() {
+        epochSums = []
+        epochSamples = 0
+        epochDivisor = nil
+    }
+
+    /// Adds a step to the epoch's means; one that was skipped doesn't count.
+    ///
+    /// - Parameter divisor: what the loss's mean divides by, where that doesn't follow from the number of samples.
+    mutating func add(_ sums: UnsafeBufferPointer<Double>, samples: Int, divisor: Double?, isFinite: Bool) {
+        guard isFinite else { return }
+        if epochSums.isEmpty { epochSums = Array(repeating: 0, count: sums.count) }
+        for index in epochSums.indices { epochSums[index] += sums[index] }
+        epochSamples += samples
+        if let divisor { epochDivisor = (epochDivisor ?? 0) + divisor }
+    }
+}
+
 /// What early stopping remembers.
 struct EarlyStoppingState: Codable, Sendable, Equatable {
     var best: Double?

@@ -45,6 +45,7 @@ struct Dtrain: ParsableCommand {
     private static func requireText() throws {
         for index in 1..<max(1, Int(CommandLine.argc)) {
             guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil else { continue }
+            RankJob.letFirstRankSpeak(LauncherEnvironment())
             throw Failure(.usage, "argument \(index), \"\(String(cString: argument))\": not text in UTF-8; rename the file that it "
                 + "names, if it does")
         }
@@ -94,12 +95,8 @@ struct Dtrain: ParsableCommand {
                 return report(error)
             }
         }
-        // All ranks read the same command line.
-        let environment = LauncherEnvironment()
-        guard environment.declaredRank ?? 0 == 0 else {
-            RankJob.letFirstRankSpeak(environment)
-            return code
-        }
+        // Most often all ranks read the same command line. One that comes through the wait has another than the first.
+        RankJob.letFirstRankSpeak(LauncherEnvironment())
         // The parser adds how the command is used; one line of it says where that stands: See 'dtrain train --help'.
         let help = text.range(of: "See '").flatMap { start in
             text[start.upperBound...].firstIndex(of: "'").map { String(text[start.upperBound..<$0]) }

@@ -27,7 +27,12 @@ enum RankJob {
     ///   - prepare: what comes before MPI starts, where it does.
     static func run(_ environment: LauncherEnvironment, withoutMPI: Bool = false, agreeingOn items: [Agreement.Item],
                     beforeMPI prepare: () -> Void = {}, _ work: (any Communicator) throws -> Void) throws {
-        try RankEnvironment.check()
+        do {
+            try RankEnvironment.check()
+        } catch {
+            letFirstRankSpeak(environment)
+            throw error
+        }
         guard environment.isUnderLauncher, !withoutMPI else {
             try environment.check(size: 1)
             return try work(SoloCommunicator())

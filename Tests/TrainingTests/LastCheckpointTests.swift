@@ -19,10 +19,7 @@ struct LastCheckpointTests {
                                          overrides: ["training.epochs=null", "training.max_steps=10"]), name: "digits"))
             }
             let place = RunPlace(try RunDirectory.open(folder + "/run", resuming: false), fileSystem: disk)
-            var options = TrainingOptions()
-            options.style = .quiet
-            let trainer = try Trainer(agreed, communicator: SoloCommunicator(), options: options, place: place,
-                                      stopRequested: { false })
+            let trainer = try quietTrainer(agreed, in: place)
             try trainer.begin()
             #expect(try trainer.run() == .finished)
             trainer.close()

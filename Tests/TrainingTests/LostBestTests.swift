@@ -20,10 +20,7 @@ struct LostBestTests {
                 call == "mkdir" && path.hasSuffix(".incomplete-best") && count.next() == 0 ? .fail(ENOSPC) : .pass
             })
             let place = RunPlace(try RunDirectory.open(folder + "/run", resuming: false), fileSystem: disk)
-            var options = TrainingOptions()
-            options.style = .quiet
-            let trainer = try Trainer(agreed, communicator: SoloCommunicator(), options: options, place: place,
-                                      stopRequested: { false })
+            let trainer = try quietTrainer(agreed, in: place)
             try trainer.begin()
             #expect(try trainer.run() == .finished)
             trainer.close()
@@ -39,11 +36,7 @@ struct LostBestTests {
             let agreed = try experiment("checkpoint.keep=1")
             func train(to step: Int?, resuming: Bool) throws -> CheckpointStore {
                 let place = RunPlace(try RunDirectory.open(folder + "/run", resuming: resuming))
-                var options = TrainingOptions()
-                options.style = .quiet
-                options.stopAfterStep = step
-                let trainer = try Trainer(agreed, communicator: SoloCommunicator(), options: options, place: place,
-                                          stopRequested: { false })
+                let trainer = try quietTrainer(agreed, in: place, stoppingAfter: step)
                 if resuming {
                     let newest = try #require(try place.store.newestValid().checkpoint)
                     try trainer.resume(from: newest, isOwn: true) {}

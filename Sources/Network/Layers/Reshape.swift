@@ -4,7 +4,7 @@ import Storage
 
 /// Gives a sample another shape; the memory stays as it is. As `torch.reshape` of each sample: `shape: [4, -1]`, where one
 /// dimension may be −1 and follows from the others.
-package struct Reshape: Layer {
+package struct Reshape: IdentityLayer {
     package static let kind = "reshape"
     package let outputShape: Shape
 
@@ -24,16 +24,5 @@ package struct Reshape: Layer {
             throw options.failure("shape", "\(asked) doesn't hold the \(count) numbers of \(site.inputShape)")
         }
         outputShape = Shape(dimensions)
-    }
-
-    package var isIdentity: Bool { true }
-
-    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
-        output.copy(from: input)
-    }
-
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
-        inputGradient?.copy(from: outputGradient)
     }
 }
