@@ -5,7 +5,7 @@ import Foundation
 /// An MPI shared-memory window (MPI 4.1, 12.2.3): every rank of a node maps the segments of all of them.
 ///
 /// Only its memory is used; ordering comes from the counters of `NodeFlags`.
-final class SharedWindow: NodeMemory {
+package final class SharedWindow: NodeMemory {
     private var window: MPI_Win?
     /// Invariant: each segment is mapped until `close`.
     private let segments: [UnsafeMutableRawPointer]
@@ -35,14 +35,14 @@ final class SharedWindow: NodeMemory {
         self.segments = segments
     }
 
-    func segment(_ localRank: Int) -> UnsafeMutableRawPointer { segments[localRank] }
+    package func segment(_ localRank: Int) -> UnsafeMutableRawPointer { segments[localRank] }
 
-    func close() {
+    package func close() {
         if window != dtrain_mpi_win_null() { MPI_Win_free(&window) }
     }
 
     /// Makes sure that so many bytes can be mapped: where they can't be, MPI would only say that something failed.
-    static func checkRoom(_ byteCount: Int) throws(Failure) {
+    package static func checkRoom(_ byteCount: Int) throws(Failure) {
         let place = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let place, place != MAP_FAILED else {
             throw Failure(.systemRefused, "out of memory: the \((byteCount + 999_999) / 1_000_000) MB that the ranks of this "
