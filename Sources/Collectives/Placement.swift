@@ -11,13 +11,12 @@ struct Placement {
     let machine: MPI_Comm
     let topology: Topology
 
-    /// Collective over all ranks of the job.
+    /// Collective over `all`.
     ///
-    /// - Parameter nodeSize: for tests: machines are cut into nodes of so many ranks.
-    init(nodeSize: Int?) throws {
-        let all = dtrain_mpi_comm_world()
-        guard let all else { throw Failure(.internalError, "MPI has no communicator of all ranks") }
-        MPI_Comm_set_errhandler(all, dtrain_mpi_errors_return())
+    /// - Parameters:
+    ///   - all: the ranks that there are to be: those of the job, or some of them.
+    ///   - nodeSize: for tests: machines are cut into nodes of so many ranks.
+    init(of all: MPI_Comm, nodeSize: Int?) throws {
         let rank = try MPICommunicator.rank(in: all), size = try MPICommunicator.size(of: all)
         func check(_ code: Int32, _ call: String) throws { try MPICommunicator.check(code, call, rank: rank) }
 

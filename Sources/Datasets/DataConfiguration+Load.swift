@@ -15,6 +15,7 @@ extension DataConfiguration {
         case .digits: try loadDigits(stored)
         case .idx(let train, let validation): try loadIDX(train, validation, stored.map(TargetRule.init) ?? rule, stored)
         case .csv(let csv): try loadCSV(csv, rule, stored)
+        case .text(let text): try loadText(text, stored)
         }
     }
 
@@ -150,7 +151,7 @@ extension DataConfiguration {
 
 extension Dataset {
     /// Some of the samples; `rows` are places in memory.
-    fileprivate func part(_ rows: [Int32]) -> Dataset {
+    func part(_ rows: [Int32]) -> Dataset {
         Dataset(inputs: inputs, inputShape: inputShape, targets: targets, targetKind: targetKind,
                 classNames: classNames, rows: rows)
     }

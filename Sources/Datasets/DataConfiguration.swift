@@ -46,6 +46,7 @@ package struct DataConfiguration: Sendable {
         case digits
         case idx(train: IDXPaths, validation: IDXPaths?)
         case csv(CSVSource)
+        case text(TextSource)
     }
 
     struct IDXPaths: Sendable {
@@ -64,7 +65,7 @@ package struct DataConfiguration: Sendable {
     /// Reads the section; `settings` is the section itself, empty where the configuration has none. 78 for what is
     /// wrong in it; files are not looked at.
     package init(_ settings: Settings) throws {
-        let format = try settings.choice("format", of: ["digits", "idx", "csv"], default: "digits")
+        let format = try settings.choice("format", of: ["digits", "idx", "csv", "text"], default: "digits")
         let hasValidation = settings.has("validation")
         switch format {
         case "idx":
@@ -72,10 +73,12 @@ package struct DataConfiguration: Sendable {
             source = .idx(train: train, validation: try settings.optionalSection("validation").map(Self.paths))
         case "csv":
             source = .csv(try CSVSource(settings))
+        case "text":
+            source = .text(try TextSource(settings))
         default:
             for key in ["train", "validation"] where settings.has(key) {
                 throw settings.failure(key, "the built-in digits have splits of their own; leave it out, or set "
-                    + "data.format to idx or csv")
+                    + "data.format to idx, csv or text")
             }
             source = .digits
         }

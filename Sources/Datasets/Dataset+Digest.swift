@@ -19,6 +19,10 @@ extension Dataset {
             switch inputs {
             case .encoded(let samples, _): try hash.update(samples.bytes(ofSample: place))
             case .ready(let values, _): try Self.update(&hash, values, place, inputShape.count)
+            case .windows(let tokens, let stride, _):
+                // The token behind a window belongs to its targets.
+                let start = place * stride
+                try tokens[start..<start + inputShape.count + (targets == nil ? 0 : 1)].withUnsafeBytes { try hash.update($0) }
             }
             switch (targets, targetKind) {
             case (.classes(let classes), _): try Self.update(&hash, classes, place, 1)

@@ -12,13 +12,14 @@ extension DataSplits {
         for split in splits {
             switch split.inputs {
             case .ready(let values, _): values.withUnsafeBytes { add($0.baseAddress, $0.count) }
+            case .windows(let tokens, _, _): tokens.withUnsafeBytes { add($0.baseAddress, $0.count) }
             case .encoded(let samples, _):
                 add(samples.region.base, samples.region.count, isMapped: samples.region.isMapped)
             }
             switch split.targets {
             case .classes(let classes)?: classes.withUnsafeBytes { add($0.baseAddress, $0.count) }
             case .values(let values)?: values.withUnsafeBytes { add($0.baseAddress, $0.count) }
-            case nil: break
+            case .nextTokens?, nil: break
             }
             split.rows?.withUnsafeBytes { add($0.baseAddress, $0.count) }
         }

@@ -6,11 +6,14 @@ package enum TargetKind: Hashable, Codable, Sendable, CustomStringConvertible {
     case classes(count: Int)
     /// `count` numbers.
     case values(count: Int)
+    /// At each of `positions` one class index, 0 ..< `classes`.
+    case positions(classes: Int, positions: Int)
 
     package var description: String {
         switch self {
         case .classes(let count): "one of \(count) classes"
         case .values(let count): count == 1 ? "a number" : "\(count) numbers"
+        case .positions(let classes, let positions): "one of \(classes) classes at each of \(positions) positions"
         }
     }
 }
@@ -62,6 +65,12 @@ package struct Dataset: Sendable {
                   targetKind: .values(count: valueCount), classNames: nil)
     }
 
+    /// How many different tokens the inputs are made of; nil where they are made of numbers.
+    package var tokenKinds: Int? {
+        guard case .windows = inputs, case .positions(let classes, _) = targetKind else { return nil }
+        return classes
+    }
+
     /// Whether there is something to compare predictions with; false for inputs that were read for `predict`.
     package var hasTargets: Bool { targets != nil }
 
@@ -92,8 +101,20 @@ package struct Dataset: Sendable {
         }
     }
 
-    /// Element i of `destination` becomes the class of `samples[i]`. For targets that are classes.
+    /// Element i of `destination` becomes the class of `samples[i]`, or, where there is a class at each of P positions,
+    /// elements i·P to i·P + P − 1 those of `samples[i]`. For targets that are classes.
     package func gatherClasses(_ samples: ArraySlice<Int32>, into destination: UnsafeMutableBufferPointer<Int32>) {
+        if case .nextTokens = targets, case .windows(let tokens, let stride, _) = inputs {
+            let width = inputShape.count
+            precondition(destination.count == samples.count * width, "\(samples.count) samples into \(destination.count) places")
+            var place = 0
+            for sample in samples {
+                let start = stored(sample) * stride + 1
+                for position in 0..<width { destination[place + position] = tokens[start + position] }
+                place += width
+            }
+            return
+        }
         guard case .classes(let classes) = targets else { preconditionFailure("the targets are not classes") }
         precondition(destination.count == samples.count, "\(samples.count) samples into \(destination.count) places")
         var row = 0

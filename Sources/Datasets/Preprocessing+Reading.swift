@@ -18,6 +18,11 @@ extension Preprocessing {
     ///   - note: told, line by line, what was decided from what the file looks like.
     package func inputs(from path: String, options: TableOptions? = nil,
                         note: (String) -> Void = { _ in }) throws -> Dataset {
+        if let text {
+            let reading = try readText(path, text, isLabelled: false)
+            reading.notes.forEach(note)
+            return reading.dataset
+        }
         if try IDXFile.recognizes(path) { return try dataset(of: try IDXFile(path: path), targets: nil) }
         let reading = try table(at: path, targets: nil, isLabelled: false, options)
         reading.notes.forEach(note)
@@ -31,6 +36,12 @@ extension Preprocessing {
     /// last.
     package func samples(from path: String, targets: String? = nil, options: TableOptions? = nil,
                          note: (String) -> Void = { _ in }) throws -> Dataset {
+        if let text {
+            guard targets == nil else {
+                throw Failure(.badConfiguration, "--targets: the targets of text are the characters that follow; leave it out")
+            }
+            return try readText(path, text, isLabelled: true).dataset
+        }
         if try IDXFile.recognizes(path) {
             guard let targets else {
                 throw Failure(.badConfiguration, "\(path): inputs in IDX need a file of targets beside them (--targets FILE)")
@@ -78,7 +89,7 @@ extension Preprocessing {
         let width = inputShape.count
         let targetCount: Int
         switch targetKind {
-        case .classes: targetCount = 1
+        case .classes, .positions: targetCount = 1
         case .values(let count): targetCount = count
         }
         let (sum, overflows) = width.addingReportingOverflow(isLabelled ? targetCount : 0)

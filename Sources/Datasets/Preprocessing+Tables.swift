@@ -141,6 +141,7 @@ extension Preprocessing {
                 }
             }
             return .values(values)
+        case .positions: preconditionFailure("a table with targets at positions")
         }
     }
 }

@@ -15,17 +15,20 @@ package struct Preprocessing: Hashable, Codable, Sendable {
     package let normalization: Normalization
     /// How rows of a table become inputs; nil where the training data were no table.
     package let table: TableSchema?
+    /// How text becomes tokens; nil where the training data were no text.
+    package let text: TextSchema?
 
     package var inputShape: Shape { Shape(inputDimensions) }
 
     init(inputShape: Shape, targetKind: TargetKind, classNames: [String]?, labels: [Int]? = nil,
-         normalization: Normalization, table: TableSchema? = nil) {
+         normalization: Normalization, table: TableSchema? = nil, text: TextSchema? = nil) {
         inputDimensions = inputShape.dimensions
         self.targetKind = targetKind
         self.classNames = classNames
         self.labels = labels
         self.normalization = normalization
         self.table = table
+        self.text = text
     }
 
     package init(from decoder: any Decoder) throws {
@@ -36,6 +39,7 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         labels = try values.decodeIfPresent([Int].self, forKey: .labels)
         normalization = try values.decode(Normalization.self, forKey: .normalization)
         table = try values.decodeIfPresent(TableSchema.self, forKey: .table)
+        text = try values.decodeIfPresent(TextSchema.self, forKey: .text)
         if let problem {
             throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: problem))
         }
@@ -60,7 +64,12 @@ package struct Preprocessing: Hashable, Codable, Sendable {
             }
         case .values(let count):
             guard labels == nil, count > 0 else { return "targetKind: \(count) values" }
+        case .positions:
+            guard let text, labels == nil, classNames == nil, table == nil else { return "targetKind: \(targetKind) without text" }
+            guard text.problem == nil else { return text.problem }
+            guard targetKind == text.targetKind, inputDimensions == [text.context] else { return "targetKind: \(targetKind)" }
         }
+        if text != nil, targetKind != text?.targetKind { return "targetKind: \(targetKind) for text" }
         return table?.problem(width: width, targetKind: targetKind, classNames: classNames)
     }
 }

@@ -7,8 +7,12 @@ enum StoredInputs: Sendable {
     /// As the file has them; converted and normalised when they are gathered, so that bytes stay bytes.
     case encoded(EncodedSamples, Rescaling)
 
+    /// Tokens: sample i begins `stride` behind sample i − 1. Invariant: all of them lie in the tokens.
+    case windows([Int32], stride: Int, count: Int)
+
     func count(width: Int) -> Int {
         switch self {
+        case .windows(_, _, let count): count
         case .ready(_, let count): count
         case .encoded(let samples, _): samples.count
         }
@@ -26,6 +30,10 @@ enum StoredInputs: Sendable {
         case .ready(let values, _):
             let start = sample * width
             for column in 0..<width { destination[column] = values[start + column] }
+        case .windows(let tokens, let stride, _):
+            // Whole numbers up to 2²⁴ are exact.
+            let start = sample * stride
+            for column in 0..<width { destination[column] = Float(tokens[start + column]) }
         case .encoded(let samples, let rescaling):
             samples.rescale(sample: sample, by: rescaling, into: destination)
         }
@@ -35,6 +43,8 @@ enum StoredInputs: Sendable {
 /// The targets of samples as they lie in memory.
 enum StoredTargets: Sendable {
     case classes([Int32])
+    /// At each position of a window the token behind it.
+    case nextTokens
     /// One sample behind the other.
     case values([Float])
 }

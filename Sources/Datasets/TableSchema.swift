@@ -76,6 +76,7 @@ package struct TableSchema: Hashable, Codable, Sendable {
         }
         switch targetKind {
         case .classes: return targets.count == 1 ? nil : "table.targets: \(targets.count) columns with classes"
+        case .positions: return "table: targets at positions"
         case .values(let count):
             guard !targetsAreNames else { return "table: class names for numbers" }
             return targets.count == count ? nil : "table.targets: \(targets.count), not \(count)"

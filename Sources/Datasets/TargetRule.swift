@@ -38,7 +38,7 @@ struct TargetRule: Sendable {
     init(_ preprocessing: Preprocessing) {
         switch preprocessing.targetKind {
         case .classes(let count): self.init(wantsClasses: true, classCount: count, classNames: preprocessing.classNames)
-        case .values: self.init(wantsClasses: false)
+        case .values, .positions: self.init(wantsClasses: false)
         }
         labels = preprocessing.labels
     }

@@ -19,12 +19,15 @@ package enum Initializer: Sendable, Equatable {
     /// - `pytorch` (the default): both uniform in ±1/√inputs, as `torch.nn.Linear`.
     /// - Glorot and Bengio, AISTATS 2010; He et al., ICCV 2015; LeCun et al., "Efficient BackProp", 1998; biases 0.
     /// - `uniform: {bound}`, `normal: {mean, standard_deviation}`, `zeros`; biases 0.
-    static func read(_ options: Settings, inputs: Int, outputs: Int) throws -> (weight: Initializer, bias: Initializer) {
+    ///
+    /// - Parameter pytorch: what `pytorch` means for the layer, where that isn't what it means for `torch.nn.Linear`.
+    static func read(_ options: Settings, inputs: Int, outputs: Int,
+                     pytorch: (weight: Initializer, bias: Initializer)? = nil) throws -> (weight: Initializer, bias: Initializer) {
         let variant = try options.variant("initializer", default: "pytorch")
         let fanIn = Double(max(inputs, 1)), fanSum = Double(max(inputs + outputs, 1))
         let weight: Initializer
         switch variant.name {
-        case "pytorch": return (.uniform(bound: 1 / fanIn.squareRoot()), .uniform(bound: 1 / fanIn.squareRoot()))
+        case "pytorch": return pytorch ?? (.uniform(bound: 1 / fanIn.squareRoot()), .uniform(bound: 1 / fanIn.squareRoot()))
         case "glorot_uniform": weight = .uniform(bound: (6 / fanSum).squareRoot())
         case "glorot_normal": weight = .normal(mean: 0, deviation: (2 / fanSum).squareRoot())
         case "he_uniform": weight = .uniform(bound: (6 / fanIn).squareRoot())

@@ -12,6 +12,9 @@ package protocol Layer: Sendable {
     /// The name in a configuration.
     static var kind: String { get }
 
+    /// What its input is made of.
+    static var inputElements: InputElements { get }
+
     /// Reads its options, checks them against the shape of its input, and reserves its parameters.
     init(options: Settings, site: inout LayerSite) throws
 
@@ -46,7 +49,11 @@ package protocol Layer: Sendable {
                   output: MatrixView, memory: PassMemory, in pass: BackwardPass)
 }
 
+/// What the elements of an input are: numbers, or tokens, whole numbers that name something (a character, a word).
+package enum InputElements: Sendable { case numbers, tokens, either }
+
 extension Layer {
+    package static var inputElements: InputElements { .numbers }
     package var memory: LayerMemory { LayerMemory() }
     package var isIdentity: Bool { false }
     package func productOperations(withInputGradient: Bool) -> Int { 0 }

@@ -1,6 +1,7 @@
 /// All layers that a configuration can name. A new layer is its file, its row in the table of tests, and a line here.
 package let layerCatalog: [any Layer.Type] = [
     Dense.self,
+    Embedding.self,
     Flatten.self,
     Reshape.self,
     Permute.self,

@@ -6,6 +6,8 @@ import Storage
 package struct LayerSite {
     /// The shape of one sample of the input.
     package let inputShape: Shape
+    /// How many different tokens the input is made of; nil where it is made of numbers.
+    package let tokenKinds: Int?
     /// `2` or `2.0`: the layer's index, or its `name:`, behind those of the layers around it.
     package let path: String
     /// The number of the layer in building order; keys its random numbers.
@@ -35,6 +37,18 @@ package struct LayerSite {
         let slot = blueprint.layout.reserve(name: name, shape: shape, role: role, region: isFrozen ? .frozen : .trained)
         blueprint.initializers.append((slot, initializer))
         return slot
+    }
+
+    /// Another use of the weight of a layer in front of this one, `torch`'s tied weights: the same numbers, of which each use
+    /// has a gradient of its own (`ParameterLayout`); nil where no layer of that path has a weight.
+    package mutating func reuse(_ name: String, of path: String) -> ParameterSlot? {
+        guard let slot = blueprint.layout.slots.first(where: { $0.name == "\(path).\(name)" }) else { return nil }
+        return blueprint.layout.reserveUse(of: slot)
+    }
+
+    /// The layers in front of this one that have a parameter of this name.
+    package func owners(of name: String) -> [String] {
+        blueprint.layout.slots.filter { $0.name.hasSuffix(".\(name)") }.map { String($0.name.dropLast(name.count + 1)) }
     }
 
     /// Reserves numbers that the layer computes on the way, such as running averages: no gradient, no optimizer.

@@ -24,18 +24,20 @@ package struct Network: Sendable {
 
     /// Builds the layers of `model:` for samples of `inputShape`. A network that ends in the activation that `loss`
     /// contains (softmax and cross entropy, sigmoid and binary cross entropy) has it fused, not applied twice.
-    package init(_ settings: Settings, inputShape: Shape, loss: any Loss, seed: UInt64) throws {
+    ///
+    /// - Parameter tokenKinds: how many different tokens the samples are made of; nil where they are made of numbers.
+    package init(_ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, loss: any Loss, seed: UInt64) throws {
         self.inputShape = inputShape
         guard let variants = try settings.optionalVariants("layers"), !variants.isEmpty else {
             throw settings.failure("layers", "a network needs at least one layer, as in layers: [dense: {units: 10}]")
         }
         var blueprint = LayerSite.Blueprint()
         blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
-        let all = try Sequential(variants, options: settings, path: "", inputShape: inputShape, seed: seed,
-                                 blueprint: &blueprint)
+        let all = try Sequential(variants, options: settings, path: "", inputShape: inputShape,
+                                 tokenKinds: tokenKinds, seed: seed, blueprint: &blueprint)
         let final = all.computed.last.map { type(of: $0.layer).kind }
         switch (loss.outputTransform, final) {
-        case (.softmax, "softmax") where all.computed.last?.inputShape.dimensions.count ?? 1 > 1:
+        case (.softmax, "softmax") where all.computed.last?.inputShape != all.outputShape:
             throw settings.failure("layers", "the final softmax makes several rows of probabilities out of "
                 + "\(all.computed.last?.inputShape.description ?? "?"), but cross_entropy compares one row of classes per "
                 + "sample; put \"flatten\" in front of it")

@@ -42,8 +42,9 @@ package struct Sequential: Sendable {
     private var widest = 0
     private var backwardFront = 0
 
-    init(_ variants: [Settings.Variant], options: Settings, path: String, inputShape: Shape, seed: UInt64,
-         blueprint: inout LayerSite.Blueprint) throws {
+    init(_ variants: [Settings.Variant], options: Settings, path: String, inputShape: Shape, tokenKinds: Int? = nil,
+         seed: UInt64, blueprint: inout LayerSite.Blueprint) throws {
+        var tokenKinds = tokenKinds
         self.inputShape = inputShape
         outputShape = inputShape
         var names: Set<String> = []
@@ -51,6 +52,7 @@ package struct Sequential: Sendable {
             guard let type = layerCatalog.first(where: { $0.kind == variant.name }) else {
                 throw variant.unknown("layer", known: layerCatalog.map { $0.kind })
             }
+            try Self.check(type, gets: tokenKinds, variant.options)
             let name = try variant.options.optionalString("name") ?? String(index)
             guard !name.isEmpty, !name.contains("."), names.insert(name).inserted else {
                 throw variant.options.failure("name", "\"\(name)\" is empty, contains a \".\" or names another layer "
@@ -59,7 +61,7 @@ package struct Sequential: Sendable {
             let ordinal = blueprint.nextOrdinal
             blueprint.nextOrdinal += 1
             let firstSlot = blueprint.layout.slots.count
-            var site = LayerSite(inputShape: outputShape, path: path.isEmpty ? name : "\(path).\(name)",
+            var site = LayerSite(inputShape: outputShape, tokenKinds: tokenKinds, path: path.isEmpty ? name : "\(path).\(name)",
                                  ordinal: ordinal, seed: seed, blueprint: blueprint)
             let layer = try type.init(options: variant.options, site: &site)
             blueprint = site.blueprint
@@ -68,10 +70,26 @@ package struct Sequential: Sendable {
             let stage = Stage(layer: layer, path: site.path, inputShape: outputShape, slots: slots,
                               firstOffset: trained?.offset)
             configured.append(stage)
-            if !layer.isIdentity { computed.append(stage) }
+            if !layer.isIdentity {
+                computed.append(stage)
+                tokenKinds = nil
+            }
             outputShape = layer.outputShape
         }
         plan()
+    }
+
+    /// Refuses a layer that takes numbers where there are tokens, and the other way round.
+    private static func check(_ type: any Layer.Type, gets tokenKinds: Int?, _ options: Settings) throws {
+        switch (type.inputElements, tokenKinds) {
+        case (.numbers, let kinds?):
+            throw options.failure("\(type.kind) takes numbers, but gets tokens (of \(kinds) kinds); put embedding: "
+                + "{embedding_dim: N} in front of it")
+        case (.tokens, nil):
+            throw options.failure("\(type.kind) takes tokens, but gets numbers; tokens come from data.format: text, and go "
+                + "to the first layer")
+        default: break
+        }
     }
 
     /// The same without its last computing stage, which must be of the kind `kind`.

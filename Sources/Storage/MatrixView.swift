@@ -121,7 +121,7 @@ extension MutableMatrixView {
 
 extension Range<Int> {
     /// What of it is not below 0 after `distance` was added; an end that is no end stays none.
-    func shifted(by distance: Int) -> Range<Int> {
+    package func shifted(by distance: Int) -> Range<Int> {
         let end = upperBound == .max ? Int.max : Swift.max(0, upperBound + distance)
         return Swift.max(0, Swift.min(lowerBound + distance, end))..<end
     }

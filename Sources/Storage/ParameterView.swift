@@ -36,13 +36,17 @@ package struct MutableParameterView: @unchecked Sendable {
     package let count: Int
     /// Where the regions begin, of weights; nil where trained slots are all there is.
     package let regions: RegionStarts?
+    /// Where the gradients of later uses begin, of gradients; nil where a weight has one place for all of its uses.
+    package let laterUses: Int?
     /// As `MutableMatrixView.kept`.
     package let kept: Range<Int>
 
-    package init(base: UnsafeMutablePointer<Float>, count: Int, regions: RegionStarts? = nil, kept: Range<Int> = 0..<Int.max) {
+    package init(base: UnsafeMutablePointer<Float>, count: Int, regions: RegionStarts? = nil, laterUses: Int? = nil,
+                 kept: Range<Int> = 0..<Int.max) {
         self.base = base
         self.count = count
         self.regions = regions
+        self.laterUses = laterUses
         self.kept = kept
     }
 
@@ -51,7 +55,9 @@ package struct MutableParameterView: @unchecked Sendable {
 
     /// The slot's numbers as rows of `columns`; by default one row.
     package func matrix(_ slot: ParameterSlot, columns: Int? = nil) -> MutableMatrixView {
-        let columns = columns ?? slot.shape.count, start = place(of: slot, regions, count)
+        let columns = columns ?? slot.shape.count
+        let start = laterUses.flatMap { first in slot.useOffset.map { first + $0 } } ?? place(of: slot, regions, count)
+        precondition(start + slot.shape.count <= count, "\(slot.name) ends at \(start + slot.shape.count) of \(count)")
         return MutableMatrixView(base: base + start, rows: columns == 0 ? 0 : slot.shape.count / columns,
                                  columns: columns, kept: kept.shifted(by: -start))
     }
@@ -73,8 +79,14 @@ private func place(of slot: ParameterSlot, _ regions: RegionStarts?, _ count: In
 }
 
 extension AlignedBuffer where Element == Float {
-    /// The whole buffer as gradients, or as another number for each trained parameter.
+    /// The whole buffer as a number for each trained parameter.
     package var parameters: MutableParameterView { MutableParameterView(base: base, count: count) }
+
+    /// The whole buffer as gradients, those of later uses included.
+    package func gradients(_ layout: ParameterLayout) -> MutableParameterView {
+        precondition(count >= layout.gradientCount, "\(layout.gradientCount) gradients in a buffer of \(count)")
+        return MutableParameterView(base: base, count: layout.gradientCount, laterUses: layout.trainedCount)
+    }
 
     /// The whole buffer as weights.
     package func weights(_ layout: ParameterLayout) -> MutableParameterView {

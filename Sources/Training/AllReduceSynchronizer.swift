@@ -43,7 +43,7 @@ final class AllReduceSynchronizer: Synchronizer {
                                   layerSumCount: layerSumCount)
         agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
         weightBuffer = AlignedBuffer(count: layout.weightCount)
-        gradientBuffer = AlignedBuffer(count: layout.trainedCount * max(nodes.own, 1))
+        gradientBuffer = AlignedBuffer(count: layout.gradientCount * max(nodes.own, 1))
         blockSquares = AlignedBuffer(count: layout.blockCount)
         ownRecord = AlignedBuffer(count: agreement.recordSize)
         allRecords = AlignedBuffer(count: agreement.recordSize * communicator.size)
@@ -68,8 +68,9 @@ final class AllReduceSynchronizer: Synchronizer {
     }
 
     func gradients(_ node: Int) -> MutableParameterView {
-        precondition(node >= 0 && (node + 1) * layout.trainedCount <= gradientBuffer.count, "node \(node)")
-        return MutableParameterView(base: gradientBuffer.base + node * layout.trainedCount, count: layout.trainedCount)
+        precondition(node >= 0 && (node + 1) * layout.gradientCount <= gradientBuffer.count, "node \(node)")
+        return MutableParameterView(base: gradientBuffer.base + node * layout.gradientCount, count: layout.gradientCount,
+                                    laterUses: layout.trainedCount)
     }
 
     func nodeSums(_ node: Int) -> UnsafeMutableBufferPointer<Double> { agreement.nodeSums(node, in: ownRecord.elements) }
@@ -132,6 +133,13 @@ final class AllReduceSynchronizer: Synchronizer {
             begunBuckets += 1
             if nodes == 0 { sum.fill(0) }
             for node in 1..<max(nodes, 1) { Updates.add(gradients(node)[bucket].readOnly, to: sum) }
+            // A bucket that holds a weight is complete when all of its uses are.
+            for use in layout.laterUses {
+                let own = use.slot.range.clamped(to: bucket)
+                guard !own.isEmpty else { continue }
+                let gradient = use.gradients(of: own, in: layout)
+                for node in 0..<nodes { Updates.add(gradients(node)[gradient].readOnly, to: gradients(0)[own]) }
+            }
             try communicator.beginAllReduceSum(sum.elements)
         }
     }

@@ -29,8 +29,8 @@ package struct Experiment {
             throw configuration.root.failure("training.drop_last", "the \(splits.train.count) training samples don't fill one "
                 + "batch of \(training.globalBatchSize), so that none would be left; use a smaller training.global_batch_size")
         }
-        network = try Network(configuration.model, inputShape: splits.train.inputShape, loss: configuration.loss,
-                              seed: configuration.training.seed)
+        network = try Network(configuration.model, inputShape: splits.train.inputShape, tokenKinds: splits.train.tokenKinds,
+                              loss: configuration.loss, seed: configuration.training.seed)
         try configuration.optimizer.groups.check(network.layout, in: configuration.root)
         targets = try TargetForm(kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
                                  settings: configuration.model)

@@ -50,7 +50,7 @@ package final class GradientCheck {
         runner = RowRunner(experiment.judgedNetwork, workspace: Workspace(), rows: count, microBatchSize: count,
                            training: true)
         weights = AlignedBuffer(count: network.layout.weightCount)
-        gradients = AlignedBuffer(count: network.layout.trainedCount)
+        gradients = AlignedBuffer(count: network.layout.gradientCount)
         seed = experiment.configuration.training.seed
         network.initialize(weights.weights(network.layout), seed: seed)
     }
@@ -59,7 +59,11 @@ package final class GradientCheck {
     package func run(elements: Int, _ report: (Row) -> Void) {
         _ = loss()
         runner.backward(rows: samples.count, summedRows: samples.count, weights: weights.weights(network.layout).readOnly,
-                        into: gradients.parameters)
+                        into: gradients.gradients(network.layout))
+        for use in network.layout.laterUses {
+            let all = gradients.gradients(network.layout)
+            Updates.add(all[use.gradients(of: use.slot.range, in: network.layout)].readOnly, to: all[use.slot.range])
+        }
         for slot in network.layout.slots where slot.region == .trained { report(check(slot, elements: elements)) }
     }
 
@@ -109,6 +113,6 @@ package final class GradientCheck {
         let all = samples[0..<samples.count]
         _ = runner.outputs(dataset, all, weights: weights.weights(network.layout).readOnly, firstDraw: 0)
         let losses = runner.evaluateLoss(dataset, all, withGradient: true)
-        return leafTreeSum(losses, leafRows: samples.count)
+        return leafTreeSum(losses, leafRows: samples.count * runner.positions)
     }
 }

@@ -109,14 +109,14 @@ final class GradientWorker {
         guard let (left, right) = batch.tree.children(of: leaves) else {
             preconditionFailure("a micro-batch of \(rows.count) rows where \(runner.rowCapacity) fit")
         }
-        if spares.count == depth { spares.append(SpareGradient(count: layout.trainedCount)) }
-        let spare = spares[depth].buffer.parameters
+        if spares.count == depth { spares.append(SpareGradient(count: layout.gradientCount)) }
+        let spare = spares[depth].buffer.gradients(layout)
         computeNode(left, of: batch, order: order, weights: weights, into: gradients, sums: sums, depth: depth + 1)
         withUnsafeTemporaryAllocation(of: Double.self, capacity: sumCount) { rightSums in
             computeNode(right, of: batch, order: order, weights: weights, into: spare, sums: rightSums, depth: depth + 1)
             for index in sums.indices { sums[index] += rightSums[index] }
         }
-        let all = 0..<layout.trainedCount
+        let all = 0..<layout.gradientCount
         runner.workspace.add(gradients[all].readOnly, spare[all].readOnly, into: gradients[all])
         clock?.mark(.backward, isContinued: true)
     }

@@ -66,7 +66,7 @@ package struct MemoryForecast: Sendable {
             Part(name: "data", bytes: Double(experiment.loading.data) + Double(experiment.splits.train.count) * 4,
                  isShared: false),
             Part(name: "weights", bytes: weights, isShared: isOwner && !neighbours.isEmpty),
-            Part(name: "gradients", bytes: flat * gradients, isShared: false),
+            Part(name: "gradients", bytes: Self.bytes(layout.gradientCount) * gradients, isShared: false),
             // What its neighbours have computed of a rank's slice it reads where it lies.
             Part(name: "neighbours' gradients", bytes: isOwner ? Double(neighbours.reduce(0) { $0 + shares.nodes(of: $1) })
                  * Self.bytes(slice) : 0, isShared: true),

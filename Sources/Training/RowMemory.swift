@@ -7,7 +7,7 @@ struct RowMemory {
     /// The most rows that go through the network at once.
     let rowCapacity: Int
     /// Double.
-    let leafStatistics: Int, layerStatistics: Int
+    let leafStatistics: Int, layerStatistics: Int, losses: Int
     /// Float32.
     let outputs: Int, outputGradients: Int, targetValues: Int
     /// Int32.
@@ -35,7 +35,8 @@ struct RowMemory {
         outputGradients = training ? outputs : 0
         let columns = if case .values(let count) = setup.targets.content { count } else { 0 }
         targetValues = rowCapacity * columns
-        targetClasses = columns == 0 ? rowCapacity : 0
+        losses = rowCapacity * setup.targets.positions
+        targetClasses = columns == 0 ? losses : 0
         let leaves = rowCapacity / microBatchSize + 1
         leafStatistics = leaves * setup.metrics.statisticsCount
         layerStatistics = training ? leaves * network.statisticsCount : 0
@@ -45,7 +46,7 @@ struct RowMemory {
     var byteCount: Int {
         let inputs = InputStage.bufferCount(rows: rowCapacity, width: network.inputShape.count, gathersAhead: gathersAhead)
         return [inputs, outputs, outputGradients, targetValues, targetClasses].map(AlignedBuffer<Float>.byteCount).reduce(0, +)
-            + [rowCapacity, leafStatistics, layerStatistics].map(AlignedBuffer<Double>.byteCount).reduce(0, +)
+            + [losses, leafStatistics, layerStatistics].map(AlignedBuffer<Double>.byteCount).reduce(0, +)
             + Activations.byteCount(of: network, rows: rowCapacity, leafRows: microBatchSize, training: isTraining)
     }
 }

@@ -13,7 +13,12 @@ struct JudgedNetwork {
     let targets: TargetForm
 
     /// What rows of outputs add to the divisor of the loss's mean.
-    var divisor: LossDivisor { loss.divisor(outputs: network.outputShape.count, hasClasses: targets.content == .classes) }
+    var divisor: LossDivisor {
+        let positions = targets.positions
+        let divisor = loss.divisor(outputs: network.outputShape.count / positions, hasClasses: targets.content == .classes)
+        // Samples are counted, not positions.
+        return if case .perRow(let count) = divisor { .perRow(count * positions) } else { divisor }
+    }
 }
 
 /// Runs rows of samples through the network: gathers them, computes outputs and losses, and the gradients of the
@@ -27,6 +32,8 @@ final class RowRunner {
     let divisor: LossDivisor
     let workspace: Workspace
     let rowCapacity: Int
+    /// How many rows of outputs, targets and losses a sample has.
+    let positions: Int
     private let microBatchSize: Int
     /// Where the time of gathering is marked; nil where nobody measures.
     var clock: PhaseClock?
@@ -49,6 +56,7 @@ final class RowRunner {
         loss = setup.loss
         metrics = setup.metrics
         targetForm = setup.targets
+        positions = targetForm.positions
         divisor = setup.divisor
         self.workspace = workspace
         self.microBatchSize = microBatchSize
@@ -61,7 +69,7 @@ final class RowRunner {
         outputGradients = AlignedBuffer(count: memory.outputGradients)
         targetValues = AlignedBuffer(count: memory.targetValues)
         targetClasses = AlignedBuffer(count: memory.targetClasses, repeating: 0)
-        losses = AlignedBuffer(count: rowCapacity)
+        losses = AlignedBuffer(count: memory.losses)
         leafStatistics = AlignedBuffer(count: memory.leafStatistics)
         layerStatistics = AlignedBuffer(count: memory.layerStatistics)
     }
@@ -93,20 +101,21 @@ final class RowRunner {
         inputs.announce(dataset, samples, firstDraw: firstDraw)
     }
 
-    /// The loss of each row after `outputs` of the same samples, and, for `backward`, the gradient of their sum.
+    /// The loss of each row, or of each position of each row, after `outputs` of the same samples, and, for `backward`, the
+    /// gradient of their sum.
     func evaluateLoss(_ dataset: Dataset, _ samples: ArraySlice<Int32>, withGradient: Bool) -> UnsafeBufferPointer<Double> {
         let rows = samples.count
-        let rowLosses = losses.first(rows)
-        loss.evaluate(outputMatrix(rows: rows).readOnly, gatherTargets(dataset, samples), losses: rowLosses,
-                      gradient: withGradient ? gradientMatrix(rows: rows) : nil, in: workspace)
+        let rowLosses = losses.first(rows * positions)
+        loss.evaluate(judgedOutputs(rows: rows), gatherTargets(dataset, samples), losses: rowLosses,
+                      gradient: withGradient ? byPosition(gradientMatrix(rows: rows)) : nil, in: workspace)
         return UnsafeBufferPointer(rowLosses)
     }
 
     /// What the samples add to the divisor of the loss's mean, along the tree.
     func sumDivisor(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> Double {
-        let targets = gatherTargets(dataset, samples), rows = samples.count
-        return SummationTree(rows: rows, leafRows: microBatchSize).sum { leaf in
-            divisor.sum(targets[rows: leaf * microBatchSize..<min((leaf + 1) * microBatchSize, rows)])
+        let targets = gatherTargets(dataset, samples), rows = samples.count * positions, leafRows = microBatchSize * positions
+        return SummationTree(rows: rows, leafRows: leafRows).sum { leaf in
+            divisor.sum(targets[rows: leaf * leafRows..<min((leaf + 1) * leafRows, rows)])
         }
     }
 
@@ -133,8 +142,9 @@ final class RowRunner {
         let count = metrics.statisticsCount, layerCount = sums.count - count - 1
         precondition(layerCount == 0 || layerCount == network.statisticsCount && leafRows == microBatchSize,
                      "\(count) statistics, \(network.statisticsCount) of layers and a loss into \(sums.count) sums")
+        let rowCount = rows, rows = rows * positions, leafRows = leafRows * positions
         let tree = SummationTree(rows: rows, leafRows: leafRows), leaves = tree.leafCount
-        let output = outputMatrix(rows: rows).readOnly, targets = gatheredTargets(rows: rows)
+        let output = judgedOutputs(rows: rowCount), targets = gatheredTargets(rows: rowCount)
         leafStatistics.first(leaves * count).update(repeating: 0)
         for leaf in 0..<leaves {
             let range = leaf * leafRows..<min((leaf + 1) * leafRows, rows)
@@ -148,14 +158,14 @@ final class RowRunner {
 
     /// Appends the (score, label) pairs of the rows after `evaluateLoss`.
     func appendScores(rows: Int, to scores: inout [ScoredLabel]) {
-        metrics.appendScores(outputs: outputMatrix(rows: rows).readOnly, targets: gatheredTargets(rows: rows),
+        metrics.appendScores(outputs: judgedOutputs(rows: rows), targets: gatheredTargets(rows: rows),
                              into: &scores)
     }
 
     private func gatherTargets(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> TargetView {
         switch targetForm.content {
         case .classes:
-            dataset.gatherClasses(samples, into: targetClasses.first(samples.count))
+            dataset.gatherClasses(samples, into: targetClasses.first(samples.count * positions))
         case .values(let columns):
             dataset.gatherTargets(samples, into: targetValues.matrix(rows: samples.count, columns: columns))
         }
@@ -164,7 +174,8 @@ final class RowRunner {
 
     private func gatheredTargets(rows: Int) -> TargetView {
         switch targetForm.content {
-        case .classes: .classes(ClassView(base: targetClasses.first(rows).baseAddress ?? targetClasses.base, count: rows))
+        case .classes: .classes(ClassView(base: targetClasses.first(rows * positions).baseAddress ?? targetClasses.base,
+                                          count: rows * positions))
         case .values(let columns): .values(targetValues.matrix(rows: rows, columns: columns).readOnly)
         }
     }
@@ -175,6 +186,13 @@ final class RowRunner {
 
     private func outputMatrix(rows: Int) -> MutableMatrixView {
         outputs.matrix(rows: rows, columns: network.outputShape.count)
+    }
+
+    /// The outputs as they are compared with targets: a row for each position.
+    private func judgedOutputs(rows: Int) -> MatrixView { byPosition(outputMatrix(rows: rows)).readOnly }
+
+    private func byPosition(_ matrix: MutableMatrixView) -> MutableMatrixView {
+        matrix.reshaped(rows: matrix.rows * positions, columns: matrix.columns / positions)
     }
 
     private func gradientMatrix(rows: Int) -> MutableMatrixView {

@@ -27,11 +27,21 @@ package struct TargetForm: Sendable {
 
     package let content: Content
     package let task: LearningTask
+    /// How many targets a sample has, each compared with outputs of its own: 1, or the positions of a sequence.
+    package let positions: Int
 
     /// Checks that the targets of `kind` and the network's `outputs` fit the loss. Every message names the key that makes
     /// them fit.
     init(kind: TargetKind, loss: any Loss, outputs: Shape, settings: Settings) throws {
         let name = type(of: loss).kind
+        if case .positions(let classes, let positions) = kind {
+            try Self.check(positions: positions, classes: classes, loss, outputs, settings)
+            content = .classes
+            task = .classification(classes: classes)
+            self.positions = positions
+            return
+        }
+        positions = 1
         guard outputs.dimensions.count == 1 else {
             throw settings.failure("layers", "the network's output has the shape \(outputs), but \(name) takes a row of "
                 + "numbers; end in flatten and a dense layer")
@@ -88,12 +98,25 @@ package struct TargetForm: Sendable {
             }
             content = .values(count)
             task = .regression(outputs: count)
+        case (_, .positions): preconditionFailure("targets at positions have been seen to")
         }
     }
 
-    /// Refuses options of the loss that don't fit the outputs.
+    private static func check(positions: Int, classes: Int, _ loss: any Loss, _ outputs: Shape, _ settings: Settings) throws {
+        guard loss.targetDemand == .classes else {
+            throw settings.failure("layers", "the data have one of \(classes) classes at each of \(positions) positions, but "
+                + "\(type(of: loss).kind) doesn't compare classes; use loss: cross_entropy")
+        }
+        guard outputs.dimensions == [positions, classes] else {
+            throw settings.failure("layers", "the network's output has the shape \(outputs), but the data have one of \(classes) "
+                + "classes at each of \(positions) positions; cross_entropy needs [\(positions), \(classes)]: keep the positions, "
+                + "and end in dense: {units: \(classes)}")
+        }
+    }
+
+    /// Refuses options of the loss that don't fit the outputs of a sample.
     func check(_ loss: any Loss, outputs: Int, settings: Settings) throws {
-        if let problem = loss.problem(outputs: outputs, hasClasses: content == .classes) {
+        if let problem = loss.problem(outputs: outputs / positions, hasClasses: content == .classes) {
             throw settings.failure("loss.\(type(of: loss).kind).\(problem.option)", problem.text)
         }
     }

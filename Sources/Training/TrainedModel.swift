@@ -55,7 +55,7 @@ package final class TrainedModel {
             let document = try SettingsDocument(text: state.configuration, name: "\(path)/state.json", overrides: overrides)
             configuration = try TrainingConfiguration(document, name: "")
             network = try Network(configuration.model, inputShape: state.preprocessing.inputShape,
-                                  loss: configuration.loss, seed: configuration.training.seed)
+                                  tokenKinds: state.preprocessing.text?.characterCount, loss: configuration.loss, seed: configuration.training.seed)
             targets = try TargetForm(kind: state.preprocessing.targetKind, loss: configuration.loss,
                                      outputs: network.outputShape, settings: configuration.model)
             try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
@@ -107,6 +107,7 @@ package final class TrainedModel {
 
     /// The names of the columns that `predict` writes.
     package var columnNames: [String] {
+        if state.preprocessing.text != nil { return ["prediction"] }
         let outputs = network.outputShape.count
         switch configuration.loss.outputTransform {
         case .softmax: return ["prediction"] + (0..<outputs).map { "probability_\(className($0))" }
@@ -141,6 +142,7 @@ package final class TrainedModel {
     }
 
     private func transform(_ output: MutableMatrixView) {
+        let output = output.reshaped(rows: output.rows * targets.positions, columns: output.columns / targets.positions)
         switch configuration.loss.outputTransform {
         case .softmax: workspace.softmax(output.readOnly, into: output)
         case .sigmoid: workspace.activate(.sigmoid, output.readOnly, into: output)
@@ -149,10 +151,15 @@ package final class TrainedModel {
     }
 
     private func prediction(_ values: [Float]) -> Prediction {
+        if let text = state.preprocessing.text {
+            // The most probable character behind each position.
+            let width = values.count / targets.positions
+            let characters = stride(from: 0, to: values.count, by: width).map { text.character(Self.best(values[$0..<$0 + width])) }
+            return Prediction(label: String(characters), values: [])
+        }
         switch configuration.loss.outputTransform {
         case .softmax:
-            let best = values.indices.reduce(0) { values[$1] > values[$0] ? $1 : $0 }
-            return Prediction(label: className(best), values: values)
+            return Prediction(label: className(Self.best(values[...])), values: values)
         case .sigmoid:
             let answers = values.enumerated().map { index, value in
                 values.count == 1 ? className(value > 0.5 ? 1 : 0) : value > 0.5 ? className(index) : nil
@@ -160,6 +167,11 @@ package final class TrainedModel {
             return Prediction(label: answers.compactMap { $0 }.joined(separator: " "), values: values)
         case .none: return Prediction(label: nil, values: values)
         }
+    }
+
+    /// The place of the largest value, counted from the first.
+    private static func best(_ values: ArraySlice<Float>) -> Int {
+        values.indices.reduce(values.startIndex) { values[$1] > values[$0] ? $1 : $0 } - values.startIndex
     }
 
     private func className(_ index: Int) -> String {

@@ -116,6 +116,9 @@ package final class Trainer {
     /// Gives shared memory back, after the last collective call. Collective, and not where a rank has failed.
     package func close() { synchronizer.close() }
 
+    /// The steps that the run has taken, from its beginning.
+    package var completedSteps: Int { state.step }
+
     /// Says something on rank 0.
     package func warn(_ text: String) { recorder?.warning(text) }
 

@@ -45,8 +45,9 @@ struct InspectCommand: ParsableCommand {
         let experiment = try Experiment(try options.read(subject))
         let sampler = experiment.sampler
         let validation = experiment.splits.validation.map { ", \(HumanText.count($0.count)) to validate" } ?? ""
+        let tokens = experiment.splits.train.tokenKinds == nil ? "" : " tokens"
         try output.line("data: \(HumanText.count(sampler.sampleCount)) samples to train\(validation); inputs "
-            + "\(experiment.network.inputShape), \(experiment.splits.train.targetKind)")
+            + "\(experiment.network.inputShape)\(tokens), \(experiment.splits.train.targetKind)")
         for note in experiment.splits.notes { try output.line("note: \(note)") }
         try output.line("steps: \(HumanText.count(sampler.stepsPerEpoch)) per epoch, \(HumanText.count(experiment.totalSteps)) in all, "
             + "\(sampler.trees[0].leafCount) micro-batches each")

@@ -40,7 +40,7 @@ struct BadInputTests {
         try withWorkbench { bench in
             let arguments = try row.arrange(bench)
             let before = bench.snapshot()
-            let outcome = try bench.dtrain(arguments, ranks: ranks, timeLimitSeconds: 30)
+            let outcome = try bench.dtrain(arguments, ranks: ranks)
             expectRefusal(outcome, row.code, row.says)
             #expect(outcome.output == "", "\(outcome)")
             let after = bench.snapshot()

@@ -105,6 +105,8 @@ struct EveryModelTests {
         Model(testDescription: "a file of targets", data: "format: csv, train: {path: inputs.csv, targets: targets.csv}, "
             + "validation: {path: inputs.csv, targets: targets.csv}", layers: "dense: {units: 3}", input: "inputs.csv",
               labelled: ["inputs.csv", "targets.csv"]),
+        Model(testDescription: "text", data: "format: text, train: {path: words.txt}, validation_fraction: 0.5, context: 5, stride: 2",
+              layers: "embedding: {embedding_dim: 4}, dense: {units: 7, tied_to: 0}", input: "words.txt", labelled: ["words.txt"]),
         table("labels like versions", options: "format: csv, train: {path: t.csv, target: version}, target_kind: class, "
             + "validation_fraction: 0.3"),
         table("labels that are ids", options: "format: csv, train: {path: t.csv, target: id}, validation_fraction: 0.3"),
@@ -181,6 +183,7 @@ struct EveryModelTests {
         }
         let header4 = ["u", "v", "colour", "kind"].joined(separator: "|")
         try bench.write("odd.csv", "a table\r# of odd form\r\r\(header4) # names\r" + odd.joined(separator: "\r"))
+        try bench.write("words.txt", String(repeating: "a \"b\",\nc", count: 9))
         try bench.write("x", Material.images)
         try bench.write("y", Material.labels)
         try bench.write("gaps", Material.idx([42], (0..<42).map { [UInt8(3), 7, 26][$0 % 3] }))

@@ -62,4 +62,24 @@ let networkKinds: [Example] = [
           micro_batch_size: 20
           log_every: 1
         """),
+    Example(name: "a language model over characters with tied weights, one of them used three times, clipping by norm", text: """
+        data: {format: text, train: {path: text.txt}, validation_fraction: 0.2, context: 9}
+        model:
+          layers:
+            - embedding: {embedding_dim: 48, num_embeddings: 40, name: tokens, initializer: {normal: {standard_deviation: 0.3}}}
+            - dense: {units: 48, name: body}
+            - gelu
+            - residual: {layers: [layer_norm, dense: {units: 48, tied_to: body}, dropout: {rate: 0.1}]}
+            - dense: {units: 40, tied_to: tokens}
+            - dense: {units: 26}
+        optimizer: {adamw: {learning_rate: 0.01, weight_decay: 0.1}}
+        gradient_clipping: {norm: 0.5}
+        validation: {every_steps: 5}
+        checkpoint: {every_steps: 6}
+        training:
+          max_steps: 16
+          global_batch_size: 75
+          micro_batch_size: 10
+          log_every: 1
+        """),
 ]

@@ -7,7 +7,22 @@ enum Tables {
         try bench.write("numbers.csv", text(rows: 131, columns: 9) { row, sum in "\(sum * 3 + Double(row % 7) / 10)" })
         // A sample whose loss is no number, and one whose loss is one but not its gradient: steps with them are skipped.
         try bench.write("extreme.csv", text(rows: 60, columns: 5, extremes: [23: "3.4e38", 41: "1e25"]) { _, sum in "\(sum)" })
+        try bench.write("text.txt", prose(characters: 5003))
         try bench.write("usual.csv", text(rows: 31, columns: 5, seed: 9) { _, sum in "\(sum)" })
+    }
+
+    /// Words of some letters, with repetitions as a text has them.
+    private static func prose(characters count: Int) -> String {
+        var state: UInt64 = 3, text = ""
+        while text.count < count {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            for index in 0...Int(state >> 60) % 6 {
+                let letter = UInt8(97 + (state >> UInt64(8 * index + 13)) % 23)
+                text.unicodeScalars.append(Unicode.Scalar(letter))
+            }
+            text += (state >> 33) % 7 == 0 ? ".\n" : " "
+        }
+        return String(text.prefix(count))
     }
 
     private static func text(rows: Int, columns: Int, extremes: [Int: String] = [:], seed: UInt64 = 1,

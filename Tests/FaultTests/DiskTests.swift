@@ -195,7 +195,7 @@ extension FaultTests {
                 let job = try bench.start(.plain, ["train", "c.yaml", "--run", "r"])
                 let run = bench.state("r")
                 // A later step is in the log, and the checkpoint still has the name of an unfinished one.
-                let seen = job.waitUntil(seconds: 30) { _ in
+                let seen = job.waitUntil(seconds: 120) { _ in
                     guard let name = run.hidden.first(where: { $0.hasPrefix(".incomplete-step-") }),
                           let step = Int(name.dropFirst(".incomplete-step-".count)), step > 0 else { return false }
                     return run.loggedStep > step && run.hidden.contains(name)

@@ -62,6 +62,33 @@ struct ManyLeavesTests {
         }
     }
 
+    @Test("the gradient of an embedding is the plain tree's, in which leaves without the token are zeros", arguments: leafCounts, [1, 3])
+    func embedding(leafCount: Int, threads: Int) throws {
+        let workspace = try Workspace(threadCount: threads), kinds = 7, width = 11
+        for leafTokens in leafCount > 1000 ? [1] : [1, 2, 5] {
+            let count = leafCount * leafTokens - (leafTokens - 1)
+            let values = numbers(count * width, seed: 8)
+            // Token 0 is everywhere, 5 in few leaves, 6 nowhere.
+            let tokens = numbers(count, seed: 9).enumerated().map { index, number in
+                index % 97 == 40 ? 5 : Float(Int(abs(number) * 1000) % 5)
+            }
+            let gradient = Guarded(values, rows: count, columns: width), result = Guarded(rows: kinds, columns: width, misalignment: 1)
+            let given = Guarded(tokens, rows: 1, columns: count)
+            workspace.embeddingGradient(gradient.readOnly, given.readOnly, leafTokens: leafTokens, into: result.view)
+            let indices = leafCount > 1000 ? [0, 10, 12, 5 * width + 3, 6 * width] : Array(0..<kinds * width)
+            let expected = indices.map { index -> UInt32? in
+                let leaves = stride(from: 0, to: count, by: leafTokens).map { first -> Float in
+                    (first..<min(first + leafTokens, count)).reduce(Float(0)) { sum, place in
+                        Int(tokens[place]) == index / width ? sum + values[place * width + index % width] : sum
+                    }
+                }
+                return treeSum(leaves, +)?.bitPattern
+            }
+            #expect(indices.map { result.bits[$0] } == expected, "\(leafCount) leaves of \(leafTokens)")
+            #expect(result.guardsHold && given.guardsHold && gradient.guardsHold)
+        }
+    }
+
     @Test("subtrees of single leaves combine to the plain tree, in scratch of just the levels that are told",
           arguments: leafCounts)
     func combining(leafCount: Int) {

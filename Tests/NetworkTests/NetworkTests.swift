@@ -56,10 +56,52 @@ struct NetworkTests {
         try expectRefusal("[gelu: {approximation: tan}]", saying: ["did you mean \"tanh\"?"])
         try expectRefusal("[softmax, flatten]", "cross_entropy", shape: [2, 2],
                           saying: ["several rows of probabilities", "[2, 2]", "flatten"])
+        try expectRefusal("[dense: {units: 4, tied_to: 0}, dense: {units: 4, tied_to: body}]", shape: [4],
+                          saying: ["tied_to", "called \"0\"", "known: none"])
+        try expectRefusal("[dense: {units: 4, name: body}, dense: {units: 4, tied_to: bdy}]", shape: [4],
+                          saying: ["called \"bdy\"", "did you mean \"body\"?", "known: body"])
+        try expectRefusal("[dense: {units: 4}, dense: {units: 5, tied_to: 0}]", shape: [4], saying: ["[4, 4]", "[5, 4]", "make them agree"])
+        try expectRefusal("[embedding: {embedding_dim: 2}]", shape: [4], saying: ["takes tokens, but gets numbers"])
         try expectRefusal("[dense: {units: 3}, sigmoid]", "cross_entropy",
                           saying: ["ends in sigmoid", "cross_entropy contains a softmax", "binary_cross_entropy"])
         try expectRefusal("[dense: {units: 1}, softmax]", "binary_cross_entropy",
                           saying: ["ends in softmax", "binary_cross_entropy contains a sigmoid"])
+    }
+
+    @Test("what makes no sense of tokens is refused")
+    func tokens() throws {
+        func refusal(_ layers: [Any]) -> String? {
+            do { _ = try makeNetwork(layers, inputShape: [4], tokenKinds: 9) } catch { return "\(error)" }
+            return nil
+        }
+        #expect(refusal([["dense": ["units": 3]]])?.contains("takes numbers, but gets tokens (of 9 kinds); put embedding") == true)
+        #expect(refusal(["flatten", "relu"])?.contains("relu takes numbers") == true)
+        #expect(refusal([["embedding": ["embedding_dim": 2, "num_embeddings": 8]]])?.contains("9 different tokens") == true)
+        #expect(refusal([["embedding": ["embedding_dim": 2]], ["embedding": ["embedding_dim": 2]]])?.contains("gets numbers") == true)
+        #expect(refusal([["embedding": ["embedding_dim": 0]]])?.contains("embedding_dim") == true)
+        #expect(refusal(["flatten", ["reshape": ["shape": [2, 2]]], ["embedding": ["embedding_dim": 2, "num_embeddings": 10]]]) == nil)
+    }
+
+    @Test("a later use of a weight has a gradient of its own behind what is trained, placed in blocks as the weight is")
+    func laterUses() throws {
+        let layers: [Any] = [["dense": ["units": 30]], ["dense": ["units": 40, "name": "body"]], ["dense": ["units": 30]],
+                             ["dense": ["units": 40, "tied_to": "body"]], ["dense": ["units": 30]], ["dense": ["units": 40, "tied_to": "body"]]]
+        let layout = try makeNetwork(layers, inputShape: [30]).layout
+        let body = try #require(layout.slots.first { $0.name == "body.weight" })
+        #expect(layout.slots.map(\.name) == ["0.weight", "0.bias", "body.weight", "body.bias", "2.weight", "2.bias", "3.bias", "4.weight",
+                                             "4.bias", "5.bias"])
+        // 900 + 12 of padding, 30 + 2 of padding: from 944 over two blocks into a third.
+        #expect(body.range == 944..<2144 && layout.laterUses.map(\.blocks) == [0..<3072, 0..<3072])
+        #expect(layout.gradientCount == layout.trainedCount + 6 * 1024)
+        let first = layout.laterUses.map { $0.gradients(of: body.range, in: layout) }
+        #expect(first == [layout.trainedCount + 944..<layout.trainedCount + 2144, layout.trainedCount + 4016..<layout.trainedCount + 5216])
+        let parts = layout.gradientParts(of: 1024..<2048)
+        #expect(parts.map(\.gradients) == [1024..<2048, layout.trainedCount + 1024..<layout.trainedCount + 2048,
+                                           layout.trainedCount + 4096..<layout.trainedCount + 5120])
+        #expect(parts.map(\.weight) == [1024..<2048, 1024..<2048, 1024..<2048])
+        #expect(layout.gradientParts(of: 2048..<4096).map(\.weight) == [2048..<4096, 2048..<2144, 2048..<2144])
+        let frozen = try makeNetwork(layers, inputShape: [30], freeze: ["body.weight"]).layout
+        #expect(frozen.laterUses.isEmpty && frozen.gradientCount == frozen.trainedCount)
     }
 
     @Test("an option that no layer reads is refused by name")

@@ -25,7 +25,7 @@ final class Bench {
         self.network = network
         self.rows = rows
         weights = AlignedBuffer(count: network.layout.weightCount)
-        gradients = AlignedBuffer(count: network.layout.trainedCount, repeating: .nan)
+        gradients = AlignedBuffer(count: network.layout.gradientCount, repeating: .nan)
         workspace = try Workspace(threadCount: threadCount)
         plannedLeafRows = leafRows ?? 1
         activations = Activations(network: network, rows: rows, leafRows: plannedLeafRows, training: keeps)
@@ -72,15 +72,27 @@ final class Bench {
                          into: withInputGradient ? matrix(inputGradient, network.inputShape, range) : nil,
                          input: matrix(input, network.inputShape, range).readOnly,
                          output: matrix(output, network.outputShape, range).readOnly, using: activations,
-                         in: BackwardPass(weights: weights.weights(network.layout).readOnly, gradients: gradients.parameters,
+                         in: BackwardPass(weights: weights.weights(network.layout).readOnly, gradients: gradients.gradients(network.layout),
                                           leafRows: leafRows ?? max(range.count, 1), workspace: workspace))
     }
 
     /// Slots with a gradient.
     var trainedSlots: [ParameterSlot] { network.layout.slots.filter { $0.region == .trained } }
 
-    /// The gradients of all slots, without the padding.
-    var parameterGradientBits: [UInt32] { trainedSlots.flatMap { $0.range.map { gradients[$0].bitPattern } } }
+    /// The gradients of all slots and of their later uses, each for itself, without the padding.
+    var parameterGradientBits: [UInt32] {
+        let layout = network.layout
+        let ranges = trainedSlots.map(\.range) + layout.laterUses.map { $0.gradients(of: $0.slot.range, in: layout) }
+        return ranges.flatMap { $0.map { gradients[$0].bitPattern } }
+    }
+
+    /// The gradient of an element of the flat buffer, all of its uses together.
+    func gradient(_ element: Int) -> Float {
+        network.layout.laterUses.filter { $0.slot.range.contains(element) }.reduce(gradients[element]) {
+            $0 + gradients[$1.gradients(of: element..<element + 1, in: network.layout).lowerBound]
+        }
+    }
+
     var outputBits: [UInt32] { output.elements.map(\.bitPattern) }
     var inputGradientBits: [UInt32] { inputGradient.elements.map(\.bitPattern) }
 }
@@ -94,11 +106,11 @@ func fill(_ buffer: borrowing AlignedBuffer<Float>, _ values: [Double]) {
 func plainLoss() throws -> any Loss { try readLoss(settings(["loss": "mean_squared_error"])) }
 
 /// A network of `layers`, as a configuration lists them.
-func makeNetwork(_ layers: Any, inputShape: [Int], freeze: [String]? = nil, loss: (any Loss)? = nil,
+func makeNetwork(_ layers: Any, inputShape: [Int], tokenKinds: Int? = nil, freeze: [String]? = nil, loss: (any Loss)? = nil,
                  seed: UInt64 = 1) throws -> Network {
     let root = try settings(["model": freeze.map { ["layers": layers, "freeze": $0] } ?? ["layers": layers]])
     let model = try root.section("model")
-    let network = try Network(model, inputShape: Shape(inputShape), loss: try loss ?? plainLoss(), seed: seed)
+    let network = try Network(model, inputShape: Shape(inputShape), tokenKinds: tokenKinds, loss: try loss ?? plainLoss(), seed: seed)
     try root.finish()
     return network
 }

@@ -21,7 +21,7 @@ func expect(_ condition: Bool, _ text: @autoclosure () -> String, _ communicator
 enum RankScenarios {
     static func main() throws {
         let name = CommandLine.arguments.dropFirst().first ?? ""
-        let scenarios = communicationScenarios + exchangeScenarios + driftScenarios + allocationScenarios + speedScenarios
+        let scenarios = communicationScenarios + exchangeScenarios + driftScenarios + allocationScenarios + speedScenarios + runScenarios
         guard let scenario = scenarios.first(where: { $0.name == name }) else {
             print("unknown scenario \(name)")
             exit(64)

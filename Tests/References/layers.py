@@ -50,8 +50,16 @@ class Permute(nn.Module):
         return x.permute(0, *self.dimensions)
 
 
-def build(configurations, shape):
-    """The PyTorch layers for a list of dtrain's configurations, and the shape of one sample of the output."""
+class Embedding(nn.Embedding):
+    """Tokens as whole numbers among numbers."""
+
+    def forward(self, x):
+        return super().forward(x.long())
+
+
+def build(configurations, shape, kinds=None):
+    """The PyTorch layers for a list of dtrain's configurations, and the shape of one sample of the output. `kinds` is the
+    number of different tokens that come in."""
     modules = []
     for configuration in configurations:
         if isinstance(configuration, str):
@@ -60,6 +68,8 @@ def build(configurations, shape):
             ((kind, options),) = configuration.items()
         if kind == "dense":
             modules.append(nn.Linear(shape[-1], options["units"], bias=options.get("bias", True)))
+            if "tied_to" in options:
+                modules[-1].weight = modules[int(options["tied_to"])].weight
             shape = [*shape[:-1], options["units"]]
         elif kind == "residual":
             inner, inner_shape = build(options["layers"], shape)
@@ -69,6 +79,9 @@ def build(configurations, shape):
                 shortcut = None
             assert inner_shape == shape, "both branches of a residual block have the same shape"
             modules.append(Residual(*inner, shortcut=shortcut))
+        elif kind == "embedding":
+            modules.append(Embedding(options.get("num_embeddings", kinds), options["embedding_dim"]))
+            shape = [*shape, options["embedding_dim"]]
         elif kind == "flatten":
             modules.append(nn.Flatten())
             shape = [math.prod(shape)]
@@ -101,11 +114,11 @@ def build(configurations, shape):
     return modules, shape
 
 
-def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False):
+def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False, kinds=None):
     """One row of the table. Parameters, inputs and output gradients are drawn from the case's own seed. While training, all
-    rows are one micro-batch, and what has become of the buffers is in the table too."""
+    rows are one micro-batch, and what has become of the buffers is in the table too. With `kinds` inputs are tokens."""
     random = numpy.random.default_rng(seed)
-    modules, _ = build(layers, list(input_shape))
+    modules, _ = build(layers, list(input_shape), kinds)
     network = nn.Sequential(*modules).train(training)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -115,8 +128,12 @@ def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False):
             if buffer.dim() > 0:
                 values = random.standard_normal(tuple(buffer.shape))
                 buffer.copy_(torch.from_numpy(exact(numpy.abs(values) + 0.25 if name_.endswith("var") else values)))
-    state = {key: value.tolist() for key, value in network.state_dict().items()}
-    if inputs is None:
+    # A tied weight has one name, that of its first use.
+    tied = {f"{index}.weight" for index, layer in enumerate(layers) if isinstance(layer, dict) and "tied_to" in layer.get("dense", {})}
+    state = {key: value.tolist() for key, value in network.state_dict().items() if key not in tied}
+    if inputs is None and kinds is not None:
+        inputs = random.integers(0, kinds, (rows, math.prod(input_shape))).astype(numpy.float64)
+    elif inputs is None:
         inputs = random.standard_normal((rows, math.prod(input_shape)))
     inputs = exact(inputs)
     rows = len(inputs)
@@ -126,6 +143,7 @@ def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False):
     output.backward(torch.from_numpy(output_gradient))
     return {
         "name": name,
+        "token_kinds": kinds,
         "layers": layers,
         "input_shape": list(input_shape),
         "output_shape": list(output.shape[1:]),
@@ -135,7 +153,7 @@ def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False):
         "buffers_after": {key: value.tolist() for key, value in network.named_buffers()} if training else {},
         "output": output.detach().reshape(rows, -1).tolist(),
         "output_gradient": output_gradient.reshape(rows, -1).tolist(),
-        "input_gradient": x.grad.reshape(rows, -1).tolist(),
+        "input_gradient": (torch.zeros_like(x) if x.grad is None else x.grad).reshape(rows, -1).tolist(),
         "parameter_gradients": {key: value.grad.tolist() for key, value in network.named_parameters()},
     }
 
@@ -191,6 +209,16 @@ def main():
         case(134, "batch_norm of two rows", [{"batch_norm": {"epsilon": 0.25}}], [3], rows=2, training=True),
         case(135, "batch_norm in a residual", [{"dense": {"units": 6}}, {"residual": {
             "layers": [{"dense": {"units": 6}}, "batch_norm", "gelu"], "shortcut": ["batch_norm"]}}], [6], rows=8, training=True),
+        case(140, "embedding", [{"embedding": {"embedding_dim": 5}}], [6], kinds=4),
+        case(141, "embedding of two axes, more rows than tokens", [{"embedding": {"embedding_dim": 9, "num_embeddings": 12}}], [3, 2],
+             rows=5, kinds=7),
+        case(142, "embedding, then dense tied to it", [
+            {"embedding": {"embedding_dim": 8}}, {"dense": {"units": 8}}, "gelu", {"dense": {"units": 11, "tied_to": "0"}},
+        ], [7], rows=6, kinds=11),
+        case(143, "one weight used three times", [
+            {"embedding": {"embedding_dim": 6}}, {"dense": {"units": 6}}, "tanh", {"dense": {"units": 6, "tied_to": "1"}},
+            "sigmoid", {"dense": {"units": 6, "tied_to": "1", "bias": False}}, {"dense": {"units": 5, "tied_to": "0"}},
+        ], [4], rows=7, kinds=5),
         case(120, "layer_norm", ["layer_norm"], [11], rows=5),
         case(121, "layer_norm on the last of two axes", ["layer_norm"], [3, 8]),
         case(122, "layer_norm over two axes, large epsilon", [{"layer_norm": {"dimensions": 2, "epsilon": 0.5}}], [2, 3, 5]),

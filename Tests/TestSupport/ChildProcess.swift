@@ -91,16 +91,18 @@ package struct ChildProcess: Sendable {
 
         /// Waits for the end, or kills the group at the time limit.
         package func wait() -> Result {
-            var timedOut = false
+            var isKilled = false
             while process.isRunning {
                 if Date().timeIntervalSince(started) > timeLimitSeconds {
-                    timedOut = true
+                    isKilled = true
                     killGroup()
                     break
                 }
                 usleep(2000)
             }
             process.waitUntilExit()
+            // It may have ended by itself, and where the machine is busy Foundation hears of it late.
+            let timedOut = isKilled && process.terminationReason == .uncaughtSignal
             let status = process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
             return Result(status: status, output: output, errors: errors, timedOut: timedOut)
         }

@@ -9,6 +9,8 @@ import Storage
 /// Shapes: x […, inputs], y […, units], W units × inputs, b units, as `torch.nn.Linear`; every position of a sample is a row
 /// of the products. Kept: nothing; backward reads the input.
 ///
+/// `tied_to: LAYER` uses the weight of a layer in front of it, such as that of an embedding (Press and Wolf, EACL 2017).
+///
 /// An activation right behind it whose derivative follows from its output is computed with it: y = f(x·Wᵀ + b), and
 /// g = ∂L/∂y · f′ goes to scratch.
 package struct Dense: Layer {
@@ -39,8 +41,27 @@ package struct Dense: Layer {
         }
         outputShape = try site.shape(site.inputShape.dimensions.dropLast() + [units]) { options.failure("units", $0) }
         let initializer = try Initializer.read(options, inputs: inputs, outputs: units)
-        weight = site.reserve("weight", shape: Shape([units, inputs]), role: .weight, initializer: initializer.weight)
+        let shape = Shape([units, inputs])
+        if let owner = try options.optionalString("tied_to") {
+            weight = try Self.tied(to: owner, shape, options, &site)
+        } else {
+            weight = site.reserve("weight", shape: shape, role: .weight, initializer: initializer.weight)
+        }
         bias = hasBias ? site.reserve("bias", shape: Shape([units]), role: .bias, initializer: initializer.bias) : nil
+    }
+
+    /// The weight of the layer called `path`, which has to have the shape that this one's would.
+    private static func tied(to path: String, _ shape: Shape, _ options: Settings, _ site: inout LayerSite) throws -> ParameterSlot {
+        guard let slot = site.reuse("weight", of: path) else {
+            let known = site.owners(of: "weight")
+            throw options.failure("tied_to", "no layer in front of this one is called \"\(path)\" and has a weight"
+                + suggestion(for: path, among: known) + "; known: " + (known.isEmpty ? "none" : known.joined(separator: ", ")))
+        }
+        guard slot.shape == shape else {
+            throw options.failure("tied_to", "the weight of \"\(path)\" is \(slot.shape), but this layer's would be \(shape) "
+                + "(units, inputs); make them agree")
+        }
+        return slot
     }
 
     /// Outputs, weight gradient, input gradient: the same product up to three times.

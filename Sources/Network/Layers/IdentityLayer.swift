@@ -4,6 +4,7 @@ import Storage
 protocol IdentityLayer: Layer {}
 
 extension IdentityLayer {
+    package static var inputElements: InputElements { .either }
     package var isIdentity: Bool { true }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {

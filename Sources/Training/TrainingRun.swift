@@ -1,0 +1,191 @@
+import Checkpointing
+import Collectives
+import Diagnostics
+import Foundation
+import Reporting
+
+/// A run as a value, from its configuration to its end: directory and lock, agreement of the ranks, start or resume, training,
+/// checkpoints. For the command line, for what runs many of them, and for a Swift program of one's own.
+///
+///     var run = TrainingRun(name: "digits") { try TrainingConfiguration(…) }
+///     run.directory = "runs/digits"
+///     let result = try run(on: SoloCommunicator())
+///
+/// It leaves nothing behind in the process: another may follow. The ranks of a job may be divided among several runs, each of
+/// which gets a communicator of its own (`MPICommunicator.split`).
+package struct TrainingRun {
+    /// What a run begins with.
+    package enum Start: Sendable {
+        /// Its own initial weights, or those that its configuration names.
+        case fresh
+        /// Those in a safetensors file.
+        case weights(String)
+        /// The newest valid checkpoint of its directory, or of the directory or checkpoint at this path.
+        case resume(String?)
+    }
+
+    /// What the run's directory is called where it names none: `runs/<name>`, numbered.
+    package let name: String
+    /// The run directory; a new one of its name where it is nil, or where it resumes the newest.
+    package var directory: String?
+    package var start = Start.fresh
+    package var options = TrainingOptions()
+    /// Where to write what each rank did when.
+    package var tracePath: String?
+    /// Asked after every step: whether this rank is to stop.
+    package var stopRequested: () -> Bool = { false }
+    private let readConfiguration: () throws -> TrainingConfiguration
+
+    package init(name: String, configuration: @escaping () throws -> TrainingConfiguration) {
+        self.name = name
+        readConfiguration = configuration
+    }
+
+    /// How a run ended.
+    package struct Result: Sendable {
+        package let ending: Ending
+        /// Its directory.
+        package let path: String
+        /// The steps that it has taken, from its beginning.
+        package let step: Int
+    }
+
+    /// What its ranks have to agree on besides configuration and data.
+    package var agreedItems: [Agreement.Item] {
+        let (weights, resume): (String?, String?) = switch start {
+        case .fresh: (nil, nil)
+        case .weights(let path): (path, nil)
+        case .resume(let path): (nil, path ?? "")
+        }
+        return [.init("--run", directory), .init("--resume", resume), .init("--initialize", weights),
+                .init("--steps", options.stopAfterStep.map(String.init)), .init("--trace", tracePath)]
+    }
+
+    /// Opens and locks the directory that it names, or that a resume finds; nil where it makes a new one. May be called before
+    /// MPI starts, so that no instant of a rank's life is without its lock.
+    package func open() throws -> OpenedPlace? {
+        var point: ResumePoint?
+        if case .resume(let path?) = start { point = try ResumePoint(path) }
+        var path = directory
+        if path == nil, isResumed { path = try point.map(Self.directory) ?? RunDirectory.newest(name) }
+        guard let path else { return nil }
+        return try OpenedPlace(try RunDirectory.open(path, resuming: isResumed), point)
+    }
+
+    private var isResumed: Bool { if case .resume = start { true } else { false } }
+
+    /// Trains to the end, or until it is asked to stop. Collective.
+    ///
+    /// - Parameter opened: what `open` came to, where it was called before.
+    package func callAsFunction(on communicator: any Communicator,
+                                opened: Swift.Result<OpenedPlace?, any Error>? = nil) throws -> Result {
+        let isFirst = communicator.rank == 0
+        let agreed = try AgreedExperiment(over: communicator) { try Experiment(try readConfiguration()) }
+        let trace = try tracePath.map { try PhaseTrace(path: $0, communicator: communicator) }
+        var opened = try communicator.agree { try (opened ?? Swift.Result { try open() }).get() }
+        if opened == nil {
+            // A new directory: rank 0 makes it, the others learn its name.
+            let made = try communicator.agree { isFirst ? try RunDirectory.makeNumbered(name).path : "" }
+            let path = try communicator.broadcast(made, from: 0)
+            opened = try communicator.agree { try OpenedPlace(try RunDirectory.open(path, resuming: false), nil) }
+        }
+        guard let opened else { preconditionFailure("no run directory") }
+        let place = RunPlace(opened.run)
+        try communicator.agree {
+            guard isFirst else { return }
+            try opened.lock.claim()
+            // Another job may have had the directory meanwhile, and left its run in it.
+            _ = try RunDirectory.open(place.path, resuming: isResumed)
+        }
+        var options = options
+        if case .weights(let path) = start { options.initialWeights = path }
+        let trainer = try Trainer(agreed, communicator: communicator, options: options, place: isFirst ? place : nil,
+                                  stopRequested: stopRequested)
+        trainer.clock = trace?.clock
+        if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
+        try begin(trainer, opened, place, communicator)
+        let ending = try withExtendedLifetime(opened.lock) { try trainer.run() }
+        try trace?.write()
+        try communicator.barrier()
+        trainer.close()
+        return Result(ending: ending, path: place.path, step: trainer.completedSteps)
+    }
+
+    /// Begins anew, or with the checkpoint to go on from.
+    private func begin(_ trainer: Trainer, _ opened: OpenedPlace, _ place: RunPlace, _ communicator: any Communicator) throws {
+        let checkpoint = try communicator.agree {
+            isResumed ? try opened.checkpoint(in: place, warn: trainer.warn) : nil
+        }
+        // One that sees an older state of a network file system would begin while others go on.
+        try Agreement.check([.init("the checkpoint to go on from", checkpoint.map { "step \($0.step)" })], over: communicator)
+        guard let checkpoint else { return try trainer.begin { try place.store.recover() } }
+        let isOwn = try communicator.agree { try checkpoint.isHeld(by: place.store) }
+        try trainer.resume(from: checkpoint, isOwn: isOwn) {
+            try place.store.recover()
+            guard opened.goesBack else { return }
+            // What comes after it in the same run is history that a later resume must not return to.
+            for path in try place.store.supersede(after: checkpoint.step, replacing: !isOwn) {
+                trainer.warn("set aside: \(path)")
+            }
+        }
+    }
+
+    /// The run directory in which a checkpoint lies.
+    private static func directory(of point: ResumePoint) throws -> String {
+        if let run = point.run { return run }
+        let checkpoint = try LoadedCheckpoint(path: point.checkpoint ?? "")
+        throw Failure(.usage, "\(checkpoint.path): a checkpoint that is in no run directory; name the directory in which "
+            + "the run goes on (--run)")
+    }
+}
+
+/// A run directory with this rank's lock on it.
+package struct OpenedPlace {
+    let run: RunDirectory
+    let lock: RunLock
+    /// What the resume names, where it names something.
+    private let point: ResumePoint?
+    /// Whether that lies in this run directory.
+    private let isInside: Bool
+
+    init(_ run: RunDirectory, _ point: ResumePoint?) throws {
+        self.run = run
+        self.point = point
+        isInside = try point?.lies(in: run) ?? true
+        lock = try RunLock(run)
+    }
+
+    /// Whether the run goes back to a checkpoint that was chosen by name.
+    var goesBack: Bool { isInside && point?.checkpoint != nil }
+
+    /// What a resume goes on from; nil for a fresh start. Nothing is changed.
+    func checkpoint(in place: RunPlace, warn: (String) -> Void) throws -> LoadedCheckpoint? {
+        do {
+            let checkpoint = try find(in: place, warn: warn)
+            if !isInside, run.holdsRun, let checkpoint {
+                throw Failure(.cannotCreate, "\(place.path): holds a run already, and \(checkpoint.path) is none of its "
+                    + "checkpoints; go on with that run (--resume alone), or choose another directory (--run)")
+            }
+            return checkpoint
+        } catch let failure as Failure where failure.code == .inputOutput {
+            throw Failure(.inputOutput, failure.message + "; nothing was changed")
+        }
+    }
+
+    private func find(in place: RunPlace, warn: (String) -> Void) throws -> LoadedCheckpoint? {
+        if let named = point?.checkpoint { return try LoadedCheckpoint(path: named) }
+        let other = isInside ? nil : point?.run
+        let (store, path) = other.map { (CheckpointStore(runDirectory: $0), $0) } ?? (place.store, place.path)
+        let (checkpoint, rejected) = try store.newestValid()
+        for damaged in rejected { warn("\(damaged.path) is damaged and passed over: \(damaged.reason)") }
+        if let checkpoint { return checkpoint }
+        guard rejected.isEmpty else {
+            throw Failure(.badData, "\(path): none of its \(rejected.count) checkpoints is valid "
+                + "(\(rejected[0].path): \(rejected[0].reason)); nothing was changed")
+        }
+        if other != nil { throw Failure(.missingInput, "\(path): no checkpoint was completed in this run yet") }
+        try place.requireNoHistory()
+        warn("\(path): no checkpoint was completed in it; the run starts from the beginning")
+        return nil
+    }
+}
