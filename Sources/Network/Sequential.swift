@@ -17,6 +17,8 @@ package struct Sequential: Sendable {
         package let inputShape: Shape
         /// Slots that the layer, or the layers in it, reserved.
         package let slots: Range<Int>
+        /// `2 dense`; behind the first, layers that are fused with it.
+        let parts: [String]
         /// Where in the flat buffer the first of them that is trained begins; nil for a layer with nothing to train.
         fileprivate let firstOffset: Int?
         /// Where in what is kept the layer's own part begins, and behind it its output unless it is the last.
@@ -66,12 +68,12 @@ package struct Sequential: Sendable {
             let slots = firstSlot..<blueprint.layout.slots.count
             let trained = blueprint.layout.slots[slots].first { $0.region == .trained }
             let stage = Stage(layer: layer, path: site.path, inputShape: outputShape, slots: slots,
-                              firstOffset: trained?.offset)
+                              parts: ["\(site.path) \(type.kind)"], firstOffset: trained?.offset)
             configured.append(stage)
             if !layer.isIdentity { computed.append(stage) }
             outputShape = layer.outputShape
         }
-        plan()
+        layOut()
     }
 
     /// The same without its last computing stage, which must be of the kind `kind`.
@@ -79,17 +81,18 @@ package struct Sequential: Sendable {
         var result = self
         precondition(result.computed.last.map { type(of: $0.layer).kind } == kind, "the last stage is no \(kind)")
         result.computed.removeLast()
-        result.plan()
+        result.layOut()
         return result
     }
 
     /// Fuses neighbours and lays out the activation memory.
-    private mutating func plan() {
+    private mutating func layOut() {
         fused = []
         for stage in computed {
             if let last = fused.last, let layer = last.layer.fused(with: stage.layer) {
                 fused[fused.count - 1] = Stage(layer: layer, path: last.path, inputShape: last.inputShape,
-                                               slots: last.slots, firstOffset: last.firstOffset)
+                                               slots: last.slots, parts: last.parts + stage.parts,
+                                               firstOffset: last.firstOffset)
             } else {
                 fused.append(stage)
             }
@@ -116,7 +119,7 @@ package struct Sequential: Sendable {
     }
 
     /// The two places in which outputs, or backward gradients, take turns; in front of what the stages need.
-    private var turns: MemoryNeed { MemoryNeed(perSample: 2 * widest) }
+    var turns: MemoryNeed { MemoryNeed(perSample: 2 * widest) }
 
     /// Operations of the matrix products per sample: every stage behind the first that is trained is asked for its input's
     /// gradient.

@@ -31,11 +31,10 @@ final class Evaluator {
         min(dataset.count, max(microBatchSize, rowsAtOnce / microBatchSize * microBatchSize))
     }
 
-    /// The rows that are run at once, and the bytes that `init` takes.
-    static func memory(_ judged: JudgedNetwork, dataset: Dataset, microBatchSize: Int) -> (rows: Int, bytes: Int) {
-        let memory = RowMemory(judged, rows: rows(dataset, microBatchSize), microBatchSize: microBatchSize, training: false,
-                               gathersAhead: false)
-        return (memory.rowCapacity, memory.byteCount + dataset.count * MemoryLayout<Int32>.stride)
+    /// The bytes that `init` takes: for the rows that are run at once, and for the order of all samples.
+    static func memory(_ judged: JudgedNetwork, dataset: Dataset, microBatchSize: Int) -> (rows: RowMemory, samples: Int) {
+        (RowMemory(judged, rows: rows(dataset, microBatchSize), microBatchSize: microBatchSize, training: false,
+                   gathersAhead: false), dataset.count * MemoryLayout<Int32>.stride)
     }
 
     /// What an evaluation came to.

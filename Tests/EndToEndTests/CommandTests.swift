@@ -293,6 +293,21 @@ struct CommandTests {
         }
     }
 
+    @Test("inspect --plan adds the plan of memory, of a configuration with what a rank holds")
+    func inspectPlan() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits(steps: 3))
+            let plain = try bench.dtrain("inspect", "c.yaml"), planned = try bench.dtrain("inspect", "c.yaml", "--plan")
+            expectSuccess(planned)
+            #expect(!plain.output.contains("as fused") && planned.outputLines.contains("as fused: 0 dense + 1 relu, 2 dense"))
+            #expect(planned.output.contains("rank 0 of 1, bytes"))
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run"))
+            let ofRun = try bench.dtrain("inspect", "run", "--plan")
+            expectSuccess(ofRun)
+            #expect(ofRun.outputLines.contains("as fused: 0 dense + 1 relu, 2 dense") && !ofRun.output.contains("rank 0"))
+        }
+    }
+
     @Test("inspect of a checkpoint and of a run prints layers, step and digest",
           arguments: ["run", "run/checkpoints/best", "run/checkpoints/step-00000000"])
     func inspectCheckpoint(_ subject: String) throws {
