@@ -24,12 +24,15 @@ package struct Network: Sendable {
 
     /// Builds the layers of `model:` for samples of `inputShape`. A network that ends in the activation that `loss`
     /// contains (softmax and cross entropy, sigmoid and binary cross entropy) has it fused, not applied twice.
-    package init(_ settings: Settings, inputShape: Shape, loss: any Loss, seed: UInt64) throws {
+    ///
+    /// - Parameter choices: the layers that `model:` can name.
+    package init(_ settings: Settings, inputShape: Shape, loss: any Loss, seed: UInt64,
+                 choices: LayerChoices = .standard) throws {
         self.inputShape = inputShape
         guard let variants = try settings.optionalVariants("layers"), !variants.isEmpty else {
             throw settings.failure("layers", "a network needs at least one layer, as in layers: [dense: {units: 10}]")
         }
-        var blueprint = LayerSite.Blueprint()
+        var blueprint = LayerSite.Blueprint(layers: choices)
         blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
         let all = try Sequential(variants, options: settings, path: "", inputShape: inputShape, seed: seed,
                                  blueprint: &blueprint)

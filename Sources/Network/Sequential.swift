@@ -50,9 +50,7 @@ package struct Sequential: Sendable {
         outputShape = inputShape
         var names: Set<String> = []
         for (index, variant) in variants.enumerated() {
-            guard let type = layerCatalog.first(where: { $0.kind == variant.name }) else {
-                throw variant.unknown("layer", known: layerCatalog.map { $0.kind })
-            }
+            let type = try blueprint.layers.choice(for: variant)
             let name = try variant.options.optionalString("name") ?? String(index)
             guard !name.isEmpty, !name.contains("."), names.insert(name).inserted else {
                 throw variant.options.failure("name", "\"\(name)\" is empty, contains a \".\" or names another layer "
