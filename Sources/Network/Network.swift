@@ -11,7 +11,7 @@ package struct Network: Sendable {
     package let layers: Sequential
     package let layout: ParameterLayout
     /// A final softmax or sigmoid that the loss contains already, and that is therefore applied to predictions only.
-    package let fusedActivation: String?
+    package let fusedActivation: (any Layer.Type)?
     /// How many numbers the layers sum over a batch besides gradients.
     package let statisticsCount: Int
     /// The fewest rows that a leaf may have.
@@ -36,19 +36,19 @@ package struct Network: Sendable {
         blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
         let all = try Sequential(variants, options: settings, path: "", inputShape: inputShape, seed: seed,
                                  blueprint: &blueprint)
-        let final = all.computed.last.map { type(of: $0.layer).kind }
+        let final = all.computed.last?.layer
         switch (loss.outputTransform, final) {
-        case (.softmax, "softmax") where all.computed.last?.inputShape.dimensions.count ?? 1 > 1:
+        case (.softmax, is Softmax) where all.computed.last?.inputShape.dimensions.count ?? 1 > 1:
             throw settings.failure("layers", "the final softmax makes several rows of probabilities out of "
                 + "\(all.computed.last?.inputShape.description ?? "?"), but cross_entropy compares one row of classes per "
                 + "sample; put \"flatten\" in front of it")
-        case (.softmax, "softmax"), (.sigmoid, "sigmoid"):
-            layers = all.dropping(last: final ?? "")
-            fusedActivation = final
-        case (.softmax, "sigmoid"):
+        case (.softmax, is Softmax), (.sigmoid, is Sigmoid):
+            layers = all.droppingLast()
+            fusedActivation = final.map { type(of: $0) }
+        case (.softmax, is Sigmoid):
             throw settings.failure("layers", "the network ends in sigmoid, but cross_entropy contains a softmax over "
                 + "classes; end in the last dense layer, or use loss: binary_cross_entropy for yes/no answers")
-        case (.sigmoid, "softmax"):
+        case (.sigmoid, is Softmax):
             throw settings.failure("layers", "the network ends in softmax, but binary_cross_entropy contains a sigmoid; "
                 + "end in a dense layer with one unit, or use loss: cross_entropy with one unit per class")
         default:

@@ -74,10 +74,10 @@ package struct Sequential: Sendable {
         layOut()
     }
 
-    /// The same without its last computing stage, which must be of the kind `kind`.
-    package func dropping(last kind: String) -> Sequential {
+    /// The same without its last computing stage.
+    func droppingLast() -> Sequential {
         var result = self
-        precondition(result.computed.last.map { type(of: $0.layer).kind } == kind, "the last stage is no \(kind)")
+        precondition(!computed.isEmpty, "no stage to leave out")
         result.computed.removeLast()
         result.layOut()
         return result

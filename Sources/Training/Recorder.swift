@@ -107,7 +107,7 @@ final class Recorder {
             + "\(rankCount) rank\(rankCount == 1 ? "" : "s")")
         for note in experiment.splits.notes { reporter.note(note) }
         if let fused = experiment.network.fusedActivation {
-            reporter.note("the final \(fused) is part of the loss \(type(of: experiment.configuration.loss).kind); it is "
+            reporter.note("the final \(fused.kind) is part of the loss \(type(of: experiment.configuration.loss).kind); it is "
                 + "computed there, and applied once to predictions")
         }
         reporter.beginEpoch()

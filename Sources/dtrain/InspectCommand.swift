@@ -92,7 +92,7 @@ struct InspectCommand: ParsableCommand {
         }
         rows.append(["total", "", "", HumanText.count(network.layout.parameterCount)])
         for row in Self.aligned(rows) { try output.line(row) }
-        if let fused = network.fusedActivation { try output.line("the final \(fused) is part of the loss") }
+        if let fused = network.fusedActivation { try output.line("the final \(fused.kind) is part of the loss") }
     }
 
     /// Lines of cells below each other; columns of `numbers` end below each other.
