@@ -86,12 +86,12 @@ final class Recorder {
     }
 
     /// Says from where a run goes on, and what is different from before.
-    func resumed(from path: String, digest: String, state: TrainingState, changes: [String], otherBuild: String?) {
+    func resumed(from path: String, digest: String, state: TrainingState, changes: [SettingChange], otherBuild: String?) {
         safe = (state.step, digest)
         reporter.line("resumed from \(path) at step \(HumanText.count(state.step))")
         for change in changes {
-            reporter.note("changed since then: \(change)")
-            append(LogLine(.change, step: state.step, fields: [.init("change", .text(change))]))
+            reporter.note("changed since then: \(change.description)")
+            append(LogLine(.change, step: state.step, fields: [.init("change", .text(change.description))]))
         }
         if let otherBuild {
             reporter.warning("the checkpoint was written by \(otherBuild), this is \(Build.identity): the bits of the "
