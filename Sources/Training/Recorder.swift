@@ -5,6 +5,7 @@ import Foundation
 import Metrics
 import Reporting
 import Threads
+import Timing
 
 /// Rank 0's hands: the progress line, `metrics.jsonl` and the checkpoints of a run.
 final class Recorder {
@@ -21,7 +22,7 @@ final class Recorder {
     private var cut: MetricsLog.Cut?
     /// The newest numbered checkpoint that is on disk, and the digest of its weights.
     private var safe = (step: -1, digest: "")
-    private let startSeconds = monotonicSeconds()
+    private let startSeconds = MonotonicClock.seconds
     private var stepMetrics: [Double]
 
     init(_ experiment: Experiment, place: RunPlace, options: TrainingOptions, totalSteps: Int) {
@@ -254,7 +255,7 @@ final class Recorder {
     /// How long training stood still for checkpoints, where that was long enough to matter.
     private var waiting: String {
         guard let checkpoints, checkpoints.stalledSeconds + checkpoints.waitedSeconds > 0.1 else { return "" }
-        let seconds = monotonicSeconds() - startSeconds
+        let seconds = MonotonicClock.seconds - startSeconds
         return String(format: " (%d written; training stood still for %.2f s, %.2f %% of the run; %.1f s for the first "
                       + "and the last)", checkpointCount, checkpoints.stalledSeconds,
                       100 * checkpoints.stalledSeconds / seconds, checkpoints.waitedSeconds)
