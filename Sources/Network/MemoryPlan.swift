@@ -7,8 +7,6 @@ package struct MemoryPlan: Sendable, Equatable {
     package struct Stage: Sendable, Equatable {
         /// The computing layers that it does the work of, by path and kind: `["1 dense", "2 relu"]`.
         package let layers: [String]
-        /// Numbers per sample of its output.
-        package let outputCount: Int
         /// What its passes take. Among what is kept is its output, unless that is the last one, which belongs to the caller.
         package let memory: LayerMemory
         /// The lists of layers inside it, whose memory is part of its own.
@@ -41,7 +39,7 @@ extension Sequential {
             let layer = fused[index].layer
             var memory = layer.memory
             if index < fused.count - 1 { memory.kept.perSample += layer.outputShape.count }
-            return MemoryPlan.Stage(layers: fused[index].parts, outputCount: layer.outputShape.count, memory: memory,
+            return MemoryPlan.Stage(layers: fused[index].parts, memory: memory,
                                     branches: layer.branches.map { MemoryPlan.Branch(name: $0.name, plan: $0.layers.plan) })
         }
         return MemoryPlan(configured: configured.flatMap(\.parts), computed: computed.flatMap(\.parts), fused: stages,
