@@ -222,10 +222,12 @@ final class Recorder {
         log = nil
         if let text = state.stopReason { reporter.line("stopped early: \(text)") }
         if state.step > plannedSteps {
-            reporter.note("nothing to do: \(HumanText.count(state.step)) steps are done, the configuration asks for "
-                + HumanText.count(plannedSteps))
-        }
-        if !interrupted, state.stopReason == nil, state.step < experiment.totalSteps {
+            reporter.note(plannedSteps < experiment.totalSteps
+                ? "nothing to do: the run is at step \(HumanText.count(state.step)) already; give a larger --steps than "
+                    + HumanText.count(plannedSteps)
+                : "nothing to do: \(HumanText.count(state.step)) steps are done, the configuration asks for "
+                    + HumanText.count(plannedSteps))
+        } else if !interrupted, state.stopReason == nil, state.step < experiment.totalSteps {
             reporter.line("stopped after step \(HumanText.count(state.step)) of \(HumanText.count(experiment.totalSteps)), as "
                 + "asked; go on with --resume")
         }
