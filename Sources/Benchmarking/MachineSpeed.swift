@@ -115,12 +115,12 @@ package final class MachineSpeed {
 
     /// The shortest of at least three runs, and of as many as fit into `seconds`.
     private func best(seconds: Double, _ body: () -> Void) -> Double? {
-        let end = PhaseClock.now + UInt64(seconds * 1e9)
+        let end = MonotonicClock.nanoseconds + UInt64(seconds * 1e9)
         var shortest = UInt64.max, runs = 0
-        while runs < 3 || PhaseClock.now < end {
-            let start = PhaseClock.now
+        while runs < 3 || MonotonicClock.nanoseconds < end {
+            let start = MonotonicClock.nanoseconds
             body()
-            shortest = min(shortest, PhaseClock.now - start)
+            shortest = min(shortest, MonotonicClock.nanoseconds - start)
             runs += 1
         }
         return shortest > 0 ? Double(shortest) * 1e-9 : nil

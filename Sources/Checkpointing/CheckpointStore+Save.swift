@@ -106,8 +106,7 @@ extension CheckpointStore {
     /// - Returns: warnings about what was replaced and couldn't be removed.
     private func publish(_ temporary: String, as name: String, in directory: Directory) throws -> [String] {
         guard let found = try directory.status(of: name) else {
-            try fileSystem.rename(directory.at(temporary), to: directory.at(name))
-            try directory.sync()
+            try directory.renameDurably(temporary, to: name)
             return []
         }
         guard found.kind != .symbolicLink else {

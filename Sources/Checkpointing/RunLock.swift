@@ -1,6 +1,7 @@
 import Diagnostics
 import Files
 import Foundation
+import Timing
 
 /// Keeps two jobs out of one run directory, and a new job off until the last rank of a killed one is gone. The system
 /// drops a lock when its holder dies, however it dies; nothing has to be cleaned up.
@@ -25,8 +26,8 @@ package final class RunLock: Sendable {
 
     private static let ownerByte = 0..<1
     private static let admittedByte = 1..<2
-    /// How long a starting rival is given to die, if it does.
-    private static let rivalPatience = Duration.seconds(1)
+    /// How long a starting rival is given to die, if it does; seconds.
+    private static let rivalPatience = 1.0
 
     /// Takes the job's shared lock, for as long as this object lives.
     /// - Throws: `Failure(.cannotCreate)` if the lock file can't be made, or is none of this run's own.
@@ -68,21 +69,20 @@ package final class RunLock: Sendable {
     deinit { try? fileSystem.close(descriptor, path: path) }
 
     /// Makes this process, rank 0, the owner of the run directory until it dies.
-    /// - Parameter patience: how long the ranks of an older job have to go.
+    /// - Parameter patience: how long the ranks of an older job have to go, seconds.
     /// - Throws: `Failure(.cannotCreate)` that names the job which has the directory.
-    package func claim(patience: Duration = .seconds(5)) throws {
+    package func claim(patience: Double = 5) throws {
         if warning != nil { return }
         try reportingSystemErrors {
-            let clock = ContinuousClock()
-            let start = clock.now
+            let start = MonotonicClock.seconds
             while try !fileSystem.tryLock(descriptor, bytes: Self.ownerByte, exclusively: true, path: path) {
                 let isAdmitted = try fileSystem.isLockedElsewhere(descriptor, bytes: Self.admittedByte, path: path)
                 let limit = isAdmitted ? patience : min(patience, Self.rivalPatience)
-                if clock.now - start >= limit { throw inUse(isAdmitted ? "in use by" : "just being started by") }
+                if MonotonicClock.seconds - start >= limit { throw inUse(isAdmitted ? "in use by" : "just being started by") }
                 pause()
             }
             while try isHeldByOtherJobs() {
-                if clock.now - start >= patience { throw inUse("still in use by ranks of") }
+                if MonotonicClock.seconds - start >= patience { throw inUse("still in use by ranks of") }
                 pause()
             }
             _ = try fileSystem.tryLock(descriptor, bytes: Self.admittedByte, exclusively: true, path: path)

@@ -1,5 +1,4 @@
-import CCrypto
-import Diagnostics
+import Files
 
 extension Dataset {
     /// SHA-256 over all that a network gets to see: shapes, kind of target, the stored inputs with their normalisation,
@@ -7,7 +6,7 @@ extension Dataset {
     ///
     /// Reads all of the data (about a second per GB): ask once.
     package func digest() throws -> String {
-        var hash = try ContentHash()
+        var hash = try SHA256()
         try hash.update("dtrain data 1 \(count) \(inputShape) \(targetKind) \(classNames ?? [])\n")
         if case .encoded(let samples, let rescaling) = inputs {
             try hash.update("\(samples.type)\n")
@@ -34,44 +33,8 @@ extension Dataset {
     }
 
     /// Adds numbers as they lie in memory; every machine that dtrain is built for is little-endian.
-    private static func update<Number: BitwiseCopyable>(_ hash: inout ContentHash, _ numbers: [Number], _ sample: Int,
+    private static func update<Number: BitwiseCopyable>(_ hash: inout SHA256, _ numbers: [Number], _ sample: Int,
                                                         _ width: Int) throws {
         try numbers[sample * width..<(sample + 1) * width].withUnsafeBytes { try hash.update($0) }
     }
-}
-
-/// SHA-256 by libcrypto.
-private struct ContentHash: ~Copyable {
-    private let context: OpaquePointer
-
-    init() throws {
-        guard let context = EVP_MD_CTX_new() else { throw Self.failure }
-        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
-            EVP_MD_CTX_free(context)
-            throw Self.failure
-        }
-        self.context = context
-    }
-
-    deinit {
-        EVP_MD_CTX_free(context)
-    }
-
-    mutating func update(_ bytes: UnsafeRawBufferPointer) throws {
-        guard EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1 else { throw Self.failure }
-    }
-
-    mutating func update(_ text: String) throws {
-        var text = text
-        try text.withUTF8 { try update(UnsafeRawBufferPointer($0)) }
-    }
-
-    /// The hash as 64 hexadecimal digits.
-    mutating func finish() throws -> String {
-        var bytes = [UInt8](repeating: 0, count: 32)
-        guard EVP_DigestFinal_ex(context, &bytes, nil) == 1 else { throw Self.failure }
-        return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
-    private static var failure: Failure { Failure(.internalError, "libcrypto can't compute SHA-256") }
 }

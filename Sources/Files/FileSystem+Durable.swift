@@ -102,13 +102,19 @@ extension Directory {
             do {
                 try removeTemporaries(temporary)
                 _ = try fileSystem.writeDurably(temporary, content: content)
-                try fileSystem.rename(temporary, to: at(name))
-                try sync()
+                try renameDurably(temporary.name, to: name)
             } catch {
                 try? removeTemporaries(temporary)
                 throw error
             }
         }
+    }
+
+    /// Gives what is called `old` in this directory the name `new`, and returns when that is on the disk; what had the name is
+    /// gone.
+    package func renameDurably(_ old: String, to new: String) throws(SystemError) {
+        try fileSystem.rename(at(old), to: at(new))
+        try sync()
     }
 
     private func removeTemporaries(_ temporary: Place) throws(SystemError) {

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Timing
 
 /// A file that a command writes for a person: what was there stays until the new one is complete.
 ///
@@ -116,7 +117,7 @@ package final class OutputFile {
     }
 
     private static func openSpecial(_ real: String, _ kind: FileStatus.Kind, named path: String) throws -> Int32 {
-        let start = monotonicNanoseconds()
+        let start = MonotonicClock.seconds
         while true {
             // Without O_NONBLOCK a pipe that nobody reads would be waited for without an end.
             let descriptor = Foundation.open(real, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
@@ -128,17 +129,11 @@ package final class OutputFile {
             guard code == EINTR || code == ENXIO && kind == .pipe else {
                 throw SystemError(call: "open", path: path, code: code, purpose: .output)
             }
-            guard Double(monotonicNanoseconds() - start) < pipePatience * 1e9 else {
+            guard MonotonicClock.seconds - start < pipePatience else {
                 throw Failure(.cannotCreate, "\(path): nobody reads from this pipe; start the reader first")
             }
             usleep(20_000)
         }
-    }
-
-    private static func monotonicNanoseconds() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
     static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ path: String) throws(SystemError) {

@@ -29,6 +29,12 @@ package struct SHA256: ~Copyable {
         try Self.check(EVP_DigestUpdate(context, base, bytes.count), "EVP_DigestUpdate")
     }
 
+    /// Appends a text's UTF-8.
+    package mutating func update(_ text: String) throws {
+        var text = text
+        try text.withUTF8 { try update(UnsafeRawBufferPointer($0)) }
+    }
+
     /// The sum as 64 lower-case hexadecimal digits.
     package consuming func finish() throws -> String {
         var sum = [UInt8](repeating: 0, count: 32)

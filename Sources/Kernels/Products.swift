@@ -14,7 +14,6 @@ extension Workspace {
                      "\(input.rows)×\(input.columns) times the transpose of \(weights.rows)×\(weights.columns) into "
                          + "\(output.rows)×\(output.columns)")
         precondition(bias?.count ?? weights.rows == weights.rows, "\(bias?.count ?? 0) biases for \(weights.rows) units")
-        let tiles = TileLoops(vectors: vectors)
         let panels = packing(count: tiles.transposedCount(rows: input.rows, depth: input.columns, width: tiles.width))
         tiles.packTransposed(input, width: tiles.width, into: panels.numbers)
         let scratch = threadRooms(count: tiles.innerProductScratch)
@@ -33,7 +32,6 @@ extension Workspace {
                          && gradient.columns == input.columns && leafRows > 0,
                      "the transpose of \(outputGradient.rows)×\(outputGradient.columns) times "
                          + "\(input.rows)×\(input.columns) into \(gradient.rows)×\(gradient.columns)")
-        let tiles = TileLoops(vectors: vectors)
         var left = outputGradient.base
         if tiles.packsOutputGradient(outputGradient) {
             let panels = packing(count: outputGradient.count)
@@ -53,7 +51,7 @@ extension Workspace {
     /// Multiply-adds in registers, of the vectors that the products above use and on all threads at once: what no product
     /// can pass. Returns the number of operations, a multiplication and an addition being two.
     package func multiplyAdds(rounds: Int) -> Int {
-        let tiles = TileLoops(vectors: vectors), results = threadRooms(count: 1)
+        let results = threadRooms(count: 1)
         parallel(threadCount) { thread, _ in
             // Kept, so that they must be computed.
             results[thread][0] = tiles.multiplyAdds(rounds: rounds, factor: 0.5)
@@ -63,7 +61,7 @@ extension Workspace {
 
     /// Numbers that the three products of a layer take beside their operands: for what is packed, and for each thread.
     package static func productScratch(rows: Int, inputs: Int, outputs: Int, leafRows: Int) -> (packed: Int, perThread: Int) {
-        let tiles = TileLoops(vectors: .best), levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
+        let tiles = TileLoops.of(.best), levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
         let packed = [tiles.transposedCount(rows: rows, depth: inputs, width: tiles.width), rows * outputs,
                       tiles.transposedCount(rows: rows, depth: outputs, width: tiles.height)]
         let perThread = [tiles.innerProductScratch, tiles.weightGradientScratch(rows: rows, levels: levels),
@@ -78,7 +76,6 @@ extension Workspace {
                          && gradient.columns == weights.columns,
                      "\(outputGradient.rows)×\(outputGradient.columns) times \(weights.rows)×\(weights.columns) into "
                          + "\(gradient.rows)×\(gradient.columns)")
-        let tiles = TileLoops(vectors: vectors)
         let panels = packing(count: tiles.transposedCount(rows: outputGradient.rows, depth: outputGradient.columns,
                                                           width: tiles.height))
         tiles.packTransposed(outputGradient, width: tiles.height, into: panels.numbers)

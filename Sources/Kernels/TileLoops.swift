@@ -4,153 +4,129 @@ import Tiles
 import TilesWide
 #endif
 
-/// The loops of the products in the build that was chosen. What they read and write must have been checked.
-struct TileLoops {
-    let vectors: VectorWidth
+/// The loops of the products in one of their two builds, which a workspace chooses when it is made: a call costs a jump to
+/// what stands here. What the loops read and write must have been checked.
+final class TileLoops: Sendable {
+    /// Rows and columns of a tile.
+    let height: Int, width: Int
+    /// Numbers that a thread needs for itself in `innerProducts` and in `inputGradient`.
+    let innerProductScratch: Int, inputGradientScratch: Int
+    /// Operations of `multiplyAdds` in a round.
+    let multiplyAddOperations: Int
 
-    /// Rows of a tile.
-    var height: Int {
-        #if WIDE_TILES
-        if vectors == .wide { return TilesWide.tileHeight }
-        #endif
-        return Tiles.tileHeight
+    private let packing: Packing
+    private let products: Products
+    private let multiplyAddLoop: @Sendable (Int, Float) -> Float
+
+    private typealias Numbers = UnsafePointer<Float>
+    private typealias Results = UnsafeMutablePointer<Float>
+    private typealias Room = UnsafeMutableBufferPointer<Float>
+
+    /// What is done to operands, as `Tiles` declares it.
+    private struct Packing {
+        let transposedCount: @Sendable (_ rows: Int, _ depth: Int, _ width: Int) -> Int
+        let packTransposed: @Sendable (Numbers, _ rows: Int, _ depth: Int, _ width: Int, Room) -> Void
+        let packsOutputGradient: @Sendable (_ rows: Int, _ outputs: Int) -> Bool
+        let packColumns: @Sendable (Numbers, _ rows: Int, _ columns: Int, Room) -> Void
+        let weightGradientScratch: @Sendable (_ rows: Int, _ levels: Int) -> Int
     }
 
-    /// Columns of a tile.
-    var width: Int {
-        #if WIDE_TILES
-        if vectors == .wide { return TilesWide.tileWidth }
-        #endif
-        return Tiles.tileWidth
+    /// The three products, as `Tiles` declares them.
+    private struct Products {
+        let inner: @Sendable (_ panels: Numbers, _ rows: Int, _ depth: Int, _ weights: Numbers, _ bias: Numbers?,
+                              _ rectifies: Bool, _ units: Range<Int>, Results, _ resultStride: Int, _ scratch: Room) -> Void
+        let weightGradient: @Sendable (_ outputGradient: Numbers, _ input: Numbers, _ rows: Int, _ outputs: Int, _ inputs: Int,
+                                       _ leafRows: Int, _ levels: Int, _ columns: Range<Int>, Results, _ kept: Range<Int>,
+                                       _ scratch: Room) -> Void
+        let inputGradient: @Sendable (_ panels: Numbers, _ rows: Int, _ outputs: Int, _ weights: Numbers, _ inputs: Int,
+                                      _ columns: Range<Int>, Results, _ scratch: Room) -> Void
     }
 
-    /// Numbers that a thread needs for itself in `innerProducts`.
-    var innerProductScratch: Int {
+    private static let narrow = TileLoops(
+        height: Tiles.tileHeight, width: Tiles.tileWidth, innerProductScratch: Tiles.innerProductScratch(),
+        inputGradientScratch: Tiles.inputGradientScratch(), multiplyAddOperations: Tiles.multiplyAddOperations,
+        packing: Packing(transposedCount: Tiles.transposedCount, packTransposed: Tiles.packTransposed,
+                         packsOutputGradient: Tiles.packsOutputGradient, packColumns: Tiles.packColumns,
+                         weightGradientScratch: Tiles.weightGradientScratch),
+        products: Products(inner: Tiles.innerProductTiles, weightGradient: Tiles.weightGradientTiles,
+                           inputGradient: Tiles.inputGradientTiles),
+        multiplyAddLoop: Tiles.multiplyAdds)
+
+    #if WIDE_TILES
+    private static let wide = TileLoops(
+        height: TilesWide.tileHeight, width: TilesWide.tileWidth, innerProductScratch: TilesWide.innerProductScratch(),
+        inputGradientScratch: TilesWide.inputGradientScratch(), multiplyAddOperations: TilesWide.multiplyAddOperations,
+        packing: Packing(transposedCount: TilesWide.transposedCount, packTransposed: TilesWide.packTransposed,
+                         packsOutputGradient: TilesWide.packsOutputGradient, packColumns: TilesWide.packColumns,
+                         weightGradientScratch: TilesWide.weightGradientScratch),
+        products: Products(inner: TilesWide.innerProductTiles, weightGradient: TilesWide.weightGradientTiles,
+                           inputGradient: TilesWide.inputGradientTiles),
+        multiplyAddLoop: TilesWide.multiplyAdds)
+    #endif
+
+    private init(height: Int, width: Int, innerProductScratch: Int, inputGradientScratch: Int, multiplyAddOperations: Int,
+                 packing: Packing, products: Products, multiplyAddLoop: @escaping @Sendable (Int, Float) -> Float) {
+        self.height = height
+        self.width = width
+        self.innerProductScratch = innerProductScratch
+        self.inputGradientScratch = inputGradientScratch
+        self.multiplyAddOperations = multiplyAddOperations
+        self.packing = packing
+        self.products = products
+        self.multiplyAddLoop = multiplyAddLoop
+    }
+
+    /// The build for vectors of a width.
+    static func of(_ vectors: VectorWidth) -> TileLoops {
         #if WIDE_TILES
-        if vectors == .wide { return TilesWide.innerProductScratch() }
+        if vectors == .wide { return wide }
         #endif
-        return Tiles.innerProductScratch()
+        return narrow
     }
 
     /// Numbers that a thread needs for itself in `weightGradient`.
     ///
     /// - Parameter levels: the most sums of leaves that wait at once.
-    func weightGradientScratch(rows: Int, levels: Int) -> Int {
-        #if WIDE_TILES
-        if vectors == .wide { return TilesWide.weightGradientScratch(rows: rows, levels: levels) }
-        #endif
-        return Tiles.weightGradientScratch(rows: rows, levels: levels)
-    }
-
-    /// Numbers that a thread needs for itself in `inputGradient`.
-    var inputGradientScratch: Int {
-        #if WIDE_TILES
-        if vectors == .wide { return TilesWide.inputGradientScratch() }
-        #endif
-        return Tiles.inputGradientScratch()
-    }
+    func weightGradientScratch(rows: Int, levels: Int) -> Int { packing.weightGradientScratch(rows, levels) }
 
     /// Numbers that `packTransposed` writes at most.
-    func transposedCount(rows: Int, depth: Int, width: Int) -> Int {
-        #if WIDE_TILES
-        if vectors == .wide {
-            return TilesWide.transposedCount(rows: rows, depth: depth, width: width)
-        }
-        #endif
-        return Tiles.transposedCount(rows: rows, depth: depth, width: width)
-    }
+    func transposedCount(rows: Int, depth: Int, width: Int) -> Int { packing.transposedCount(rows, depth, width) }
 
     /// Whether a weight gradient wants the output gradient packed by `packColumns`.
-    func packsOutputGradient(_ gradient: MatrixView) -> Bool {
-        #if WIDE_TILES
-        if vectors == .wide {
-            return TilesWide.packsOutputGradient(rows: gradient.rows, outputs: gradient.columns)
-        }
-        #endif
-        return Tiles.packsOutputGradient(rows: gradient.rows, outputs: gradient.columns)
-    }
+    func packsOutputGradient(_ gradient: MatrixView) -> Bool { packing.packsOutputGradient(gradient.rows, gradient.columns) }
 
     /// Panels of `width` rows each, element k of the rows of a panel side by side.
     func packTransposed(_ source: MatrixView, width: Int, into panels: UnsafeMutableBufferPointer<Float>) {
-        #if WIDE_TILES
-        if vectors == .wide {
-            return TilesWide.packTransposed(source.base, rows: source.rows, depth: source.columns, width: width,
-                                      into: panels)
-        }
-        #endif
-        Tiles.packTransposed(source.base, rows: source.rows, depth: source.columns, width: width,
-                                      into: panels)
+        packing.packTransposed(source.base, source.rows, source.columns, width, panels)
     }
 
     /// Panels of `height` columns each.
     func packColumns(_ source: MatrixView, into panels: UnsafeMutableBufferPointer<Float>) {
-        #if WIDE_TILES
-        if vectors == .wide {
-            return TilesWide.packColumns(source.base, rows: source.rows, columns: source.columns, into: panels)
-        }
-        #endif
-        Tiles.packColumns(source.base, rows: source.rows, columns: source.columns, into: panels)
+        packing.packColumns(source.base, source.rows, source.columns, panels)
     }
 
     /// `output` = `input` · `weights`ᵀ + `bias` for some units; `panels` is `input`, transposed.
     func innerProducts(_ panels: UnsafePointer<Float>, _ input: MatrixView, _ weights: MatrixView,
                        bias: UnsafePointer<Float>?, rectifies: Bool, units: Range<Int>,
                        into output: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>) {
-        #if WIDE_TILES
-        if vectors == .wide {
-            return TilesWide.innerProductTiles(panels, rows: input.rows, depth: input.columns, weights.base, bias: bias,
-                                         rectifies: rectifies, units: units, into: output.base,
-                                         resultStride: output.columns, scratch: scratch)
-        }
-        #endif
-        Tiles.innerProductTiles(panels, rows: input.rows, depth: input.columns, weights.base, bias: bias,
-                                         rectifies: rectifies, units: units, into: output.base,
-                                         resultStride: output.columns, scratch: scratch)
+        products.inner(panels, input.rows, input.columns, weights.base, bias, rectifies, units, output.base, output.columns,
+                       scratch)
     }
 
     /// Some columns of a weight gradient.
     func weightGradient(_ outputGradient: UnsafePointer<Float>, _ input: MatrixView, leafRows: Int, levels: Int,
                         columns: Range<Int>, into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>) {
-        #if WIDE_TILES
-        if vectors == .wide {
-            return TilesWide.weightGradientTiles(outputGradient, input.base, rows: input.rows, outputs: gradient.rows,
-                                           inputs: input.columns, leafRows: leafRows, levels: levels, columns: columns,
-                                           into: gradient.base, kept: gradient.kept, scratch: scratch)
-        }
-        #endif
-        Tiles.weightGradientTiles(outputGradient, input.base, rows: input.rows, outputs: gradient.rows,
-                                           inputs: input.columns, leafRows: leafRows, levels: levels, columns: columns,
-                                           into: gradient.base, kept: gradient.kept, scratch: scratch)
+        products.weightGradient(outputGradient, input.base, input.rows, gradient.rows, input.columns, leafRows, levels, columns,
+                                gradient.base, gradient.kept, scratch)
     }
 
     /// Some columns of an input gradient; `panels` is the output gradient, transposed.
     func inputGradient(_ panels: UnsafePointer<Float>, _ weights: MatrixView, columns: Range<Int>,
                        into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>) {
-        #if WIDE_TILES
-        if vectors == .wide {
-            return TilesWide.inputGradientTiles(panels, rows: gradient.rows, outputs: weights.rows, weights.base,
-                                          inputs: weights.columns, columns: columns, into: gradient.base,
-                                          scratch: scratch)
-        }
-        #endif
-        Tiles.inputGradientTiles(panels, rows: gradient.rows, outputs: weights.rows, weights.base,
-                                          inputs: weights.columns, columns: columns, into: gradient.base,
-                                          scratch: scratch)
-    }
-
-    /// Operations of `multiplyAdds` in a round.
-    var multiplyAddOperations: Int {
-        #if WIDE_TILES
-        if vectors == .wide { return TilesWide.multiplyAddOperations }
-        #endif
-        return Tiles.multiplyAddOperations
+        products.inputGradient(panels, gradient.rows, weights.rows, weights.base, weights.columns, columns, gradient.base,
+                               scratch)
     }
 
     /// As many multiply-adds as registers allow.
-    func multiplyAdds(rounds: Int, factor: Float) -> Float {
-        #if WIDE_TILES
-        if vectors == .wide { return TilesWide.multiplyAdds(rounds: rounds, factor: factor) }
-        #endif
-        return Tiles.multiplyAdds(rounds: rounds, factor: factor)
-    }
+    func multiplyAdds(rounds: Int, factor: Float) -> Float { multiplyAddLoop(rounds, factor) }
 }

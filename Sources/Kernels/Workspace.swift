@@ -13,8 +13,8 @@ package final class Workspace: @unchecked Sendable {
     private var stack = AlignedBuffer<Float>(count: 0)
     private var scratch = AlignedBuffer<Float>(count: 0)
 
-    /// Which vectors the matrix products use.
-    let vectors: VectorWidth
+    /// The loops of the matrix products.
+    let tiles: TileLoops
 
     /// How many threads compute, the calling one included.
     package let threadCount: Int
@@ -33,7 +33,7 @@ package final class Workspace: @unchecked Sendable {
         precondition(vectors == .narrow || VectorWidth.widest == .wide, "no AVX-512 here")
         Processor.flushDenormals()
         self.threadCount = threadCount
-        self.vectors = vectors
+        tiles = TileLoops.of(vectors)
         self.team = team
     }
 

@@ -1,6 +1,7 @@
 import CProcesses
 import Diagnostics
 import Foundation
+import Timing
 
 /// A running mpirun. The kernel kills it when this process dies, and its death ends the ranks.
 struct Job {
@@ -48,12 +49,14 @@ struct Job {
     mutating func waitForwardingSignals() -> Int32 {
         while true {
             // SIGCHLD may be given to another thread, where there is one: look at least every 100 ms.
-            if let signal = signals.next(milliseconds: 100), signal != SIGCHLD { requests.note(signal, at: now()) }
+            if let signal = signals.next(milliseconds: 100), signal != SIGCHLD {
+                requests.note(signal, at: MonotonicClock.seconds)
+            }
             var status: Int32 = 0
             let ended = waitpid(process, &status, WNOHANG)
             if ended == process { return requests.exitCode(of: Self.exitCode(status)) }
             if ended < 0, errno != EINTR { return ExitCode.internalError.rawValue }
-            switch requests.action(at: now()) {
+            switch requests.action(at: MonotonicClock.seconds) {
             case .none: break
             case .askToStop: kill(process, SIGUSR1)
             case .end: kill(-process, SIGKILL)
@@ -73,13 +76,6 @@ struct Job {
 
     /// Whether the job has said something on standard error, as far as that can be told apart.
     var hasSaidWhy: Bool { output.hasErrors }
-
-    /// Seconds of the monotonic clock.
-    private func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
-    }
 
     /// The exit code from `waitpid`'s status, as a shell counts it.
     private static func exitCode(_ status: Int32) -> Int32 {

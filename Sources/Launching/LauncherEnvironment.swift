@@ -9,8 +9,6 @@ package struct LauncherEnvironment: Sendable {
     package let declaredSize: Int?
     /// This process's rank as the launcher declares it; nil where none does.
     package let declaredRank: Int?
-    /// This process's rank among those of its machine; nil where none is declared.
-    package let declaredLocalRank: Int?
     /// Whether a person watches the output. Under a launcher a rank's standard output is a terminal of the launcher's
     /// making, so there only the launcher's word counts (`DTRAIN_TERMINAL`), and without it the answer is no.
     package let isTerminal: Bool
@@ -23,7 +21,6 @@ package struct LauncherEnvironment: Sendable {
     /// Variables by which launchers say how many ranks there are: Open MPI, MPICH and its relatives, MVAPICH.
     private static let sizes = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"]
     private static let ranks = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK"]
-    private static let localRanks = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK"]
 
     /// Reads `environment`. `outputIsTerminal` is what `isatty` says about standard output.
     package init(_ environment: [String: String] = ProcessInfo.processInfo.environment,
@@ -33,7 +30,6 @@ package struct LauncherEnvironment: Sendable {
         }
         declaredSize = number(Self.sizes).flatMap { $0 > 0 ? $0 : nil }
         declaredRank = number(Self.ranks)
-        declaredLocalRank = number(Self.localRanks)
         isUnderLauncher = declaredSize != nil || declaredRank != nil
         task = isUnderLauncher ? nil : LoneTask(environment)
         switch environment["DTRAIN_TERMINAL"] {

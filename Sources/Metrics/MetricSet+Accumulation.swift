@@ -17,6 +17,10 @@ extension MetricSet {
         case .binary: accumulateAnswers(outputs, targets, statistics)
         case .regression: accumulateNumbers(outputs, targets, statistics)
         }
+        for index in added.indices {
+            added[index].accumulate(outputs: outputs, targets: targets,
+                                    into: UnsafeMutableBufferPointer(rebasing: statistics[layout.added[index]]))
+        }
     }
 
     /// Adds the (score, label) pair of every row, for ROC AUC. The score is the logit, or with two classes the second

@@ -56,6 +56,8 @@ extension MetricSet {
         case .meanSquaredError: return meanError(RegressionSum.squaredError, statistics)
         case .meanAbsoluteError: return meanError(RegressionSum.absoluteError, statistics)
         case .rSquared: return rSquared(statistics)
+        case .added(let index, _, _):
+            return added[index].value(UnsafeBufferPointer(rebasing: statistics[layout.added[index]]), rows: rows)
         case .confusionMatrix, .rocAUC: return .nan
         }
     }

@@ -16,6 +16,8 @@ package struct MetricSet: Sendable {
 
     let metrics: [Metric]
     let layout: Layout
+    /// The metrics that a program of one's own has added, in the order in which `Metric.added` counts them.
+    let added: [any AddedMetric]
 
     /// Larger confusion matrices are refused: a matrix is summed per micro-batch and nobody reads it.
     static let largestConfusionMatrix = 1024
@@ -31,6 +33,7 @@ package struct MetricSet: Sendable {
         case meanSquaredError
         case meanAbsoluteError
         case rSquared
+        case added(Int, name: String, higherIsBetter: Bool)
 
         /// The name in `metrics.jsonl`.
         var name: String {
@@ -45,11 +48,15 @@ package struct MetricSet: Sendable {
             case .meanSquaredError: "mean_squared_error"
             case .meanAbsoluteError: "mean_absolute_error"
             case .rSquared: "r2"
+            case .added(_, let name, _): name
             }
         }
 
         var isScalar: Bool { self != .confusionMatrix }
-        var higherIsBetter: Bool { self != .meanSquaredError && self != .meanAbsoluteError }
+        var higherIsBetter: Bool {
+            if case .added(_, _, let higherIsBetter) = self { return higherIsBetter }
+            return self != .meanSquaredError && self != .meanAbsoluteError
+        }
     }
 
     /// Where each group of statistics begins; nil where no metric needs it. The row count is always at 0.
@@ -64,12 +71,16 @@ package struct MetricSet: Sendable {
         var confusion: Int?
         /// Six per output; see `RegressionSum`.
         var regression: Int?
+        /// Those of each added metric.
+        var added: [Range<Int>] = []
         var count = 1
     }
 
     /// Reads `metrics: [accuracy, {top_k: {k: 5}}, …]`; without it `accuracy`, or for regression `mean_absolute_error`
     /// and `r2`. Throws 78 for a name that isn't known or doesn't fit the task.
-    package init(_ variants: [Settings.Variant]?, task: LearningTask) throws {
+    ///
+    /// - Parameter choices: metrics beside dtrain's own.
+    package init(_ variants: [Settings.Variant]?, task: LearningTask, choices: MetricChoices = .none) throws {
         precondition(task.outputs >= 1, "metrics of \(task.outputs) outputs")
         self.task = task
         guard let variants else {
@@ -77,21 +88,31 @@ package struct MetricSet: Sendable {
             case .classification, .binary: metrics = [.accuracy]
             case .regression: metrics = [.meanAbsoluteError, .rSquared]
             }
-            layout = Self.layout(of: metrics, task: task)
+            added = []
+            layout = Self.layout(of: metrics, added: added, task: task)
             statisticsCount = layout.count
             scalars = Self.scalars(of: metrics)
             return
         }
         var metrics: [Metric] = []
+        var added: [any AddedMetric] = []
         for variant in variants {
-            let metric = try Self.metric(variant, task: task)
-            guard !metrics.contains(metric) else {
+            let metric: Metric
+            if choices.names.contains(variant.name) {
+                let new = try choices.choice(for: variant).init(options: variant.options, task: task)
+                metric = .added(added.count, name: variant.name, higherIsBetter: new.higherIsBetter)
+                added.append(new)
+            } else {
+                metric = try Self.metric(variant, task: task, others: choices.names)
+            }
+            guard !metrics.contains(where: { $0.name == metric.name }) else {
                 throw variant.options.failure("the metric \(metric.name) is listed twice; remove one")
             }
             metrics.append(metric)
         }
         self.metrics = metrics
-        layout = Self.layout(of: metrics, task: task)
+        self.added = added
+        layout = Self.layout(of: metrics, added: added, task: task)
         statisticsCount = layout.count
         scalars = Self.scalars(of: metrics)
     }
@@ -105,7 +126,7 @@ package struct MetricSet: Sendable {
     // MARK: - Configuration
 
     private static let allNames = ["accuracy", "top_k", "precision", "recall", "f1", "confusion_matrix", "roc_auc",
-                                   "mean_squared_error", "mse", "mean_absolute_error", "mae", "r2"]
+                                   "mean_squared_error", "mean_absolute_error", "r2"]
 
     /// The names that make sense for a task.
     private static func names(for task: LearningTask) -> [String] {
@@ -119,10 +140,10 @@ package struct MetricSet: Sendable {
         }
     }
 
-    private static func metric(_ variant: Settings.Variant, task: LearningTask) throws -> Metric {
+    private static func metric(_ variant: Settings.Variant, task: LearningTask, others: [String]) throws -> Metric {
         let fitting = names(for: task)
         let name = ["mse": "mean_squared_error", "mae": "mean_absolute_error"][variant.name] ?? variant.name
-        guard allNames.contains(name) else { throw variant.unknown("metric", known: fitting) }
+        guard allNames.contains(name) else { throw variant.unknown("metric", known: fitting + others) }
         guard fitting.contains(name) else {
             let count = "\(task.outputs) \(task.outputs == 1 ? "output" : "outputs")"
             throw variant.options.failure("the metric \(variant.name) doesn't fit \(task.name) with \(count), which "
@@ -147,7 +168,7 @@ package struct MetricSet: Sendable {
         }
     }
 
-    private static func layout(of metrics: [Metric], task: LearningTask) -> Layout {
+    private static func layout(of metrics: [Metric], added: [any AddedMetric], task: LearningTask) -> Layout {
         var layout = Layout()
         func reserve(_ count: Int) -> Int {
             defer { layout.count += count }
@@ -163,6 +184,10 @@ package struct MetricSet: Sendable {
             layout.confusion = reserve(classes * classes)
         }
         if case .regression(let outputs) = task { layout.regression = reserve(RegressionSum.count * outputs) }
+        for metric in added {
+            let first = reserve(metric.statisticsCount)
+            layout.added.append(first..<layout.count)
+        }
         return layout
     }
 

@@ -31,11 +31,11 @@ package struct Activations: ~Copyable {
             + (training ? 2 : 1) * network.outputShape.count + network.inputShape.count) * MemoryLayout<Float>.stride
     }
 
-    /// The bytes that `init` takes.
-    package static func byteCount(of network: Network, rows: Int, leafRows: Int, training: Bool) -> Int {
+    /// The bytes that `init` takes: what is kept for backward, and what passes need for themselves.
+    package static func byteCount(of network: Network, rows: Int, leafRows: Int, training: Bool) -> (kept: Int, work: Int) {
         let rows = roundedRows(rows), need = need(of: network, training: training)
-        return AlignedBuffer<Float>.byteCount(need.kept.count(rows: rows, leafRows: leafRows))
-            + AlignedBuffer<Float>.byteCount(need.work.count(rows: rows, leafRows: leafRows))
+        return (AlignedBuffer<Float>.byteCount(need.kept.count(rows: rows, leafRows: leafRows)),
+                AlignedBuffer<Float>.byteCount(need.work.count(rows: rows, leafRows: leafRows)))
     }
 
     private static func need(of network: Network, training: Bool) -> (kept: MemoryNeed, work: MemoryNeed) {

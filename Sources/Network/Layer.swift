@@ -27,6 +27,9 @@ package protocol Layer: Sendable {
     /// Whether the output is the input, unchanged in memory; then neither direction is ever called.
     var isIdentity: Bool { get }
 
+    /// The lists of layers inside it, by the options that they stand under; `memory` contains what they take.
+    var branches: [(name: String, layers: Sequential)] { get }
+
     /// Floating-point operations of the matrix products of one sample, forward and backward; a multiplication and an
     /// addition are two. Everything else a layer does is small beside them and not counted.
     ///
@@ -56,6 +59,7 @@ extension Layer {
     package static var inputElements: InputElements { .numbers }
     package var memory: LayerMemory { LayerMemory() }
     package var isIdentity: Bool { false }
+    package var branches: [(name: String, layers: Sequential)] { [] }
     package func productOperations(withInputGradient: Bool) -> Int { 0 }
     package func fused(with next: any Layer) -> (any Layer)? { nil }
 }

@@ -18,6 +18,8 @@ package struct LayerSite {
 
     /// What building collects.
     struct Blueprint {
+        /// The layers that the configuration can name.
+        let layers: LayerChoices
         var layout = ParameterLayout()
         var initializers: [(slot: ParameterSlot, initializer: Initializer)] = []
         var nextOrdinal = 0
@@ -27,6 +29,8 @@ package struct LayerSite {
         var leastLeafRows = 1
         /// Whose parameters stay as they were at the start.
         var frozen: [NamePattern] = []
+
+        init(layers: LayerChoices) { self.layers = layers }
     }
 
     /// Reserves a parameter of the layer; `initializer` says what it starts as. Whether it is trained or frozen is the

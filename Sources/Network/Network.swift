@@ -11,7 +11,7 @@ package struct Network: Sendable {
     package let layers: Sequential
     package let layout: ParameterLayout
     /// A final softmax or sigmoid that the loss contains already, and that is therefore applied to predictions only.
-    package let fusedActivation: String?
+    package let fusedActivation: (any Layer.Type)?
     /// How many numbers the layers sum over a batch besides gradients.
     package let statisticsCount: Int
     /// The fewest rows that a leaf may have.
@@ -25,29 +25,32 @@ package struct Network: Sendable {
     /// Builds the layers of `model:` for samples of `inputShape`. A network that ends in the activation that `loss`
     /// contains (softmax and cross entropy, sigmoid and binary cross entropy) has it fused, not applied twice.
     ///
-    /// - Parameter tokenKinds: how many different tokens the samples are made of; nil where they are made of numbers.
-    package init(_ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, loss: any Loss, seed: UInt64) throws {
+    /// - Parameters:
+    ///   - tokenKinds: how many different tokens the samples are made of; nil where they are made of numbers.
+    ///   - choices: the layers that `model:` can name.
+    package init(_ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, loss: any Loss, seed: UInt64,
+                 choices: LayerChoices = .standard) throws {
         self.inputShape = inputShape
         guard let variants = try settings.optionalVariants("layers"), !variants.isEmpty else {
             throw settings.failure("layers", "a network needs at least one layer, as in layers: [dense: {units: 10}]")
         }
-        var blueprint = LayerSite.Blueprint()
+        var blueprint = LayerSite.Blueprint(layers: choices)
         blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
         let all = try Sequential(variants, options: settings, path: "", inputShape: inputShape,
                                  tokenKinds: tokenKinds, seed: seed, blueprint: &blueprint)
-        let final = all.computed.last.map { type(of: $0.layer).kind }
+        let final = all.computed.last?.layer
         switch (loss.outputTransform, final) {
-        case (.softmax, "softmax") where all.computed.last?.inputShape != all.outputShape:
+        case (.softmax, is Softmax) where all.computed.last?.inputShape != all.outputShape:
             throw settings.failure("layers", "the final softmax makes several rows of probabilities out of "
                 + "\(all.computed.last?.inputShape.description ?? "?"), but cross_entropy compares one row of classes per "
                 + "sample; put \"flatten\" in front of it")
-        case (.softmax, "softmax"), (.sigmoid, "sigmoid"):
-            layers = all.dropping(last: final ?? "")
-            fusedActivation = final
-        case (.softmax, "sigmoid"):
+        case (.softmax, is Softmax), (.sigmoid, is Sigmoid):
+            layers = all.droppingLast()
+            fusedActivation = final.map { type(of: $0) }
+        case (.softmax, is Sigmoid):
             throw settings.failure("layers", "the network ends in sigmoid, but cross_entropy contains a softmax over "
                 + "classes; end in the last dense layer, or use loss: binary_cross_entropy for yes/no answers")
-        case (.sigmoid, "softmax"):
+        case (.sigmoid, is Softmax):
             throw settings.failure("layers", "the network ends in softmax, but binary_cross_entropy contains a sigmoid; "
                 + "end in a dense layer with one unit, or use loss: cross_entropy with one unit per class")
         default:

@@ -17,6 +17,8 @@ package struct Sequential: Sendable {
         package let inputShape: Shape
         /// Slots that the layer, or the layers in it, reserved.
         package let slots: Range<Int>
+        /// `2 dense`; behind the first, layers that are fused with it.
+        let parts: [String]
         /// Where in the flat buffer the first of them that is trained begins; nil for a layer with nothing to train.
         fileprivate let firstOffset: Int?
         /// Where in what is kept the layer's own part begins, and behind it its output unless it is the last.
@@ -49,9 +51,7 @@ package struct Sequential: Sendable {
         outputShape = inputShape
         var names: Set<String> = []
         for (index, variant) in variants.enumerated() {
-            guard let type = layerCatalog.first(where: { $0.kind == variant.name }) else {
-                throw variant.unknown("layer", known: layerCatalog.map { $0.kind })
-            }
+            let type = try blueprint.layers.choice(for: variant)
             try Self.check(type, gets: tokenKinds, variant.options)
             let name = try variant.options.optionalString("name") ?? String(index)
             guard !name.isEmpty, !name.contains("."), names.insert(name).inserted else {
@@ -68,7 +68,7 @@ package struct Sequential: Sendable {
             let slots = firstSlot..<blueprint.layout.slots.count
             let trained = blueprint.layout.slots[slots].first { $0.region == .trained }
             let stage = Stage(layer: layer, path: site.path, inputShape: outputShape, slots: slots,
-                              firstOffset: trained?.offset)
+                              parts: ["\(site.path) \(type.kind)"], firstOffset: trained?.offset)
             configured.append(stage)
             if !layer.isIdentity {
                 computed.append(stage)
@@ -76,7 +76,7 @@ package struct Sequential: Sendable {
             }
             outputShape = layer.outputShape
         }
-        plan()
+        layOut()
     }
 
     /// Refuses a layer that takes numbers where there are tokens, and the other way round.
@@ -92,22 +92,23 @@ package struct Sequential: Sendable {
         }
     }
 
-    /// The same without its last computing stage, which must be of the kind `kind`.
-    package func dropping(last kind: String) -> Sequential {
+    /// The same without its last computing stage.
+    func droppingLast() -> Sequential {
         var result = self
-        precondition(result.computed.last.map { type(of: $0.layer).kind } == kind, "the last stage is no \(kind)")
+        precondition(!computed.isEmpty, "no stage to leave out")
         result.computed.removeLast()
-        result.plan()
+        result.layOut()
         return result
     }
 
     /// Fuses neighbours and lays out the activation memory.
-    private mutating func plan() {
+    private mutating func layOut() {
         fused = []
         for stage in computed {
             if let last = fused.last, let layer = last.layer.fused(with: stage.layer) {
                 fused[fused.count - 1] = Stage(layer: layer, path: last.path, inputShape: last.inputShape,
-                                               slots: last.slots, firstOffset: last.firstOffset)
+                                               slots: last.slots, parts: last.parts + stage.parts,
+                                               firstOffset: last.firstOffset)
             } else {
                 fused.append(stage)
             }
@@ -134,7 +135,7 @@ package struct Sequential: Sendable {
     }
 
     /// The two places in which outputs, or backward gradients, take turns; in front of what the stages need.
-    private var turns: MemoryNeed { MemoryNeed(perSample: 2 * widest) }
+    var turns: MemoryNeed { MemoryNeed(perSample: 2 * widest) }
 
     /// Operations of the matrix products per sample: every stage behind the first that is trained is asked for its input's
     /// gradient.

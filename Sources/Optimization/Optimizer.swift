@@ -68,6 +68,18 @@ package struct StateViews: Sendable {
     }
 }
 
+/// The optimizers that a configuration can name.
+package typealias OptimizerChoices = Choices<any Optimizer.Type>
+
+extension Choices where Choice == any Optimizer.Type {
+    package init(_ kinds: [any Optimizer.Type]) { self.init("optimizer", kinds.map { ($0.kind, $0) }) }
+
+    /// All of dtrain. A new one is its file and a line here.
+    package static var standard: OptimizerChoices {
+        OptimizerChoices([SGD.self, RMSprop.self, Adagrad.self, Adam.self, AdamW.self])
+    }
+}
+
 /// An optimizer, its learning rate and everything that changes gradients or the rate on the way.
 package struct OptimizerConfiguration: Sendable {
     package let kind: String
@@ -76,15 +88,10 @@ package struct OptimizerConfiguration: Sendable {
     /// Parameters for which it works with other numbers.
     package let groups: ParameterGroups
 
-    /// All optimizers. A new one is its file and a line here.
-    static let kinds: [any Optimizer.Type] = [SGD.self, RMSprop.self, Adagrad.self, Adam.self, AdamW.self]
-
     /// Reads `optimizer:` and `parameter_groups:` of a configuration; Adam where there is none.
-    package init(_ settings: Settings) throws {
+    package init(_ settings: Settings, among optimizers: OptimizerChoices = .standard) throws {
         let variant = try settings.variant("optimizer", default: Adam.kind)
-        guard let type = Self.kinds.first(where: { $0.kind == variant.name }) else {
-            throw variant.unknown("optimizer", known: Self.kinds.map { $0.kind })
-        }
+        let type = try optimizers.choice(for: variant)
         kind = variant.name
         learningRate = try variant.options.double("learning_rate", default: type.defaultLearningRate, in: .nonNegative)
         optimizer = try type.init(options: variant.options)

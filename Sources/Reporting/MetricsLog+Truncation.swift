@@ -26,15 +26,12 @@ extension MetricsLog {
     /// - Where the step of a line isn't above that of an earlier line of its kind, the run was resumed in between
     ///   without cutting: the earlier lines from there on are history that didn't happen, and the later ones stay.
     /// - Lines without a step belong to the line before them.
-    /// - With `keepsValidation` false, a validation after exactly this step goes too: the checkpoint was taken before
-    ///   it and it will be repeated.
     ///
     /// The new file replaces the old one by a rename; where nothing is cut the file is left alone. Throws 74; 73 where
     /// something else has the name.
     @discardableResult
-    package static func truncate(in directory: Directory, afterStep step: Int,
-                                 keepsValidation: Bool = true) throws -> Truncation {
-        try Cut(in: directory, afterStep: step, keepsValidation: keepsValidation).apply(in: directory)
+    package static func truncate(in directory: Directory, afterStep step: Int) throws -> Truncation {
+        try Cut(in: directory, afterStep: step).apply(in: directory)
     }
 
     /// The newest step that a log tells of; nil for none. Throws like `truncate`.
@@ -58,7 +55,7 @@ extension MetricsLog {
         /// What will stand in the file; nil where it stays as it is.
         private var content: [UInt8]?
 
-        package init(in directory: Directory, afterStep step: Int, keepsValidation: Bool = true) throws {
+        package init(in directory: Directory, afterStep step: Int) throws {
             guard let data = try MetricsLog.contents(in: directory) else { return }
             var history = History()
             for (index, bytes) in completeLines(of: data).enumerated() {
@@ -66,7 +63,6 @@ extension MetricsLog {
             }
             let kept = history.entries.filter { entry in
                 entry.step <= step && entry.event != LogEvent.end.rawValue
-                    && (keepsValidation || entry.step != step || entry.event != LogEvent.validation.rawValue)
             }
             truncation = Truncation(kept: kept.count, cut: history.cut + history.entries.count - kept.count,
                                     damaged: history.damaged)

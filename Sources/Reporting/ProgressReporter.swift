@@ -1,4 +1,5 @@
 import Diagnostics
+import Timing
 
 /// What one optimizer step came to, for the progress line.
 package struct StepFigures: BitwiseCopyable, Sendable {
@@ -85,7 +86,7 @@ package final class ProgressReporter {
     /// replaced in tests.
     package init(style: Style, plan: Plan, metricNames: [String] = [], output: any TextOutput, errors: any TextOutput,
                  columns: @escaping () -> Int,
-                 clock: @escaping () -> Double = monotonicSeconds) {
+                 clock: @escaping () -> Double = { MonotonicClock.seconds }) {
         self.style = style
         self.plan = plan
         self.metricNames = metricNames

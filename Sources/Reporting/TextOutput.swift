@@ -1,5 +1,4 @@
 import Diagnostics
-import Foundation
 
 /// Where text goes that people read.
 package protocol TextOutput: AnyObject {
@@ -34,11 +33,4 @@ package final class StreamOutput: TextOutput {
 
     /// Throws what went wrong first. A reader that has gone is no error.
     package func finish() throws { if let failure { throw failure } }
-}
-
-/// Seconds of a clock that never goes back, from an arbitrary start.
-package func monotonicSeconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }

@@ -78,6 +78,26 @@ package struct SummationTree: Sendable, Hashable {
         return (leaves.lowerBound..<middle, middle..<leaves.upperBound)
     }
 
+    /// The subtree over `leaves` where not all of it fits at once: halved as the tree halves until its parts do, and added as the
+    /// tree adds them. A single leaf is a part whether it fits or not.
+    ///
+    /// - Parameters:
+    ///   - part: makes the value of a part; told how many values wait at its left to be added.
+    ///   - add: the value of two neighbours, the left one first.
+    package func inParts<Value>(_ leaves: Range<Int>, thatFit fits: (Range<Int>) -> Bool,
+                                part: (_ leaves: Range<Int>, _ waiting: Int) throws -> Value,
+                                add: (Value, Value) throws -> Value) rethrows -> Value {
+        try inParts(leaves, waiting: 0, thatFit: fits, part: part, add: add)
+    }
+
+    private func inParts<Value>(_ leaves: Range<Int>, waiting: Int, thatFit fits: (Range<Int>) -> Bool,
+                                part: (_ leaves: Range<Int>, _ waiting: Int) throws -> Value,
+                                add: (Value, Value) throws -> Value) rethrows -> Value {
+        guard !fits(leaves), let (left, right) = children(of: leaves) else { return try part(leaves, waiting) }
+        let first = try inParts(left, waiting: waiting, thatFit: fits, part: part, add: add)
+        return try add(first, inParts(right, waiting: waiting + 1, thatFit: fits, part: part, add: add))
+    }
+
     /// How often the two topmost sums are added after each of `subtrees`, which are complete ones, in order and without
     /// gaps, so that in the end one is left.
     package func additions(for subtrees: [Range<Int>]) -> [Int] {

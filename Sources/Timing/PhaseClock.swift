@@ -1,4 +1,3 @@
-import Foundation
 import Storage
 
 /// Sums up where the time of a rank's training steps goes, and keeps the newest of its stretches for a trace.
@@ -28,17 +27,10 @@ package final class PhaseClock: @unchecked Sendable {
         events = AlignedBuffer(count: eventCapacity, repeating: PhaseEvent(.load, start: 0, nanoseconds: 0, step: 0))
     }
 
-    /// Nanoseconds of the monotonic clock.
-    package static var now: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-    }
-
     /// A step begins: what came since the last mark belongs to no phase.
     package func beginStep(_ step: Int) {
         self.step = step
-        last = Self.now
+        last = MonotonicClock.nanoseconds
     }
 
     /// The time since the last mark, or the beginning of the step, was spent on `phase`.
@@ -47,7 +39,7 @@ package final class PhaseClock: @unchecked Sendable {
     ///   own, as in a loop over blocks that alternates between phases. The event then lasts as long as all its parts,
     ///   from the start of the first one.
     package func mark(_ phase: Phase, isContinued: Bool = false) {
-        let now = Self.now, spent = now &- last, index = Int(phase.rawValue)
+        let now = MonotonicClock.nanoseconds, spent = now &- last, index = Int(phase.rawValue)
         totals[index] &+= spent
         if events.count > 0 { record(phase, start: last, nanoseconds: spent, isContinued: isContinued) }
         last = now

@@ -4,6 +4,7 @@ import Foundation
 import Reporting
 import Storage
 import Threads
+import Timing
 
 /// Writes checkpoints on a thread of its own, at most one at a time, so that training waits only while weights and
 /// optimizer state are copied. It calls no MPI.
@@ -60,7 +61,7 @@ final class CheckpointWriter {
     ///     writer's thread.
     /// - Throws: `Failure(.systemRefused)` where there is no thread to be had.
     init(store: CheckpointStore, contents: CheckpointContents, keep: Int, hasOlder: Bool,
-         clock: @escaping () -> Double = monotonicSeconds, syncLog: @escaping @Sendable () -> Failure?) throws(Failure) {
+         clock: @escaping () -> Double = { MonotonicClock.seconds }, syncLog: @escaping @Sendable () -> Failure?) throws(Failure) {
         self.clock = clock
         let layout = contents.layout
         buffer = Snapshot(weightCount: layout.weightCount, stateCount: contents.stateNames.count * layout.trainedCount)

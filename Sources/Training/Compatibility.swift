@@ -1,44 +1,71 @@
-import Diagnostics
+/// A setting that a checkpoint has otherwise than the configuration of the run that goes on from it.
+package struct SettingChange: Sendable, Equatable {
+    /// As the effective configuration names it: `model.layers[0].dense.units`.
+    package let key: String
+    /// Nil where there was none, or is none any more.
+    package let stored: String?, configured: String?
 
-/// What a resumed run may change and what it may not.
-enum Compatibility {
-    /// Keys that are part of the result's definition, as prefixes of the effective configuration's keys.
+    package init(key: String, stored: String?, configured: String?) {
+        self.key = key
+        self.stored = stored
+        self.configured = configured
+    }
+
+    /// Whether it is `name`, or lies in it.
+    package func concerns(_ name: String) -> Bool { key == name || key.hasPrefix(name + ".") || key.hasPrefix(name + "[") }
+
+    /// Whether it is the learning rate of an optimizer.
+    package var isLearningRate: Bool { concerns("optimizer") && key.hasSuffix(".learning_rate") }
+}
+
+/// A split of the data that isn't the one that a checkpoint was made with.
+package struct DataChange: Sendable, Equatable {
+    package let split: String
+    /// SHA-256 of what a network gets to see; nil where there was no such split, or is none any more.
+    package let stored: String?, found: String?
+
+    package init(split: String, stored: String?, found: String?) {
+        self.split = split
+        self.stored = stored
+        self.found = found
+    }
+}
+
+/// What a resumed run does otherwise than before: what it may, and what it may not.
+package struct Compatibility: Sendable, Equatable {
+    package private(set) var allowed: [SettingChange] = []
+    package private(set) var refused: [SettingChange] = []
+    package private(set) var otherData: [DataChange] = []
+
+    /// Keys that are part of the result's definition, and all in them.
     private static let fixed = ["model", "data", "loss", "training.global_batch_size", "training.micro_batch_size",
                                 "training.seed", "training.shuffle", "training.drop_last"]
+    /// The kind of the optimizer is, its options aren't.
+    private static let optimizer = "optimizer"
     /// Where the data lie and how they are written may change; that they are the same is checked by their hashes.
     private static let movable = Set(["train", "validation"].flatMap { split in
         ["inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",
          "comment", "unknown_category"].map { "data.\(split).\($0)" }
     })
 
-    /// Refuses what may not change; returns what did change, for the log, as `key: old → new`.
-    ///
-    /// - Parameter defaulted: keys of the new configuration that have their default. An older dtrain that didn't know them did
-    ///   what the default says.
-    static func changes(from old: TrainingState, to new: TrainingState, defaulted: Set<String>, oldOptimizer: String?,
-                        optimizer: String, checkpoint: String) throws -> [String] {
-        var changes: [String] = []
-        var refused: [String] = []
-        if let oldOptimizer, oldOptimizer != optimizer { refused.append("optimizer: \(oldOptimizer) → \(optimizer)") }
-        for key in Set(old.settings.keys).union(new.settings.keys).sorted() {
-            let before = old.settings[key] ?? "nothing", after = new.settings[key] ?? "nothing"
-            guard before != after, old.settings[key] != nil || !defaulted.contains(key) else { continue }
-            let line = "\(key): \(before) → \(after)"
-            let isFixed = fixed.contains { key == $0 || key.hasPrefix($0 + ".") || key.hasPrefix($0 + "[") }
-            if isFixed, !movable.contains(key) { refused.append(line) } else { changes.append(line) }
+    /// - Parameters:
+    ///   - stored: the effective configuration of the checkpoint, by key; `configured`: that of the run.
+    ///   - defaulted: keys of the new configuration that have their default. An older dtrain that didn't know them did what
+    ///     the default says.
+    ///   - storedData: hashes of the training and validation data of the checkpoint; `data`: of the run.
+    package init(stored: [String: String], configured: [String: String], defaulted: Set<String>, storedData: [String],
+                 data: [String]) {
+        for key in Set(stored.keys).union(configured.keys).sorted() {
+            let change = SettingChange(key: key, stored: stored[key], configured: configured[key])
+            guard change.stored != change.configured, change.stored != nil || !defaulted.contains(key) else { continue }
+            let isFixed = Self.fixed.contains { change.concerns($0) } && !Self.movable.contains(key)
+                || key == Self.optimizer && change.stored != nil
+            if isFixed { refused.append(change) } else { allowed.append(change) }
         }
-        guard refused.isEmpty else {
-            throw Failure(.badConfiguration, "\(checkpoint) was made by another configuration; a resumed run must keep "
-                + "\(refused.joined(separator: "; ")). Give the old values, or start a new run")
+        for (index, split) in ["training", "validation"].enumerated() {
+            func hash(_ hashes: [String]) -> String? { index < hashes.count && hashes[index] != "none" ? hashes[index] : nil }
+            let change = DataChange(split: split, stored: hash(storedData), found: hash(data))
+            if change.stored != change.found { otherData.append(change) }
         }
-        for (index, name) in ["training", "validation"].enumerated() {
-            let before = index < old.dataDigests.count ? old.dataDigests[index] : "none"
-            let after = index < new.dataDigests.count ? new.dataDigests[index] : "none"
-            guard before == after else {
-                throw Failure(.badConfiguration, "\(checkpoint) was made with other \(name) data (SHA-256 \(before.prefix(16))…, "
-                    + "found \(after.prefix(16))…); resume with the same data, or start a new run")
-            }
-        }
-        return changes
     }
 }

@@ -31,11 +31,10 @@ final class Evaluator {
         min(dataset.count, max(microBatchSize, rowsAtOnce / microBatchSize * microBatchSize))
     }
 
-    /// The rows that are run at once, and the bytes that `init` takes.
-    static func memory(_ judged: JudgedNetwork, dataset: Dataset, microBatchSize: Int) -> (rows: Int, bytes: Int) {
-        let memory = RowMemory(judged, rows: rows(dataset, microBatchSize), microBatchSize: microBatchSize, training: false,
-                               gathersAhead: false)
-        return (memory.rowCapacity, memory.byteCount + dataset.count * MemoryLayout<Int32>.stride)
+    /// The bytes that `init` takes: for the rows that are run at once, and for the order of all samples.
+    static func memory(_ judged: JudgedNetwork, dataset: Dataset, microBatchSize: Int) -> (rows: RowMemory, samples: Int) {
+        (RowMemory(judged, rows: rows(dataset, microBatchSize), microBatchSize: microBatchSize, training: false,
+                   gathersAhead: false), dataset.count * MemoryLayout<Int32>.stride)
     }
 
     /// What an evaluation came to.
@@ -74,11 +73,18 @@ final class Evaluator {
     /// The node over `leaves`: the loss, the statistics, and what the loss's mean is divided by.
     private func sums(over leaves: Range<Int>, tree: SummationTree, weights: ParameterView,
                       scores: inout [ScoredLabel]) -> [Double] {
-        let rows = leaves.lowerBound * microBatchSize..<min(leaves.upperBound * microBatchSize, dataset.count)
-        if rows.count > runner.rowCapacity, let (left, right) = tree.children(of: leaves) {
-            let first = sums(over: left, tree: tree, weights: weights, scores: &scores)
-            return zip(first, sums(over: right, tree: tree, weights: weights, scores: &scores)).map { $0 + $1 }
+        tree.inParts(leaves, thatFit: { rows(of: $0).count <= runner.rowCapacity }) { part, _ in
+            sums(over: rows(of: part), weights: weights, scores: &scores)
+        } add: { left, right in
+            zip(left, right).map { $0 + $1 }
         }
+    }
+
+    private func rows(of leaves: Range<Int>) -> Range<Int> {
+        leaves.lowerBound * microBatchSize..<min(leaves.upperBound * microBatchSize, dataset.count)
+    }
+
+    private func sums(over rows: Range<Int>, weights: ParameterView, scores: inout [ScoredLabel]) -> [Double] {
         _ = runner.outputs(dataset, samples[rows], weights: weights)
         _ = runner.evaluateLoss(dataset, samples[rows], withGradient: false)
         if runner.metrics.needsScores { runner.appendScores(rows: rows.count, to: &scores) }

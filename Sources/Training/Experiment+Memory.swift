@@ -27,6 +27,19 @@ extension Experiment {
         availableCores >= 2 * (nodes.nodes.map(\.count).max() ?? 1) * configuration.training.threads
     }
 
+    /// What the rows of `rank` take that go through the network at once while training.
+    func rowMemory(_ shares: WorkShares, rank: Int, gathersAhead: Bool) -> RowMemory {
+        RowMemory(judgedNetwork, rows: shares.rows(of: rank), microBatchSize: configuration.training.microBatchSize,
+                  training: true, gathersAhead: gathersAhead)
+    }
+
+    /// What evaluating the validation split takes, if there is one.
+    var evaluationMemory: (rows: RowMemory, samples: Int)? {
+        splits.validation.map {
+            Evaluator.memory(judgedNetwork, dataset: $0, microBatchSize: configuration.training.microBatchSize)
+        }
+    }
+
     /// Refuses what this machine can't hold: a slip of the keyboard is told before it is allocated.
     ///
     /// - Parameters:

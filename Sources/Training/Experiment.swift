@@ -30,12 +30,12 @@ package struct Experiment {
                 + "batch of \(training.globalBatchSize), so that none would be left; use a smaller training.global_batch_size")
         }
         network = try Network(configuration.model, inputShape: splits.train.inputShape, tokenKinds: splits.train.tokenKinds,
-                              loss: configuration.loss, seed: configuration.training.seed)
+                              loss: configuration.loss, seed: configuration.training.seed, choices: configuration.catalogue.layers)
         try configuration.optimizer.groups.check(network.layout, in: configuration.root)
         targets = try TargetForm(kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
                                  settings: configuration.model)
         try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
-        metrics = try MetricSet(configuration.metrics, task: targets.task)
+        metrics = try MetricSet(configuration.metrics, task: targets.task, choices: configuration.catalogue.metrics)
         try configuration.root.finish()
         for dataset in [splits.train, splits.validation] {
             if let dataset { try targets.check(dataset, loss: configuration.loss) }

@@ -17,10 +17,15 @@ final class GradientWorker {
     /// Gradients of right halves that wait to be added, where a subtree has more rows than fit at once.
     private var spares: [SpareGradient] = []
 
-    /// A flat gradient of its own.
+    /// A flat gradient of its own, and the sums beside it.
     private final class SpareGradient {
         let buffer: AlignedBuffer<Float>
-        init(count: Int) { buffer = AlignedBuffer(count: count) }
+        let sums: AlignedBuffer<Double>
+
+        init(count: Int, sumCount: Int) {
+            buffer = AlignedBuffer(count: count)
+            sums = AlignedBuffer(count: sumCount, repeating: 0)
+        }
     }
 
     init(runner: RowRunner, dataset: Dataset, summation: TrainingSection.Summation) {
@@ -65,12 +70,13 @@ final class GradientWorker {
 
     /// What the samples of a subtree add to the divisor of the loss's mean.
     func divisor(_ leaves: Range<Int>, of batch: Batch, order: [Int32]) -> Double {
-        let rows = batch.rows(of: leaves)
-        if rows.count > runner.rowCapacity, let (left, right) = batch.tree.children(of: leaves) {
-            return divisor(left, of: batch, order: order) + divisor(right, of: batch, order: order)
-        }
-        return runner.sumDivisor(dataset, samples(rows, of: batch, order: order))
+        batch.tree.inParts(leaves, thatFit: { fits(batch.rows(of: $0)) }, part: { part, _ in
+            runner.sumDivisor(dataset, samples(batch.rows(of: part), of: batch, order: order))
+        }, add: +)
     }
+
+    /// Whether so many rows go through the network at once.
+    private func fits(_ rows: Range<Int>) -> Bool { rows.count <= runner.rowCapacity }
 
     /// The number of Doubles that a node carries beside its gradient: the loss, the metrics' statistics, the layers'.
     var sumCount: Int { runner.metrics.statisticsCount + 1 + layerSumCount }
@@ -90,34 +96,50 @@ final class GradientWorker {
     ///     of the node's last part.
     func computeNode(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView,
                      into gradients: MutableParameterView, sums: UnsafeMutableBufferPointer<Double>,
-                     next: Node? = nil, finished: ((Int) -> Void)? = nil, depth: Int = 0) {
-        let rows = batch.rows(of: leaves)
-        if rows.count <= runner.rowCapacity {
-            let samples = samples(rows, of: batch, order: order)
-            _ = runner.outputs(dataset, samples, weights: weights, firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
-            if depth == 0, let next { gatherNext(next, order: order, announced: true) }
-            _ = runner.evaluateLoss(dataset, samples, withGradient: true)
-            runner.sumStatistics(rows: rows.count, leafRows: batch.microBatchSize, into: sums)
-            clock?.mark(.forward)
-            let summedRows = summation == .tree ? batch.microBatchSize : rows.count
-            runner.backward(rows: rows.count, summedRows: summedRows, weights: weights, into: gradients,
-                            finished: finished)
-            for sample in samples { auditSum &+= auditHash(Int(sample)) }
+                     next: Node? = nil, finished: ((Int) -> Void)? = nil) {
+        // A part is put behind those that wait: the first where the node belongs, the others in spare gradients.
+        _ = batch.tree.inParts(leaves, thatFit: { fits(batch.rows(of: $0)) }) { part, waiting in
+            let isAll = part == leaves
+            computePart(part, of: batch, order: order, weights: weights, into: place(waiting, gradients, sums),
+                        next: isAll ? next : nil, finished: isAll ? finished : nil)
+            return waiting
+        } add: { left, right in
+            let sum = place(left, gradients, sums), other = place(right, gradients, sums)
+            for index in sum.sums.indices { sum.sums[index] += other.sums[index] }
+            let all = 0..<layout.gradientCount
+            runner.workspace.add(sum.gradients[all].readOnly, other.gradients[all].readOnly, into: sum.gradients[all])
             clock?.mark(.backward, isContinued: true)
-            return
+            return left
         }
-        guard let (left, right) = batch.tree.children(of: leaves) else {
-            preconditionFailure("a micro-batch of \(rows.count) rows where \(runner.rowCapacity) fit")
-        }
-        if spares.count == depth { spares.append(SpareGradient(count: layout.gradientCount)) }
-        let spare = spares[depth].buffer.gradients(layout)
-        computeNode(left, of: batch, order: order, weights: weights, into: gradients, sums: sums, depth: depth + 1)
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: sumCount) { rightSums in
-            computeNode(right, of: batch, order: order, weights: weights, into: spare, sums: rightSums, depth: depth + 1)
-            for index in sums.indices { sums[index] += rightSums[index] }
-        }
-        let all = 0..<layout.gradientCount
-        runner.workspace.add(gradients[all].readOnly, spare[all].readOnly, into: gradients[all])
+    }
+
+    /// Where the part goes behind which so many others wait.
+    private func place(_ waiting: Int, _ gradients: MutableParameterView, _ sums: UnsafeMutableBufferPointer<Double>) -> Place {
+        guard waiting > 0 else { return Place(gradients: gradients, sums: sums) }
+        if spares.count < waiting { spares.append(SpareGradient(count: layout.gradientCount, sumCount: sumCount)) }
+        let spare = spares[waiting - 1]
+        return Place(gradients: spare.buffer.gradients(layout), sums: spare.sums.elements)
+    }
+
+    /// Where a part of a node is put.
+    private struct Place {
+        let gradients: MutableParameterView
+        let sums: UnsafeMutableBufferPointer<Double>
+    }
+
+    private func computePart(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView, into place: Place,
+                             next: Node?, finished: ((Int) -> Void)?) {
+        let rows = batch.rows(of: leaves)
+        precondition(fits(rows), "a micro-batch of \(rows.count) rows where \(runner.rowCapacity) fit")
+        let samples = samples(rows, of: batch, order: order)
+        _ = runner.outputs(dataset, samples, weights: weights, firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
+        if let next { gatherNext(next, order: order, announced: true) }
+        _ = runner.evaluateLoss(dataset, samples, withGradient: true)
+        runner.sumStatistics(rows: rows.count, leafRows: batch.microBatchSize, into: place.sums)
+        clock?.mark(.forward)
+        let summedRows = summation == .tree ? batch.microBatchSize : rows.count
+        runner.backward(rows: rows.count, summedRows: summedRows, weights: weights, into: place.gradients, finished: finished)
+        for sample in samples { auditSum &+= auditHash(Int(sample)) }
         clock?.mark(.backward, isContinued: true)
     }
 }

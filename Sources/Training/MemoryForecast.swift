@@ -43,14 +43,11 @@ package struct MemoryForecast: Sendable {
         let isOwner = training.synchronization == .owner
         let flat = Self.bytes(layout.trainedCount), weights = Self.bytes(layout.weightCount), states = Double(experiment.configuration.optimizer.optimizer.states.count)
         let slice = isOwner ? layout.slice(of: rank, ownerCount: rankCount).count : layout.trainedCount
-        let rows = RowMemory(experiment.judgedNetwork, rows: shares.rows(of: rank), microBatchSize: training.microBatchSize,
-                             training: true, gathersAhead: gathersAhead)
+        let rows = experiment.rowMemory(shares, rank: rank, gathersAhead: gathersAhead)
         let gradients = Double(shares.nodes(of: rank) + shares.spareGradients(of: rank, rowCapacity: rows.rowCapacity))
         let agreesFirst = experiment.configuration.gradientRules.needsAgreement(skipsNonFinite: training.onNonFinite == .skip)
         let neighbours = nodes.nodes[nodes.node(of: rank)].filter { $0 != rank }
-        let evaluation = experiment.splits.validation.map {
-            Evaluator.memory(experiment.judgedNetwork, dataset: $0, microBatchSize: training.microBatchSize)
-        }
+        let evaluation = experiment.evaluationMemory
         let messages: Double = if isOwner {
             // Sums for the owners on other nodes, and theirs for this rank.
             shares.programs.indices.map { index in
@@ -74,8 +71,9 @@ package struct MemoryForecast: Sendable {
             Part(name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? weights + flat * states : 0,
                  isShared: false),
             Part(name: "activations", bytes: Double(rows.byteCount), isShared: false),
-            Part(name: "validation", bytes: Double(evaluation?.bytes ?? 0), isShared: false),
-            Part(name: "scratch", bytes: Self.scratch(network, rows: [rows.rowCapacity, evaluation?.rows ?? 0],
+            Part(name: "validation", bytes: Double(evaluation.map { $0.rows.byteCount + $0.samples } ?? 0),
+                 isShared: false),
+            Part(name: "scratch", bytes: Self.scratch(network, rows: [rows.rowCapacity, evaluation?.rows.rowCapacity ?? 0],
                                                       training: training), isShared: false),
             Part(name: "messages", bytes: messages, isShared: false),
         ]

@@ -20,10 +20,10 @@ package struct PhaseTrace {
         self.communicator = communicator
         file = try communicator.agree { communicator.rank == 0 ? try TraceFile(path: path) : nil }
         clock = PhaseClock(eventCapacity: Self.eventCapacity)
-        let now = PhaseClock.now
+        let now = MonotonicClock.nanoseconds
         let first = UInt64(try communicator.broadcast(String(now), from: 0)) ?? now
         // Ranks of one machine share its clock. Another machine's began elsewhere; there this instant stands for rank 0's.
-        origin = max(now, first) - min(now, first) < 10_000_000_000 ? first : PhaseClock.now
+        origin = max(now, first) - min(now, first) < 10_000_000_000 ? first : MonotonicClock.nanoseconds
     }
 
     /// Writes the file, rank by rank, so that rank 0 holds the events of one other rank at a time. Collective.

@@ -5,6 +5,7 @@ import Foundation
 import Metrics
 import Reporting
 import Threads
+import Timing
 
 /// Rank 0's hands: the progress line, `metrics.jsonl` and the checkpoints of a run.
 final class Recorder {
@@ -21,7 +22,7 @@ final class Recorder {
     private var cut: MetricsLog.Cut?
     /// The newest numbered checkpoint that is on disk, and the digest of its weights.
     private var safe = (step: -1, digest: "")
-    private let startSeconds = monotonicSeconds()
+    private let startSeconds = MonotonicClock.seconds
     private var stepMetrics: [Double]
 
     init(_ experiment: Experiment, place: RunPlace, options: TrainingOptions, totalSteps: Int) {
@@ -86,12 +87,12 @@ final class Recorder {
     }
 
     /// Says from where a run goes on, and what is different from before.
-    func resumed(from path: String, digest: String, state: TrainingState, changes: [String], otherBuild: String?) {
+    func resumed(from path: String, digest: String, state: TrainingState, changes: [SettingChange], otherBuild: String?) {
         safe = (state.step, digest)
         reporter.line("resumed from \(path) at step \(HumanText.count(state.step))")
         for change in changes {
-            reporter.note("changed since then: \(change)")
-            append(LogLine(.change, step: state.step, fields: [.init("change", .text(change))]))
+            reporter.note("changed since then: \(change.description)")
+            append(LogLine(.change, step: state.step, fields: [.init("change", .text(change.description))]))
         }
         if let otherBuild {
             reporter.warning("the checkpoint was written by \(otherBuild), this is \(Build.identity): the bits of the "
@@ -107,7 +108,7 @@ final class Recorder {
             + "\(rankCount) rank\(rankCount == 1 ? "" : "s")")
         for note in experiment.splits.notes { reporter.note(note) }
         if let fused = experiment.network.fusedActivation {
-            reporter.note("the final \(fused) is part of the loss \(type(of: experiment.configuration.loss).kind); it is "
+            reporter.note("the final \(fused.kind) is part of the loss \(type(of: experiment.configuration.loss).kind); it is "
                 + "computed there, and applied once to predictions")
         }
         reporter.beginEpoch()
@@ -221,10 +222,12 @@ final class Recorder {
         log = nil
         if let text = state.stopReason { reporter.line("stopped early: \(text)") }
         if state.step > plannedSteps {
-            reporter.note("nothing to do: \(HumanText.count(state.step)) steps are done, the configuration asks for "
-                + HumanText.count(plannedSteps))
-        }
-        if !interrupted, state.stopReason == nil, state.step < experiment.totalSteps {
+            reporter.note(plannedSteps < experiment.totalSteps
+                ? "nothing to do: the run is at step \(HumanText.count(state.step)) already; give a larger --steps than "
+                    + HumanText.count(plannedSteps)
+                : "nothing to do: \(HumanText.count(state.step)) steps are done, the configuration asks for "
+                    + HumanText.count(plannedSteps))
+        } else if !interrupted, state.stopReason == nil, state.step < experiment.totalSteps {
             reporter.line("stopped after step \(HumanText.count(state.step)) of \(HumanText.count(experiment.totalSteps)), as "
                 + "asked; go on with --resume")
         }
@@ -254,7 +257,7 @@ final class Recorder {
     /// How long training stood still for checkpoints, where that was long enough to matter.
     private var waiting: String {
         guard let checkpoints, checkpoints.stalledSeconds + checkpoints.waitedSeconds > 0.1 else { return "" }
-        let seconds = monotonicSeconds() - startSeconds
+        let seconds = MonotonicClock.seconds - startSeconds
         return String(format: " (%d written; training stood still for %.2f s, %.2f %% of the run; %.1f s for the first "
                       + "and the last)", checkpointCount, checkpoints.stalledSeconds,
                       100 * checkpoints.stalledSeconds / seconds, checkpoints.waitedSeconds)

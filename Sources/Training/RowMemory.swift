@@ -43,10 +43,22 @@ struct RowMemory {
     }
 
     /// All of it, bytes.
-    var byteCount: Int {
+    var byteCount: Int { parts.reduce(0) { $0 + $1.bytes } }
+
+    /// What takes how many bytes; `inspect --plan` prints it.
+    var parts: [(name: String, bytes: Int)] {
         let inputs = InputStage.bufferCount(rows: rowCapacity, width: network.inputShape.count, gathersAhead: gathersAhead)
-        return [inputs, outputs, outputGradients, targetValues, targetClasses].map(AlignedBuffer<Float>.byteCount).reduce(0, +)
-            + [losses, leafStatistics, layerStatistics].map(AlignedBuffer<Double>.byteCount).reduce(0, +)
-            + Activations.byteCount(of: network, rows: rowCapacity, leafRows: microBatchSize, training: isTraining)
+        let passes = Activations.byteCount(of: network, rows: rowCapacity, leafRows: microBatchSize, training: isTraining)
+        func floats(_ counts: Int...) -> Int { counts.map(AlignedBuffer<Float>.byteCount).reduce(0, +) }
+        func doubles(_ counts: Int...) -> Int { counts.map(AlignedBuffer<Double>.byteCount).reduce(0, +) }
+        return [
+            ("kept for backward", passes.kept), ("work of the passes", passes.work), ("inputs", floats(inputs)),
+            ("outputs", floats(outputs)), ("their gradients", floats(outputGradients)),
+            ("targets", floats(targetValues, targetClasses)),
+            ("losses and sums", doubles(losses, leafStatistics, layerStatistics)),
+        ]
     }
+
+    /// Micro-batches that go through the network at once.
+    var leafCount: Int { (rowCapacity + microBatchSize - 1) / microBatchSize }
 }

@@ -41,8 +41,7 @@ package struct StepWork: Sendable {
 
     /// How many times the rows of a node go through the network.
     private static func calls(_ leaves: Range<Int>, _ batch: Batch, _ rowCapacity: Int) -> Int {
-        guard batch.rows(of: leaves).count > rowCapacity, let (left, right) = batch.tree.children(of: leaves) else { return 1 }
-        return calls(left, batch, rowCapacity) + calls(right, batch, rowCapacity)
+        batch.tree.inParts(leaves, thatFit: { batch.rows(of: $0).count <= rowCapacity }, part: { _, _ in 1 }, add: +)
     }
 }
 

@@ -22,13 +22,14 @@ package final class TrainedModel {
 
     /// Opens a checkpoint, or the newest valid one of a run directory, and rebuilds its network. `overrides` change the
     /// configuration that it keeps (other data paths, say).
-    package init(path: String, overrides: [String]) throws {
+    /// `catalogue` is what that configuration can name.
+    package init(path: String, overrides: [String], catalogue: Catalogue = .standard) throws {
         Processor.flushDenormals()
         checkpoint = try LoadedCheckpoint.open(checkpointOrRun: path).checkpoint
         state = try TrainingState.decode(checkpoint)
         let parts: Parts
         do {
-            parts = try Parts(state, path: checkpoint.path, overrides: overrides)
+            parts = try Parts(state, path: checkpoint.path, overrides: overrides, catalogue: catalogue)
         } catch let failure as Failure where overrides.isEmpty && failure.code == .badConfiguration {
             // Nobody but the checkpoint has said so.
             throw Failure(.badData, failure.message)
@@ -51,15 +52,16 @@ package final class TrainedModel {
         let targets: TargetForm
         let metrics: MetricSet
 
-        init(_ state: TrainingState, path: String, overrides: [String]) throws {
+        init(_ state: TrainingState, path: String, overrides: [String], catalogue: Catalogue) throws {
             let document = try SettingsDocument(text: state.configuration, name: "\(path)/state.json", overrides: overrides)
-            configuration = try TrainingConfiguration(document, name: "")
+            configuration = try TrainingConfiguration(document, name: "", catalogue: catalogue)
             network = try Network(configuration.model, inputShape: state.preprocessing.inputShape,
-                                  tokenKinds: state.preprocessing.text?.characterCount, loss: configuration.loss, seed: configuration.training.seed)
+                                  tokenKinds: state.preprocessing.text?.characterCount, loss: configuration.loss,
+                                  seed: configuration.training.seed, choices: catalogue.layers)
             targets = try TargetForm(kind: state.preprocessing.targetKind, loss: configuration.loss,
                                      outputs: network.outputShape, settings: configuration.model)
             try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
-            metrics = try MetricSet(configuration.metrics, task: targets.task)
+            metrics = try MetricSet(configuration.metrics, task: targets.task, choices: catalogue.metrics)
             // Whatever is asked of the model, all that training reads of its configuration has been read by now.
             try configuration.root.finish()
         }

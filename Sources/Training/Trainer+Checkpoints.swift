@@ -83,17 +83,18 @@ extension Trainer {
 
     /// Takes over weights, optimizer state and training state; what a changed setting makes meaningless starts anew.
     /// Returns the changes.
-    private func restore(_ checkpoint: LoadedCheckpoint) throws -> [String] {
+    private func restore(_ checkpoint: LoadedCheckpoint) throws -> [SettingChange] {
         var restored = try TrainingState.decode(checkpoint)
-        let changes = try Compatibility.changes(from: restored, to: state, defaulted: experiment.configuration.root.defaultedKeys(),
-                                                oldOptimizer: restored.settings["optimizer"],
-                                                optimizer: state.settings["optimizer"] ?? "",
-                                                checkpoint: checkpoint.path)
+        let compatibility = Compatibility(stored: restored.settings, configured: state.settings,
+                                          defaulted: experiment.configuration.root.defaultedKeys(),
+                                          storedData: restored.dataDigests, data: state.dataDigests)
+        if let refusal = Self.refusal(of: compatibility, checkpoint: checkpoint.path) { throw refusal }
+        let changes = compatibility.allowed
         // Of the same data and batches from here on.
         try restored.check(against: sampler, path: checkpoint.path)
         if synchronizer.fillsWeights { try contents.loadModel(checkpoint.model, into: synchronizer.weights) }
         try contents.loadOptimizer(checkpoint.optimizer, into: synchronizer.engine)
-        func hasChanged(_ key: String) -> Bool { changes.contains { $0.hasPrefix(key) } }
+        func hasChanged(_ name: String) -> Bool { changes.contains { $0.concerns(name) } }
         if hasChanged("metrics") || ![0, sumCount].contains(restored.epochSums.count) { restored.beginEpoch() }
         if hasChanged("early_stopping") {
             restored.stopReason = nil
@@ -103,8 +104,7 @@ extension Trainer {
             restored.bestValue = nil
             restored.bestStep = nil
         }
-        let rateHasChanged = changes.contains { $0.hasPrefix("optimizer.") && $0.contains(".learning_rate:") }
-        if state.plateau == nil || restored.plateau == nil || rateHasChanged || hasChanged("schedule") {
+        if state.plateau == nil || restored.plateau == nil || changes.contains(where: \.isLearningRate) || hasChanged("schedule") {
             restored.plateau = state.plateau
         }
         restored.parameterCount = state.parameterCount
@@ -115,6 +115,18 @@ extension Trainer {
         restored.build = state.build
         state = restored
         return changes
+    }
+
+    /// Why a run can't go on from a checkpoint; nil where it can.
+    private static func refusal(of compatibility: Compatibility, checkpoint: String) -> Failure? {
+        if !compatibility.refused.isEmpty {
+            return Failure(.badConfiguration, "\(checkpoint) was made by another configuration; a resumed run must keep "
+                + "\(compatibility.refused.map(\.description).joined(separator: "; ")). Give the old values, or start a new run")
+        }
+        guard let data = compatibility.otherData.first else { return nil }
+        return Failure(.badConfiguration, "\(checkpoint) was made with other \(data.split) data (SHA-256 "
+            + "\((data.stored ?? "none").prefix(16))…, found \((data.found ?? "none").prefix(16))…); resume with the same data, "
+            + "or start a new run")
     }
 
     /// Writes the checkpoint that a run begins with, and waits until it is on disk.
@@ -162,4 +174,9 @@ extension Trainer {
         throw AgreedFailure(rank: 0, failure: Failure(.inputOutput, "the checkpoint of step \(state.step), the last one, "
             + "could not be written; an older one is there: remove the cause (see the warnings) and run again with --resume"))
     }
+}
+
+extension SettingChange {
+    /// `key: old → new`, as messages and the log have it.
+    var description: String { "\(key): \(stored ?? "nothing") → \(configured ?? "nothing")" }
 }

@@ -38,7 +38,7 @@ extension Trainer {
         try communicator.barrier()
         begin()
         clock.resetTotals()
-        let firstStep = state.step, firstAllocation = allocationCount(), start = PhaseClock.now
+        let firstStep = state.step, firstAllocation = allocationCount(), start = MonotonicClock.nanoseconds
         var samples = 0, isStopped = false
         while !isStopped {
             let batch = sampler.batch(completedSteps: state.step)
@@ -46,7 +46,7 @@ extension Trainer {
             isStopped = try step(batch).stopRequested
             samples += batch.sampleCount
         }
-        let seconds = Double(PhaseClock.now - start) * 1e-9
+        let seconds = Double(MonotonicClock.nanoseconds - start) * 1e-9
         return WindowFigures(steps: state.step - firstStep, samples: samples, seconds: seconds,
                              phaseSeconds: Phase.allCases.map { clock.seconds($0) },
                              allocations: allocationCount() - firstAllocation)

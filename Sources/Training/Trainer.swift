@@ -41,7 +41,7 @@ package final class Trainer {
         }
     }
     private let workspace: Workspace
-    private let worker: GradientWorker
+    let worker: GradientWorker
     private let divisors: DivisorAgreement
     /// What rows add to the divisor of the loss's mean; asked for in every step.
     private let divisor: LossDivisor
@@ -221,77 +221,13 @@ package final class Trainer {
                                                        plateauRate: state.plateau?.rate)
     }
 
-    /// Where a loss or gradient first stopped being finite: the layer nearest the output on the lowest rank that has one.
-    private func describeNonFinite(_ outcome: StepOutcome, divisor weight: Double, program: SummationTree.Program) throws -> Failure {
-        let nodes = program.subtrees(of: communicator.rank).count
-        let slots = experiment.network.layout.slots
-        let bad = slots.last { slot in
-            slot.region == .trained && (0..<nodes).contains { node in
-                !synchronizer.gradients(node).readOnly.matrix(slot).row(0).allSatisfy(\.isFinite)
-            }
-        }
-        let found = try communicator.allGather(bad.map { String($0.index) } ?? "")
-        let place = if let rank = found.firstIndex(where: { !$0.isEmpty }), let index = Int(found[rank]) {
-            "the gradient of layer \(experiment.network.layerDescription(ofSlot: index)), parameter "
-                + "\(slots[index].name), is not finite"
-                + (synchronizer.keepsOwnGradients ? " on rank \(rank)" : " in its sum over the ranks")
-        } else if outcome.sums[0].isFinite {
-            "the gradient is not finite in its sum over the ranks"
-        } else {
-            "the loss is not finite, though all gradients are"
-        }
-        return Failure(.badData, "step \(state.step): loss \(HumanText.figure(outcome.sums[0] / weight)), \(place); lower the learning rate, "
-            + "clip the gradient (gradient_clipping) or look for extreme values in the data")
-    }
-
-    // MARK: - Watching over the ranks
-
-    /// Logs the hash of the samples that all ranks used in this step: over an epoch the hashes add up to that of every
-    /// sample once.
-    private func audit(_ batch: Batch) throws {
-        let sums = try communicator.allGather(String(worker.takeAuditSum())).compactMap { UInt64($0) }
-        recorder?.audit(state, batch: batch, hash: sums.reduce(0, &+))
-    }
-
-    /// Compares a digest of every rank's weights, at the configured interval and before whatever may write a checkpoint,
-    /// and stops a run in which a rank has drifted.
-    private func verifyReplicas(at batch: Batch, isLast: Bool) throws {
-        let interval = experiment.configuration.training.verifyEvery
-        guard synchronizer.hasReplicas, interval > 0, state.step % interval == 0 || isLast || checkpointIsDue
-                || validationIsDue(after: batch) else { return }
-        let own = weightDigest(weights[0..<weights.count])
-        let digests = try communicator.allGather(withUnsafeBytes(of: own) { Array($0) })
-        let groups = Dictionary(grouping: digests.indices) { digests[$0] }.values
-            .sorted { $0.count != $1.count ? $0.count > $1.count : $0[0] < $1[0] }
-        guard groups.count > 1 else { return }
-        recorder?.close()
-        throw AgreedFailure(rank: 0, failure: Failure(.internalError, "step \(state.step): \(Self.describe(groups)); a "
-            + "node's memory or network may be faulty. Nothing was saved since the last checkpoint: resume from it, "
-            + "without that node"))
-    }
-
-    /// Who holds other weights than the rest. Only more than half of the ranks can tell; on two ranks nobody can.
-    ///
-    /// - Parameter groups: the ranks with equal weights, the largest group first.
-    private static func describe(_ groups: [[Int]]) -> String {
-        let count = groups.reduce(0) { $0 + $1.count }
-        if 2 * groups[0].count > count {
-            let drifted = groups.dropFirst().joined().sorted()
-            return "the weights of rank\(drifted.count == 1 ? "" : "s") \(drifted.map(String.init).joined(separator: ", ")) "
-                + "are not those of the others"
-        }
-        let names = groups.map { $0.map(String.init).joined(separator: "+") }
-        return "ranks \(names.dropLast().joined(separator: ", ")) and \(names.last ?? "") disagree about the weights, and "
-            + "no majority of the \(count) ranks can tell which are right"
-    }
-
     // MARK: - Between steps
 
-    private var checkpointIsDue: Bool { state.step % experiment.configuration.checkpoint.everySteps == 0 }
+    var checkpointIsDue: Bool { state.step % experiment.configuration.checkpoint.everySteps == 0 }
 
     private var epochEnds: Bool { state.step % sampler.stepsPerEpoch == 0 }
 
-    private func validationIsDue(after batch: Batch) -> Bool {
+    func validationIsDue(after batch: Batch) -> Bool {
         let section = experiment.configuration.validation
         return section.everySteps.map { state.step % $0 == 0 } ?? false
             || section.everyEpochs.map { epochEnds && (batch.epoch + 1) % $0 == 0 } ?? false
@@ -352,15 +288,5 @@ package final class Trainer {
         let result = interrupted || options.stopAfterStep.map({ $0 <= state.step }) ?? false
             ? nil : try evaluator?.evaluate(weights: weights)
         try communicator.agree { try recorder?.end(state, validation: result, interrupted: interrupted) }
-    }
-
-    private func warnOfIdleRanks() {
-        let leaves = sampler.trees[0].leafCount, ranks = communicator.size
-        guard ranks > 1, leaves % ranks != 0 else { return }
-        recorder?.warning(leaves < ranks
-            ? "\(ranks - leaves) of \(ranks) ranks stay idle: a step has \(leaves) micro-batch"
-                + "\(leaves == 1 ? "" : "es"); use fewer ranks, a larger global_batch_size or a smaller micro_batch_size"
-            : "ranks are uneven: a step's \(leaves) micro-batches make \(leaves / ranks) or \(leaves / ranks + 1) for each "
-                + "of \(ranks) ranks, so some wait")
     }
 }

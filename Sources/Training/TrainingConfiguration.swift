@@ -25,15 +25,19 @@ package struct TrainingConfiguration {
     package let metrics: [Settings.Variant]?
     package let initialize: InitializeSection?
 
-    package init(_ document: SettingsDocument, name: String) throws {
+    /// What it can name.
+    let catalogue: Catalogue
+
+    package init(_ document: SettingsDocument, name: String, catalogue: Catalogue = .standard) throws {
         self.name = name
+        self.catalogue = catalogue
         root = try document.root
         // The order of these reads is the order of the effective configuration.
         data = try DataConfiguration(try root.section("data"))
         model = try root.section("model")
-        loss = try readLoss(root)
-        optimizer = try OptimizerConfiguration(root)
-        schedule = try Schedule(root)
+        loss = try readLoss(root, among: catalogue.losses)
+        optimizer = try OptimizerConfiguration(root, among: catalogue.optimizers)
+        schedule = try Schedule(root, among: catalogue.schedules)
         gradientRules = try GradientRules(root)
         metrics = try root.optionalVariants("metrics")
         training = try TrainingSection(try root.section("training"))

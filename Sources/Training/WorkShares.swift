@@ -33,13 +33,11 @@ package struct WorkShares {
 
     /// How many gradients wait on `rank` to be added, where subtrees have more rows than `rowCapacity` and are halved.
     package func spareGradients(of rank: Int, rowCapacity: Int) -> Int {
-        func depth(_ leaves: Range<Int>, _ tree: SummationTree) -> Int {
-            guard min(leaves.count * microBatchSize, sampleCount) > rowCapacity,
-                  let (left, right) = tree.children(of: leaves) else { return 0 }
-            return 1 + max(depth(left, tree), depth(right, tree))
-        }
-        return zip(trees, programs).flatMap { tree, program in
-            program.subtrees(of: rank).map { depth(program.subtrees[$0], tree) }
+        zip(trees, programs).flatMap { tree, program in
+            program.subtrees(of: rank).map { index in
+                tree.inParts(program.subtrees[index], thatFit: { min($0.count * microBatchSize, sampleCount) <= rowCapacity },
+                             part: { _, waiting in waiting }, add: max)
+            }
         }.max() ?? 0
     }
 }

@@ -63,7 +63,7 @@ struct BenchCommand: ParsableCommand {
         trainingOptions.availableCores = availableCores()
         trainingOptions.writesCheckpoints = false
         let trainer = try Trainer(agreed, communicator: communicator, options: trainingOptions, place: nil,
-                                  stopRequested: { StopSignal.isRaised || PhaseClock.now >= deadline.time })
+                                  stopRequested: { StopSignal.isRaised || MonotonicClock.nanoseconds >= deadline.time })
         try trainer.beginMeasuring()
         let training = experiment.configuration.training
         let subject = BenchmarkSubject(workload: experiment.configuration.name, ranks: communicator.size,
@@ -75,7 +75,7 @@ struct BenchCommand: ParsableCommand {
         let clock = PhaseClock()
         func train(seconds: Double) throws -> WindowFigures {
             try trainer.measureWindow(
-                on: clock, begin: { deadline.time = isFirst ? PhaseClock.now + UInt64(seconds * 1e9) : UInt64.max },
+                on: clock, begin: { deadline.time = isFirst ? MonotonicClock.nanoseconds + UInt64(seconds * 1e9) : UInt64.max },
                 allocationCount: { Int(dtrain_allocation_count()) })
         }
         _ = try train(seconds: min(seconds, 1))

@@ -28,6 +28,7 @@ struct Dtrain: ParsableCommand {
         do {
             try StandardStream.secure()
             try requireText()
+            try requireCommand()
             var command = try parse(Array(CommandLine.arguments.dropFirst()))
             try command.run()
         } catch {
@@ -49,6 +50,16 @@ struct Dtrain: ParsableCommand {
             throw Failure(.usage, "argument \(index), \"\(String(cString: argument))\": not text in UTF-8; rename the file that it "
                 + "names, if it does")
         }
+    }
+
+    /// A misspelt command would be taken for the configuration of the one that needs no name, `train`.
+    private static func requireCommand() throws {
+        guard CommandLine.arguments.count > 1 else { return }
+        let word = CommandLine.arguments[1], names = configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard !names.contains(word), !word.contains(where: { "-./".contains($0) }), !FileManager.default.fileExists(atPath: word),
+              let command = nearestName(to: word, among: names) else { return }
+        RankJob.letFirstRankSpeak(LauncherEnvironment())
+        throw Failure(.usage, "\(word): no such command or configuration file (did you mean \"\(command)\"?); see dtrain --help")
     }
 
     /// Parses the command line. What is wrong with it is said of arguments that a terminal can show, on one line.

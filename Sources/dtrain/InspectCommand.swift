@@ -21,6 +21,9 @@ struct InspectCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Forecast the memory for this many ranks on one machine.", valueName: "n"))
     var ranks = 1
 
+    @Flag(help: "Print how layers use memory, stage by stage.")
+    var plan = false
+
     private var output: StandardStream { .output }
 
     func validate() throws {
@@ -35,6 +38,7 @@ struct InspectCommand: ParsableCommand {
                 + model.state.build)
             try output.line()
             try printLayers(model.network)
+            if plan { try printPlan(PlanReport(model.network)) }
             try output.line()
             try output.line("digest \(model.checkpoint.digest)")
             try output.line()
@@ -54,6 +58,9 @@ struct InspectCommand: ParsableCommand {
         try output.line()
         try printLayers(experiment.network)
         try printMemory(experiment)
+        if plan {
+            try printPlan(PlanReport(experiment, rank: 0, rankCount: ranks, availableCores: availableCores()))
+        }
         try output.line()
         try output.write(try experiment.effectiveYAML())
     }
@@ -72,6 +79,11 @@ struct InspectCommand: ParsableCommand {
         for row in Self.aligned(rows, numbers: [1]) { try output.line("  " + row) }
     }
 
+    private func printPlan(_ report: PlanReport) throws {
+        try output.line()
+        for line in report.lines { try output.line(line) }
+    }
+
     private func printLayers(_ network: Network) throws {
         var rows = [["layer", "kind", "output", "parameters"], ["input", "", "\(network.inputShape)", ""]]
         for stage in network.layers.configured {
@@ -81,7 +93,7 @@ struct InspectCommand: ParsableCommand {
         }
         rows.append(["total", "", "", HumanText.count(network.layout.parameterCount)])
         for row in Self.aligned(rows) { try output.line(row) }
-        if let fused = network.fusedActivation { try output.line("the final \(fused) is part of the loss") }
+        if let fused = network.fusedActivation { try output.line("the final \(fused.kind) is part of the loss") }
     }
 
     /// Lines of cells below each other; columns of `numbers` end below each other.

@@ -94,7 +94,7 @@ struct RunLockTests {
         try withTemporaryDirectory { path in
             let ranks = try (0..<4).map { _ in try RunLock(runDirectory: path, job: a) }
             #expect(ranks.allSatisfy { $0.warning == nil })
-            try ranks[0].claim(patience: .zero)
+            try ranks[0].claim(patience: 0)
         }
     }
 
@@ -102,10 +102,10 @@ struct RunLockTests {
     func secondJob() throws {
         try withTemporaryDirectory { path in
             let first = try RunLock(runDirectory: path, job: a)
-            try first.claim(patience: .zero)
+            try first.claim(patience: 0)
             let second = try RunLock(runDirectory: path, job: b)
             let begin = ContinuousClock.now
-            let refused = failure { try second.claim(patience: .milliseconds(200)) }
+            let refused = failure { try second.claim(patience: 0.2) }
             #expect(ContinuousClock.now - begin >= .milliseconds(200))
             #expect(refused?.code == .cannotCreate)
             let start = "\(path): in use by another job (job a, process \(getpid()) on "
@@ -121,10 +121,10 @@ struct RunLockTests {
         defer { try? FileManager.default.removeItem(atPath: path) }
         var rank: RunLock? = try RunLock(runDirectory: path, job: a)
         let new = try RunLock(runDirectory: path, job: b)
-        let refused = failure { try new.claim(patience: .milliseconds(100)) }
+        let refused = failure { try new.claim(patience: 0.1) }
         #expect(refused?.message.contains("still in use by ranks of another job") == true)
         let claim = Task.detached {
-            try new.claim(patience: .seconds(60))
+            try new.claim(patience: 60)
             return ContinuousClock.now
         }
         try await Task.sleep(for: .milliseconds(200))
@@ -141,11 +141,11 @@ struct RunLockTests {
             do {
                 let second = try RunLock(runDirectory: path, job: b)
                 // The first has the owner's byte and waits for the second's shared lock to go.
-                #expect(failure { try first.claim(patience: .zero) }?.code == .cannotCreate)
-                let refused = failure { try second.claim(patience: .milliseconds(50)) }
+                #expect(failure { try first.claim(patience: 0) }?.code == .cannotCreate)
+                let refused = failure { try second.claim(patience: 0.05) }
                 #expect(refused?.message.contains("just being started by another job") == true)
             }
-            try first.claim(patience: .zero)
+            try first.claim(patience: 0)
         }
     }
 
@@ -154,13 +154,13 @@ struct RunLockTests {
         try withTemporaryDirectory { path in
             do {
                 let holder = try RunLock(runDirectory: path, job: a)
-                try holder.claim(patience: .zero)
+                try holder.claim(patience: 0)
                 _ = try contents(of: path + "/.lock")
                 let other = try RunLock(runDirectory: path, job: b)
-                #expect(failure { try other.claim(patience: .zero) } != nil)
+                #expect(failure { try other.claim(patience: 0) } != nil)
                 withExtendedLifetime(holder) {}
             }
-            try RunLock(runDirectory: path, job: b).claim(patience: .zero)
+            try RunLock(runDirectory: path, job: b).claim(patience: 0)
         }
     }
 
@@ -172,12 +172,12 @@ struct RunLockTests {
             child.arguments = ["30"]
             do {
                 let holder = try RunLock(runDirectory: path, job: a)
-                try holder.claim(patience: .zero)
+                try holder.claim(patience: 0)
                 try child.run()
                 withExtendedLifetime(holder) {}
             }
             defer { child.terminate() }
-            try RunLock(runDirectory: path, job: b).claim(patience: .zero)
+            try RunLock(runDirectory: path, job: b).claim(patience: 0)
         }
     }
 
@@ -188,7 +188,7 @@ struct RunLockTests {
             let lock = try RunLock(runDirectory: path, job: a, fileSystem: disk)
             #expect(lock.warning == "\(path)/.lock: this file system has no locks, so a second job in this directory "
                 + "would not be noticed; don't start one")
-            try lock.claim(patience: .zero)
+            try lock.claim(patience: 0)
         }
     }
 

@@ -34,10 +34,10 @@ let speedScenarios = [
 /// How long `work` takes from where all ranks are there until all have done it.
 private func milliseconds(_ communicator: any Communicator, _ work: () throws -> Void) throws -> Double {
     try communicator.barrier()
-    let start = PhaseClock.now
+    let start = MonotonicClock.nanoseconds
     try work()
     try communicator.barrier()
-    return (Double(PhaseClock.now - start) / 1e4).rounded() / 100
+    return (Double(MonotonicClock.nanoseconds - start) / 1e4).rounded() / 100
 }
 
 private let coefficients = Updates.Adam(stepSize: 1e-3, beta1: 0.9, beta2: 0.999, oneMinusBeta1: 0.1,

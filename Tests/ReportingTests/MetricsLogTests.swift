@@ -202,12 +202,11 @@ struct TruncationTests {
     }
     private func end(_ step: Int) -> String { "{\"event\":\"end\",\"step\":\(step)}\n" }
 
-    private func check(_ before: [String], after: Int, keepsValidation: Bool = true, _ expected: [String],
+    private func check(_ before: [String], after: Int, _ expected: [String],
                        _ truncation: MetricsLog.Truncation, sourceLocation: SourceLocation = #_sourceLocation) throws {
         try withTemporaryPath { path in
             try before.joined().write(toFile: path, atomically: false, encoding: .utf8)
-            let result = try MetricsLog.truncate(in: try directory(of: path), afterStep: after,
-                                                 keepsValidation: keepsValidation)
+            let result = try MetricsLog.truncate(in: try directory(of: path), afterStep: after)
             #expect(try contents(path) == expected.joined(), sourceLocation: sourceLocation)
             #expect(result == truncation, sourceLocation: sourceLocation)
             #expect(try FileManager.default.contentsOfDirectory(atPath: parentDirectory(of: path)) == ["metrics.jsonl"],
@@ -246,12 +245,6 @@ struct TruncationTests {
                   [step(1), validation(2, "old"), step(2, "new"), step(3)], .init(kept: 4, cut: 1))
         try check([step(2), validation(2, "old"), validation(2, "new")], after: 3,
                   [step(2), validation(2, "new")], .init(kept: 2, cut: 1))
-    }
-
-    @Test("a validation that will be repeated goes")
-    func repeatedValidation() throws {
-        try check([step(1), validation(1), step(2), validation(2)], after: 2, keepsValidation: false,
-                  [step(1), validation(1), step(2)], .init(kept: 3, cut: 1))
     }
 
     @Test("lines without a step go with the line before them")

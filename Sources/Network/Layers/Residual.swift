@@ -48,6 +48,10 @@ package struct Residual: Layer {
                            backward: .larger(inner.backward, other.backward) + through)
     }
 
+    package var branches: [(name: String, layers: Sequential)] {
+        [("layers", layers)] + (shortcut.map { [("shortcut", $0)] } ?? [])
+    }
+
     /// The gradient of the input that comes through the inner layers, in front of what they need.
     private var through: MemoryNeed { MemoryNeed(perSample: layers.inputShape.count) }
 

@@ -47,22 +47,28 @@ package enum TargetDemand: Sendable, Equatable {
     case values
 }
 
-/// All losses that a configuration can name. A new loss is its file, its row in the table of tests, and a line here.
-package let lossCatalog: [any Loss.Type] = [
-    MeanSquaredError.self,
-    MeanAbsoluteError.self,
-    Huber.self,
-    BinaryCrossEntropy.self,
-    CrossEntropy.self,
-]
+/// The losses that a configuration can name.
+package typealias LossChoices = Choices<any Loss.Type>
+
+extension Choices where Choice == any Loss.Type {
+    package init(_ kinds: [any Loss.Type]) { self.init("loss", kinds.map { ($0.kind, $0) }) }
+
+    /// All of dtrain. A new loss is its file, its row in the table of tests, and a line here.
+    package static var standard: LossChoices {
+        LossChoices([
+            MeanSquaredError.self,
+            MeanAbsoluteError.self,
+            Huber.self,
+            BinaryCrossEntropy.self,
+            CrossEntropy.self,
+        ])
+    }
+}
 
 /// Reads `loss:` of a configuration; cross entropy where there is none.
-package func readLoss(_ settings: Settings) throws -> any Loss {
+package func readLoss(_ settings: Settings, among losses: LossChoices = .standard) throws -> any Loss {
     let variant = try settings.variant("loss", default: CrossEntropy.kind)
-    guard let type = lossCatalog.first(where: { $0.kind == variant.name }) else {
-        throw variant.unknown("loss", known: lossCatalog.map { $0.kind })
-    }
-    return try type.init(options: variant.options)
+    return try losses.choice(for: variant).init(options: variant.options)
 }
 
 /// A loss that is a sum over the elements of a row, averaged over elements.
