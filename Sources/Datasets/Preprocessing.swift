@@ -60,6 +60,8 @@ package struct Preprocessing: Hashable, Codable, Sendable {
             }
         case .values(let count):
             guard labels == nil, count > 0 else { return "targetKind: \(count) values" }
+        case .inputs(let count):
+            guard labels == nil, classNames == nil, count == width else { return "targetKind: \(count) inputs, not \(width)" }
         }
         return table?.problem(width: width, targetKind: targetKind, classNames: classNames)
     }

@@ -9,7 +9,7 @@ struct RowMemory {
     /// Double.
     let leafStatistics: Int, layerStatistics: Int
     /// Float32.
-    let outputs: Int, outputGradients: Int, targetValues: Int
+    let outputs: Int, outputGradients: Int, targetValues: Int, sampleWeights: Int
     /// Int32.
     let targetClasses: Int
     private let network: Network
@@ -36,6 +36,7 @@ struct RowMemory {
         let columns = if case .values(let count) = setup.targets.content { count } else { 0 }
         targetValues = rowCapacity * columns
         targetClasses = columns == 0 ? rowCapacity : 0
+        sampleWeights = setup.hasWeights ? rowCapacity : 0
         let leaves = rowCapacity / microBatchSize + 1
         leafStatistics = leaves * setup.metrics.statisticsCount
         layerStatistics = training ? leaves * network.statisticsCount : 0
@@ -44,7 +45,8 @@ struct RowMemory {
     /// All of it, bytes.
     var byteCount: Int {
         let inputs = InputStage.bufferCount(rows: rowCapacity, width: network.inputShape.count, gathersAhead: gathersAhead)
-        return [inputs, outputs, outputGradients, targetValues, targetClasses].map(AlignedBuffer<Float>.byteCount).reduce(0, +)
+        return [inputs, outputs, outputGradients, targetValues, sampleWeights, targetClasses]
+            .map(AlignedBuffer<Float>.byteCount).reduce(0, +)
             + [rowCapacity, leafStatistics, layerStatistics].map(AlignedBuffer<Double>.byteCount).reduce(0, +)
             + Activations.byteCount(of: network, rows: rowCapacity, leafRows: microBatchSize, training: isTraining)
     }

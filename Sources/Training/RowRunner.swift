@@ -11,9 +11,14 @@ struct JudgedNetwork {
     let loss: any Loss
     let metrics: MetricSet
     let targets: TargetForm
+    /// Whether samples have weights.
+    let hasWeights: Bool
 
     /// What rows of outputs add to the divisor of the loss's mean.
-    var divisor: LossDivisor { loss.divisor(outputs: network.outputShape.count, hasClasses: targets.content == .classes) }
+    var divisor: LossDivisor {
+        let divisor = loss.divisor(outputs: network.outputShape.count, hasClasses: targets.content == .classes)
+        return hasWeights ? .bySample(divisor) : divisor
+    }
 }
 
 /// Runs rows of samples through the network: gathers them, computes outputs and losses, and the gradients of the
@@ -37,6 +42,8 @@ final class RowRunner {
     private let outputGradients: AlignedBuffer<Float>
     private let targetValues: AlignedBuffer<Float>
     private let targetClasses: AlignedBuffer<Int32>
+    /// Empty where samples have no weights.
+    private let sampleWeights: AlignedBuffer<Float>
     private let losses: AlignedBuffer<Double>
     private let leafStatistics: AlignedBuffer<Double>
     /// What layers sum over each leaf while training.
@@ -61,6 +68,7 @@ final class RowRunner {
         outputGradients = AlignedBuffer(count: memory.outputGradients)
         targetValues = AlignedBuffer(count: memory.targetValues)
         targetClasses = AlignedBuffer(count: memory.targetClasses, repeating: 0)
+        sampleWeights = AlignedBuffer(count: memory.sampleWeights)
         losses = AlignedBuffer(count: rowCapacity)
         leafStatistics = AlignedBuffer(count: memory.leafStatistics)
         layerStatistics = AlignedBuffer(count: memory.layerStatistics)
@@ -96,18 +104,28 @@ final class RowRunner {
     /// The loss of each row after `outputs` of the same samples, and, for `backward`, the gradient of their sum.
     func evaluateLoss(_ dataset: Dataset, _ samples: ArraySlice<Int32>, withGradient: Bool) -> UnsafeBufferPointer<Double> {
         let rows = samples.count
-        let rowLosses = losses.first(rows)
+        let rowLosses = losses.first(rows), gradient = withGradient ? gradientMatrix(rows: rows) : nil
         loss.evaluate(outputMatrix(rows: rows).readOnly, gatherTargets(dataset, samples), losses: rowLosses,
-                      gradient: withGradient ? gradientMatrix(rows: rows) : nil, in: workspace)
+                      gradient: gradient, in: workspace)
+        if let weights = gatherWeights(dataset, samples) { workspace.weigh(rowLosses, gradient: gradient, by: weights) }
         return UnsafeBufferPointer(rowLosses)
     }
 
     /// What the samples add to the divisor of the loss's mean, along the tree.
     func sumDivisor(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> Double {
-        let targets = gatherTargets(dataset, samples), rows = samples.count
+        let targets = gatherTargets(dataset, samples), weights = gatherWeights(dataset, samples), rows = samples.count
         return SummationTree(rows: rows, leafRows: microBatchSize).sum { leaf in
-            divisor.sum(targets[rows: leaf * microBatchSize..<min((leaf + 1) * microBatchSize, rows)])
+            let range = leaf * microBatchSize..<min((leaf + 1) * microBatchSize, rows)
+            return divisor.sum(targets[rows: range], weights: weights.map { UnsafeBufferPointer(rebasing: $0[range]) })
         }
+    }
+
+    /// The weights of the samples; nil where they have none.
+    private func gatherWeights(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> UnsafeBufferPointer<Float>? {
+        guard sampleWeights.count > 0 else { return nil }
+        let weights = sampleWeights.first(samples.count)
+        dataset.gatherWeights(samples, into: weights)
+        return UnsafeBufferPointer(weights)
     }
 
     /// The gradients of all parameters after `evaluateLoss` of `rows` rows: one node of the tree over leaves of `summedRows`.

@@ -90,7 +90,8 @@ package final class TrainedModel {
             dataset = chosen
         }
         try targets.check(dataset, loss: configuration.loss)
-        let judged = JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets)
+        let judged = JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets,
+                                   hasWeights: dataset.hasWeights)
         let evaluator = Evaluator(judged, dataset: dataset, microBatchSize: configuration.training.microBatchSize,
                                   workspace: workspace, communicator: SoloCommunicator())
         let result = try evaluator.evaluate(weights: weights.weights(network.layout).readOnly)
@@ -108,6 +109,7 @@ package final class TrainedModel {
     /// The names of the columns that `predict` writes.
     package var columnNames: [String] {
         let outputs = network.outputShape.count
+        if givesBackInputs { return (0..<outputs).map { "prediction_\($0)" } }
         switch configuration.loss.outputTransform {
         case .softmax: return ["prediction"] + (0..<outputs).map { "probability_\(className($0))" }
         case .sigmoid:
@@ -148,7 +150,11 @@ package final class TrainedModel {
         }
     }
 
+    /// Whether outputs are the inputs once more, whatever the loss makes of them: numbers, not answers.
+    private var givesBackInputs: Bool { state.preprocessing.targetKind.areInputs }
+
     private func prediction(_ values: [Float]) -> Prediction {
+        if givesBackInputs { return Prediction(label: nil, values: values) }
         switch configuration.loss.outputTransform {
         case .softmax:
             let best = values.indices.reduce(0) { values[$1] > values[$0] ? $1 : $0 }
