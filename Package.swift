@@ -68,7 +68,7 @@ let package = Package(
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"]),
-        room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "CZlib"]),
+        room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib"]),
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),

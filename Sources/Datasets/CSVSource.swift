@@ -17,6 +17,8 @@ struct CSVSource: Sendable {
     let target: [String]?
     /// Names or numbers of the columns to learn from; nil for all others.
     let features: [String]?
+    /// Name or number of the column that says what a sample counts in the loss.
+    let weight: String?
     /// Columns that are categories whatever their cells look like.
     let categorical: [String]
     let fillsMissing: Bool
@@ -29,6 +31,7 @@ struct CSVSource: Sendable {
         var content: CSVTable.Content
         var schema: TableSchema
         let targets: CodedTargets
+        let weights: [Float]?
         let notes: [String]
     }
 
@@ -42,13 +45,19 @@ struct CSVSource: Sendable {
         let table = try CSVTable(trainingFile(train.path))
         let targetIndices = try (target ?? []).map { try table.index(of: $0, option: "data.train.target") }
         try requireDistinct(targetIndices, table, "data.train.target")
+        let weightIndex = try weight.map { try table.index(of: $0, option: "data.train.weight") }
         let featureIndices = try features.map { names in
             try names.map { try table.index(of: $0, option: "data.train.features") }
-        } ?? (0..<table.columnCount).filter { !targetIndices.contains($0) }
+        } ?? (0..<table.columnCount).filter { !targetIndices.contains($0) && $0 != weightIndex }
         try requireDistinct(featureIndices, table, "data.train.features")
         if let both = featureIndices.first(where: targetIndices.contains) {
             throw Failure(.badConfiguration, "data.train.features: column \"\(shortened(table.label(both)))\" is the target; "
                 + "a network would learn nothing but to copy it")
+        }
+        if let weightIndex, (featureIndices + targetIndices).contains(weightIndex) {
+            let use = targetIndices.contains(weightIndex) ? "the target" : "named in data.train.features"
+            throw Failure(.badConfiguration, "data.train.weight: column \"\(shortened(table.label(weightIndex)))\" is \(use) "
+                + "too; a column says how much a sample counts, or something about it")
         }
         guard !featureIndices.isEmpty else {
             throw Failure(.badConfiguration, "data.train: \(train.path) has no column to learn from beside the target"
@@ -61,9 +70,12 @@ struct CSVSource: Sendable {
         } + targetIndices.map {
             CSVTable.Column(index: $0, reading: forced.contains($0) ? .texts : targetReading, mayBeMissing: false,
                             isTarget: true)
-        })
-        let coded: CodedTargets, targets: [TableSchema.Target]
-        if let path = train.targets {
+        } + (weightIndex.map { [.weight(at: $0)] } ?? []))
+        let weights = try weightIndex.map { try content.weights(in: table.file, column: table.label($0)) }
+        let coded: CodedTargets?, targets: [TableSchema.Target]
+        if rule.wantsInputs {
+            (coded, targets) = (nil, [])
+        } else if let path = train.targets {
             let other = try CSVTable(trainingFile(path)), all = Array(0..<other.columnCount)
             let answers = try other.read(all.map {
                 CSVTable.Column(index: $0, reading: CodedTargets.reading(rule, columnCount: all.count),
@@ -84,11 +96,13 @@ struct CSVSource: Sendable {
         }
         let schema = TableSchema(
             format: train.format, columnCount: table.columnCount, features: features, targets: targets,
-            hasTargetFile: train.targets != nil, fillsMissing: fillsMissing, targetsAreNames: coded.areNames)
+            weight: weightIndex.map { TableSchema.Target(name: table.label($0), index: $0) },
+            hasTargetFile: train.targets != nil, fillsMissing: fillsMissing, targetsAreNames: coded?.areNames ?? false)
         let guessed = features.filter { $0.categories != nil && !forced.contains($0.index) }
         let notes = guessed.isEmpty ? [] : ["\(train.path): columns of text become one input per text: "
             + CSVTable.list(guessed.map { "\(shortened($0.name)) (\($0.width))" })]
-        return Parsed(content: content, schema: schema, targets: coded, notes: notes + coded.notes)
+        return Parsed(content: content, schema: schema, targets: coded ?? CodedTargets(inputs: schema.width), weights: weights,
+                      notes: notes + (coded?.notes ?? []))
     }
 
     /// The texts of a column, sorted, to which its cells are renumbered; nil for numbers.

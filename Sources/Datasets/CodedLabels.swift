@@ -2,7 +2,8 @@ import Diagnostics
 
 /// The targets in an IDX file, turned into classes or values.
 struct CodedLabels {
-    let targets: StoredTargets
+    /// Nil where they are the inputs.
+    let targets: StoredTargets?
     let kind: TargetKind
     /// The numbers that the labels have, class by class; nil where they are 0 to K−1.
     var labels: [Int]?

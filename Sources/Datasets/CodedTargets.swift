@@ -2,7 +2,8 @@ import Diagnostics
 
 /// The target columns of a training table, turned into classes or values.
 struct CodedTargets {
-    let targets: StoredTargets
+    /// Nil where they are the inputs.
+    let targets: StoredTargets?
     let kind: TargetKind
     let classNames: [String]?
     /// Whether cells hold class names, not class numbers.
@@ -91,7 +92,10 @@ struct CodedTargets {
             + "\(CSVTable.list(classNames ?? []))), as the loss asks; data.target_kind: value makes a number of it")
     }
 
-    private init(targets: StoredTargets, kind: TargetKind, classNames: [String]?, areNames: Bool) {
+    /// The inputs, which are so many numbers.
+    init(inputs count: Int) { self.init(targets: nil, kind: .inputs(count: count), classNames: nil, areNames: false) }
+
+    private init(targets: StoredTargets?, kind: TargetKind, classNames: [String]?, areNames: Bool) {
         self.targets = targets
         self.kind = kind
         self.classNames = classNames

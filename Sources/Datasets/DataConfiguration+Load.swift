@@ -11,18 +11,24 @@ extension DataConfiguration {
     package func load(with stored: Preprocessing? = nil, preference: TargetPreference? = nil) throws -> DataSplits {
         var rule = rule
         rule.preference = preference
+        if let stored, stored.targetKind.areInputs != rule.wantsInputs {
+            throw Failure(.badConfiguration, rule.wantsInputs
+                ? "data.target_kind: found input, but in the checkpoint each target is \(stored.targetKind)"
+                : "data.target_kind: expected input, since in the checkpoint each target is \(stored.targetKind)")
+        }
         return switch source {
-        case .digits: try loadDigits(stored)
+        case .digits: try loadDigits(rule, stored)
         case .idx(let train, let validation): try loadIDX(train, validation, stored.map(TargetRule.init) ?? rule, stored)
         case .csv(let csv): try loadCSV(csv, rule, stored)
         case .text(let text): try loadText(text, stored)
         }
     }
 
-    private func loadDigits(_ stored: Preprocessing?) throws -> DataSplits {
+    private func loadDigits(_ rule: TargetRule, _ stored: Preprocessing?) throws -> DataSplits {
         let (samples, labels) = try Digits.load()
         let rows = Digits.split
-        let coded = CodedLabels(targets: .classes(labels), kind: .classes(count: Digits.classCount))
+        let coded = rule.wantsInputs ? CodedLabels(targets: nil, kind: .inputs(count: Digits.pixelCount))
+            : CodedLabels(targets: .classes(labels), kind: .classes(count: Digits.classCount))
         return try splits(samples, inputShape: Shape([Digits.pixelCount]), coded, rows: (rows.train, rows.validation), stored,
                           fallback: Digits.normalization, name: "digits")
     }
@@ -31,8 +37,10 @@ extension DataConfiguration {
                          _ stored: Preprocessing?) throws -> DataSplits {
         let inputs = try IDXFile(path: train.inputs)
         try inputs.requireFinite()
-        let coded = try IDXFile(path: train.targets)
-            .targets(following: rule, sampleCount: inputs.samples.count, inputs: inputs.path, isTraining: stored == nil)
+        let coded = try train.targets.map {
+            try IDXFile(path: $0).targets(following: rule, sampleCount: inputs.samples.count, inputs: inputs.path,
+                                          isTraining: stored == nil)
+        } ?? CodedLabels(targets: nil, kind: .inputs(count: inputs.shape.count))
         let rows = try validationFraction.map {
             try Split.draw(count: inputs.samples.count, fraction: $0, seed: splitSeed, name: inputs.path)
         }
@@ -40,7 +48,8 @@ extension DataConfiguration {
                                 fallback: .none, name: inputs.path)
         guard let validation else { return splits }
         let held = try IDXFile(path: validation.inputs)
-        splits.validation = try splits.preprocessing.dataset(of: held, targets: try IDXFile(path: validation.targets))
+        let answers = try validation.targets.map { try IDXFile(path: $0) }
+        splits.validation = try splits.preprocessing.dataset(of: held, targets: answers)
         return splits
     }
 
@@ -80,7 +89,7 @@ extension DataConfiguration {
         let all = Dataset(inputs: .ready(inputs, count: parsed.content.lines.count),
                           inputShape: preprocessing.inputShape,
                           targets: parsed.targets.targets, targetKind: parsed.targets.kind,
-                          classNames: parsed.targets.classNames)
+                          classNames: parsed.targets.classNames, weights: parsed.weights)
         return try splits(all, rows, csv, preprocessing, notes: parsed.notes)
     }
 
@@ -98,9 +107,12 @@ extension DataConfiguration {
     private func splits(_ all: Dataset, _ rows: (train: [Int32], validation: [Int32])?, _ csv: CSVSource,
                         _ preprocessing: Preprocessing, notes: [String]) throws -> DataSplits {
         if let rows {
-            return DataSplits(train: all.part(rows.train), validation: all.part(rows.validation),
-                              preprocessing: preprocessing, notes: notes)
+            let train = all.part(rows.train), validation = all.part(rows.validation)
+            try train.requireWeight("training samples", path: csv.train.path)
+            try validation.requireWeight("validation samples", path: csv.train.path)
+            return DataSplits(train: train, validation: validation, preprocessing: preprocessing, notes: notes)
         }
+        try all.requireWeight("training samples", path: csv.train.path)
         let validation = try csv.validation.flatMap { files in
             try preprocessing.table.map {
                 try preprocessing.readTable(TableFile(path: files.path, format: files.format,
@@ -108,6 +120,7 @@ extension DataConfiguration {
                                             targetPath: files.targets, schema: $0, isLabelled: true)
             }
         }
+        try validation?.dataset.requireWeight("validation samples", path: csv.validation?.path ?? "")
         return DataSplits(train: all, validation: validation?.dataset, preprocessing: preprocessing,
                           notes: notes + (validation?.notes ?? []))
     }
@@ -153,6 +166,6 @@ extension Dataset {
     /// Some of the samples; `rows` are places in memory.
     func part(_ rows: [Int32]) -> Dataset {
         Dataset(inputs: inputs, inputShape: inputShape, targets: targets, targetKind: targetKind,
-                classNames: classNames, rows: rows)
+                classNames: classNames, weights: weights, rows: rows)
     }
 }

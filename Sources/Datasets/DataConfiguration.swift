@@ -18,6 +18,7 @@ import Storage
 ///         targets: FILE                # or a file of their own, row by row
 ///         features: [a, b]             # default: all other columns
 ///         categorical: [zip]           # categories whatever their cells look like
+///         weight: importance           # what each sample counts in the loss; no feature; default: all the same
 ///         header: true                 # from here on the options of `CSVFormat`
 ///         skip_lines: 0                # in front of header and data
 ///         delimiter: ","               # one character, tab or space (runs of blanks)
@@ -35,9 +36,11 @@ import Storage
 ///       split_seed: 0
 ///       normalize: {scale: 1, mean: 0, std: 1}   # numbers, or lists with one per input
 ///       standardize: false             # mean 0 and deviation 1, statistics from the training split
-///       target_kind: class             # or value; default: what the loss asks for and the targets look like
+///       target_kind: class             # or value; default: what the loss asks for and the targets look like; or input:
+///                                      # the target is the input, and neither files nor columns of targets are named
 ///       classes: 10
 ///       class_names: [ant, bee]
+///       augmentation: [gaussian_noise: {std: 0.1}]   # of training samples, in this order
 ///
 /// Columns of a table are numbers if all their cells are, else categories, each of which is an input of its own.
 /// Missing cells are empty, NA, N/A, NaN, null or ?, where `missing_values` names no others.
@@ -51,7 +54,8 @@ package struct DataConfiguration: Sendable {
 
     struct IDXPaths: Sendable {
         let inputs: String
-        let targets: String
+        /// Nil where the inputs are the targets.
+        let targets: String?
     }
 
     let source: Source
@@ -61,18 +65,23 @@ package struct DataConfiguration: Sendable {
     let normalization: Normalization?
     let standardizes: Bool
     let rule: TargetRule
+    /// What changes the inputs of training samples, in this order.
+    package let augmentations: [any Augmentation]
 
     /// Reads the section; `settings` is the section itself, empty where the configuration has none. 78 for what is
     /// wrong in it; files are not looked at.
     package init(_ settings: Settings) throws {
         let format = try settings.choice("format", of: ["digits", "idx", "csv", "text"], default: "digits")
         let hasValidation = settings.has("validation")
+        // Asked for again with what belongs to it.
+        let usesInputs = try settings.optionalString("target_kind") == Self.inputKind
         switch format {
         case "idx":
-            let train = try Self.paths(try Self.section(settings, "train"))
-            source = .idx(train: train, validation: try settings.optionalSection("validation").map(Self.paths))
+            let train = try Self.paths(try Self.section(settings, "train"), usesInputs)
+            let validation = try settings.optionalSection("validation").map { try Self.paths($0, usesInputs) }
+            source = .idx(train: train, validation: validation)
         case "csv":
-            source = .csv(try CSVSource(settings))
+            source = .csv(try CSVSource(settings, usesInputs: usesInputs))
         case "text":
             source = .text(try TextSource(settings))
         default:
@@ -106,8 +115,10 @@ package struct DataConfiguration: Sendable {
                 + "one of the two")
         }
         rule = try Self.rule(settings)
+        augmentations = try readAugmentations(settings)
         if case .digits = source {
-            guard rule.wantsClasses != false, rule.classCount ?? Digits.classCount == Digits.classCount else {
+            guard rule.wantsInputs || rule.wantsClasses != false,
+                  rule.classCount ?? Digits.classCount == Digits.classCount else {
                 throw settings.failure("the built-in digits have \(Digits.classCount) classes; leave out target_kind, "
                     + "classes and class_names, or give as many")
             }
@@ -117,11 +128,13 @@ package struct DataConfiguration: Sendable {
     private static func rule(_ settings: Settings) throws -> TargetRule {
         var rule = TargetRule()
         if let kind = try settings.optionalString("target_kind") {
-            guard kind == "class" || kind == "value" else {
+            let kinds = ["class", "value", inputKind]
+            guard kinds.contains(kind) else {
                 throw settings.failure("target_kind", "unknown value \"\(kind)\""
-                    + "\(suggestion(for: kind, among: ["class", "value"])); expected class, value")
+                    + "\(suggestion(for: kind, among: kinds)); expected \(kinds.joined(separator: ", "))")
             }
             rule.wantsClasses = kind == "class"
+            rule.wantsInputs = kind == inputKind
         }
         rule.classCount = try settings.optionalInt("classes", in: 1...Int(Int32.max))
         rule.classNames = try settings.optionalStrings("class_names")
@@ -137,16 +150,29 @@ package struct DataConfiguration: Sendable {
         }
         if let count = rule.classCount {
             guard rule.wantsClasses != false else {
-                throw settings.failure("target_kind", "found value, but classes or class_names asks for "
-                    + "\(count) classes; leave out one of the two")
+                throw settings.failure("target_kind", "found \(rule.wantsInputs ? inputKind : "value"), but classes or "
+                    + "class_names asks for \(count) classes; leave out one of the two")
             }
             rule.wantsClasses = true
         }
         return rule
     }
 
-    private static func paths(_ section: Settings) throws -> IDXPaths {
-        IDXPaths(inputs: try section.string("inputs"), targets: try section.string("targets"))
+    private static func paths(_ section: Settings, _ usesInputs: Bool) throws -> IDXPaths {
+        let inputs = try section.string("inputs")
+        guard usesInputs else { return IDXPaths(inputs: inputs, targets: try section.string("targets")) }
+        try refuseTargets(in: section, "targets")
+        return IDXPaths(inputs: inputs, targets: nil)
+    }
+
+    /// The kind of target that is the input.
+    private static let inputKind = "input"
+
+    /// Refuses keys that name targets beside inputs that are the targets.
+    static func refuseTargets(in section: Settings, _ keys: String...) throws {
+        for key in keys where try section.optionalStrings(key) != nil {
+            throw section.failure(key, "data.target_kind: input makes the inputs the targets; leave out one of the two")
+        }
     }
 
     static func section(_ settings: Settings, _ key: String) throws -> Settings {
@@ -158,16 +184,18 @@ package struct DataConfiguration: Sendable {
 }
 
 extension CSVSource {
-    /// Reads the keys of `format: csv`.
-    init(_ settings: Settings) throws {
+    /// Reads the keys of `format: csv`; `usesInputs` where the inputs are the targets.
+    init(_ settings: Settings, usesInputs: Bool) throws {
         let train = try DataConfiguration.section(settings, "train")
         let path = try train.string("path"), targets = try train.optionalString("targets")
         target = try train.optionalStrings("target")
         features = try train.optionalStrings("features")
         categorical = try train.optionalStrings("categorical") ?? []
+        weight = try train.optionalString("weight")
         let format = try CSVFormat(train)
         self.train = Files(path: path, targets: targets, format: format)
-        guard target != nil || self.train.targets != nil else {
+        if usesInputs { try DataConfiguration.refuseTargets(in: train, "target", "targets") }
+        guard usesInputs || target != nil || self.train.targets != nil else {
             throw train.failure("target", "missing; expected the name or number of the column to predict, a list of "
                 + "them, or a file of targets (\"targets: FILE\")")
         }
@@ -185,6 +213,7 @@ extension CSVSource {
         validation = try settings.optionalSection("validation").map { section in
             let files = Files(path: try section.string("path"), targets: try section.optionalString("targets"),
                               format: try CSVFormat(section, base: format))
+            if usesInputs { try DataConfiguration.refuseTargets(in: section, "targets") }
             guard (files.targets != nil) == hasTargetFile else {
                 throw section.failure("targets", hasTargetFile ? "missing; expected a file of targets, as in train"
                     : "the targets are a column of the table, as in train; leave this key out")

@@ -2,7 +2,7 @@ import Files
 
 extension Dataset {
     /// SHA-256 over all that a network gets to see: shapes, kind of target, the stored inputs with their normalisation,
-    /// and the targets, sample by sample. Equal on every rank and machine, and for a file compressed or not.
+    /// the targets, and the weights, sample by sample. Equal on every rank and machine, and for a file compressed or not.
     ///
     /// Reads all of the data (about a second per GB): ask once.
     package func digest() throws -> String {
@@ -28,6 +28,7 @@ extension Dataset {
             case (.values(let values), .values(let width)): try Self.update(&hash, values, place, width)
             default: break
             }
+            if let weights { try Self.update(&hash, weights, place, 1) }
         }
         return try hash.finish()
     }

@@ -21,6 +21,7 @@ extension DataSplits {
             case .values(let values)?: values.withUnsafeBytes { add($0.baseAddress, $0.count) }
             case .nextTokens?, nil: break
             }
+            split.weights?.withUnsafeBytes { add($0.baseAddress, $0.count) }
             split.rows?.withUnsafeBytes { add($0.baseAddress, $0.count) }
         }
         return (mapped, allocated)

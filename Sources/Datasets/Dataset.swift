@@ -8,14 +8,20 @@ package enum TargetKind: Hashable, Codable, Sendable, CustomStringConvertible {
     case values(count: Int)
     /// At each of `positions` one class index, 0 ..< `classes`.
     case positions(classes: Int, positions: Int)
+    /// The sample's own input, as many numbers: normalised, and never augmented.
+    case inputs(count: Int)
 
     package var description: String {
         switch self {
         case .classes(let count): "one of \(count) classes"
         case .values(let count): count == 1 ? "a number" : "\(count) numbers"
         case .positions(let classes, let positions): "one of \(classes) classes at each of \(positions) positions"
+        case .inputs: "the input itself"
         }
     }
+
+    /// Whether nothing but the inputs says what the targets are.
+    package var areInputs: Bool { if case .inputs = self { true } else { false } }
 }
 
 /// One split of a data set, ready to be gathered from. A value that never changes: any number of threads may gather at
@@ -31,16 +37,21 @@ package struct Dataset: Sendable {
 
     let inputs: StoredInputs
     let targets: StoredTargets?
+    /// What each stored sample counts in the loss; nil: all the same.
+    let weights: [Float]?
+    /// What changes inputs while they are gathered for training.
+    var augmentation: AugmentationSequence?
     /// Which of the stored samples these are; nil for all of them.
     let rows: [Int32]?
 
     init(inputs: StoredInputs, inputShape: Shape, targets: StoredTargets?, targetKind: TargetKind,
-         classNames: [String]?, rows: [Int32]? = nil) {
+         classNames: [String]?, weights: [Float]? = nil, rows: [Int32]? = nil) {
         self.inputs = inputs
         self.inputShape = inputShape
         self.targets = targets
         self.targetKind = targetKind
         self.classNames = classNames
+        self.weights = weights
         self.rows = rows
         count = rows?.count ?? inputs.count(width: inputShape.count)
     }
@@ -72,7 +83,10 @@ package struct Dataset: Sendable {
     }
 
     /// Whether there is something to compare predictions with; false for inputs that were read for `predict`.
-    package var hasTargets: Bool { targets != nil }
+    package var hasTargets: Bool { targets != nil || targetKind.areInputs }
+
+    /// Whether samples count differently in the loss.
+    package var hasWeights: Bool { weights != nil }
 
     /// What a message calls a class.
     package func className(_ index: Int) -> String {
@@ -87,7 +101,10 @@ package struct Dataset: Sendable {
 
     /// Row i of `destination` becomes the normalised input of `samples[i]`; columns are `inputShape.count`. Allocates
     /// nothing.
-    package func gatherInputs(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView) {
+    ///
+    /// - Parameter firstDraw: the ordinal of the first sample's draw in the run: the inputs are augmented, as training asks
+    ///   for. Nil: they stay as they are.
+    package func gatherInputs(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView, firstDraw: UInt64? = nil) {
         let width = inputShape.count
         precondition(destination.rows == samples.count && destination.columns == width,
                      "\(samples.count) samples of \(width) into \(destination.rows)×\(destination.columns)")
@@ -97,6 +114,9 @@ package struct Dataset: Sendable {
             let ahead = samples.startIndex + row + Self.samplesAhead
             if ahead < samples.endIndex { inputs.prefetch(sample: stored(samples[ahead])) }
             inputs.copy(sample: stored(sample), width: width, into: destination.row(row))
+            if let firstDraw, let augmentation {
+                augmentation.apply(to: destination.row(row), draw: firstDraw + UInt64(row))
+            }
             row += 1
         }
     }
@@ -152,8 +172,25 @@ package struct Dataset: Sendable {
                 }
                 row += 1
             }
+        case (_, .inputs(let width)):
+            precondition(columns == width, "inputs of \(width) numbers into \(columns) columns")
+            for sample in samples {
+                inputs.copy(sample: stored(sample), width: width, into: destination.row(row))
+                row += 1
+            }
         default:
             preconditionFailure("these samples have no targets")
+        }
+    }
+
+    /// Element i of `destination` becomes the weight of `samples[i]`. For samples that have weights.
+    package func gatherWeights(_ samples: ArraySlice<Int32>, into destination: UnsafeMutableBufferPointer<Float>) {
+        guard let weights else { preconditionFailure("the samples have no weights") }
+        precondition(destination.count == samples.count, "\(samples.count) samples into \(destination.count) places")
+        var row = 0
+        for sample in samples {
+            destination[row] = weights[stored(sample)]
+            row += 1
         }
     }
 
@@ -168,7 +205,7 @@ package struct Dataset: Sendable {
 
 /// The splits that a configuration asks for.
 package struct DataSplits: Sendable {
-    package let train: Dataset
+    package internal(set) var train: Dataset
     /// Nil where the configuration names none.
     package internal(set) var validation: Dataset?
     /// What a checkpoint keeps, to read other files the same way.

@@ -42,7 +42,12 @@ extension Preprocessing {
             }
             return try readText(path, text, isLabelled: true).dataset
         }
+        guard !targetKind.areInputs || targets == nil else {
+            throw Failure(.badConfiguration, "\(path): the network was trained to give back its input, so there is no file of "
+                + "targets; leave out --targets")
+        }
         if try IDXFile.recognizes(path) {
+            if targetKind.areInputs { return try dataset(of: try IDXFile(path: path), targets: nil) }
             guard let targets else {
                 throw Failure(.badConfiguration, "\(path): inputs in IDX need a file of targets beside them (--targets FILE)")
             }
@@ -50,6 +55,7 @@ extension Preprocessing {
         }
         let reading = try table(at: path, targets: targets, isLabelled: true, options)
         reading.notes.forEach(note)
+        try reading.dataset.requireWeight("samples", path: path)
         return reading.dataset
     }
 
@@ -91,11 +97,12 @@ extension Preprocessing {
         switch targetKind {
         case .classes, .positions: targetCount = 1
         case .values(let count): targetCount = count
+        case .inputs: targetCount = 0
         }
         let (sum, overflows) = width.addingReportingOverflow(isLabelled ? targetCount : 0)
         guard !overflows, found.columnCount == sum else {
             throw Failure(.badData, "\(found.path): expected \(overflows ? Int.max : sum) numbers per row (samples of shape "
-                + "\(inputShape)\(isLabelled ? ", then the target" : "")), found \(found.columnCount) "
+                + "\(inputShape)\(isLabelled && targetCount > 0 ? ", then the target" : "")), found \(found.columnCount) "
                 + "column\(found.columnCount == 1 ? "" : "s")")
         }
         return TableSchema(

@@ -16,6 +16,8 @@ extension Preprocessing {
                 targetColumn($0, at: try Self.place(of: $0.name, $0.index, in: table), schema)
             }
         }
+        let weight = isLabelled ? schema.weight : nil
+        if let weight { columns.append(.weight(at: try Self.place(of: weight.name, weight.index, in: table))) }
         let content = try table.read(columns)
         var targets: StoredTargets?
         if isLabelled {
@@ -36,7 +38,8 @@ extension Preprocessing {
         }
         let inputs = try schema.inputs(of: content, normalization, path: file.path)
         return Reading(dataset: Dataset(inputs: .ready(inputs, count: content.lines.count), inputShape: inputShape,
-                                        targets: targets, targetKind: targetKind, classNames: classNames),
+                                        targets: targets, targetKind: targetKind, classNames: classNames,
+                                        weights: try weight.map { try content.weights(in: file, column: $0.name) }),
                        notes: content.notes)
     }
 
@@ -88,7 +91,7 @@ extension Preprocessing {
             }
         }
         if table.columnCount == schema.columnCount { return schema.features.map(\.index) }
-        let targets = schema.hasTargetFile ? [] : schema.targets.map(\.index)
+        let targets = (schema.hasTargetFile ? [] : schema.targets.map(\.index)) + (schema.weight.map { [$0.index] } ?? [])
         let without = schema.columnCount - targets.count
         guard !isLabelled, table.columnCount == without else {
             let alternative = isLabelled || targets.isEmpty ? "" : " (or \(without) without the target)"
@@ -116,7 +119,7 @@ extension Preprocessing {
 
     /// The cells of the target columns, which begin at `first`, as targets.
     private func stored(_ content: CSVTable.Content, from first: Int, path: String,
-                        _ schema: TableSchema) throws -> StoredTargets {
+                        _ schema: TableSchema) throws -> StoredTargets? {
         switch targetKind {
         case .classes(let count):
             return .classes(try content.lines.indices.map { row in
@@ -142,6 +145,7 @@ extension Preprocessing {
             }
             return .values(values)
         case .positions: preconditionFailure("a table with targets at positions")
+        case .inputs: return nil
         }
     }
 }

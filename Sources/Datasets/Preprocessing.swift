@@ -68,6 +68,8 @@ package struct Preprocessing: Hashable, Codable, Sendable {
             guard let text, labels == nil, classNames == nil, table == nil else { return "targetKind: \(targetKind) without text" }
             guard text.problem == nil else { return text.problem }
             guard targetKind == text.targetKind, inputDimensions == [text.context] else { return "targetKind: \(targetKind)" }
+        case .inputs(let count):
+            guard labels == nil, classNames == nil, count == width else { return "targetKind: \(count) inputs, not \(width)" }
         }
         if text != nil, targetKind != text?.targetKind { return "targetKind: \(targetKind) for text" }
         return table?.problem(width: width, targetKind: targetKind, classNames: classNames)

@@ -28,6 +28,8 @@ package struct TableSchema: Hashable, Codable, Sendable {
     var columnCount: Int
     var features: [Feature]
     var targets: [Target]
+    /// The column that says what a sample counts in the loss; nil where there is none.
+    var weight: Target?
     /// Whether the targets lie in a file of their own.
     var hasTargetFile: Bool
     /// Whether missing features are filled in.
@@ -54,7 +56,8 @@ package struct TableSchema: Hashable, Codable, Sendable {
             return "table.features: \(self.width) inputs, not \(width)"
         }
         // Where the targets are a file of their own, they have places of their own.
-        let inTable = features.map(\.index) + (hasTargetFile ? [] : targets.map(\.index))
+        let others = (hasTargetFile ? [] : targets) + (weight.map { [$0] } ?? [])
+        let inTable = features.map(\.index) + others.map(\.index)
         guard columnCount > 0, inTable.allSatisfy({ (0..<columnCount).contains($0) }),
               targets.allSatisfy({ (0..<Int(Int32.max)).contains($0.index) }) else {
             return "table: a column outside of the file's \(columnCount)"
@@ -62,7 +65,7 @@ package struct TableSchema: Hashable, Codable, Sendable {
         guard Set(inTable).count == inTable.count, Set(targets.map(\.index)).count == targets.count else {
             return "table: one column in two places"
         }
-        let names = features.map(\.name) + (hasTargetFile ? [] : targets.map(\.name))
+        let names = features.map(\.name) + others.map(\.name)
         guard Set(names).count == names.count else { return "table: two columns of one name" }
         guard features.allSatisfy({
             Set($0.categories ?? []).count == $0.categories?.count ?? 0 && $0.width > 0 && $0.mean?.isFinite ?? true
@@ -80,6 +83,8 @@ package struct TableSchema: Hashable, Codable, Sendable {
         case .values(let count):
             guard !targetsAreNames else { return "table: class names for numbers" }
             return targets.count == count ? nil : "table.targets: \(targets.count), not \(count)"
+        case .inputs:
+            return targets.isEmpty && !hasTargetFile && !targetsAreNames ? nil : "table.targets: some beside the inputs"
         }
     }
 

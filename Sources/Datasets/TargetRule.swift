@@ -14,6 +14,8 @@ package enum TargetPreference: Sendable {
 struct TargetRule: Sendable {
     /// Classes or values; nil lets loss and data decide.
     var wantsClasses: Bool?
+    /// Whether the inputs are the targets.
+    var wantsInputs = false
     /// How many classes there are; nil lets the data decide.
     var classCount: Int?
     /// What they are called.
@@ -39,6 +41,9 @@ struct TargetRule: Sendable {
         switch preprocessing.targetKind {
         case .classes(let count): self.init(wantsClasses: true, classCount: count, classNames: preprocessing.classNames)
         case .values, .positions: self.init(wantsClasses: false)
+        case .inputs:
+            self.init(wantsClasses: false)
+            wantsInputs = true
         }
         labels = preprocessing.labels
     }

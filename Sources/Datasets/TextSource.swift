@@ -25,7 +25,7 @@ struct TextSource: Sendable {
         context = try settings.int("context", in: 1...1 << 20)
         stride = try settings.int("stride", default: context, in: 1...1 << 30)
         let standardizes = try settings.bool("standardize", default: false)
-        for key in ["normalize", "standardize", "target_kind", "classes", "class_names"]
+        for key in ["normalize", "standardize", "target_kind", "classes", "class_names", "augmentation"]
         where settings.has(key) && (key != "standardize" || standardizes) {
             throw settings.failure(key, "characters are classes and never numbers; leave it out with format: text")
         }

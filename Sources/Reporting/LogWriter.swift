@@ -57,7 +57,8 @@ package final class LogWriter: @unchecked Sendable {
     /// How long the writer gathers steps before it writes, seconds.
     static let gatherSeconds = 0.05
 
-    private let sink: any LogSink
+    /// Until the writer has ended, which leaves nothing open behind it.
+    private var sink: (any LogSink)?
     private let metricKeys: [[UInt8]]
     private let capacity: Int
     private let backlogLimit: Int
@@ -212,11 +213,12 @@ package final class LogWriter: @unchecked Sendable {
             } while failure == nil && hasWork && isUrgent
             if wantsSync && failure == nil {
                 syncIsAsked = false
-                outsideLock { try sink.sync() }
+                outsideLock { try sink?.sync() }
             }
             flushesAnswered = max(flushesAnswered, ticket)
             condition.broadcast()
         }
+        sink = nil
         hasEnded = true
         condition.broadcast()
         condition.unlock()
@@ -282,6 +284,6 @@ package final class LogWriter: @unchecked Sendable {
     private func writeBacklog() throws {
         var taken = 0
         defer { backlog.removeFirst(taken) }
-        while taken < backlog.count { taken += try sink.append(backlog[taken...]) }
+        while taken < backlog.count, let sink { taken += try sink.append(backlog[taken...]) }
     }
 }

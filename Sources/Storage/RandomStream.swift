@@ -7,7 +7,7 @@ import CProcessor
 package struct RandomStream: Sendable {
     /// What numbers are for. Different purposes never share a counter.
     package enum Purpose: UInt32, Sendable {
-        case initialization = 1, shuffle, dropout, split, gradientCheck
+        case initialization = 1, shuffle, dropout, split, gradientCheck, augmentation
     }
 
     private let key: SIMD2<UInt32>

@@ -42,6 +42,9 @@ final class CheckpointWriter {
     private final class Shared: @unchecked Sendable {
         let condition = NSCondition()
         var job: Snapshot?
+        /// Writes a snapshot; nil when no more will come. Store and log are held here alone, so that nothing of them is left
+        /// in the process when the writer goes.
+        var write: ((Snapshot, _ hadOlder: Bool) -> Report)?
         var reports: [Report] = []
         var isStopping = false
     }
@@ -66,11 +69,12 @@ final class CheckpointWriter {
         let layout = contents.layout
         buffer = Snapshot(weightCount: layout.weightCount, stateCount: contents.stateNames.count * layout.trainedCount)
         let shared = shared
+        shared.write = { snapshot, hadOlder in
+            Self.write(snapshot, to: store, contents: contents, keep: keep, hadOlder: hadOlder, syncLog: syncLog)
+        }
         try startThread("dtrain-saves", purpose: "that writes checkpoints") {
             var hasOlder = hasOlder
-            while let snapshot = Self.nextJob(shared) {
-                let report = Self.write(snapshot, to: store, contents: contents, keep: keep, hadOlder: hasOlder,
-                                        syncLog: syncLog)
+            while let report = Self.writeNext(shared, hadOlder: hasOlder) {
                 hasOlder = report.hasOlder
                 shared.condition.lock()
                 shared.reports.append(report)
@@ -83,7 +87,9 @@ final class CheckpointWriter {
 
     deinit {
         shared.condition.lock()
+        while shared.job != nil { shared.condition.wait() }
         shared.isStopping = true
+        shared.write = nil
         shared.condition.broadcast()
         shared.condition.unlock()
     }
@@ -129,11 +135,14 @@ final class CheckpointWriter {
 
     // MARK: - The writer's thread
 
-    private static func nextJob(_ shared: Shared) -> Snapshot? {
+    /// Waits for a job and does it; nil at the end.
+    private static func writeNext(_ shared: Shared, hadOlder: Bool) -> Report? {
         shared.condition.lock()
-        defer { shared.condition.unlock() }
         while shared.job == nil, !shared.isStopping { shared.condition.wait() }
-        return shared.job
+        let job = shared.job, write = shared.write
+        shared.condition.unlock()
+        guard let job, let write else { return nil }
+        return write(job, hadOlder)
     }
 
     private static func write(_ snapshot: Snapshot, to store: CheckpointStore, contents: CheckpointContents, keep: Int,

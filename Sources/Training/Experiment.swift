@@ -23,6 +23,7 @@ package struct Experiment {
         self.configuration = configuration
         let before = ProcessMemory.current
         splits = try configuration.data.load(with: stored, preference: configuration.loss.targetPreference)
+            .augmented(by: configuration.data.augmentations, seed: configuration.training.seed)
         loading = LoadingMemory(before: before, after: ProcessMemory.current, splits: splits)
         let training = configuration.training
         guard !training.dropLast || splits.train.count >= training.globalBatchSize else {
@@ -126,7 +127,8 @@ package struct Experiment {
 
 extension Experiment {
     var judgedNetwork: JudgedNetwork {
-        JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets)
+        JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets,
+                      hasWeights: splits.train.hasWeights)
     }
 
     /// What rows of outputs add to the divisor of the loss's mean.

@@ -59,10 +59,10 @@ package final class InputStage {
 
     /// Makes the inputs of `samples` the current ones.
     ///
-    /// - Parameter firstDraw: by which they are known if they were announced.
+    /// - Parameter firstDraw: by which they are known if they were announced; nil in evaluation, where nothing is augmented.
     package func gather(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64?) {
         if takeNext(samples.count, firstDraw) { return }
-        dataset.gatherInputs(samples, into: matrix(rows: samples.count))
+        dataset.gatherInputs(samples, into: matrix(rows: samples.count), firstDraw: firstDraw)
     }
 
     /// Whether what is wanted has been gathered; then it is current. In any case nobody writes here from now on.
@@ -82,14 +82,14 @@ package final class InputStage {
         guard let helper, next.isEmpty, samples.count * width >= leastForHelper else { return }
         next = firstDraw..<firstDraw + UInt64(samples.count)
         isAnnounced = true
-        helper.start(dataset, samples, into: matrix(rows: samples.count, isSecond: !isSecond))
+        helper.start(dataset, samples, into: matrix(rows: samples.count, isSecond: !isSecond), firstDraw: firstDraw)
     }
 
     /// Gathers what will be wanted next in the place of the current rows, unless the thread does already.
     package func gatherNext(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
         guard next.isEmpty else { return }
         next = firstDraw..<firstDraw + UInt64(samples.count)
-        dataset.gatherInputs(samples, into: matrix(rows: samples.count))
+        dataset.gatherInputs(samples, into: matrix(rows: samples.count), firstDraw: firstDraw)
     }
 }
 
@@ -101,6 +101,7 @@ private final class Helper: Sendable {
         let dataset: Dataset
         let samples: ArraySlice<Int32>
         let target: MutableMatrixView
+        let firstDraw: UInt64
     }
 
     private final class Shared: @unchecked Sendable {
@@ -129,14 +130,14 @@ private final class Helper: Sendable {
             guard shared.state.compareExchange(expected: State.requested, desired: State.running,
                                                ordering: .acquiring).exchanged else { continue }
             guard let request = shared.request else { preconditionFailure("a request for inputs that says nothing") }
-            request.dataset.gatherInputs(request.samples, into: request.target)
+            request.dataset.gatherInputs(request.samples, into: request.target, firstDraw: request.firstDraw)
             shared.state.store(State.done, ordering: .releasing)
         }
     }
 
     /// `target` stays valid until `finish` or `stop`.
-    func start(_ dataset: Dataset, _ samples: ArraySlice<Int32>, into target: MutableMatrixView) {
-        shared.request = Request(dataset: dataset, samples: samples, target: target)
+    func start(_ dataset: Dataset, _ samples: ArraySlice<Int32>, into target: MutableMatrixView, firstDraw: UInt64) {
+        shared.request = Request(dataset: dataset, samples: samples, target: target, firstDraw: firstDraw)
         shared.state.store(State.requested, ordering: .releasing)
         shared.semaphore.signal()
     }

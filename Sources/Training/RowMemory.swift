@@ -9,7 +9,7 @@ struct RowMemory {
     /// Double.
     let leafStatistics: Int, layerStatistics: Int, losses: Int
     /// Float32.
-    let outputs: Int, outputGradients: Int, targetValues: Int
+    let outputs: Int, outputGradients: Int, targetValues: Int, sampleWeights: Int
     /// Int32.
     let targetClasses: Int
     private let network: Network
@@ -37,6 +37,7 @@ struct RowMemory {
         targetValues = rowCapacity * columns
         losses = rowCapacity * setup.targets.positions
         targetClasses = columns == 0 ? losses : 0
+        sampleWeights = setup.hasWeights ? rowCapacity : 0
         let leaves = rowCapacity / microBatchSize + 1
         leafStatistics = leaves * setup.metrics.statisticsCount
         layerStatistics = training ? leaves * network.statisticsCount : 0
@@ -54,7 +55,7 @@ struct RowMemory {
         return [
             ("kept for backward", passes.kept), ("work of the passes", passes.work), ("inputs", floats(inputs)),
             ("outputs", floats(outputs)), ("their gradients", floats(outputGradients)),
-            ("targets", floats(targetValues, targetClasses)),
+            ("targets", floats(targetValues, targetClasses, sampleWeights)),
             ("losses and sums", doubles(losses, leafStatistics, layerStatistics)),
         ]
     }

@@ -11,11 +11,14 @@ struct JudgedNetwork {
     let loss: any Loss
     let metrics: MetricSet
     let targets: TargetForm
+    /// Whether samples have weights.
+    let hasWeights: Bool
 
     /// What rows of outputs add to the divisor of the loss's mean.
     var divisor: LossDivisor {
         let positions = targets.positions
         let divisor = loss.divisor(outputs: network.outputShape.count / positions, hasClasses: targets.content == .classes)
+        if hasWeights { return .bySample(divisor) }
         // Samples are counted, not positions.
         return if case .perRow(let count) = divisor { .perRow(count * positions) } else { divisor }
     }
@@ -44,6 +47,8 @@ final class RowRunner {
     private let outputGradients: AlignedBuffer<Float>
     private let targetValues: AlignedBuffer<Float>
     private let targetClasses: AlignedBuffer<Int32>
+    /// Empty where samples have no weights.
+    private let sampleWeights: AlignedBuffer<Float>
     private let losses: AlignedBuffer<Double>
     private let leafStatistics: AlignedBuffer<Double>
     /// What layers sum over each leaf while training.
@@ -69,6 +74,7 @@ final class RowRunner {
         outputGradients = AlignedBuffer(count: memory.outputGradients)
         targetValues = AlignedBuffer(count: memory.targetValues)
         targetClasses = AlignedBuffer(count: memory.targetClasses, repeating: 0)
+        sampleWeights = AlignedBuffer(count: memory.sampleWeights)
         losses = AlignedBuffer(count: memory.losses)
         leafStatistics = AlignedBuffer(count: memory.leafStatistics)
         layerStatistics = AlignedBuffer(count: memory.layerStatistics)
@@ -105,18 +111,28 @@ final class RowRunner {
     /// gradient of their sum.
     func evaluateLoss(_ dataset: Dataset, _ samples: ArraySlice<Int32>, withGradient: Bool) -> UnsafeBufferPointer<Double> {
         let rows = samples.count
-        let rowLosses = losses.first(rows * positions)
-        loss.evaluate(judgedOutputs(rows: rows), gatherTargets(dataset, samples), losses: rowLosses,
-                      gradient: withGradient ? byPosition(gradientMatrix(rows: rows)) : nil, in: workspace)
+        let rowLosses = losses.first(rows * positions), gradient = withGradient ? byPosition(gradientMatrix(rows: rows)) : nil
+        loss.evaluate(judgedOutputs(rows: rows), gatherTargets(dataset, samples), losses: rowLosses, gradient: gradient, in: workspace)
+        if let weights = gatherWeights(dataset, samples) { workspace.weigh(rowLosses, gradient: gradient, by: weights) }
         return UnsafeBufferPointer(rowLosses)
     }
 
     /// What the samples add to the divisor of the loss's mean, along the tree.
     func sumDivisor(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> Double {
-        let targets = gatherTargets(dataset, samples), rows = samples.count * positions, leafRows = microBatchSize * positions
-        return SummationTree(rows: rows, leafRows: leafRows).sum { leaf in
-            divisor.sum(targets[rows: leaf * leafRows..<min((leaf + 1) * leafRows, rows)])
+        let targets = gatherTargets(dataset, samples), weights = gatherWeights(dataset, samples), rows = samples.count
+        return SummationTree(rows: rows, leafRows: microBatchSize).sum { leaf in
+            let leafSamples = leaf * microBatchSize..<min((leaf + 1) * microBatchSize, rows)
+            return divisor.sum(targets[rows: leafSamples.lowerBound * positions..<leafSamples.upperBound * positions],
+                               weights: weights.map { UnsafeBufferPointer(rebasing: $0[leafSamples]) })
         }
+    }
+
+    /// The weights of the samples; nil where they have none.
+    private func gatherWeights(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> UnsafeBufferPointer<Float>? {
+        guard sampleWeights.count > 0 else { return nil }
+        let weights = sampleWeights.first(samples.count)
+        dataset.gatherWeights(samples, into: weights)
+        return UnsafeBufferPointer(weights)
     }
 
     /// The gradients of all parameters after `evaluateLoss` of `rows` rows: one node of the tree over leaves of `summedRows`.

@@ -99,6 +99,15 @@ package struct TargetForm: Sendable {
             content = .values(count)
             task = .regression(outputs: count)
         case (_, .positions): preconditionFailure("targets at positions have been seen to")
+        case (.classes, .inputs):
+            throw settings.failure("layers", "\(name) needs classes, but data.target_kind: input makes the inputs the targets; "
+                + "use loss: mean_squared_error, or binary_cross_entropy for inputs from 0 to 1")
+        case (.binary, .inputs(let count)), (.values, .inputs(let count)):
+            guard units == count else {
+                throw mismatch(count, "\(Self.count(count, "input")) to give back", "leave out data.target_kind: input")
+            }
+            content = .values(count)
+            task = loss.targetDemand == .binary ? .binary(outputs: count) : .regression(outputs: count)
         }
     }
 
@@ -144,8 +153,8 @@ package struct TargetForm: Sendable {
 
     /// Checks what only the targets themselves can tell: that yes/no answers and class probabilities lie in 0 … 1.
     func check(_ dataset: Dataset, loss: any Loss) throws {
-        guard loss.targetDemand != .values, case .values(let columns) = content,
-              case .values = dataset.targetKind else { return }
+        guard loss.targetDemand != .values, case .values(let columns) = content else { return }
+        if case .classes = dataset.targetKind { return }
         let chunk = 4096
         let buffer = AlignedBuffer<Float>(count: chunk * columns)
         for first in stride(from: 0, to: dataset.count, by: chunk) {
@@ -153,6 +162,11 @@ package struct TargetForm: Sendable {
             let rows = buffer.matrix(rows: samples.count, columns: columns)
             dataset.gatherTargets(samples[...], into: rows)
             if let index = rows.elements.firstIndex(where: { !($0 >= 0 && $0 <= 1) }) {
+                guard !dataset.targetKind.areInputs else {
+                    throw Failure(.badData, "input \(index % columns) of sample \(first + index / columns), which is its "
+                        + "target as well, is \(rows.elements[index]), but \(type(of: loss).kind) needs numbers from 0 to 1; "
+                        + "scale the inputs with data.normalize, or use loss: mean_squared_error")
+                }
                 throw Failure(.badData, "the target of sample \(first + index / columns) is \(rows.elements[index]), but "
                     + "\(type(of: loss).kind) needs numbers from 0 to 1; set data.target_kind: class if they are classes, or use "
                     + "loss: mean_squared_error for other numbers")

@@ -92,7 +92,8 @@ package final class TrainedModel {
             dataset = chosen
         }
         try targets.check(dataset, loss: configuration.loss)
-        let judged = JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets)
+        let judged = JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets,
+                                   hasWeights: dataset.hasWeights)
         let evaluator = Evaluator(judged, dataset: dataset, microBatchSize: configuration.training.microBatchSize,
                                   workspace: workspace, communicator: SoloCommunicator())
         let result = try evaluator.evaluate(weights: weights.weights(network.layout).readOnly)
@@ -111,6 +112,7 @@ package final class TrainedModel {
     package var columnNames: [String] {
         if state.preprocessing.text != nil { return ["prediction"] }
         let outputs = network.outputShape.count
+        if givesBackInputs { return (0..<outputs).map { "prediction_\($0)" } }
         switch configuration.loss.outputTransform {
         case .softmax: return ["prediction"] + (0..<outputs).map { "probability_\(className($0))" }
         case .sigmoid:
@@ -152,6 +154,9 @@ package final class TrainedModel {
         }
     }
 
+    /// Whether outputs are the inputs once more, whatever the loss makes of them: numbers, not answers.
+    private var givesBackInputs: Bool { state.preprocessing.targetKind.areInputs }
+
     private func prediction(_ values: [Float]) -> Prediction {
         if let text = state.preprocessing.text {
             // The most probable character behind each position.
@@ -159,6 +164,7 @@ package final class TrainedModel {
             let characters = stride(from: 0, to: values.count, by: width).map { text.character(Self.best(values[$0..<$0 + width])) }
             return Prediction(label: String(characters), values: [])
         }
+        if givesBackInputs { return Prediction(label: nil, values: values) }
         switch configuration.loss.outputTransform {
         case .softmax:
             return Prediction(label: className(Self.best(values[...])), values: values)

@@ -82,6 +82,22 @@ struct ForgedSchemaTests {
         #expect(accepted > 50)
     }
 
+    @Test("whatever is accepted of a table with weights whose inputs are the targets reads any table, or refuses it")
+    func weightedTables() throws {
+        let path = try files.write("t.csv", "a,w,c\n1,2,red\n2,0.5,blue\n")
+        let yaml = "format: csv\ntrain: {path: \(path), weight: w}\ntarget_kind: input"
+        let others = try ["a,c\n1,red\n", "1,2\n", "1,2,red\n", "7\n"]
+            .enumerated().map { try files.write("other-\($0).csv", $1) } + [path]
+        let accepted = try forge(try load(yaml).preprocessing) { preprocessing in
+            for other in others {
+                _ = try? preprocessing.inputs(from: other).inputRows()
+                _ = try? preprocessing.samples(from: other).digest()
+            }
+            _ = try configuration(yaml).load(with: preprocessing)
+        }
+        #expect(accepted > 20)
+    }
+
     @Test("whatever is accepted of another preprocessing reads any file, or refuses it")
     func idxFiles() throws {
         let inputs = try files.write("inputs", idx([3, 2], [1, 2, 3, 4, 5, 6]))

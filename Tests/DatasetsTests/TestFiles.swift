@@ -97,12 +97,12 @@ func expectFailure(_ code: ExitCode, _ parts: String..., sourceLocation: SourceL
 }
 
 extension Dataset {
-    /// The normalised inputs of some samples, or of all.
-    func inputRows(_ samples: [Int32]? = nil) -> [[Float]] {
+    /// The normalised inputs of some samples, or of all; as training gathers them where they have a draw.
+    func inputRows(_ samples: [Int32]? = nil, firstDraw: UInt64? = nil) -> [[Float]] {
         let samples = samples ?? Array(0..<Int32(count))
         let buffer = AlignedBuffer<Float>(count: samples.count * inputShape.count, repeating: -77)
         let matrix = buffer.matrix(rows: samples.count, columns: inputShape.count)
-        gatherInputs(samples[...], into: matrix)
+        gatherInputs(samples[...], into: matrix, firstDraw: firstDraw)
         return (0..<samples.count).map { Array(matrix.row($0)) }
     }
 

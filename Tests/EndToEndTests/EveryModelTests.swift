@@ -116,6 +116,16 @@ struct EveryModelTests {
             + "validation_fraction: 0.3, split_seed: 7", layers: "dense: {units: 5}"),
         table("a count as a number", options: "format: csv, train: {path: t.csv, target: count}, validation_fraction: 0.3",
               layers: "dense: {units: 1}", sections: "loss: huber"),
+        Model(testDescription: "digits that are their targets", data: "format: digits, target_kind: input, augmentation: "
+            + "[gaussian_noise: {std: 0.1}, masking_noise: {rate: 0.1}, salt_and_pepper: {rate: 0.1}]", layers: "dense: {units: 64}",
+              sections: "loss: mean_squared_error", input: "digits.csv", labelled: ["digits.csv"]),
+        Model(testDescription: "IDX images that are their targets", data: "format: idx, train: {inputs: x}, "
+            + "target_kind: input, validation_fraction: 0.5, normalize: {scale: 255}", layers: "flatten, dense: {units: 16}",
+              sections: "loss: binary_cross_entropy", input: "x", labelled: ["x"]),
+        table("a table whose features are the targets, with weights", options: "format: csv, train: {path: t.csv, features: "
+            + "[u, v, colour], weight: z}, target_kind: input, validation_fraction: 0.3", layers: "dense: {units: 4}",
+              sections: "loss: huber"),
+        table("weights", options: "format: csv, train: {path: t.csv, target: kind, weight: z}, validation: {path: t.csv}"),
         table("a gzip table", options: "format: csv, train: {path: t.csv.gz, target: kind}, validation_fraction: 0.3",
               input: "t.csv.gz"),
     ]

@@ -82,4 +82,35 @@ let networkKinds: [Example] = [
           micro_batch_size: 10
           log_every: 1
         """),
+    Example(name: "a denoising autoencoder: noise of three kinds, the target is the input", text: """
+        data:
+          target_kind: input
+          augmentation: [gaussian_noise: {std: 0.3}, masking_noise: {rate: 0.1}, salt_and_pepper: {rate: 0.05}]
+        model:
+          layers: [dense: {units: 33}, relu, dropout: {rate: 0.1}, dense: {units: 64}]
+        loss: mean_squared_error
+        optimizer: {adam: {learning_rate: 0.01}}
+        gradient_clipping: {norm: 1}
+        validation: {every_steps: 5}
+        training:
+          max_steps: 17
+          global_batch_size: 210
+          micro_batch_size: 30
+          log_every: 1
+        """),
+    Example(name: "weights of samples and of classes, a step skipped whose samples all weigh 0", text: """
+        data: {format: csv, train: {path: weighted.csv, target: y, weight: w}, validation: {path: weighted.csv}}
+        model:
+          layers: [dense: {units: 17}, tanh, dense: {units: 2}]
+        loss: {cross_entropy: {class_weights: [1, 3]}}
+        optimizer: {sgd: {learning_rate: 0.1, momentum: 0.9}}
+        validation: {every_steps: 5}
+        training:
+          max_steps: 23
+          global_batch_size: 8
+          micro_batch_size: 2
+          shuffle: false
+          on_nonfinite: skip
+          log_every: 1
+        """),
 ]

@@ -8,6 +8,10 @@ enum Tables {
         // A sample whose loss is no number, and one whose loss is one but not its gradient: steps with them are skipped.
         try bench.write("extreme.csv", text(rows: 60, columns: 5, extremes: [23: "3.4e38", 41: "1e25"]) { _, sum in "\(sum)" })
         try bench.write("text.txt", prose(characters: 5003))
+        // Weights 0 to 1.5 in the first column, a batch of nothing but 0 among them; the rest are features.
+        try bench.write("weighted.csv", text(rows: 149, columns: 9) { row, sum in
+            "\(sum > 0 ? "up" : "down"),\(row / 8 == 3 ? 0 : Double(row % 7) / 4)"
+        }.replacingOccurrences(of: ",y\n", with: ",y,w\n"))
         try bench.write("usual.csv", text(rows: 31, columns: 5, seed: 9) { _, sum in "\(sum)" })
     }
 

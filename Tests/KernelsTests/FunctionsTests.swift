@@ -62,6 +62,28 @@ struct FunctionsTests {
         #expect(limits[5] <= 0 && limits[5] >= -1e-40 && limits[6] == -1e-30)
     }
 
+    @Test("the logarithm is within 3 ulp, or a rounding of the part that the exponent gives")
+    func logarithm() {
+        let near = Self.largestError(in: 0.70710677...1.4142135, { $0.logarithm }, log)
+        #expect(near.ulps < 3, "\(near)")
+        Self.sweep { x in
+            let y = x.logarithm
+            for lane in 0..<8 where x[lane].isNormal && x[lane] > 0 {
+                let expected = log(Double(x[lane]))
+                #expect(abs(Double(y[lane]) - expected) <= 3 * 0x1p-24 * max(abs(expected), log(2.0)), "\(x[lane])")
+            }
+        }
+        #expect(SIMD8<Float>(repeating: 1).logarithm == SIMD8(repeating: 0))
+    }
+
+    @Test("cosine and sine are within 2 ulp up to 45 degrees")
+    func cosineAndSine() {
+        Processor.flushDenormals()
+        let range = -Float.pi / 4...Float.pi / 4
+        for error in [Self.largestError(in: range, { $0.cosineAndSine.cosine }, cos),
+                      Self.largestError(in: range, { $0.cosineAndSine.sine }, sin)] { #expect(error.ulps < 2, "\(error)") }
+    }
+
     @Test("the sigmoid is within 3 ulp")
     func sigmoid() {
         Processor.flushDenormals()

@@ -17,6 +17,8 @@ struct LossTableTests {
         let classes: AlignedBuffer<Int32>
         let losses: AlignedBuffer<Double>
         let hasClasses: Bool
+        /// Of the samples; empty where they have none.
+        let sampleWeights: [Float]
         let expectedValue: Double, expectedGradient: [Double]
 
         init(_ row: [String: Any]) throws {
@@ -25,6 +27,7 @@ struct LossTableTests {
             rows = try #require(row["outputs"] as? [Any]).count
             let numbers = flattened(row["outputs"]), targets = flattened(row["targets"])
             columns = numbers.count / rows
+            sampleWeights = flattened(row["sample_weights"]).map { Float($0) }
             hasClasses = !(try #require((row["targets"] as? [Any])?.first) is [Any])
             outputs = AlignedBuffer(count: numbers.count)
             values = AlignedBuffer(count: numbers.count)
@@ -44,10 +47,12 @@ struct LossTableTests {
         /// Evaluates a range of the rows.
         func evaluate(_ range: Range<Int>? = nil, withGradient: Bool = true, in workspace: Workspace = Workspace()) {
             let range = range ?? 0..<rows
+            let losses = UnsafeMutableBufferPointer(start: losses.base + range.lowerBound, count: range.count)
+            let gradient = withGradient ? gradient.matrix(rows: rows, columns: columns)[rows: range] : nil
             loss.evaluate(outputs.matrix(rows: rows, columns: columns).readOnly[rows: range], targets[rows: range],
-                          losses: UnsafeMutableBufferPointer(start: losses.base + range.lowerBound, count: range.count),
-                          gradient: withGradient ? gradient.matrix(rows: rows, columns: columns)[rows: range] : nil,
-                          in: workspace)
+                          losses: losses, gradient: gradient, in: workspace)
+            guard !sampleWeights.isEmpty else { return }
+            sampleWeights[range].withUnsafeBufferPointer { workspace.weigh(losses, gradient: gradient, by: $0) }
         }
 
         private var targets: TargetView {
@@ -55,13 +60,20 @@ struct LossTableTests {
                 : .values(values.matrix(rows: rows, columns: columns).readOnly)
         }
 
-        private var divisor: LossDivisor { loss.divisor(outputs: columns, hasClasses: hasClasses) }
+        /// What rows add to what the mean divides by.
+        private func divisor(_ range: Range<Int>) -> Double {
+            let each = loss.divisor(outputs: columns, hasClasses: hasClasses)
+            guard !sampleWeights.isEmpty else { return each.sum(targets[rows: range]) }
+            return sampleWeights[range].withUnsafeBufferPointer {
+                LossDivisor.bySample(each).sum(targets[rows: range], weights: $0)
+            }
+        }
 
         /// What the mean divides by.
-        var weight: Double { divisor.sum(targets) }
+        var weight: Double { divisor(0..<rows) }
 
         /// Whether a row enters the mean.
-        func counts(_ row: Int) -> Bool { divisor.sum(targets[rows: row..<row + 1]) > 0 }
+        func counts(_ row: Int) -> Bool { divisor(row..<row + 1) > 0 }
         var sum: Double { losses.elements.reduce(0, +) }
         var bits: [UInt64] { losses.elements.map(\.bitPattern) + gradient.elements.map { UInt64($0.bitPattern) } }
     }

@@ -156,12 +156,18 @@ def check_losses(expect):
     for case in read_cases("losses.json"):
         outputs, targets = np.array(case["outputs"]), np.array(case["targets"])
         expect(case["name"], "is exact in float32", is_single(outputs) and is_single(targets), True)
-        expect(case["name"], "value", case["value"], loss_value(case["loss"], outputs, targets), 1e-12)
+        # A sample of weight w counts as 4w samples do.
+        repeats = (4 * np.array(case.get("sample_weights", np.full(len(targets), 0.25)))).astype(int)
+
+        def value():
+            return loss_value(case["loss"], np.repeat(outputs, repeats, axis=0), np.repeat(targets, repeats, axis=0))
+
+        expect(case["name"], "value", case["value"], value(), 1e-12)
         # Differences of a loss of size v are good to about v · 1e-16 / 1e-5, and to the step where it turns from a
         # parabola into a line.
         tolerance = 1e-5 if "exactly at delta" in case["name"] else 1e-8 + 1e-10 * case["value"]
         expect(case["name"], "gradient", case["gradient"],
-               difference(lambda: loss_value(case["loss"], outputs, targets), outputs), tolerance)
+               difference(value, outputs), tolerance)
 
 
 def steps_of(kind, options, w, gradients, clip):

@@ -7,19 +7,20 @@ from torch import nn
 from reference import exact, prepare, write_cases
 
 
-def build(configuration):
+def build(configuration, reduction="mean"):
     """PyTorch's loss for dtrain's configuration of a loss."""
     if isinstance(configuration, str):
         kind, options = configuration, {}
     else:
         ((kind, options),) = configuration.items()
     return {
-        "mean_squared_error": lambda: nn.MSELoss(),
-        "mean_absolute_error": lambda: nn.L1Loss(),
-        "huber": lambda: nn.HuberLoss(delta=options.get("delta", 1.0)),
-        "binary_cross_entropy": lambda: nn.BCEWithLogitsLoss(pos_weight=tensor(options.get("pos_weight"))),
+        "mean_squared_error": lambda: nn.MSELoss(reduction=reduction),
+        "mean_absolute_error": lambda: nn.L1Loss(reduction=reduction),
+        "huber": lambda: nn.HuberLoss(delta=options.get("delta", 1.0), reduction=reduction),
+        "binary_cross_entropy": lambda: nn.BCEWithLogitsLoss(
+            pos_weight=tensor(options.get("pos_weight")), reduction=reduction),
         "cross_entropy": lambda: nn.CrossEntropyLoss(
-            weight=tensor(options.get("class_weights")), ignore_index=options.get("ignore_index", -100),
+            reduction=reduction, weight=tensor(options.get("class_weights")), ignore_index=options.get("ignore_index", -100),
             label_smoothing=options.get("label_smoothing", 0.0)),
     }[kind]()
 
@@ -28,18 +29,34 @@ def tensor(numbers):
     return None if numbers is None else torch.tensor(numbers, dtype=torch.float64)
 
 
-def case(name, loss, outputs, targets):
-    """One row of the table. Targets are class indices (integers) or rows of numbers."""
+def weighted_mean(loss, x, targets, weights):
+    """The mean of PyTorch's losses in which each counts with its sample's weight, and in classes with that of its class."""
+    each = build(loss, "none")(x, targets)
+    counts = tensor(weights)
+    if each.ndim > 1:
+        return (each * counts[:, None]).sum() / (counts.sum() * each.shape[1])
+    if targets.ndim == 1:
+        options = loss["cross_entropy"] if isinstance(loss, dict) else {}
+        each_class = tensor(options.get("class_weights", numpy.ones(x.shape[1])))
+        ones = each_class[targets] * (targets != options.get("ignore_index", -100))
+        return (each * counts).sum() / (counts * ones).sum()
+    return (each * counts).sum() / counts.sum()
+
+
+def case(name, loss, outputs, targets, weights=None):
+    """One row of the table. Targets are class indices (integers) or rows of numbers; weights are one for each row."""
     outputs = exact(outputs)
     targets = numpy.asarray(targets)
     if targets.dtype.kind != "i":
         targets = exact(targets)
     x = torch.from_numpy(outputs).requires_grad_()
-    value = build(loss)(x, torch.from_numpy(targets))
+    y = torch.from_numpy(targets)
+    value = build(loss)(x, y) if weights is None else weighted_mean(loss, x, y, weights)
     value.backward()
     return {
         "name": name,
         "loss": loss,
+        **({} if weights is None else {"sample_weights": weights}),
         "outputs": outputs.tolist(),
         "targets": targets.tolist(),
         "value": value.item(),
@@ -126,6 +143,24 @@ def main():
                           random.random((6, columns))))
     cases.append(case("binary_cross_entropy with pos_weight, extreme logits", {"binary_cross_entropy": {"pos_weight": 0.25}},
                       extreme, [[1.0], [0.0], [0.0], [1.0], [1.0], [0.0], [1.0]]))
+    # Multiples of a quarter, so that check.py can repeat rows instead.
+    counts = [1.5, 0.25, 0.0, 1.0, 3.0, 0.0, 0.75]
+    for loss in ("mean_squared_error", "mean_absolute_error", {"huber": {"delta": 0.5}}, "binary_cross_entropy",
+                 {"binary_cross_entropy": {"pos_weight": 3.5}}):
+        kind = loss if isinstance(loss, str) else " with ".join(f"{k} with {list(o)[0]}" for k, o in loss.items())
+        for columns in (1, 3):
+            cases.append(case(f"{kind}, weights of samples, {columns} columns", loss,
+                              random.standard_normal((7, columns)) * 2, random.random((7, columns)), counts))
+    for options, name in [
+        ({}, ""), ({"class_weights": weights}, ", class weights"), ({"ignore_index": 1, "label_smoothing": 0.1}, ", an ignored class, smoothed"),
+    ]:
+        loss = {"cross_entropy": options} if options else "cross_entropy"
+        logits = random.standard_normal((7, 5)) * 2
+        cases.append(case(f"cross_entropy, weights of samples{name}, classes", loss, logits,
+                          numpy.array([3, 0, 1, 4, 1, 2, 0]), counts))
+        if "ignore_index" not in options:
+            cases.append(case(f"cross_entropy, weights of samples{name}, soft targets", loss, logits, soft(random, 7, 5),
+                              counts))
     write_cases("losses.json", cases)
 
 

@@ -4,23 +4,35 @@ import Testing
 
 /// A steady step takes no memory from the C library, whoever would ask for it: our code, Swift's runtime or MPI's.
 ///
-/// Two things do, and are no part of this: MPI_Iallreduce itself, for the strategy `allreduce` on several ranks, and the
+/// Three things do, and are no part of this: MPI_Iallreduce itself, for the strategy `allreduce` on several ranks; MPI_Allgather
+/// itself, for a loss whose divisor depends on the targets, on ranks that are no power of two (Bruck's algorithm); and the
 /// closures of kernels that are shared by several threads.
 @Suite("Allocations", .serialized, .enabled(if: MPIRun.isAvailable, "mpirun is not installed"))
 struct AllocationTests {
     static let settings: [[String]] = [
         [],
         ["gradient_clipping={norm: 1}", "training.log_every=1", "schedule=cosine"],
+        ["data.target_kind=input", "model.layers.2.dense.units=64", "loss=mean_squared_error",
+         "data.augmentation=[gaussian_noise: {std: 0.1}, masking_noise: {rate: 0.1}, salt_and_pepper: {rate: 0.1}]"],
         ["training.on_nonfinite=skip", "optimizer={sgd: {momentum: 0.9}}", "regularization={l2: 0.01}"],
     ]
 
     @Test("with allreduce neither, where there is no sum to make")
     func allReduce() throws { try steadyStep(["training.synchronization=allreduce"], ranks: 1) }
 
+    @Test("with weights of samples neither", arguments: [1, 2])
+    func weights(ranks: Int) throws {
+        try steadyStep(["data={format: csv, train: {path: t.csv, target: y, weight: w}}", "model.layers.2.dense.units=2"],
+                       ranks: ranks)
+    }
+
     @Test("no rank allocates in a steady step", arguments: settings, [1, 2, 3])
     func steadyStep(_ settings: [String], ranks: Int) throws {
         try withTemporaryFolder { folder in
             try FileManager.default.createDirectory(atPath: folder + "/run", withIntermediateDirectories: true)
+            // As many samples as the digits have.
+            let table = "x,w,y\n" + (0..<1438).map { "\($0 % 17).5,\($0 % 5 + 1),\($0 % 3 == 0 ? "a" : "b")\n" }.joined()
+            try Data(table.utf8).write(to: URL(fileURLWithPath: folder + "/t.csv"))
             let result = try MPIRun.child(ranks: ranks, buildFolder + "/rank-scenarios", ["steady-allocations"] + settings,
                                           directory: folder).run()
             #expect(result.status == 0 && !result.timedOut, "\(result)")

@@ -52,6 +52,38 @@ struct InputStageTests {
         }
     }
 
+    @Test("have the noise of their draws, whoever gathers them", arguments: [true, false])
+    func augmented(hasHelper: Bool) throws {
+        let text = "data: {augmentation: [gaussian_noise: {std: 1}, masking_noise: {rate: 0.3}, salt_and_pepper: {rate: 0.1}]}"
+        let configuration = try DataConfiguration(try SettingsDocument(text: text, name: "test").root.section("data"))
+        let plain = try configuration.load()
+        let dataset = plain.augmented(by: configuration.augmentations, seed: 3).train, width = dataset.inputShape.count
+        let buffer = AlignedBuffer<Float>(count: 8 * width)
+        func gathered(_ samples: ArraySlice<Int32>, _ firstDraw: UInt64?, of dataset: Dataset = dataset) -> [Float] {
+            let matrix = buffer.matrix(rows: samples.count, columns: width)
+            dataset.gatherInputs(samples, into: matrix, firstDraw: firstDraw)
+            return Array(matrix.elements)
+        }
+        let stage = InputStage(rows: 8, width: width, hasHelper: hasHelper, leastForHelper: 1)
+        for draw in 0..<500 {
+            let rows = 1 + draw % 8, key = UInt64(draw * 8), samples = Self.samples(draw, rows: rows)
+            switch draw % 4 {
+            case 0: stage.announce(dataset, samples, firstDraw: key)
+            case 1: stage.gatherNext(dataset, samples, firstDraw: key)
+            case 2: stage.announce(dataset, samples, firstDraw: key + 1)
+            default: break
+            }
+            stage.gather(dataset, samples, firstDraw: key)
+            let found = Array(stage.matrix(rows: rows).elements)
+            // Each row has the noise of its own draw, however many are gathered with it.
+            let expected = samples.enumerated().flatMap { gathered([$1], key + UInt64($0)) }
+            #expect(found == expected, "draw \(draw)")
+            #expect(gathered(samples, key + 1) != found)
+            stage.gather(dataset, samples, firstDraw: nil)
+            #expect(Array(stage.matrix(rows: rows).elements) == gathered(samples, nil, of: plain.train))
+        }
+    }
+
     @Test("count denormal numbers as zero on the thread that gathers ahead")
     func denormals() throws {
         // 1 / 1e39 is a denormal number.
