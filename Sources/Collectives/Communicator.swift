@@ -11,17 +11,17 @@ package protocol Communicator: AnyObject, Sendable {
     /// How many ranks there are.
     var size: Int { get }
 
-    /// Which ranks run on one node.
+    /// Which ranks run on one host.
     var topology: Topology { get }
 
     /// Returns when all ranks have come here.
     func barrier() throws
 
-    /// Memory that the ranks of each node share. Where it is too small for what all ranks ask for, which is found out
+    /// Memory that the ranks of each host share. Where it is too small for what all ranks ask for, which is found out
     /// before any is touched, every rank gets memory of its own.
     ///
     /// - Parameter byteCount: what this rank asks for, told whether it is the first of those that share.
-    func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) throws -> NodeMemoryGrant
+    func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) throws -> HostMemoryGrant
 
     /// `bytes` of rank `root` replace those of all others, which have as many.
     func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws

@@ -5,8 +5,8 @@ import Storage
 /// so that a step allocates nothing and decides nothing.
 package final class ExchangePlan {
     package let program: SummationTree.Program
-    /// The subtrees whose sum the owner makes, in order: those of its own node's ranks where they lie, those of other
-    /// nodes as they arrive; each from the first element of the slice on.
+    /// The subtrees whose sum the owner makes, in order: those of its own host's ranks where they lie, those of other
+    /// hosts as they arrive; each from the first element of the slice on.
     private let sources: [UnsafePointer<Float>]
     /// The same of weights that are used again later, in the order of the uses.
     private let laterUses: [LaterUseSources]
@@ -31,7 +31,7 @@ package final class ExchangePlan {
         let sources: [UnsafePointer<Float>]
     }
 
-    /// A node's sum over one of its own maximal subtrees, for the owner of a slice on another node.
+    /// A host's sum over one of its own maximal subtrees, for the owner of a slice on another host.
     private struct Bundle {
         let sources: [UnsafePointer<Float>]
         let additions: [Int]
@@ -42,12 +42,12 @@ package final class ExchangePlan {
     package init(_ program: SummationTree.Program, tree: SummationTree, exchange: OwnerExchange, followsTree: Bool) {
         self.program = program
         let topology = exchange.topology, size = exchange.communicator.size, rank = exchange.communicator.rank
-        let slice = exchange.slice, ownNode = exchange.ownNode, layout = exchange.layout
+        let slice = exchange.slice, ownHost = exchange.ownHost, layout = exchange.layout
         func additions(_ subtrees: [Range<Int>]) -> [Int] {
             followsTree ? tree.additions(for: subtrees) : subtrees.indices.map { $0 == 0 ? 0 : 1 }
         }
-        func subtrees(ofNode node: Int) -> [Range<Int>] {
-            Self.subtrees(of: topology.nodes[node], program, tree: tree, followsTree: followsTree)
+        func subtrees(ofHost host: Int) -> [Range<Int>] {
+            Self.subtrees(of: topology.hosts[host], program, tree: tree, followsTree: followsTree)
         }
 
         // The slice, and behind it what belongs to it of later uses: each a range of the flat buffer of gradients.
@@ -55,9 +55,9 @@ package final class ExchangePlan {
         var sources = [[UnsafePointer<Float>]](repeating: [], count: parts.count)
         var combined: [Range<Int>] = [], received: [Incoming] = []
         // A rank may own nothing: there can be more of them than blocks.
-        for node in slice.isEmpty ? 0..<0 : topology.nodes.indices {
-            if node == ownNode {
-                for rank in topology.nodes[node] {
+        for host in slice.isEmpty ? 0..<0 : topology.hosts.indices {
+            if host == ownHost {
+                for rank in topology.hosts[host] {
                     for (index, subtree) in program.subtrees(of: rank).enumerated() {
                         let gradients = exchange.gradients(index, of: rank)
                         for (part, elements) in parts.enumerated() {
@@ -67,10 +67,10 @@ package final class ExchangePlan {
                     }
                 }
             } else {
-                for subtree in subtrees(ofNode: node) {
+                for subtree in subtrees(ofHost: host) {
                     for (part, elements) in parts.enumerated() {
                         let place = exchange.staging.take(elements.gradients.count)
-                        received.append(Incoming(from: topology.counterpart(on: node, of: rank), place))
+                        received.append(Incoming(from: topology.counterpart(on: host, of: rank), place))
                         sources[part].append(UnsafePointer(place.base))
                     }
                     combined.append(subtree)
@@ -85,16 +85,16 @@ package final class ExchangePlan {
         self.additions = additions(combined)
         receivedGradients = received
 
-        // For the slices of other nodes' owners that fall to this rank.
+        // For the slices of other hosts' owners that fall to this rank.
         var bundles: [Bundle] = [], sent: [Outgoing] = [], receivedWeights: [Incoming] = []
-        for owner in 0..<size where topology.node(of: owner) != ownNode {
+        for owner in 0..<size where topology.host(of: owner) != ownHost {
             let target = layout.slice(of: owner, ownerCount: size)
-            guard topology.counterpart(on: ownNode, of: owner) == rank, !target.isEmpty else { continue }
-            for subtree in subtrees(ofNode: ownNode) {
+            guard topology.counterpart(on: ownHost, of: owner) == rank, !target.isEmpty else { continue }
+            for subtree in subtrees(ofHost: ownHost) {
                 for part in layout.gradientParts(of: target) {
                     let place = exchange.staging.take(part.gradients.count)
                     var sources: [UnsafePointer<Float>] = [], covered: [Range<Int>] = []
-                    for rank in topology.nodes[ownNode] {
+                    for rank in topology.hosts[ownHost] {
                         for (index, own) in program.subtrees(of: rank).enumerated()
                         where subtree.contains(program.subtrees[own].lowerBound) {
                             sources.append(UnsafePointer(exchange.gradients(index, of: rank)[part.gradients].base))
@@ -110,7 +110,7 @@ package final class ExchangePlan {
         self.bundles = bundles
         sentGradients = sent
         self.receivedWeights = receivedWeights
-        sentWeights = slice.isEmpty ? [] : topology.nodes.indices.filter { $0 != ownNode }.map {
+        sentWeights = slice.isEmpty ? [] : topology.hosts.indices.filter { $0 != ownHost }.map {
             Outgoing(to: topology.counterpart(on: $0, of: rank), exchange.weights[slice].readOnly)
         }
         exchange.staging.restart()
@@ -139,7 +139,7 @@ package final class ExchangePlan {
         return sumOfSquares(block.readOnly)
     }
 
-    /// What the ranks of a node hand over: as few sums as the tree allows.
+    /// What the ranks of a host hand over: as few sums as the tree allows.
     private static func subtrees(of ranks: Range<Int>, _ program: SummationTree.Program, tree: SummationTree,
                                  followsTree: Bool) -> [Range<Int>] {
         let all = ranks.flatMap { program.subtrees(of: $0).map { program.subtrees[$0] } }
@@ -151,22 +151,22 @@ package final class ExchangePlan {
     /// Elements that travel from or to `rank` and are kept in its memory: what a plan takes from an exchange's staging.
     package static func stagedCount(_ program: SummationTree.Program, tree: SummationTree, topology: Topology,
                                     layout: ParameterLayout, rank: Int, followsTree: Bool) -> Int {
-        let size = topology.nodes.last?.upperBound ?? 1, ownNode = topology.node(of: rank)
-        func sums(_ node: Int) -> Int {
-            subtrees(of: topology.nodes[node], program, tree: tree, followsTree: followsTree).count
+        let size = topology.hosts.last?.upperBound ?? 1, ownHost = topology.host(of: rank)
+        func sums(_ host: Int) -> Int {
+            subtrees(of: topology.hosts[host], program, tree: tree, followsTree: followsTree).count
         }
         func count(ofOwner owner: Int) -> Int {
             layout.gradientParts(of: layout.slice(of: owner, ownerCount: size)).reduce(0) { $0 + $1.gradients.count }
         }
-        let received = topology.nodes.indices.filter { $0 != ownNode }.reduce(0) { $0 + sums($1) }
+        let received = topology.hosts.indices.filter { $0 != ownHost }.reduce(0) { $0 + sums($1) }
             * count(ofOwner: rank)
         let sent = (0..<size).filter {
-            topology.node(of: $0) != ownNode && topology.counterpart(on: ownNode, of: $0) == rank
-        }.reduce(0) { $0 + sums(ownNode) * count(ofOwner: $1) }
+            topology.host(of: $0) != ownHost && topology.counterpart(on: ownHost, of: $0) == rank
+        }.reduce(0) { $0 + sums(ownHost) * count(ofOwner: $1) }
         return received + sent
     }
 
-    /// Adds up what this node's ranks have for the owners on other nodes, as far as the tree allows.
+    /// Adds up what this host's ranks have for the owners on other hosts, as far as the tree allows.
     func combineForOthers() {
         let blockSize = ParameterLayout.blockSize
         for bundle in bundles {

@@ -11,30 +11,30 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     package let size: Int
     package let topology: Topology
     /// The ranks that share memory with this one, and all ranks of its machine, which are more where a test cuts a
-    /// machine into nodes.
-    let node: MPI_Comm, machine: MPI_Comm
+    /// machine into hosts.
+    let host: MPI_Comm, machine: MPI_Comm
     /// Sums that were begun and not finished yet, in order.
     private var reductions: [MPI_Request?] = []
     private var finishedReductions = 0
 
     /// Messages are split into parts of at most this many bytes.
     private let largestPart: Int
-    private let nodeSize: Int?
+    private let hostSize: Int?
     /// What MPI's counts leave room for.
     package static let largestPart = 1 << 30
 
-    /// The ranks of `all`, numbered node by node. Collective over them.
+    /// The ranks of `all`, numbered host by host. Collective over them.
     ///
     /// - Parameters:
-    ///   - nodeSize: for tests: machines are cut into nodes of so many ranks.
+    ///   - hostSize: for tests: machines are cut into hosts of so many ranks.
     ///   - largestPart: messages are split into parts of at most this many bytes.
-    init(_ all: MPI_Comm, nodeSize: Int?, largestPart: Int) throws {
+    init(_ all: MPI_Comm, hostSize: Int?, largestPart: Int) throws {
         precondition((1...Int(Int32.max)).contains(largestPart), "parts of \(largestPart) bytes")
         self.largestPart = largestPart
-        self.nodeSize = nodeSize
-        let places = try Placement(of: all, nodeSize: nodeSize)
+        self.hostSize = hostSize
+        let places = try Placement(of: all, hostSize: hostSize)
         handle = places.world
-        node = places.node
+        host = places.host
         machine = places.machine
         topology = places.topology
         rank = try Self.rank(in: handle)
@@ -45,13 +45,13 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     /// All ranks of the job in MPI's own order, of which it isn't known yet where they run.
     init() throws {
         largestPart = Self.largestPart
-        nodeSize = nil
+        hostSize = nil
         guard let all = dtrain_mpi_comm_world() else {
             throw Failure(.internalError, "MPI has no communicator of all ranks")
         }
         MPI_Comm_set_errhandler(all, dtrain_mpi_errors_return())
         handle = all
-        node = all
+        host = all
         machine = all
         rank = try Self.rank(in: all)
         size = try Self.size(of: all)
@@ -64,7 +64,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         var part: MPI_Comm? = handle
         try check(MPI_Comm_split(handle, Int32(color), Int32(rank), &part), "MPI_Comm_split")
         guard let part else { throw Failure(.internalError, "MPI_Comm_split gave no communicator") }
-        return try MPICommunicator(part, nodeSize: nodeSize, largestPart: largestPart)
+        return try MPICommunicator(part, hostSize: hostSize, largestPart: largestPart)
     }
 
     static func rank(in handle: MPI_Comm) throws -> Int {
@@ -166,22 +166,22 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         finishedReductions += 1
     }
 
-    package func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) throws -> NodeMemoryGrant {
-        let ranks = topology.nodes[topology.node(of: rank)]
+    package func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) throws -> HostMemoryGrant {
+        let ranks = topology.hosts[topology.host(of: rank)]
         let bytes = byteCount(rank == ranks.lowerBound)
         let demand = ranks.count > 1 ? bytes : 0
         // All ranks of the machine take from one place, so what they want is added up before any of it is touched.
         let note = try agree { try lackOfSharedMemory(demand) }
         let notes = try allGather(note ?? "")
         if let note = notes.first(where: { !$0.isEmpty }) {
-            return NodeMemoryGrant(memory: PrivateMemory(byteCount: byteCount(true)), topology: .separate(rankCount: size),
+            return HostMemoryGrant(memory: PrivateMemory(byteCount: byteCount(true)), topology: .separate(rankCount: size),
                                    note: note)
         }
         guard ranks.count > 1 else {
-            return NodeMemoryGrant(memory: PrivateMemory(byteCount: bytes), topology: topology, note: nil)
+            return HostMemoryGrant(memory: PrivateMemory(byteCount: bytes), topology: topology, note: nil)
         }
-        let window = try SharedWindow(byteCount: bytes, node: node, size: ranks.count) { try check($0, $1) }
-        return NodeMemoryGrant(memory: window, topology: topology, note: nil)
+        let window = try SharedWindow(byteCount: bytes, host: host, size: ranks.count) { try check($0, $1) }
+        return HostMemoryGrant(memory: window, topology: topology, note: nil)
     }
 
     /// Why the ranks of this machine can't share `demand` bytes each; nil where they can. Collective. Throws

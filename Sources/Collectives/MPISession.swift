@@ -20,18 +20,18 @@ package struct MPISession: ~Copyable {
         world = try MPICommunicator()
     }
 
-    /// Finds out which ranks share a machine; from here on `world` numbers them node by node. Collective, and the same
+    /// Finds out which ranks share a machine; from here on `world` numbers them host by host. Collective, and the same
     /// environment on all ranks is a condition.
     ///
     /// - Parameters:
-    ///   - nodeSize: for tests: cuts machines into nodes of so many ranks, which share no memory with each other. The
+    ///   - hostSize: for tests: cuts machines into hosts of so many ranks, which share no memory with each other. The
     ///     environment's DTRAIN_NODE_SIZE unless given.
     ///   - largestPart: messages are split into parts of at most this many bytes, since MPI counts in Int32. Tests lower it.
     package mutating func place(
-        nodeSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) },
+        hostSize: Int? = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) },
         largestPart: Int = MPICommunicator.largestPart
     ) throws {
-        world = try MPICommunicator(world.handle, nodeSize: nodeSize, largestPart: largestPart)
+        world = try MPICommunicator(world.handle, hostSize: hostSize, largestPart: largestPart)
     }
 
     deinit { MPI_Finalize() }

@@ -2,12 +2,12 @@ import Storage
 
 /// How the partial gradients of the ranks reach the owners of the slices, and how the new weights get back.
 ///
-/// Within a node everything lies in memory that all of its ranks map: one copy of the weights, the gradients of each
+/// Within a host everything lies in memory that all of its ranks map: one copy of the weights, the gradients of each
 /// rank, a small record per rank. Owners read their neighbours' gradients in place and write weights in place; counters
-/// say how far everybody is. Between nodes, partial sums and new weights travel as messages, each slice once per pair of
-/// nodes. Where no memory can be shared every rank is a node, and the same scheme works by messages alone.
+/// say how far everybody is. Between hosts, partial sums and new weights travel as messages, each slice once per pair of
+/// hosts. Where no memory can be shared every rank is a host, and the same scheme works by messages alone.
 ///
-/// One step: `beginStep`; backward writes the nodes of the rank's subtrees into `gradients` and says `finished` as far as
+/// One step: `beginStep`; backward writes the sums of the rank's subtrees into `gradients` and says `finished` as far as
 /// they are complete; the owner combines what is complete on every rank (`completeFrom`, `awaitMore`, or all after
 /// `collect`), changes its slice of the weights, and `publish`es. A slice may be overwritten as soon as it is complete,
 /// because a rank that has its gradients reads its weights no more.
@@ -16,17 +16,17 @@ package final class OwnerExchange {
     package let slice: Range<Int>
     /// Who shares memory.
     package let topology: Topology
-    /// Why no memory is shared though ranks have a node in common; nil where all is as it should be.
+    /// Why no memory is shared though ranks have a host in common; nil where all is as it should be.
     package let note: String?
 
     let communicator: any Communicator
     let layout: ParameterLayout
-    let ownNode: Int
+    let ownHost: Int
     /// Rooms for messages, made with the first plan that needs them.
     let staging = Staging()
 
-    private let memory: any NodeMemory
-    private let flags: NodeFlags
+    private let memory: any HostMemory
+    private let flags: HostFlags
     private let regions: SegmentRegions
     private let recordSize: Int
     /// The records of all ranks, where they come by message.
@@ -36,44 +36,44 @@ package final class OwnerExchange {
     /// Collective.
     ///
     /// - Parameters:
-    ///   - nodes: the most subtrees that this rank has in a step.
+    ///   - subtrees: the most subtrees that this rank has in a step.
     ///   - recordSize: how many Doubles each rank shows the others in a step, the same for all.
-    package init(communicator: any Communicator, layout: ParameterLayout, nodes: Int, recordSize: Int) throws {
+    package init(communicator: any Communicator, layout: ParameterLayout, subtrees: Int, recordSize: Int) throws {
         self.communicator = communicator
         self.layout = layout
         self.recordSize = recordSize
         slice = layout.slice(of: communicator.rank, ownerCount: communicator.size)
         let regions = SegmentRegions(weights: layout.weightCount, gradients: layout.gradientCount, recordSize: recordSize)
         self.regions = regions
-        let grant = try communicator.shareMemory { isFirst in regions.byteCount(nodes: nodes, hasWeights: isFirst) }
+        let grant = try communicator.shareMemory { isFirst in regions.byteCount(subtrees: subtrees, hasWeights: isFirst) }
         memory = grant.memory
         topology = grant.topology
         note = grant.note
-        ownNode = topology.node(of: communicator.rank)
-        let ranks = topology.nodes[ownNode]
-        flags = NodeFlags(segments: ranks.indices.map { grant.memory.segment($0 - ranks.lowerBound) },
+        ownHost = topology.host(of: communicator.rank)
+        let ranks = topology.hosts[ownHost]
+        flags = HostFlags(segments: ranks.indices.map { grant.memory.segment($0 - ranks.lowerBound) },
                           localRank: communicator.rank - ranks.lowerBound)
-        gatheredRecords = AlignedBuffer(count: topology.nodes.count > 1 ? recordSize * communicator.size : 0)
+        gatheredRecords = AlignedBuffer(count: topology.hosts.count > 1 ? recordSize * communicator.size : 0)
     }
 
     // MARK: - What lies where
 
-    /// The weights that this rank computes with: the node's, all of them valid after `publish`.
+    /// The weights that this rank computes with: the host's, all of them valid after `publish`.
     package var weights: MutableParameterView {
         MutableParameterView(base: regions.weights(in: memory.segment(0)), count: layout.weightCount, regions: layout.regions,
                              kept: sharesMemory ? 0..<0 : 0..<Int.max)
     }
 
-    /// Whether this rank is the one of its node that writes the weights a run starts with.
-    package var fillsWeights: Bool { topology.nodes[ownNode].lowerBound == communicator.rank }
+    /// Whether this rank is the one of its host that writes the weights a run starts with.
+    package var fillsWeights: Bool { topology.hosts[ownHost].lowerBound == communicator.rank }
 
     /// Where the k-th subtree's gradient of this rank is written.
-    package func gradients(_ node: Int) -> MutableParameterView { gradients(node, of: communicator.rank) }
+    package func gradients(_ subtree: Int) -> MutableParameterView { gradients(subtree, of: communicator.rank) }
 
-    /// Likewise of a rank of this node.
-    func gradients(_ node: Int, of rank: Int) -> MutableParameterView {
-        let localRank = rank - topology.nodes[ownNode].lowerBound
-        return MutableParameterView(base: regions.gradients(node, in: memory.segment(localRank), hasWeights: localRank == 0),
+    /// Likewise of a rank of this host.
+    func gradients(_ subtree: Int, of rank: Int) -> MutableParameterView {
+        let localRank = rank - topology.hosts[ownHost].lowerBound
+        return MutableParameterView(base: regions.gradients(subtree, in: memory.segment(localRank), hasWeights: localRank == 0),
                                     count: layout.gradientCount, laterUses: layout.trainedCount, kept: keptGradients)
     }
 
@@ -89,24 +89,24 @@ package final class OwnerExchange {
     /// Whether other ranks read what this one writes: all weights, and gradients outside its slice. That is written past
     /// the caches; a store to a line that another core has read would wait until that one has let go of it, and all later
     /// stores behind it.
-    private var sharesMemory: Bool { topology.nodes[ownNode].count > 1 }
+    private var sharesMemory: Bool { topology.hosts[ownHost].count > 1 }
 
     /// What this rank shows the others in this step: `recordSize` numbers, to be written before `agree` or `publish`.
     package var record: UnsafeMutableBufferPointer<Double> {
-        let localRank = communicator.rank - topology.nodes[ownNode].lowerBound
+        let localRank = communicator.rank - topology.hosts[ownHost].lowerBound
         return UnsafeMutableBufferPointer(start: regions.record(step, in: memory.segment(localRank)), count: recordSize)
     }
 
     /// What `rank` shows, after `agree` or `publish` until the next `beginStep`.
     package func record(of rank: Int) -> UnsafePointer<Double> {
-        if topology.nodes.count > 1 { return UnsafePointer(gatheredRecords.base + rank * recordSize) }
+        if topology.hosts.count > 1 { return UnsafePointer(gatheredRecords.base + rank * recordSize) }
         return UnsafePointer(regions.record(step, in: memory.segment(rank)))
     }
 
     // MARK: - A step
 
     /// Whether owners may combine what `completeFrom` says while backward still runs; else only after `collect`.
-    package var combinesEarly: Bool { topology.nodes.count == 1 }
+    package var combinesEarly: Bool { topology.hosts.count == 1 }
 
     /// Begins the next step. From here on gradients and record may be written.
     package func beginStep() { step += 1 }
@@ -116,21 +116,21 @@ package final class OwnerExchange {
         flags.set(.gradients, to: firstCount + Int64(layout.trainedCount - offset))
     }
 
-    /// From where on every rank of the node has finished; the buffer's end where somebody hasn't begun.
+    /// From where on every rank of the host has finished; the buffer's end where somebody hasn't begun.
     package var completeFrom: Int {
         layout.trainedCount - Int(max(0, min(flags.lowest(.gradients) - firstCount, Int64(layout.trainedCount))))
     }
 
-    /// From where on every rank of the node has finished; waits until that is before `offset`.
+    /// From where on every rank of the host has finished; waits until that is before `offset`.
     package func awaitMore(before offset: Int) -> Int {
         flags.wait(.gradients, for: firstCount + Int64(layout.trainedCount - offset) + 1)
         return completeFrom
     }
 
-    /// Returns when all nodes of the tree are here that the owner combines, those of other nodes included.
+    /// Returns when all subtrees are here that the owner combines, those of other hosts included.
     package func collect(_ plan: ExchangePlan) throws {
         flags.wait(.gradients, for: firstCount + Int64(layout.trainedCount))
-        guard topology.nodes.count > 1 else { return }
+        guard topology.hosts.count > 1 else { return }
         plan.combineForOthers()
         try communicator.exchange(sending: plan.sentGradients, receiving: plan.receivedGradients)
     }
@@ -139,14 +139,14 @@ package final class OwnerExchange {
     package func agree() throws {
         flags.set(.records, to: step)
         try gatherRecords()
-        if topology.nodes.count == 1 { flags.wait(.records, for: step) }
+        if topology.hosts.count == 1 { flags.wait(.records, for: step) }
     }
 
     /// Makes this rank's slice of the weights everybody's, and shows the records unless `agree` did.
     ///
     /// - Parameter meanwhile: what this rank can do until the others are there; it must not touch weights or gradients.
     package func publish(_ plan: ExchangePlan, showsRecords: Bool, meanwhile: () -> Void) throws {
-        if topology.nodes.count > 1 {
+        if topology.hosts.count > 1 {
             try communicator.exchange(sending: plan.sentWeights, receiving: plan.receivedWeights)
             if showsRecords { try gatherRecords() }
         }
@@ -166,7 +166,7 @@ package final class OwnerExchange {
     package func close() { memory.close() }
 
     private func gatherRecords() throws {
-        guard topology.nodes.count > 1 else { return }
+        guard topology.hosts.count > 1 else { return }
         try communicator.allGather(UnsafeRawBufferPointer(record),
                                    into: UnsafeMutableRawBufferPointer(gatheredRecords.elements))
     }
@@ -175,7 +175,7 @@ package final class OwnerExchange {
     private var firstCount: Int64 { step * Int64(layout.trainedCount + 1) }
 }
 
-/// What lies where in a rank's segment: counters, two records (one is read while the next step's is written), the node's
+/// What lies where in a rank's segment: counters, two records (one is read while the next step's is written), the host's
 /// weights in the first rank's, and behind them the rank's gradients.
 private struct SegmentRegions {
     /// Elements of the flat buffers.
@@ -186,24 +186,24 @@ private struct SegmentRegions {
     private static func rounded(_ bytes: Int) -> Int { (bytes + page - 1) / page * page }
 
     private var recordBytes: Int { (recordSize * MemoryLayout<Double>.stride + 127) / 128 * 128 }
-    private var weightsOffset: Int { Self.rounded(NodeFlags.byteCount + 2 * recordBytes) }
+    private var weightsOffset: Int { Self.rounded(HostFlags.byteCount + 2 * recordBytes) }
     private var gradientBytes: Int { Self.rounded(gradients * MemoryLayout<Float>.stride) }
 
     private func gradientsOffset(hasWeights: Bool) -> Int {
         weightsOffset + (hasWeights ? Self.rounded(weights * MemoryLayout<Float>.stride) : 0)
     }
 
-    func byteCount(nodes: Int, hasWeights: Bool) -> Int { gradientsOffset(hasWeights: hasWeights) + nodes * gradientBytes }
+    func byteCount(subtrees: Int, hasWeights: Bool) -> Int { gradientsOffset(hasWeights: hasWeights) + subtrees * gradientBytes }
 
     func record(_ step: Int64, in segment: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Double> {
-        (segment + NodeFlags.byteCount + Int(step & 1) * recordBytes).assumingMemoryBound(to: Double.self)
+        (segment + HostFlags.byteCount + Int(step & 1) * recordBytes).assumingMemoryBound(to: Double.self)
     }
 
     func weights(in segment: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> {
         (segment + weightsOffset).assumingMemoryBound(to: Float.self)
     }
 
-    func gradients(_ node: Int, in segment: UnsafeMutableRawPointer, hasWeights: Bool) -> UnsafeMutablePointer<Float> {
-        (segment + gradientsOffset(hasWeights: hasWeights) + node * gradientBytes).assumingMemoryBound(to: Float.self)
+    func gradients(_ subtree: Int, in segment: UnsafeMutableRawPointer, hasWeights: Bool) -> UnsafeMutablePointer<Float> {
+        (segment + gradientsOffset(hasWeights: hasWeights) + subtree * gradientBytes).assumingMemoryBound(to: Float.self)
     }
 }

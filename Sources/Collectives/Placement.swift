@@ -3,11 +3,11 @@ import Diagnostics
 
 /// Which ranks run where, and communicators that follow from it.
 struct Placement {
-    /// All ranks, numbered node by node.
+    /// All ranks, numbered host by host.
     let world: MPI_Comm
-    /// The ranks of this one's node.
-    let node: MPI_Comm
-    /// The ranks of this one's machine: the same, unless a test cuts it into nodes.
+    /// The ranks of this one's host.
+    let host: MPI_Comm
+    /// The ranks of this one's machine: the same, unless a test cuts it into hosts.
     let machine: MPI_Comm
     let topology: Topology
 
@@ -15,8 +15,8 @@ struct Placement {
     ///
     /// - Parameters:
     ///   - all: the ranks that there are to be: those of the job, or some of them.
-    ///   - nodeSize: for tests: machines are cut into nodes of so many ranks.
-    init(of all: MPI_Comm, nodeSize: Int?) throws {
+    ///   - hostSize: for tests: machines are cut into hosts of so many ranks.
+    init(of all: MPI_Comm, hostSize: Int?) throws {
         let rank = try MPICommunicator.rank(in: all), size = try MPICommunicator.size(of: all)
         func check(_ code: Int32, _ call: String) throws { try MPICommunicator.check(code, call, rank: rank) }
 
@@ -24,16 +24,16 @@ struct Placement {
         try check(MPI_Comm_split_type(all, dtrain_mpi_comm_type_shared(), Int32(rank), dtrain_mpi_info_null(), &machine),
                   "MPI_Comm_split_type")
         guard let machine else { throw Failure(.internalError, "MPI_Comm_split_type gave no communicator") }
-        var node: MPI_Comm? = machine
-        if let nodeSize, nodeSize > 0 {
-            let color = try MPICommunicator.rank(in: machine) / nodeSize
-            try check(MPI_Comm_split(machine, Int32(color), Int32(rank), &node), "MPI_Comm_split")
+        var host: MPI_Comm? = machine
+        if let hostSize, hostSize > 0 {
+            let color = try MPICommunicator.rank(in: machine) / hostSize
+            try check(MPI_Comm_split(machine, Int32(color), Int32(rank), &host), "MPI_Comm_split")
         }
-        guard let node else { throw Failure(.internalError, "MPI_Comm_split gave no communicator") }
+        guard let host else { throw Failure(.internalError, "MPI_Comm_split gave no communicator") }
 
-        // A node is known by its lowest rank.
+        // A host is known by its lowest rank.
         var lowest = Int32(rank)
-        try check(MPI_Bcast(&lowest, 4, dtrain_mpi_byte(), 0, node), "MPI_Bcast")
+        try check(MPI_Bcast(&lowest, 4, dtrain_mpi_byte(), 0, host), "MPI_Bcast")
         var lowestOfAll = [Int32](repeating: 0, count: size)
         try check(MPI_Allgather(&lowest, 4, dtrain_mpi_byte(), &lowestOfAll, 4, dtrain_mpi_byte(), all), "MPI_Allgather")
         let order = lowestOfAll.indices.sorted { (lowestOfAll[$0], $0) < (lowestOfAll[$1], $1) }
@@ -52,8 +52,8 @@ struct Placement {
             }
         }
         self.world = world
-        self.node = node
+        self.host = host
         self.machine = machine
-        topology = Topology(nodeSizes: sizes)
+        topology = Topology(hostSizes: sizes)
     }
 }

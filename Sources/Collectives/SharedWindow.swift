@@ -2,20 +2,20 @@ import CMPI
 import Diagnostics
 import Foundation
 
-/// An MPI shared-memory window (MPI 4.1, 12.2.3): every rank of a node maps the segments of all of them.
+/// An MPI shared-memory window (MPI 4.1, 12.2.3): every rank of a host maps the segments of all of them.
 ///
-/// Only its memory is used; ordering comes from the counters of `NodeFlags`.
-package final class SharedWindow: NodeMemory {
+/// Only its memory is used; ordering comes from the counters of `HostFlags`.
+package final class SharedWindow: HostMemory {
     private var window: MPI_Win?
     /// Invariant: each segment is mapped until `close`.
     private let segments: [UnsafeMutableRawPointer]
 
     private static let page = 4096
 
-    /// Collective over `node`. Each rank asks for memory of its own, so that its pages lie near its processor.
+    /// Collective over `host`. Each rank asks for memory of its own, so that its pages lie near its processor.
     ///
     /// - Parameter check: the funnel of MPI results.
-    init(byteCount: Int, node: MPI_Comm, size: Int, check: (Int32, String) throws -> Void) throws {
+    init(byteCount: Int, host: MPI_Comm, size: Int, check: (Int32, String) throws -> Void) throws {
         var info: MPI_Info?
         try check(MPI_Info_create(&info), "MPI_Info_create")
         defer { MPI_Info_free(&info) }
@@ -23,13 +23,13 @@ package final class SharedWindow: NodeMemory {
         var own: UnsafeMutableRawPointer?
         // Open MPI begins segments anywhere in a page. Processes map a window at multiples of pages, so that all of them
         // round up to the same byte.
-        try check(MPI_Win_allocate_shared(byteCount + Self.page, 1, info, node, &own, &window), "MPI_Win_allocate_shared")
+        try check(MPI_Win_allocate_shared(byteCount + Self.page, 1, info, host, &own, &window), "MPI_Win_allocate_shared")
         var segments: [UnsafeMutableRawPointer] = []
         for rank in 0..<size {
             var bytes = 0, unit: Int32 = 0
             var base: UnsafeMutableRawPointer?
             try check(MPI_Win_shared_query(window, Int32(rank), &bytes, &unit, &base), "MPI_Win_shared_query")
-            guard let base else { preconditionFailure("a window without memory for rank \(rank) of the node") }
+            guard let base else { preconditionFailure("a window without memory for rank \(rank) of the host") }
             segments.append(base.alignedUp(toMultipleOf: Self.page))
         }
         self.segments = segments

@@ -8,12 +8,12 @@ package final class SoloCommunicator: Communicator {
     package var rank: Int { 0 }
     package var size: Int { 1 }
 
-    package var topology: Topology { Topology(nodeSizes: [1]) }
+    package var topology: Topology { Topology(hostSizes: [1]) }
 
     package func barrier() {}
 
-    package func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) -> NodeMemoryGrant {
-        NodeMemoryGrant(memory: PrivateMemory(byteCount: byteCount(true)), topology: topology, note: nil)
+    package func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) -> HostMemoryGrant {
+        HostMemoryGrant(memory: PrivateMemory(byteCount: byteCount(true)), topology: topology, note: nil)
     }
 
     package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) {

@@ -1,35 +1,35 @@
-/// Which ranks share a node, and with it memory. Ranks are numbered node by node.
+/// Which ranks share a host, and with it memory. Ranks are numbered host by host.
 package struct Topology: Sendable, Equatable {
-    /// The ranks of each node, contiguous and in ascending order.
-    package let nodes: [Range<Int>]
+    /// The ranks of each host, contiguous and in ascending order.
+    package let hosts: [Range<Int>]
 
-    /// - Parameter nodeSizes: how many ranks each node has, in order; at least one each.
-    package init(nodeSizes: [Int]) {
-        precondition(nodeSizes.allSatisfy { $0 > 0 }, "nodes of \(nodeSizes) ranks")
+    /// - Parameter hostSizes: how many ranks each host has, in order; at least one each.
+    package init(hostSizes: [Int]) {
+        precondition(hostSizes.allSatisfy { $0 > 0 }, "hosts of \(hostSizes) ranks")
         var first = 0
-        nodes = nodeSizes.map { size in
+        hosts = hostSizes.map { size in
             defer { first += size }
             return first..<first + size
         }
     }
 
-    /// Every rank a node of its own: what is left where no memory can be shared.
+    /// Every rank a host of its own: what is left where no memory can be shared.
     package static func separate(rankCount: Int) -> Topology {
-        Topology(nodeSizes: Array(repeating: 1, count: rankCount))
+        Topology(hostSizes: Array(repeating: 1, count: rankCount))
     }
 
-    /// The index of the node that `rank` runs on.
-    package func node(of rank: Int) -> Int {
-        guard let index = nodes.firstIndex(where: { $0.contains(rank) }) else {
-            preconditionFailure("rank \(rank) of \(nodes.last?.upperBound ?? 0)")
+    /// The index of the host that `rank` runs on.
+    package func host(of rank: Int) -> Int {
+        guard let index = hosts.firstIndex(where: { $0.contains(rank) }) else {
+            preconditionFailure("rank \(rank) of \(hosts.last?.upperBound ?? 0)")
         }
         return index
     }
 
-    /// The rank of node `node` that stands for it in what concerns the slice of rank `owner` on another node: each of an
-    /// owner's messages has one counterpart per node, and a node's ranks share them out.
-    package func counterpart(on node: Int, of owner: Int) -> Int {
-        let ranks = nodes[node], ownerNode = nodes[self.node(of: owner)]
-        return ranks.lowerBound + (owner - ownerNode.lowerBound) % ranks.count
+    /// The rank of host `host` that stands for it in what concerns the slice of rank `owner` on another host: each of an
+    /// owner's messages has one counterpart per host, and a host's ranks share them out.
+    package func counterpart(on host: Int, of owner: Int) -> Int {
+        let ranks = hosts[host], ownerHost = hosts[self.host(of: owner)]
+        return ranks.lowerBound + (owner - ownerHost.lowerBound) % ranks.count
     }
 }

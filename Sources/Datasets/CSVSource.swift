@@ -1,8 +1,10 @@
 import Diagnostics
 import Storage
 
-/// The CSV files of a configuration and how they are to be understood.
-struct CSVSource: Sendable {
+/// `format: csv`: the tables of a configuration and how they are to be understood.
+struct CSVSource: DataFormat {
+    static let kind = "csv"
+
     /// A table, and its targets where they are a file of their own.
     struct Files: Sendable {
         let path: String

@@ -45,20 +45,7 @@ import Storage
 /// Columns of a table are numbers if all their cells are, else categories, each of which is an input of its own.
 /// Missing cells are empty, NA, N/A, NaN, null or ?, where `missing_values` names no others.
 package struct DataConfiguration: Sendable {
-    enum Source: Sendable {
-        case digits
-        case idx(train: IDXPaths, validation: IDXPaths?)
-        case csv(CSVSource)
-        case text(TextSource)
-    }
-
-    struct IDXPaths: Sendable {
-        let inputs: String
-        /// Nil where the inputs are the targets.
-        let targets: String?
-    }
-
-    let source: Source
+    let source: any DataFormat
     let validationFraction: Double?
     let splitSeed: UInt64
     /// Nil where the configuration gives no numbers.
@@ -70,37 +57,21 @@ package struct DataConfiguration: Sendable {
 
     /// Reads the section; `settings` is the section itself, empty where the configuration has none. 78 for what is
     /// wrong in it; files are not looked at.
-    package init(_ settings: Settings) throws {
-        let format = try settings.choice("format", of: ["digits", "idx", "csv", "text"], default: "digits")
-        let hasValidation = settings.has("validation")
+    ///
+    /// - Parameter formats: those that it can name.
+    package init(_ settings: Settings, formats: DataFormatChoices = .standard) throws {
+        let name = try settings.choice("format", of: formats.names, default: formats.names[0])
         // Asked for again with what belongs to it.
         let usesInputs = try settings.optionalString("target_kind") == Self.inputKind
-        switch format {
-        case "idx":
-            let train = try Self.paths(try Self.section(settings, "train"), usesInputs)
-            let validation = try settings.optionalSection("validation").map { try Self.paths($0, usesInputs) }
-            source = .idx(train: train, validation: validation)
-        case "csv":
-            source = .csv(try CSVSource(settings, usesInputs: usesInputs))
-        case "text":
-            source = .text(try TextSource(settings))
-        default:
-            for key in ["train", "validation"] where settings.has(key) {
-                throw settings.failure(key, "the built-in digits have splits of their own; leave it out, or set "
-                    + "data.format to idx, csv or text")
-            }
-            source = .digits
-        }
+        source = try formats[name].init(settings, usesInputs: usesInputs)
         validationFraction = try settings.optionalDouble("validation_fraction", in: .fraction)
         if let validationFraction {
             guard validationFraction > 0 else {
                 throw settings.failure("validation_fraction", "expected a number between 0 and 1, found 0; leave it "
                     + "out to train without validation")
             }
-            guard !hasValidation, format != "digits" else {
-                throw settings.failure("validation_fraction", hasValidation
-                    ? "there is a validation split already; leave out one of the two"
-                    : "the built-in digits have a validation split (every fifth image); leave it out")
+            guard !settings.has("validation") else {
+                throw settings.failure("validation_fraction", "there is a validation split already; leave out one of the two")
             }
         }
         splitSeed = UInt64(try settings.int("split_seed", default: 0))
@@ -116,14 +87,11 @@ package struct DataConfiguration: Sendable {
         }
         rule = try Self.rule(settings)
         augmentations = try readAugmentations(settings)
-        if case .digits = source {
-            guard rule.wantsInputs || rule.wantsClasses != false,
-                  rule.classCount ?? Digits.classCount == Digits.classCount else {
-                throw settings.failure("the built-in digits have \(Digits.classCount) classes; leave out target_kind, "
-                    + "classes and class_names, or give as many")
-            }
-        }
+        try source.check(self, settings)
     }
+
+    /// How the training table is written; nil where there is none.
+    package var tableOptions: TableOptions? { source.tableOptions }
 
     private static func rule(_ settings: Settings) throws -> TargetRule {
         var rule = TargetRule()
@@ -158,13 +126,6 @@ package struct DataConfiguration: Sendable {
         return rule
     }
 
-    private static func paths(_ section: Settings, _ usesInputs: Bool) throws -> IDXPaths {
-        let inputs = try section.string("inputs")
-        guard usesInputs else { return IDXPaths(inputs: inputs, targets: try section.string("targets")) }
-        try refuseTargets(in: section, "targets")
-        return IDXPaths(inputs: inputs, targets: nil)
-    }
-
     /// The kind of target that is the input.
     private static let inputKind = "input"
 
@@ -180,46 +141,5 @@ package struct DataConfiguration: Sendable {
             throw settings.failure(key, "missing; expected the files to train on")
         }
         return section
-    }
-}
-
-extension CSVSource {
-    /// Reads the keys of `format: csv`; `usesInputs` where the inputs are the targets.
-    init(_ settings: Settings, usesInputs: Bool) throws {
-        let train = try DataConfiguration.section(settings, "train")
-        let path = try train.string("path"), targets = try train.optionalString("targets")
-        target = try train.optionalStrings("target")
-        features = try train.optionalStrings("features")
-        categorical = try train.optionalStrings("categorical") ?? []
-        weight = try train.optionalString("weight")
-        let format = try CSVFormat(train)
-        self.train = Files(path: path, targets: targets, format: format)
-        if usesInputs { try DataConfiguration.refuseTargets(in: train, "target", "targets") }
-        guard usesInputs || target != nil || self.train.targets != nil else {
-            throw train.failure("target", "missing; expected the name or number of the column to predict, a list of "
-                + "them, or a file of targets (\"targets: FILE\")")
-        }
-        guard target == nil || self.train.targets == nil else {
-            throw train.failure("target", "target names a column and targets a file; leave out one of the two")
-        }
-        guard target?.isEmpty != true else {
-            throw train.failure("target", "an empty list; expected the name or number of a column")
-        }
-        guard features?.isEmpty != true else {
-            throw train.failure("features", "an empty list; expected names or numbers of columns, or nothing for all "
-                + "others")
-        }
-        let hasTargetFile = self.train.targets != nil
-        validation = try settings.optionalSection("validation").map { section in
-            let files = Files(path: try section.string("path"), targets: try section.optionalString("targets"),
-                              format: try CSVFormat(section, base: format))
-            if usesInputs { try DataConfiguration.refuseTargets(in: section, "targets") }
-            guard (files.targets != nil) == hasTargetFile else {
-                throw section.failure("targets", hasTargetFile ? "missing; expected a file of targets, as in train"
-                    : "the targets are a column of the table, as in train; leave this key out")
-            }
-            return files
-        }
-        fillsMissing = try settings.choice("missing", of: ["error", "mean"], default: "error") == "mean"
     }
 }

@@ -211,5 +211,12 @@ package struct DataSplits: Sendable {
     /// What a checkpoint keeps, to read other files the same way.
     package let preprocessing: Preprocessing
     /// What was decided for the user from what the data look like, a line each.
-    package var notes: [String] = []
+    package var notes: [String]
+
+    package init(train: Dataset, validation: Dataset?, preprocessing: Preprocessing, notes: [String] = []) {
+        self.train = train
+        self.validation = validation
+        self.preprocessing = preprocessing
+        self.notes = notes
+    }
 }

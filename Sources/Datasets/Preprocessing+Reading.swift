@@ -117,10 +117,3 @@ extension Preprocessing {
 package struct TableOptions: Sendable {
     let format: CSVFormat
 }
-
-extension DataConfiguration {
-    /// How the training table is written; nil where there is none.
-    package var tableOptions: TableOptions? {
-        if case .csv(let csv) = source { TableOptions(format: csv.train.format) } else { nil }
-    }
-}

@@ -31,6 +31,12 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         self.text = text
     }
 
+    /// Of samples in memory, whose inputs are ready.
+    package init(of dataset: Dataset) {
+        self.init(inputShape: dataset.inputShape, targetKind: dataset.targetKind, classNames: dataset.classNames,
+                  normalization: .none)
+    }
+
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         inputDimensions = try values.decode([Int].self, forKey: .inputDimensions)

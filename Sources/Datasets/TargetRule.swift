@@ -11,7 +11,7 @@ package enum TargetPreference: Sendable {
 }
 
 /// What the configuration, the loss or a checkpoint says about targets.
-struct TargetRule: Sendable {
+package struct TargetRule: Sendable {
     /// Classes or values; nil lets loss and data decide.
     var wantsClasses: Bool?
     /// Whether the inputs are the targets.

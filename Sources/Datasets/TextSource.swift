@@ -13,13 +13,15 @@ import Storage
 ///
 /// A sample is `context` characters; its target is at every position the character that follows. A character is a Unicode code
 /// point.
-struct TextSource: Sendable {
+struct TextSource: DataFormat {
+    static let kind = "text"
+
     let train: String
     let validation: String?
     let context: Int
     let stride: Int
 
-    init(_ settings: Settings) throws {
+    init(_ settings: Settings, usesInputs: Bool) throws {
         train = try DataConfiguration.section(settings, "train").string("path")
         validation = try settings.optionalSection("validation").map { try $0.string("path") }
         context = try settings.int("context", in: 1...1 << 20)
@@ -110,28 +112,28 @@ package struct TextSchema: Hashable, Codable, Sendable {
     var targetKind: TargetKind { .positions(classes: characters.count, positions: context) }
 }
 
-extension DataConfiguration {
-    func loadText(_ text: TextSource, _ stored: Preprocessing?) throws -> DataSplits {
+extension TextSource {
+    func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
         if let stored, stored.text == nil {
             throw Failure(.badConfiguration, "data.format: text, but the checkpoint was trained on samples of shape "
                 + "\(stored.inputShape), not on text")
         }
-        let training = try TextSchema.read(text.train)
-        let schema = stored?.text ?? TextSchema(of: training, context: text.context, stride: text.stride)
-        guard schema.context == text.context, schema.stride == text.stride else {
-            throw Failure(.badConfiguration, "data.context: \(text.context) and data.stride: \(text.stride), but the checkpoint was "
+        let training = try TextSchema.read(train)
+        let schema = stored?.text ?? TextSchema(of: training, context: context, stride: stride)
+        guard schema.context == context, schema.stride == stride else {
+            throw Failure(.badConfiguration, "data.context: \(context) and data.stride: \(stride), but the checkpoint was "
                 + "trained with \(schema.context) and \(schema.stride)")
         }
-        let all = try schema.dataset(try schema.encode(training, path: text.train), isLabelled: true, path: text.train)
+        let all = try schema.dataset(try schema.encode(training, path: train), isLabelled: true, path: train)
         let preprocessing = stored ?? Preprocessing(inputShape: all.inputShape, targetKind: all.targetKind, classNames: nil,
                                                     normalization: .none, text: schema)
-        if let path = text.validation {
+        if let path = validation {
             let held = try schema.dataset(try schema.tokens(in: path), isLabelled: true, path: path)
             return DataSplits(train: all, validation: held, preprocessing: preprocessing)
         }
-        guard let validationFraction else { return DataSplits(train: all, validation: nil, preprocessing: preprocessing) }
+        guard let validationFraction = data.validationFraction else { return DataSplits(train: all, validation: nil, preprocessing: preprocessing) }
         // The end of the text, so that nothing of it was seen in training where samples don't overlap.
-        let held = try Split.end(count: all.count, fraction: validationFraction, name: text.train)
+        let held = try Split.end(count: all.count, fraction: validationFraction, name: train)
         return DataSplits(train: all.part(held.train), validation: all.part(held.validation), preprocessing: preprocessing)
     }
 }

@@ -21,6 +21,12 @@ package struct Choices<Choice: Sendable>: Sendable {
         choices.append((name, choice))
     }
 
+    /// The choice of a name that is one of `names`.
+    package subscript(name: String) -> Choice {
+        guard let found = choices.first(where: { $0.name == name }) else { preconditionFailure("no \(noun) \"\(name)\"") }
+        return found.choice
+    }
+
     /// What `variant` names.
     /// - Throws: `Failure` with 78, with the nearest name, where there is none.
     package func choice(for variant: Settings.Variant) throws -> Choice {

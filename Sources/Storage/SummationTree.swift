@@ -46,9 +46,9 @@ package struct SummationTree: Sendable, Hashable {
     package func program(rankCount: Int) -> Program {
         var program = Program()
         for rank in 0..<rankCount {
-            let nodes = subtrees(of: leaves(of: rank, rankCount: rankCount))
+            let own = subtrees(of: leaves(of: rank, rankCount: rankCount))
             program.firstOfRank.append(program.subtrees.count)
-            program.subtrees += nodes
+            program.subtrees += own
         }
         program.firstOfRank.append(program.subtrees.count)
         program.setAdditions(additions(for: program.subtrees))

@@ -16,10 +16,10 @@ struct RankScenarioTests {
     }
 
     @Test("owners combine the tree bit for bit, whoever computed its leaves", arguments: [1, 2, 3, 4, 7], [nil, 1, 2, 3])
-    func exchange(ranks: Int, nodeSize: Int?) throws {
+    func exchange(ranks: Int, hostSize: Int?) throws {
         for scenario in ["topology", "shared-memory", "owner-exchange"] {
             var child = MPIRun.child(ranks: ranks, Self.program, [scenario])
-            child.environment["DTRAIN_NODE_SIZE"] = nodeSize.map(String.init)
+            child.environment["DTRAIN_NODE_SIZE"] = hostSize.map(String.init)
             let result = try child.run()
             #expect(result.status == 0, "\(result)")
             #expect(result.output == "ok \(scenario) on \(ranks)\n")
@@ -38,7 +38,7 @@ struct RankScenarioTests {
         #expect(result.output == "ok \(scenario) on 3\n")
     }
 
-    @Test("the owners' exchange between nodes is the same in parts of any size", arguments: [100, 4095, 1 << 20])
+    @Test("the owners' exchange between hosts is the same in parts of any size", arguments: [100, 4095, 1 << 20])
     func splitExchange(part: Int) throws {
         var child = MPIRun.child(ranks: 4, Self.program, ["owner-exchange"])
         child.environment["DTRAIN_NODE_SIZE"] = "2"

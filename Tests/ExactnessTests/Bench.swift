@@ -15,10 +15,10 @@ struct Bench: Sendable {
     }
 
     /// Trains `c.yaml` into the run directory `run` to the end; anything but success is an issue. Without `ranks` it is
-    /// a plain process, else mpirun; with `nodeSize` the machine is cut into nodes of so many ranks.
-    func train(_ run: String, ranks: Int? = nil, nodeSize: Int? = nil, _ arguments: [String] = [],
+    /// a plain process, else mpirun; with `hostSize` the machine is cut into hosts of so many ranks.
+    func train(_ run: String, ranks: Int? = nil, hostSize: Int? = nil, _ arguments: [String] = [],
                sourceLocation: SourceLocation = #_sourceLocation) throws {
-        let result = try start(run, ranks: ranks, nodeSize: nodeSize, arguments).wait()
+        let result = try start(run, ranks: ranks, hostSize: hostSize, arguments).wait()
         #expect(result.status == 0 && !result.timedOut, "\(run): \(result)", sourceLocation: sourceLocation)
     }
 
@@ -26,12 +26,12 @@ struct Bench: Sendable {
     /// nothing elsewhere.
     ///
     /// - Parameter sharedMemory: where windows lie, if not in the folder as well.
-    func start(_ run: String, ranks: Int? = nil, nodeSize: Int? = nil, sharedMemory: String? = nil,
+    func start(_ run: String, ranks: Int? = nil, hostSize: Int? = nil, sharedMemory: String? = nil,
                _ arguments: [String] = []) throws -> ChildProcess.Running {
         let all = ["train", "c.yaml", "--run", run, "--quiet"] + arguments
         var environment = ["OMPI_MCA_orte_tmpdir_base": folder, "OMPI_MCA_btl_vader_backing_directory": folder,
                            "OMPI_MCA_osc_sm_backing_directory": sharedMemory ?? folder,
-                           "DTRAIN_NODE_SIZE": nodeSize.map(String.init) ?? ""]
+                           "DTRAIN_NODE_SIZE": hostSize.map(String.init) ?? ""]
         // Only what a test says itself counts, wherever the tests were started.
         for name in ["DTRAIN_JOB", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK"] {
             environment[name] = ""

@@ -10,7 +10,7 @@ struct DriftTests {
         let name: String
         let ranks: Int
         /// How many ranks share one copy of the weights.
-        var nodeSize = 1
+        var hostSize = 1
         /// As the scenario takes them.
         let drifting: String
         let fromStep: Int
@@ -30,8 +30,8 @@ struct DriftTests {
                  noticedAtStep: noticedAtStep, says: says, savedStep: savedStep)
         }
 
-        static func owner(_ name: String, ranks: Int, nodeSize: Int = 1, drifting: String, says: String) -> Case {
-            Case(name: name, ranks: ranks, nodeSize: nodeSize, drifting: drifting, fromStep: 13,
+        static func owner(_ name: String, ranks: Int, hostSize: Int = 1, drifting: String, says: String) -> Case {
+            Case(name: name, ranks: ranks, hostSize: hostSize, drifting: drifting, fromStep: 13,
                  settings: ["training.verify_every=10", "validation.every_steps=1000"],
                  noticedAtStep: 20, says: says, savedStep: 0)
         }
@@ -59,9 +59,9 @@ struct DriftTests {
         .owner("one of three ranks with the strategy owner", ranks: 3, drifting: "1",
                says: "the weights of rank 1 are not those of the others"),
         .owner("the owner of what is wrong", ranks: 3, drifting: "0", says: "the weights of rank 0 are not those of the others"),
-        .owner("one of three nodes of two ranks", ranks: 6, nodeSize: 2, drifting: "2",
+        .owner("one of three hosts of two ranks", ranks: 6, hostSize: 2, drifting: "2",
                says: "the weights of ranks 2, 3 are not those of the others"),
-        .owner("one of two nodes: neither can be believed", ranks: 4, nodeSize: 2, drifting: "3",
+        .owner("one of two hosts: neither can be believed", ranks: 4, hostSize: 2, drifting: "3",
                says: "ranks 0+1 and 2+3 disagree \(nobodyKnows) 4"),
         .owner("one of two ranks with the strategy owner", ranks: 2, drifting: "1", says: "ranks 0 and 1 disagree \(nobodyKnows) 2"),
     ]
@@ -99,7 +99,7 @@ struct DriftTests {
         try FileManager.default.createDirectory(atPath: folder + "/run", withIntermediateDirectories: true)
         var child = MPIRun.child(ranks: drift.ranks, buildFolder + "/rank-scenarios",
                                  ["drift", drift.drifting, String(drift.fromStep)] + drift.settings, directory: folder)
-        child.environment["DTRAIN_NODE_SIZE"] = String(drift.nodeSize)
+        child.environment["DTRAIN_NODE_SIZE"] = String(drift.hostSize)
         return (try child.run(), Run(path: folder + "/run", name: "run"))
     }
 }

@@ -17,10 +17,10 @@ struct NetworkKindTests {
                 try bench.train("ranks\(ranks)", ranks: ranks)
                 expectSame(expected, bench.run("ranks\(ranks)").files, "1 and \(ranks) ranks")
             }
-            for (ranks, nodeSize) in isFullMatrix ? [(2, 1), (3, 1), (4, 2), (5, 3), (7, 2)] : [(3, 1), (4, 2)] {
-                let run = "ranks\(ranks)-nodes\(nodeSize)"
-                try bench.train(run, ranks: ranks, nodeSize: nodeSize)
-                expectSame(expected, bench.run(run).files, "1 rank and \(ranks) on hosts of \(nodeSize)")
+            for (ranks, hostSize) in isFullMatrix ? [(2, 1), (3, 1), (4, 2), (5, 3), (7, 2)] : [(3, 1), (4, 2)] {
+                let run = "ranks\(ranks)-hosts\(hostSize)"
+                try bench.train(run, ranks: ranks, hostSize: hostSize)
+                expectSame(expected, bench.run(run).files, "1 rank and \(ranks) on hosts of \(hostSize)")
             }
         }
     }

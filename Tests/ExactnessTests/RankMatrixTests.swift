@@ -28,14 +28,14 @@ struct RankMatrixTests {
 
     @Test("a run leaves the same files whichever ranks share memory and whichever send messages",
           arguments: [0, 1, 4, 7, 10].map { examples[$0] })
-    func nodes(_ example: Example) throws {
+    func hosts(_ example: Example) throws {
         try withBench(example.text + "\n") { bench in
             try bench.train("plain")
             let expected = bench.run("plain").files
-            for (ranks, nodeSize) in [(2, 1), (3, 1), (4, 2), (5, 3), (7, 2), (8, 3)] {
-                let run = "ranks\(ranks)-nodes\(nodeSize)"
-                try bench.train(run, ranks: ranks, nodeSize: nodeSize)
-                expectSame(expected, bench.run(run).files, "1 rank and \(ranks) on nodes of \(nodeSize)")
+            for (ranks, hostSize) in [(2, 1), (3, 1), (4, 2), (5, 3), (7, 2), (8, 3)] {
+                let run = "ranks\(ranks)-hosts\(hostSize)"
+                try bench.train(run, ranks: ranks, hostSize: hostSize)
+                expectSame(expected, bench.run(run).files, "1 rank and \(ranks) on hosts of \(hostSize)")
             }
         }
     }

@@ -4,7 +4,7 @@ import Foundation
 import Kernels
 import Storage
 
-/// The exchange of gradients between owners, on as many nodes as DTRAIN_NODE_SIZE makes.
+/// The exchange of gradients between owners, on as many hosts as DTRAIN_NODE_SIZE makes.
 let exchangeScenarios = [
     Scenario(name: "owner-exchange") { communicator in
         for leafCount in [1, 2, 3, 5, 8, 13] { try checkExchange(communicator, leafCount: leafCount, blockCount: 5) }
@@ -12,16 +12,16 @@ let exchangeScenarios = [
         try checkExchange(communicator, leafCount: 4, blockCount: 1)
     },
     Scenario(name: "topology") { communicator in
-        let sizes = communicator.topology.nodes.map(\.count)
-        let nodeSize = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) } ?? communicator.size
-        expect(sizes.reduce(0, +) == communicator.size && sizes.dropLast().allSatisfy { $0 == nodeSize },
-               "\(communicator.size) ranks on nodes of \(nodeSize): \(sizes)", communicator)
+        let sizes = communicator.topology.hosts.map(\.count)
+        let hostSize = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) } ?? communicator.size
+        expect(sizes.reduce(0, +) == communicator.size && sizes.dropLast().allSatisfy { $0 == hostSize },
+               "\(communicator.size) ranks on hosts of \(hostSize): \(sizes)", communicator)
     },
     Scenario(name: "shared-memory") { communicator in
         // Every rank sees what every other one wrote, through memory of its own making.
         let grant = try communicator.shareMemory { _ in 1 << 16 }
         expect(grant.note == nil, grant.note ?? "", communicator)
-        let ranks = grant.topology.nodes[grant.topology.node(of: communicator.rank)]
+        let ranks = grant.topology.hosts[grant.topology.host(of: communicator.rank)]
         let own = grant.memory.segment(communicator.rank - ranks.lowerBound).assumingMemoryBound(to: Int.self)
         expect((0..<1 << 13).allSatisfy { own[$0] == 0 }, "fresh memory isn't zero", communicator)
         own[77] = communicator.rank + 1
@@ -36,7 +36,7 @@ let exchangeScenarios = [
 ]
 
 /// Every leaf's gradient is a known function; the owners' combination must be, bit for bit, the tree over all leaves as
-/// one rank would add it, every rank must see every owner's result, and what travels between nodes must be what the
+/// one rank would add it, every rank must see every owner's result, and what travels between hosts must be what the
 /// formula says.
 private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount: Int) throws {
     var layout = ParameterLayout()
@@ -45,14 +45,14 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
     let tree = SummationTree(leafCount: leafCount)
     let program = tree.program(rankCount: communicator.size)
     let own = program.subtrees(of: communicator.rank)
-    let exchange = try OwnerExchange(communicator: communicator, layout: layout, nodes: own.count, recordSize: 3)
+    let exchange = try OwnerExchange(communicator: communicator, layout: layout, subtrees: own.count, recordSize: 3)
     let plan = ExchangePlan(program, tree: tree, exchange: exchange, followsTree: true)
     func leaf(_ leaf: Int, _ element: Int, _ round: Int) -> Float {
         sin(Float(leaf * 7919 + element * 104_729 + round)) * Float(1 << (leaf % 11))
     }
-    func node(_ leaves: Range<Int>, _ element: Int, _ round: Int) -> Float {
+    func subtreeSum(_ leaves: Range<Int>, _ element: Int, _ round: Int) -> Float {
         guard let (left, right) = tree.children(of: leaves) else { return leaf(leaves.lowerBound, element, round) }
-        return node(left, element, round) + node(right, element, round)
+        return subtreeSum(left, element, round) + subtreeSum(right, element, round)
     }
     try communicator.barrier()
     communicator.sentBytes = 0
@@ -60,7 +60,7 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
         exchange.beginStep()
         for (index, subtree) in own.enumerated() {
             let gradients = exchange.gradients(index)[0..<layout.trainedCount].elements
-            for element in gradients.indices { gradients[element] = node(program.subtrees[subtree], element, round) }
+            for element in gradients.indices { gradients[element] = subtreeSum(program.subtrees[subtree], element, round) }
         }
         exchange.record[2] = Double(communicator.rank * 10 + round)
         exchange.finished(from: layout.trainedCount / 2)
@@ -79,7 +79,7 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
         expect(isDone, "the work for the waiting time wasn't done", communicator)
         let weights = exchange.weights[0..<layout.trainedCount].elements
         for element in weights.indices {
-            let expected = node(0..<leafCount, element, round)
+            let expected = subtreeSum(0..<leafCount, element, round)
             expect(weights[element].bitPattern == expected.bitPattern, "\(leafCount) leaves, round \(round), element "
                 + "\(element): \(weights[element]), expected \(expected)", communicator)
         }
@@ -89,21 +89,21 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
     }
     let sent = try communicator.allGather(String(communicator.sentBytes)).compactMap { Int($0) }.reduce(0, +)
     let expected = 3 * bytesBetweenNodes(tree, communicator.topology, layout)
-    expect(sent == expected, "\(sent) bytes between nodes, the formula says \(expected)", communicator)
+    expect(sent == expected, "\(sent) bytes between hosts, the formula says \(expected)", communicator)
     exchange.close()
 }
 
-/// What one step sends between nodes: from every node, for every slice that is owned elsewhere, one sum for each maximal
-/// subtree of the node's leaves; and every slice once to every other node.
+/// What one step sends between hosts: from every host, for every slice that is owned elsewhere, one sum for each maximal
+/// subtree of the host's leaves; and every slice once to every other host.
 private func bytesBetweenNodes(_ tree: SummationTree, _ topology: Topology, _ layout: ParameterLayout) -> Int {
-    let rankCount = topology.nodes.last?.upperBound ?? 0
+    let rankCount = topology.hosts.last?.upperBound ?? 0
     var elements = 0
-    for ranks in topology.nodes {
+    for ranks in topology.hosts {
         let owned = ranks.reduce(0) { $0 + layout.slice(of: $1, ownerCount: rankCount).count }
         let leaves = tree.leaves(of: ranks.lowerBound, rankCount: rankCount).lowerBound
             ..< tree.leaves(of: ranks.upperBound - 1, rankCount: rankCount).upperBound
         elements += tree.subtrees(of: leaves).count * (layout.trainedCount - owned)
-        elements += owned * (topology.nodes.count - 1)
+        elements += owned * (topology.hosts.count - 1)
     }
     return elements * MemoryLayout<Float>.stride
 }
@@ -126,7 +126,7 @@ private final class CountingCommunicator: Communicator, @unchecked Sendable {
     }
 
     func barrier() throws { try base.barrier() }
-    func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) throws -> NodeMemoryGrant { try base.shareMemory(byteCount) }
+    func shareMemory(_ byteCount: (_ isFirst: Bool) -> Int) throws -> HostMemoryGrant { try base.shareMemory(byteCount) }
     func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws { try base.broadcast(bytes, from: root) }
     func allGather(_ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer, counts: [Int]) throws {
         try base.allGather(own, into: all, counts: counts)

@@ -60,7 +60,7 @@ private final class OwnerStep {
 
     init(_ communicator: any Communicator, _ layout: ParameterLayout) throws {
         let tree = SummationTree(leafCount: communicator.size), program = tree.program(rankCount: communicator.size)
-        exchange = try OwnerExchange(communicator: communicator, layout: layout, nodes: 1, recordSize: 1)
+        exchange = try OwnerExchange(communicator: communicator, layout: layout, subtrees: 1, recordSize: 1)
         plan = ExchangePlan(program, tree: tree, exchange: exchange, followsTree: true)
         first = AlignedBuffer(count: exchange.slice.count)
         second = AlignedBuffer(count: exchange.slice.count)

@@ -1,5 +1,6 @@
 import Checkpointing
 import Collectives
+import Datasets
 import Diagnostics
 import Foundation
 import Kernels
@@ -16,6 +17,7 @@ import Training
 struct CatalogueTests {
     private static let catalogue = Catalogue.standard.adding(layer: Gain.self).adding(loss: Absolute.self)
         .adding(optimizer: SignDescent.self).adding(schedule: Halving.self).adding(metric: MeanOutput.self)
+        .adding(dataFormat: Ramp.self)
 
     private static let ofOwn = ["model.layers=[gain: {start: 0.5}, dense: {units: 10}]", "metrics=[accuracy, mean_output]"]
 
@@ -66,10 +68,30 @@ struct CatalogueTests {
         #expect(type(of: loss).kind == "absolute")
     }
 
+    @Test("a data format of one's own is trained on, and checked by the keys of all formats")
+    func dataFormat() throws {
+        let settings = ["data={format: ramp, samples: 40}", "model.layers=[dense: {units: 1}]", "loss=mean_squared_error", "metrics=[]"]
+        let experiment = try Experiment(try configuration(Self.catalogue, settings))
+        #expect(experiment.splits.train.count == 40 && experiment.splits.train.inputShape == Shape([2]))
+        #expect(throws: Failure.self) { try Experiment(try configuration(Self.catalogue, settings + ["data.standardize=true"])) }
+        #expect(throws: Failure.self) { try Experiment(try configuration(Self.catalogue, settings + ["data.sample=3"])) }
+        try withTemporaryFolder { folder in
+            var run = TrainingRun(name: "ramp") {
+                try configuration(Self.catalogue, settings + ["training={epochs: 60, global_batch_size: 8, micro_batch_size: 4}",
+                                                              "optimizer={sgd: {learning_rate: 0.5}}"])
+            }
+            run.directory = folder + "/run"
+            run.options.style = .quiet
+            #expect(try run(on: SoloCommunicator()).step == 300)
+            let model = try TrainedModel(path: run.directory ?? "", overrides: [], catalogue: Self.catalogue)
+            #expect(try model.evaluate(.train).loss < 1e-3)
+        }
+    }
+
     @Test("nothing of it is known to another catalogue, and a misspelt name is told with the nearest one", arguments: [
         ("model.layers=[gain, dense: {units: 10}]", "unknown layer \"gain\""), ("loss=absolute", "unknown loss \"absolute\""),
         ("optimizer=sign_descent", "unknown optimizer \"sign_descent\""), ("schedule=halving", "unknown schedule \"halving\""),
-        ("metrics=[mean_output]", "unknown metric \"mean_output\""),
+        ("metrics=[mean_output]", "unknown metric \"mean_output\""), ("data.format=ramp", "unknown value \"ramp\""),
     ])
     func separate(setting: String, message: String) throws {
         func refusal(_ catalogue: Catalogue, _ setting: String) throws -> String {
@@ -84,6 +106,25 @@ struct CatalogueTests {
         let name = String(message.split(separator: "\"")[1])
         let misspelt = try refusal(Self.catalogue, setting.replacing(name, with: name + "s"))
         #expect(misspelt.contains("did you mean \"\(name)\"?"), "\(misspelt)")
+    }
+}
+
+/// Points (a, b) and a − 2·b.
+private struct Ramp: DataFormat {
+    static let kind = "ramp"
+    private let count: Int
+
+    init(_ settings: Settings, usesInputs: Bool) throws { count = try settings.int("samples", in: 1...1000) }
+
+    func check(_ data: DataConfiguration, _ settings: Settings) throws {
+        guard try !settings.bool("standardize", default: false) else { throw settings.failure("standardize", "a ramp is one already") }
+    }
+
+    func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
+        let points = (0..<count).map { (Float($0 % 5) / 5, Float($0 % 7) / 7) }
+        let train = Dataset(inputs: points.flatMap { [$0.0, $0.1] }, inputShape: Shape([2]), values: points.map { $0.0 - 2 * $0.1 },
+                            valueCount: 1)
+        return DataSplits(train: train, validation: nil, preprocessing: stored ?? Preprocessing(of: train))
     }
 }
 

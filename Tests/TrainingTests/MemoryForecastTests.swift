@@ -38,7 +38,7 @@ struct MemoryForecastTests {
     func spareGradients() throws {
         let experiment = try Self.experiment("model.layers.0.dense.units=40000", "training.global_batch_size=1024")
         let shares = WorkShares(experiment.sampler, rankCount: 1, summation: .tree)
-        #expect(shares.nodes(of: 0) == 1 && shares.rows(of: 0) == 1024)
+        #expect(shares.subtreeCount(of: 0) == 1 && shares.rows(of: 0) == 1024)
         #expect(shares.spareGradients(of: 0, rowCapacity: 1024) == 0)
         #expect(shares.spareGradients(of: 0, rowCapacity: 1023) == 1)
         #expect(shares.spareGradients(of: 0, rowCapacity: 200) == 3)
@@ -67,7 +67,7 @@ struct MemoryForecastTests {
     func messages() throws {
         let experiment = try Self.experiment()
         let shares = WorkShares(experiment.sampler, rankCount: 2, summation: .tree)
-        let forecast = MemoryForecast(experiment, shares: shares, rank: 0, nodes: .separate(rankCount: 2),
+        let forecast = MemoryForecast(experiment, shares: shares, rank: 0, topology: .separate(rankCount: 2),
                                       writesCheckpoints: false, gathersAhead: false)
         // Half of the other's gradient comes, half of its own goes.
         #expect(abs(part("messages", forecast) - Self.flat) <= 4096 && forecast.shared == 0)

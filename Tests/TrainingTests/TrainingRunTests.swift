@@ -57,14 +57,14 @@ struct TrainingRunTests {
 
     @Test("the ranks of one job are divided among runs, each of which gives the bits that it gives alone",
           .enabled(if: MPIRun.isAvailable, "mpirun is not installed"), arguments: [(4, 2, nil), (5, 2, 1), (3, 3, nil)])
-    func divided(ranks: Int, groups: Int, nodeSize: Int?) throws {
+    func divided(ranks: Int, groups: Int, hostSize: Int?) throws {
         try withTemporaryFolder { folder in
             for seed in 0...groups {
                 _ = try run("\(folder)/alone\(seed)", "training.max_steps=12", "training.seed=\(seed)")(on: SoloCommunicator())
             }
             var child = MPIRun.child(ranks: ranks, buildFolder + "/rank-scenarios",
                                      ["divided-runs", "\(groups)", "training.epochs=null", "training.max_steps=12"], directory: folder)
-            child.environment["DTRAIN_NODE_SIZE"] = nodeSize.map(String.init)
+            child.environment["DTRAIN_NODE_SIZE"] = hostSize.map(String.init)
             let result = try child.run()
             #expect(result.status == 0, "\(result)")
             for seed in 0..<groups {

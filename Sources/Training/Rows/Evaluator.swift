@@ -60,7 +60,7 @@ final class Evaluator {
         }
         let count = runner.metrics.statisticsCount + 2
         let all = try allGather(own)
-        precondition(all.count == program.subtrees.count * count, "\(all.count) sums for \(program.subtrees.count) nodes")
+        precondition(all.count == program.subtrees.count * count, "\(all.count) sums for \(program.subtrees.count) subtrees")
         let totals = (0..<count).map { index in
             program.combine { all[$0 * count + index] }
         }
@@ -70,7 +70,7 @@ final class Evaluator {
                       sampleCount: dataset.count)
     }
 
-    /// The node over `leaves`: the loss, the statistics, and what the loss's mean is divided by.
+    /// The subtree over `leaves`: the loss, the statistics, and what the loss's mean is divided by.
     private func sums(over leaves: Range<Int>, tree: SummationTree, weights: ParameterView,
                       scores: inout [ScoredLabel]) -> [Double] {
         tree.inParts(leaves, thatFit: { rows(of: $0).count <= runner.rowCapacity }) { part, _ in

@@ -46,7 +46,7 @@ extension Trainer {
                 if !prefix.isEmpty { recorder?.note("\(path): the prefix \"\(prefix)\" was removed from the names of its tensors") }
             }
         }
-        // Each node read the file for itself.
+        // Each host read the file for itself.
         try Agreement.check([.init("the initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
     }
 

@@ -1,14 +1,16 @@
+import Datasets
 import Metrics
 import Network
 import Optimization
 
-/// What a configuration can name: dtrain's own layers, losses, optimizers, schedules and metrics, and what a program of one's
+/// What a configuration can name: dtrain's own layers, losses, optimizers, schedules, metrics and data formats, and what a program of one's
 /// own adds to them. A value, handed to what reads a configuration; two of them know nothing of each other.
 package struct Catalogue: Sendable {
     package private(set) var layers = LayerChoices.standard
     package private(set) var losses = LossChoices.standard
     package private(set) var optimizers = OptimizerChoices.standard
     package private(set) var schedules = ScheduleChoices.standard
+    package private(set) var dataFormats = DataFormatChoices.standard
     /// Beside dtrain's own, which `MetricSet` knows.
     package private(set) var metrics = MetricChoices.none
 
@@ -28,6 +30,10 @@ package struct Catalogue: Sendable {
 
     package func adding(schedule: any ScheduleForm.Type) -> Catalogue {
         with { $0.schedules.add(schedule, named: schedule.kind) }
+    }
+
+    package func adding(dataFormat: any DataFormat.Type) -> Catalogue {
+        with { $0.dataFormats.add(dataFormat, named: dataFormat.kind) }
     }
 
     package func adding(metric: any AddedMetric.Type) -> Catalogue { with { $0.metrics.add(metric, named: metric.kind) } }

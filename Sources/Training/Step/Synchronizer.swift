@@ -4,8 +4,8 @@ import Timing
 
 /// How the ranks' gradients become one descent step that all of them take: a strategy of `training.synchronization`.
 ///
-/// One step: `begin`; backward writes the rank's nodes into `gradients` and the sums of loss and metrics into `nodeSums`,
-/// and calls `gradientsFinished` on its way; `complete` combines the nodes of all ranks, changes the weights, and returns
+/// One step: `begin`; backward writes the rank's subtrees into `gradients` and the sums of loss and metrics into `subtreeSums`,
+/// and calls `gradientsFinished` on its way; `complete` combines the subtrees of all ranks, changes the weights, and returns
 /// what all ranks agree on.
 protocol Synchronizer: AnyObject {
     /// The weights that this rank computes with.
@@ -27,13 +27,13 @@ protocol Synchronizer: AnyObject {
     func begin(_ request: StepRequest)
 
     /// Where the k-th subtree's gradient of this rank is written.
-    func gradients(_ node: Int) -> MutableParameterView
+    func gradients(_ subtree: Int) -> MutableParameterView
 
     /// Where the time of steps is marked; nil where nobody measures.
     var clock: PhaseClock? { get set }
 
     /// Where the sums of loss and metrics of this rank's k-th subtree are written.
-    func nodeSums(_ node: Int) -> UnsafeMutableBufferPointer<Double>
+    func subtreeSums(_ subtree: Int) -> UnsafeMutableBufferPointer<Double>
 
     /// Says that this rank's gradients are complete from `offset` of the flat buffer to its end, and that it won't read
     /// these weights any more in this step. What can be done for them is done at once.

@@ -27,7 +27,7 @@ package struct PlanReport {
     package init(_ experiment: Experiment, rank: Int, rankCount: Int, availableCores: Int) {
         self.init(experiment.network)
         let shares = WorkShares(experiment.sampler, rankCount: rankCount, summation: experiment.configuration.training.summation)
-        let gathersAhead = experiment.gathersAhead(nodes: Topology(nodeSizes: [rankCount]), availableCores: availableCores)
+        let gathersAhead = experiment.gathersAhead(Topology(hostSizes: [rankCount]), availableCores: availableCores)
         let training = experiment.rowMemory(shares, rank: rank, gathersAhead: gathersAhead)
         let validation = experiment.evaluationMemory
         lines.append("")

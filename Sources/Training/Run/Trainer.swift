@@ -66,12 +66,12 @@ package final class Trainer {
         let rank = communicator.rank, size = communicator.size
         let summation = configuration.training.summation, microBatchSize = sampler.microBatchSize
         let shares = WorkShares(sampler, rankCount: size, summation: summation), topology = communicator.topology
-        let nodes = (own: shares.nodes(of: rank), most: shares.mostNodes)
-        let gathersAhead = experiment.gathersAhead(nodes: topology, availableCores: options.availableCores)
+        let subtrees = (own: shares.subtreeCount(of: rank), most: shares.mostSubtrees)
+        let gathersAhead = experiment.gathersAhead(topology, availableCores: options.availableCores)
         try communicator.agree {
-            let neighbours = topology.nodes[topology.node(of: rank)]
+            let neighbours = topology.hosts[topology.host(of: rank)]
             let forecasts = neighbours.map {
-                MemoryForecast(experiment, shares: shares, rank: $0, nodes: topology,
+                MemoryForecast(experiment, shares: shares, rank: $0, topology: topology,
                                writesCheckpoints: options.writesCheckpoints, gathersAhead: gathersAhead)
             }
             try experiment.checkMemory(forecasts, own: rank - neighbours.lowerBound)
@@ -81,7 +81,7 @@ package final class Trainer {
         let runner = RowRunner(experiment.judgedNetwork, workspace: workspace, rows: shares.rows(of: rank),
                                microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
-        divisors = DivisorAgreement(communicator: communicator, nodes: nodes.most)
+        divisors = DivisorAgreement(communicator: communicator, subtrees: subtrees.most)
         divisor = experiment.divisor
         let layout = experiment.network.layout, optimizer = configuration.optimizer
         let synchronizer: any Synchronizer = switch configuration.training.synchronization {
@@ -89,12 +89,12 @@ package final class Trainer {
             try OwnerSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
                                   rules: configuration.gradientRules,
                                   skipsNonFinite: configuration.training.onNonFinite == .skip,
-                                  followsTree: summation == .tree, nodes: nodes, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
+                                  followsTree: summation == .tree, subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
         case .allreduce:
             AllReduceSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
                                   rules: configuration.gradientRules,
                                   skipsNonFinite: configuration.training.onNonFinite == .skip,
-                                  nodes: nodes, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
+                                  subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
         }
         self.synchronizer = synchronizer
         gradientsFinished = { synchronizer.gradientsFinished(from: $0) }
@@ -160,12 +160,12 @@ package final class Trainer {
         synchronizer.begin(StepRequest(plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
                                        learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
-        let nextStep = firstNode(completedSteps: state.step + 1, epoch: batch.epoch)
-        for (node, index) in subtrees.enumerated() {
+        let nextStep = firstSubtree(completedSteps: state.step + 1, epoch: batch.epoch)
+        for (place, index) in subtrees.enumerated() {
             let isLast = index == subtrees.upperBound - 1
-            worker.computeNode(program.subtrees[index], of: batch, order: order.samples, weights: weights,
-                               into: synchronizer.gradients(node), sums: synchronizer.nodeSums(node),
-                               next: isLast ? nextStep : GradientWorker.Node(leaves: program.subtrees[index + 1], batch: batch),
+            worker.compute(program.subtrees[index], of: batch, order: order.samples, weights: weights,
+                               into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
+                               next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
                                finished: isLast ? gradientsFinished : nil)
         }
         let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
@@ -201,11 +201,11 @@ package final class Trainer {
     }
 
     /// What a step of this epoch begins with on this rank.
-    private func firstNode(completedSteps: Int, epoch: Int) -> GradientWorker.Node? {
+    private func firstSubtree(completedSteps: Int, epoch: Int) -> GradientWorker.Subtree? {
         let batch = sampler.batch(completedSteps: completedSteps)
         guard batch.epoch == epoch, let program = plans[batch.tree]?.program,
               let first = program.subtrees(of: communicator.rank).first else { return nil }
-        return GradientWorker.Node(leaves: program.subtrees[first], batch: batch)
+        return GradientWorker.Subtree(leaves: program.subtrees[first], batch: batch)
     }
 
     /// The most rows that go through the network at once.

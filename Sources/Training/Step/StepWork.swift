@@ -12,10 +12,10 @@ package struct StepWork: Sendable {
     package let largestProduct: (rows: Int, outputs: Int, inputs: Int)
 
     /// - Parameters:
-    ///   - nodes: the leaves of every rank's subtrees, each of them a node of the gradient tree.
-    ///   - firstNode: the first one of rank 0.
+    ///   - subtrees: the leaves of every rank's subtrees.
+    ///   - firstSubtree: the first one of rank 0.
     ///   - rowCapacity: the rows that go through the network at once.
-    init(_ experiment: Experiment, nodes: [Range<Int>], firstNode: Range<Int>?, batch: Batch, rankCount: Int,
+    init(_ experiment: Experiment, subtrees: [Range<Int>], firstSubtree: Range<Int>?, batch: Batch, rankCount: Int,
          rowCapacity: Int) {
         let network = experiment.network, layout = network.layout
         productOperations = batch.sampleCount * network.productOperations
@@ -24,22 +24,22 @@ package struct StepWork: Sendable {
         let isOwner = experiment.configuration.training.synchronization == .owner
         // Weights forward, weights backward, gradients written; where the rows don't fit, halves are added: two read,
         // one written.
-        let computing = nodes.reduce(0) {
+        let computing = subtrees.reduce(0) {
             let calls = Self.calls($1, batch, rowCapacity)
             return $0 + 3 * calls + 3 * (calls - 1)
         }
-        // Owners read every node of their slice once, read and write its weights and states, and hand them to the others.
+        // Owners read every subtree of their slice once, read and write its weights and states, and hand them to the others.
         // Otherwise every rank does so with all parameters, after a sum in place.
-        let stepping = nodes.count + (isOwner ? 1 : rankCount) * (2 + 2 * states) + (isOwner ? rankCount - 1 : 2 * rankCount)
+        let stepping = subtrees.count + (isOwner ? 1 : rankCount) * (2 + 2 * states) + (isOwner ? rankCount - 1 : 2 * rankCount)
         parameterBytes = pass * (computing + stepping)
         let weights = layout.slots.filter { $0.role == .weight && $0.shape.dimensions.count > 1 }
         let largest = weights.max { $0.shape.count < $1.shape.count }
         let outputs = largest?.shape.dimensions.first ?? 1
-        largestProduct = (min(rowCapacity, firstNode.map { batch.rows(of: $0).count } ?? 1), outputs,
+        largestProduct = (min(rowCapacity, firstSubtree.map { batch.rows(of: $0).count } ?? 1), outputs,
                           (largest?.shape.count ?? 1) / outputs)
     }
 
-    /// How many times the rows of a node go through the network.
+    /// How many times the rows of a subtree go through the network.
     private static func calls(_ leaves: Range<Int>, _ batch: Batch, _ rowCapacity: Int) -> Int {
         batch.tree.inParts(leaves, thatFit: { batch.rows(of: $0).count <= rowCapacity }, part: { _, _ in 1 }, add: +)
     }
@@ -50,8 +50,8 @@ extension Trainer {
     package var stepWork: StepWork {
         let batch = sampler.batch(completedSteps: 0)
         guard let program = plans[batch.tree]?.program else { preconditionFailure("no program for a full batch") }
-        return StepWork(experiment, nodes: program.subtrees,
-                        firstNode: program.subtrees(of: 0).first.map { program.subtrees[$0] }, batch: batch,
+        return StepWork(experiment, subtrees: program.subtrees,
+                        firstSubtree: program.subtrees(of: 0).first.map { program.subtrees[$0] }, batch: batch,
                         rankCount: communicator.size, rowCapacity: rowCapacity)
     }
 }

@@ -19,11 +19,11 @@ extension Trainer {
 
     /// Where a loss or gradient first stopped being finite: the layer nearest the output on the lowest rank that has one.
     func describeNonFinite(_ outcome: StepOutcome, divisor weight: Double, program: SummationTree.Program) throws -> Failure {
-        let nodes = program.subtrees(of: communicator.rank).count
+        let count = program.subtrees(of: communicator.rank).count
         let slots = experiment.network.layout.slots
         let bad = slots.last { slot in
-            slot.region == .trained && (0..<nodes).contains { node in
-                !synchronizer.gradients(node).readOnly.matrix(slot).row(0).allSatisfy(\.isFinite)
+            slot.region == .trained && (0..<count).contains { subtree in
+                !synchronizer.gradients(subtree).readOnly.matrix(slot).row(0).allSatisfy(\.isFinite)
             }
         }
         let found = try communicator.allGather(bad.map { String($0.index) } ?? "")
@@ -60,8 +60,8 @@ extension Trainer {
         guard groups.count > 1 else { return }
         recorder?.close()
         throw AgreedFailure(rank: 0, failure: Failure(.internalError, "step \(state.step): \(Self.describe(groups)); a "
-            + "node's memory or network may be faulty. Nothing was saved since the last checkpoint: resume from it, "
-            + "without that node"))
+            + "host's memory or network may be faulty. Nothing was saved since the last checkpoint: resume from it, "
+            + "without that host"))
     }
 
     /// Who holds other weights than the rest. Only more than half of the ranks can tell; on two ranks nobody can.

@@ -3,7 +3,7 @@ import Kernels
 import Storage
 import Timing
 
-/// Computes this rank's share of a step: for each of its subtrees the node of the gradient tree, and beside it the sums
+/// Computes this rank's share of a step: for each of its subtrees the sum of its gradients, and beside it the sums
 /// of loss and metrics.
 final class GradientWorker {
     private let runner: RowRunner
@@ -42,20 +42,20 @@ final class GradientWorker {
     }
 
     /// Rows of a batch.
-    struct Node {
+    struct Subtree {
         let leaves: Range<Int>
         let batch: Batch
     }
 
-    /// Gathers the inputs of the node that `computeNode` will be asked for next, where they fit at once. Nothing is
+    /// Gathers the inputs of the subtree that `compute` will be asked for next, where they fit at once. Nothing is
     /// computed.
     ///
     /// - Parameter announced: whether only another thread may do it.
-    func gatherNext(_ node: Node, order: [Int32], announced: Bool = false) {
-        let rows = node.batch.rows(of: node.leaves)
+    func gatherNext(_ subtree: Subtree, order: [Int32], announced: Bool = false) {
+        let rows = subtree.batch.rows(of: subtree.leaves)
         guard rows.count <= runner.rowCapacity else { return }
-        let samples = samples(rows, of: node.batch, order: order)
-        let firstDraw = node.batch.firstDraw + UInt64(rows.lowerBound)
+        let samples = samples(rows, of: subtree.batch, order: order)
+        let firstDraw = subtree.batch.firstDraw + UInt64(rows.lowerBound)
         if announced {
             runner.announce(dataset, samples, firstDraw: firstDraw)
         } else {
@@ -78,7 +78,7 @@ final class GradientWorker {
     /// Whether so many rows go through the network at once.
     private func fits(_ rows: Range<Int>) -> Bool { rows.count <= runner.rowCapacity }
 
-    /// The number of Doubles that a node carries beside its gradient: the loss, the metrics' statistics, the layers'.
+    /// The number of Doubles that a subtree carries beside its gradient: the loss, the metrics' statistics, the layers'.
     var sumCount: Int { runner.metrics.statisticsCount + 1 + layerSumCount }
 
     /// How many of them, at the end, are the layers'.
@@ -87,17 +87,17 @@ final class GradientWorker {
     /// The most rows that go through the network at once.
     var rowCapacity: Int { runner.rowCapacity }
 
-    /// Assigns `gradients` and `sums` the node over `leaves` of the batch.
+    /// Assigns `gradients` and `sums` the subtree over `leaves` of the batch.
     ///
     /// - Parameters:
     ///   - order: the samples of the epoch in their order.
     ///   - next: what will be computed next.
     ///   - finished: told from which offset of the flat buffer on `gradients` is complete, from its end downwards; not
-    ///     of the node's last part.
-    func computeNode(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView,
+    ///     of the subtree's last part.
+    func compute(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView,
                      into gradients: MutableParameterView, sums: UnsafeMutableBufferPointer<Double>,
-                     next: Node? = nil, finished: ((Int) -> Void)? = nil) {
-        // A part is put behind those that wait: the first where the node belongs, the others in spare gradients.
+                     next: Subtree? = nil, finished: ((Int) -> Void)? = nil) {
+        // A part is put behind those that wait: the first where the subtree belongs, the others in spare gradients.
         _ = batch.tree.inParts(leaves, thatFit: { fits(batch.rows(of: $0)) }) { part, waiting in
             let isAll = part == leaves
             computePart(part, of: batch, order: order, weights: weights, into: place(waiting, gradients, sums),
@@ -121,14 +121,14 @@ final class GradientWorker {
         return Place(gradients: spare.buffer.gradients(layout), sums: spare.sums.elements)
     }
 
-    /// Where a part of a node is put.
+    /// Where a part of a subtree is put.
     private struct Place {
         let gradients: MutableParameterView
         let sums: UnsafeMutableBufferPointer<Double>
     }
 
     private func computePart(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView, into place: Place,
-                             next: Node?, finished: ((Int) -> Void)?) {
+                             next: Subtree?, finished: ((Int) -> Void)?) {
         let rows = batch.rows(of: leaves)
         precondition(fits(rows), "a micro-batch of \(rows.count) rows where \(runner.rowCapacity) fit")
         let samples = samples(rows, of: batch, order: order)

@@ -31,14 +31,14 @@ final class OwnerSynchronizer: Synchronizer {
     /// Collective.
     ///
     /// - Parameters:
-    ///   - nodes: the most subtrees that this rank has in a step, and that any rank has.
+    ///   - subtrees: the most subtrees that this rank has in a step, and that any rank has.
     init(communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-         skipsNonFinite: Bool, followsTree: Bool, nodes: (own: Int, most: Int), sumCount: Int, layerSumCount: Int) throws {
+         skipsNonFinite: Bool, followsTree: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int) throws {
         self.communicator = communicator
         self.followsTree = followsTree
-        agreement = StepAgreement(communicator: communicator, layout: layout, nodes: nodes.most, sumCount: sumCount,
+        agreement = StepAgreement(communicator: communicator, layout: layout, subtrees: subtrees.most, sumCount: sumCount,
                                   layerSumCount: layerSumCount)
-        exchange = try OwnerExchange(communicator: communicator, layout: layout, nodes: nodes.own,
+        exchange = try OwnerExchange(communicator: communicator, layout: layout, subtrees: subtrees.own,
                                      recordSize: agreement.recordSize)
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice)
         agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
@@ -48,7 +48,7 @@ final class OwnerSynchronizer: Synchronizer {
 
     var weights: MutableParameterView { exchange.weights }
     var fillsWeights: Bool { exchange.fillsWeights }
-    var hasReplicas: Bool { exchange.topology.nodes.count > 1 }
+    var hasReplicas: Bool { exchange.topology.hosts.count > 1 }
     var note: String? { exchange.note }
 
     func plan(for program: SummationTree.Program, tree: SummationTree) -> StepPlan {
@@ -64,9 +64,9 @@ final class OwnerSynchronizer: Synchronizer {
         exchange.beginStep()
     }
 
-    func gradients(_ node: Int) -> MutableParameterView { exchange.gradients(node) }
+    func gradients(_ subtree: Int) -> MutableParameterView { exchange.gradients(subtree) }
 
-    func nodeSums(_ node: Int) -> UnsafeMutableBufferPointer<Double> { agreement.nodeSums(node, in: exchange.record) }
+    func subtreeSums(_ subtree: Int) -> UnsafeMutableBufferPointer<Double> { agreement.subtreeSums(subtree, in: exchange.record) }
 
     func gradientsFinished(from offset: Int) {
         clock?.mark(.backward, isContinued: true)

@@ -21,10 +21,10 @@ package struct WorkShares {
     }
 
     /// The most subtrees that `rank` has in a step.
-    package func nodes(of rank: Int) -> Int { programs.map { $0.subtrees(of: rank).count }.max() ?? 0 }
+    package func subtreeCount(of rank: Int) -> Int { programs.map { $0.subtrees(of: rank).count }.max() ?? 0 }
 
     /// The most subtrees that any rank has in a step.
-    var mostNodes: Int { (0..<rankCount).map { nodes(of: $0) }.max() ?? 0 }
+    var mostSubtrees: Int { (0..<rankCount).map { subtreeCount(of: $0) }.max() ?? 0 }
 
     /// The most rows that `rank` has in a step.
     package func rows(of rank: Int) -> Int {

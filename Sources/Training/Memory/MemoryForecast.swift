@@ -33,25 +33,25 @@ package struct MemoryForecast: Sendable {
     }
 
     /// - Parameters:
-    ///   - nodes: which ranks share memory.
+    ///   - topology: which ranks share memory.
     ///   - writesCheckpoints: whether rank 0 keeps a copy for the writer.
     ///   - gathersAhead: whether a thread gathers the next inputs.
-    package init(_ experiment: Experiment, shares: WorkShares, rank: Int, nodes: Topology, writesCheckpoints: Bool,
+    package init(_ experiment: Experiment, shares: WorkShares, rank: Int, topology: Topology, writesCheckpoints: Bool,
          gathersAhead: Bool) {
         let network = experiment.network, layout = network.layout, training = experiment.configuration.training
-        let rankCount = nodes.nodes.last?.upperBound ?? 1
+        let rankCount = topology.hosts.last?.upperBound ?? 1
         let isOwner = training.synchronization == .owner
         let flat = Self.bytes(layout.trainedCount), weights = Self.bytes(layout.weightCount), states = Double(experiment.configuration.optimizer.optimizer.states.count)
         let slice = isOwner ? layout.slice(of: rank, ownerCount: rankCount).count : layout.trainedCount
         let rows = experiment.rowMemory(shares, rank: rank, gathersAhead: gathersAhead)
-        let gradients = Double(shares.nodes(of: rank) + shares.spareGradients(of: rank, rowCapacity: rows.rowCapacity))
+        let gradients = Double(shares.subtreeCount(of: rank) + shares.spareGradients(of: rank, rowCapacity: rows.rowCapacity))
         let agreesFirst = experiment.configuration.gradientRules.needsAgreement(skipsNonFinite: training.onNonFinite == .skip)
-        let neighbours = nodes.nodes[nodes.node(of: rank)].filter { $0 != rank }
+        let neighbours = topology.hosts[topology.host(of: rank)].filter { $0 != rank }
         let evaluation = experiment.evaluationMemory
         let messages: Double = if isOwner {
-            // Sums for the owners on other nodes, and theirs for this rank.
+            // Sums for the owners on other hosts, and theirs for this rank.
             shares.programs.indices.map { index in
-                Self.bytes(ExchangePlan.stagedCount(shares.programs[index], tree: shares.trees[index], topology: nodes,
+                Self.bytes(ExchangePlan.stagedCount(shares.programs[index], tree: shares.trees[index], topology: topology,
                                                     layout: layout, rank: rank, followsTree: training.summation == .tree))
             }.max() ?? 0
         } else {
@@ -65,7 +65,7 @@ package struct MemoryForecast: Sendable {
             Part(name: "weights", bytes: weights, isShared: isOwner && !neighbours.isEmpty),
             Part(name: "gradients", bytes: Self.bytes(layout.gradientCount) * gradients, isShared: false),
             // What its neighbours have computed of a rank's slice it reads where it lies.
-            Part(name: "neighbours' gradients", bytes: isOwner ? Double(neighbours.reduce(0) { $0 + shares.nodes(of: $1) })
+            Part(name: "neighbours' gradients", bytes: isOwner ? Double(neighbours.reduce(0) { $0 + shares.subtreeCount(of: $1) })
                  * Self.bytes(slice) : 0, isShared: true),
             Part(name: "optimizer", bytes: (states + (isOwner && agreesFirst ? 1 : 0)) * Self.bytes(slice), isShared: false),
             Part(name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? weights + flat * states : 0,
@@ -83,10 +83,10 @@ package struct MemoryForecast: Sendable {
     /// Of all ranks of a job on one machine, before it is started: MPI isn't there yet.
     package static func job(_ experiment: Experiment, rankCount: Int, availableCores: Int) -> [MemoryForecast] {
         let shares = WorkShares(experiment.sampler, rankCount: rankCount, summation: experiment.configuration.training.summation)
-        let nodes = Topology(nodeSizes: [rankCount])
-        let gathersAhead = experiment.gathersAhead(nodes: nodes, availableCores: availableCores)
+        let topology = Topology(hostSizes: [rankCount])
+        let gathersAhead = experiment.gathersAhead(topology, availableCores: availableCores)
         return (0..<rankCount).map { rank in
-            var forecast = MemoryForecast(experiment, shares: shares, rank: rank, nodes: nodes, writesCheckpoints: true,
+            var forecast = MemoryForecast(experiment, shares: shares, rank: rank, topology: topology, writesCheckpoints: true,
                                           gathersAhead: gathersAhead)
             if rankCount > 1 {
                 forecast.parts.append(Part(name: "MPI", bytes: Double(messagePassing), isShared: false))

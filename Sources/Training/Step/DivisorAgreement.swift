@@ -8,11 +8,11 @@ final class DivisorAgreement {
     private let own: AlignedBuffer<Double>
     private let all: AlignedBuffer<Double>
 
-    /// - Parameter nodes: the most subtrees that any rank has in a step.
-    init(communicator: any Communicator, nodes: Int) {
+    /// - Parameter subtrees: the most subtrees that any rank has in a step.
+    init(communicator: any Communicator, subtrees: Int) {
         self.communicator = communicator
-        own = AlignedBuffer(count: max(nodes, 1))
-        all = AlignedBuffer(count: max(nodes, 1) * communicator.size)
+        own = AlignedBuffer(count: max(subtrees, 1))
+        all = AlignedBuffer(count: max(subtrees, 1) * communicator.size)
     }
 
     /// The divisor of a step. Collective.

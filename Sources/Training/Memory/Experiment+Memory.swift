@@ -23,8 +23,8 @@ struct LoadingMemory: Sendable {
 
 extension Experiment {
     /// Whether a thread gathers the next rows: ranks that share a machine's cores leave them to each other.
-    func gathersAhead(nodes: Topology, availableCores: Int) -> Bool {
-        availableCores >= 2 * (nodes.nodes.map(\.count).max() ?? 1) * configuration.training.threads
+    func gathersAhead(_ topology: Topology, availableCores: Int) -> Bool {
+        availableCores >= 2 * (topology.hosts.map(\.count).max() ?? 1) * configuration.training.threads
     }
 
     /// What the rows of `rank` take that go through the network at once while training.

@@ -33,7 +33,7 @@ package struct TrainingConfiguration {
         self.catalogue = catalogue
         root = try document.root
         // The order of these reads is the order of the effective configuration.
-        data = try DataConfiguration(try root.section("data"))
+        data = try DataConfiguration(try root.section("data"), formats: catalogue.dataFormats)
         model = try root.section("model")
         loss = try readLoss(root, among: catalogue.losses)
         optimizer = try OptimizerConfiguration(root, among: catalogue.optimizers)

@@ -135,7 +135,7 @@ final class RowRunner {
         return UnsafeBufferPointer(weights)
     }
 
-    /// The gradients of all parameters after `evaluateLoss` of `rows` rows: one node of the tree over leaves of `summedRows`.
+    /// The gradients of all parameters after `evaluateLoss` of `rows` rows: a subtree over leaves of `summedRows`.
     ///
     /// - Parameter finished: told from which offset of the flat buffer on they are complete, and the weights read.
     func backward(rows: Int, summedRows: Int, weights: ParameterView, into gradients: MutableParameterView,

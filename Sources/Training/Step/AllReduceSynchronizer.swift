@@ -4,7 +4,7 @@ import Optimization
 import Storage
 import Timing
 
-/// The strategy `allreduce`: each rank adds up its own nodes, `MPI_Iallreduce` adds up the ranks, and every rank takes the
+/// The strategy `allreduce`: each rank adds up its own subtrees, `MPI_Iallreduce` adds up the ranks, and every rank takes the
 /// same step on its own copy of the weights and the optimizer's state. For networks that reduce in hardware, and for
 /// comparison; law 1 is not promised.
 ///
@@ -33,17 +33,17 @@ final class AllReduceSynchronizer: Synchronizer {
     /// Elements of a bucket: small enough for the first sum to begin early, large enough for MPI to be at its speed.
     static let bucketSize = 1 << 20
 
-    /// - Parameter nodes: the most subtrees that this rank has in a step, and that any rank has.
+    /// - Parameter subtrees: the most subtrees that this rank has in a step, and that any rank has.
     init(communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-         skipsNonFinite: Bool, nodes: (own: Int, most: Int), sumCount: Int, layerSumCount: Int) {
+         skipsNonFinite: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int) {
         self.communicator = communicator
         self.layout = layout
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.trainedCount)
-        agreement = StepAgreement(communicator: communicator, layout: layout, nodes: nodes.most, sumCount: sumCount,
+        agreement = StepAgreement(communicator: communicator, layout: layout, subtrees: subtrees.most, sumCount: sumCount,
                                   layerSumCount: layerSumCount)
         agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
         weightBuffer = AlignedBuffer(count: layout.weightCount)
-        gradientBuffer = AlignedBuffer(count: layout.gradientCount * max(nodes.own, 1))
+        gradientBuffer = AlignedBuffer(count: layout.gradientCount * max(subtrees.own, 1))
         blockSquares = AlignedBuffer(count: layout.blockCount)
         ownRecord = AlignedBuffer(count: agreement.recordSize)
         allRecords = AlignedBuffer(count: agreement.recordSize * communicator.size)
@@ -67,13 +67,13 @@ final class AllReduceSynchronizer: Synchronizer {
         engine.prepare(step: request.step, learningRate: request.learningRate)
     }
 
-    func gradients(_ node: Int) -> MutableParameterView {
-        precondition(node >= 0 && (node + 1) * layout.gradientCount <= gradientBuffer.count, "node \(node)")
-        return MutableParameterView(base: gradientBuffer.base + node * layout.gradientCount, count: layout.gradientCount,
+    func gradients(_ subtree: Int) -> MutableParameterView {
+        precondition(subtree >= 0 && (subtree + 1) * layout.gradientCount <= gradientBuffer.count, "subtree \(subtree)")
+        return MutableParameterView(base: gradientBuffer.base + subtree * layout.gradientCount, count: layout.gradientCount,
                                     laterUses: layout.trainedCount)
     }
 
-    func nodeSums(_ node: Int) -> UnsafeMutableBufferPointer<Double> { agreement.nodeSums(node, in: ownRecord.elements) }
+    func subtreeSums(_ subtree: Int) -> UnsafeMutableBufferPointer<Double> { agreement.subtreeSums(subtree, in: ownRecord.elements) }
 
     func gradientsFinished(from offset: Int) {
         guard failure == nil else { return }
@@ -124,21 +124,21 @@ final class AllReduceSynchronizer: Synchronizer {
         return outcome
     }
 
-    /// Adds up this rank's nodes and begins the sum over the ranks for the buckets that are complete.
+    /// Adds up this rank's subtrees and begins the sum over the ranks for the buckets that are complete.
     private func beginBuckets(from offset: Int) throws {
         guard let request else { return }
-        let nodes = request.plan.program.subtrees(of: communicator.rank).count
+        let subtrees = request.plan.program.subtrees(of: communicator.rank).count
         while begunBuckets < buckets.count, buckets[begunBuckets].lowerBound >= offset {
             let bucket = buckets[begunBuckets], sum = gradients(0)[bucket]
             begunBuckets += 1
-            if nodes == 0 { sum.fill(0) }
-            for node in 1..<max(nodes, 1) { Updates.add(gradients(node)[bucket].readOnly, to: sum) }
+            if subtrees == 0 { sum.fill(0) }
+            for subtree in 1..<max(subtrees, 1) { Updates.add(gradients(subtree)[bucket].readOnly, to: sum) }
             // A bucket that holds a weight is complete when all of its uses are.
             for use in layout.laterUses {
                 let own = use.slot.range.clamped(to: bucket)
                 guard !own.isEmpty else { continue }
                 let gradient = use.gradients(of: own, in: layout)
-                for node in 0..<nodes { Updates.add(gradients(node)[gradient].readOnly, to: gradients(0)[own]) }
+                for subtree in 0..<subtrees { Updates.add(gradients(subtree)[gradient].readOnly, to: gradients(0)[own]) }
             }
             try communicator.beginAllReduceSum(sum.elements)
         }
@@ -161,7 +161,7 @@ final class AllReduceSynchronizer: Synchronizer {
 
     // MARK: - Beside the steps
 
-    /// The sum takes the place of the first node.
+    /// The sum takes the place of the first subtree.
     var keepsOwnGradients: Bool { false }
 
     func updateBuffers(_ write: (MutableParameterView) -> Void) { write(weights) }

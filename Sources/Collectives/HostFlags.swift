@@ -2,9 +2,9 @@ import CProcessor
 import Foundation
 import Storage
 
-/// Counters by which the ranks of a node tell each other how far they are: each is written by one rank alone, only ever
+/// Counters by which the ranks of a host tell each other how far they are: each is written by one rank alone, only ever
 /// grows, and has cache lines of its own. No locks, no calls into the system unless somebody is late.
-struct NodeFlags {
+struct HostFlags {
     /// What a counter counts.
     enum Kind: Int, CaseIterable {
         /// How much of the gradients is complete: grows within a step.

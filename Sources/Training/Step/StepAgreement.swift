@@ -27,24 +27,24 @@ final class StepAgreement {
     private let sums: AlignedBuffer<Double>
 
     /// - Parameters:
-    ///   - nodes: the most subtrees that any rank has in a step.
+    ///   - subtrees: the most subtrees that any rank has in a step.
     ///   - sumCount: the loss, the metrics' statistics and the layers'; of these `layerSumCount`.
-    init(communicator: any Communicator, layout: ParameterLayout, nodes: Int, sumCount: Int, layerSumCount: Int) {
+    init(communicator: any Communicator, layout: ParameterLayout, subtrees: Int, sumCount: Int, layerSumCount: Int) {
         rank = communicator.rank
         rankCount = communicator.size
         self.sumCount = sumCount
         self.layerSumCount = layerSumCount
         let program = SummationTree(leafCount: layout.blockCount).program(rankCount: communicator.size)
         blockProgram = program
-        squaresOffset = 1 + nodes * sumCount
+        squaresOffset = 1 + subtrees * sumCount
         recordSize = squaresOffset + ((0..<communicator.size).map { program.subtrees(of: $0).count }.max() ?? 0)
         sums = AlignedBuffer(count: sumCount)
     }
 
     /// Where loss and statistics of the k-th subtree of the rank whose record it is are written.
-    func nodeSums(_ node: Int, in record: UnsafeMutableBufferPointer<Double>) -> UnsafeMutableBufferPointer<Double> {
-        let start = 1 + node * sumCount
-        precondition(start + sumCount <= squaresOffset, "the sums of subtree \(node)")
+    func subtreeSums(_ subtree: Int, in record: UnsafeMutableBufferPointer<Double>) -> UnsafeMutableBufferPointer<Double> {
+        let start = 1 + subtree * sumCount
+        precondition(start + sumCount <= squaresOffset, "the sums of subtree \(subtree)")
         return UnsafeMutableBufferPointer(rebasing: record[start..<start + sumCount])
     }
 
@@ -69,9 +69,9 @@ final class StepAgreement {
         var stopRequested = false
         for rank in 0..<rankCount where record(rank)[0] != 0 { stopRequested = true }
         for index in 0..<sumCount {
-            sums[index] = combine(program) { rank, node in record(rank)[1 + node * sumCount + index] }
+            sums[index] = combine(program) { rank, subtree in record(rank)[1 + subtree * sumCount + index] }
         }
-        let norm = combine(blockProgram) { rank, node in record(rank)[squaresOffset + node] }.squareRoot()
+        let norm = combine(blockProgram) { rank, subtree in record(rank)[squaresOffset + subtree] }.squareRoot()
         let all = UnsafeBufferPointer(sums.elements), split = sumCount - layerSumCount
         return StepOutcome(sums: UnsafeBufferPointer(rebasing: all[..<split]),
                            layerSums: UnsafeBufferPointer(rebasing: all[split...]), gradientNorm: norm,
@@ -79,7 +79,7 @@ final class StepAgreement {
     }
 
     /// The program's sum of one number for each subtree of each rank.
-    private func combine(_ program: SummationTree.Program, _ value: (_ rank: Int, _ node: Int) -> Double) -> Double {
+    private func combine(_ program: SummationTree.Program, _ value: (_ rank: Int, _ subtree: Int) -> Double) -> Double {
         var rank = 0
         return program.combine { subtree in
             while subtree >= program.subtrees(of: rank).upperBound { rank += 1 }

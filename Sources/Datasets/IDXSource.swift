@@ -1,0 +1,48 @@
+import Settings
+import Storage
+
+/// `format: idx`: files of MNIST's format, .gz or plain.
+struct IDXSource: DataFormat {
+    static let kind = "idx"
+
+    private struct Files: Sendable {
+        let inputs: String
+        /// Nil where the inputs are the targets.
+        let targets: String?
+    }
+
+    private let train: Files
+    private let validation: Files?
+
+    init(_ settings: Settings, usesInputs: Bool) throws {
+        train = try Self.files(try DataConfiguration.section(settings, "train"), usesInputs)
+        validation = try settings.optionalSection("validation").map { try Self.files($0, usesInputs) }
+    }
+
+    private static func files(_ section: Settings, _ usesInputs: Bool) throws -> Files {
+        let inputs = try section.string("inputs")
+        guard usesInputs else { return Files(inputs: inputs, targets: try section.string("targets")) }
+        try DataConfiguration.refuseTargets(in: section, "targets")
+        return Files(inputs: inputs, targets: nil)
+    }
+
+    func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
+        let rule = stored.map(TargetRule.init) ?? rule
+        let inputs = try IDXFile(path: train.inputs)
+        try inputs.requireFinite()
+        let coded = try train.targets.map {
+            try IDXFile(path: $0).targets(following: rule, sampleCount: inputs.samples.count, inputs: inputs.path,
+                                          isTraining: stored == nil)
+        } ?? CodedLabels(targets: nil, kind: .inputs(count: inputs.shape.count))
+        let rows = try data.validationFraction.map {
+            try Split.draw(count: inputs.samples.count, fraction: $0, seed: data.splitSeed, name: inputs.path)
+        }
+        var splits = try data.splits(inputs.samples, inputShape: inputs.shape, coded, rows: rows.map { ($0, $1) }, stored,
+                                fallback: .none, name: inputs.path)
+        guard let validation else { return splits }
+        let held = try IDXFile(path: validation.inputs)
+        let answers = try validation.targets.map { try IDXFile(path: $0) }
+        splits.validation = try splits.preprocessing.dataset(of: held, targets: answers)
+        return splits
+    }
+}
