@@ -7,9 +7,9 @@ import PackageDescription
 /// Vector code for the processor that it will run on. `-fno-math-errno` turns `.squareRoot()` into an instruction
 /// instead of a call. DTRAIN_MARCH chooses another x86-64 level or processor name.
 #if arch(x86_64)
-let processorFlags = ["-Xcc", "-march=\(Context.environment["DTRAIN_MARCH"] ?? "x86-64-v3")", "-Xcc", "-fno-math-errno"]
+    let processorFlags = ["-Xcc", "-march=\(Context.environment["DTRAIN_MARCH"] ?? "x86-64-v3")", "-Xcc", "-fno-math-errno"]
 #else
-let processorFlags = ["-Xcc", "-fno-math-errno"]
+    let processorFlags = ["-Xcc", "-fno-math-errno"]
 #endif
 
 let swift: [SwiftSetting] = [.unsafeFlags(processorFlags)]
@@ -23,29 +23,34 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 /// The tests of a room, in a folder that mirrors it.
 func tests(of name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
-    .testTarget(name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, resources: resources,
-                swiftSettings: swift)
+    .testTarget(
+        name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, resources: resources,
+        swiftSettings: swift)
 }
 
 // The loops of the matrix products are compiled a second time for AVX-512, from links to the same files; which of the two
 // runs is decided at run time. A build for processors below x86-64-v3 has the plain ones only.
 #if arch(x86_64)
-let isWide = Context.environment["DTRAIN_MARCH"] != "x86-64"
+    let isWide = Context.environment["DTRAIN_MARCH"] != "x86-64"
 #else
-let isWide = false
+    let isWide = false
 #endif
-let wideTiles: [Target] = isWide ? [
-    .target(name: "TilesWide", dependencies: ["CProcessor"], swiftSettings: [
-        .unsafeFlags(["-Xcc", "-march=x86-64-v4", "-Xcc", "-fno-math-errno"]), .define("WIDE"),
-    ]),
-] : []
+let wideTiles: [Target] =
+    isWide
+    ? [
+        .target(
+            name: "TilesWide", dependencies: ["CProcessor"],
+            swiftSettings: [
+                .unsafeFlags(["-Xcc", "-march=x86-64-v4", "-Xcc", "-fno-math-errno"]), .define("WIDE")
+            ])
+    ] : []
 
 let package = Package(
     name: "dtrain",
     products: [.executable(name: "dtrain", targets: ["dtrain"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0")
     ],
     targets: [
         .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
@@ -63,8 +68,11 @@ let package = Package(
         room("Threads", ["Diagnostics"]),
         room("Timing", ["Storage"]),
         room("Tiles", ["CProcessor"]),
-        .target(name: "Kernels", dependencies: ["Diagnostics", "Storage", "Threads", "CProcessor", "Tiles"] + wideTiles.map { .byName(name: $0.name) },
-                swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
+        .target(
+            name: "Kernels",
+            dependencies: ["Diagnostics", "Storage", "Threads", "CProcessor", "Tiles"]
+                + wideTiles.map { .byName(name: $0.name) },
+            swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"]),
@@ -73,20 +81,32 @@ let package = Package(
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),
         room("Launching", ["Diagnostics", "Threads", "Timing", "CProcesses"]),
-        room("Training", ["Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
-                          "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing"]),
+        room(
+            "Training",
+            [
+                "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
+                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing"
+            ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Training", "Reporting"]),
 
-        .executableTarget(name: "dtrain", dependencies: [arguments, "Diagnostics", "Settings", "Storage", "Network",
-                                                         "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
-                                                         "Launching", "Threads", "Training", "Timing", "Benchmarking",
-                                                         "CAllocations"], swiftSettings: swift),
+        .executableTarget(
+            name: "dtrain",
+            dependencies: [
+                arguments, "Diagnostics", "Settings", "Storage", "Network",
+                "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
+                "Launching", "Threads", "Training", "Timing", "Benchmarking",
+                "CAllocations"
+            ], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
         .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport"),
-        .executableTarget(name: "rank-scenarios", dependencies: ["Collectives", "Diagnostics", "Settings", "Storage",
-                                                                 "Kernels", "Training", "CAllocations", "CMPI", "Timing"],
-                          path: "Tests/RankScenarios", swiftSettings: swift),
+        .executableTarget(
+            name: "rank-scenarios",
+            dependencies: [
+                "Collectives", "Diagnostics", "Settings", "Storage",
+                "Kernels", "Training", "CAllocations", "CMPI", "Timing"
+            ],
+            path: "Tests/RankScenarios", swiftSettings: swift),
 
         tests(of: "Diagnostics", ["TestSupport"]),
         tests(of: "Threads", ["Diagnostics"]),
@@ -104,15 +124,31 @@ let package = Package(
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
         tests(of: "Launching", ["Diagnostics", "TestSupport"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
-        tests(of: "Training", ["Checkpointing", "Collectives", "Datasets", "Diagnostics", "Files", "Kernels", "Metrics", "Network",
-                               "Optimization", "Settings", "Storage", "TestSupport", "rank-scenarios"]),
+        tests(
+            of: "Training",
+            [
+                "Checkpointing", "Collectives", "Datasets", "Diagnostics", "Files", "Kernels", "Metrics", "Network",
+                "Optimization", "Settings", "Storage", "TestSupport", "rank-scenarios"
+            ]),
         .testTarget(name: "MessageTests", exclude: ["Messages.txt"]),
-        .testTarget(name: "EndToEndTests", dependencies: ["dtrain", "Diagnostics", "Files", "Checkpointing", "Reporting",
-                                                          "Storage", "TestSupport"], swiftSettings: swift),
-        .testTarget(name: "ExactnessTests", dependencies: ["dtrain", "rank-scenarios", "Reporting", "Training",
-                                                           "TestSupport"], swiftSettings: swift),
-        .testTarget(name: "FaultTests", dependencies: ["dtrain", "Checkpointing", "Files", "Diagnostics", "Reporting", "TestSupport",
-                                                       "rank-scenarios"], swiftSettings: swift),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                "dtrain", "Diagnostics", "Files", "Checkpointing", "Reporting",
+                "Storage", "TestSupport"
+            ], swiftSettings: swift),
+        .testTarget(
+            name: "ExactnessTests",
+            dependencies: [
+                "dtrain", "rank-scenarios", "Reporting", "Training",
+                "TestSupport"
+            ], swiftSettings: swift),
+        .testTarget(
+            name: "FaultTests",
+            dependencies: [
+                "dtrain", "Checkpointing", "Files", "Diagnostics", "Reporting", "TestSupport",
+                "rank-scenarios"
+            ], swiftSettings: swift)
     ] + wideTiles,
     swiftLanguageModes: [.v6]
 )

@@ -55,6 +55,15 @@ scripts_are_clean() {
     shellcheck launch/*.sh .ci/run
 }
 
+# shellcheck disable=SC2317 # called by check
+sources_are_formatted() {
+    if ! swift format --version > /dev/null 2>&1; then
+        echo "this toolchain has no swift format"
+        return 77
+    fi
+    swift format lint --strict --recursive --parallel Package.swift Sources Tests
+}
+
 # The build that `swift build` makes too, so that neither throws away the other's work.
 if ! swift build -c release --build-tests; then
     echo "the build failed"
@@ -88,6 +97,7 @@ fi
 
 if (($# == 0)); then
     check "the scripts in launch/ pass shellcheck" scripts_are_clean
+    check "the sources have the form that .swift-format states" sources_are_formatted
     check "a run killed 25 times ends in the bits of one left alone" launch/torture.sh --kills 25 --seed 1
 fi
 close

@@ -24,12 +24,15 @@ package struct BenchmarkReport: Sendable {
     package var lines: [String] {
         let rates = windows.map(\.samplesPerSecond)
         let median = Self.median(rates)
-        var lines = ["throughput       \(HumanText.rate(samplesPerSecond: median)) (median of \(windows.count); "
-            + "\(HumanText.count(Int(rates.min() ?? 0))) to \(HumanText.count(Int(rates.max() ?? 0))))"]
+        var lines = [
+            "throughput       \(HumanText.rate(samplesPerSecond: median)) (median of \(windows.count); "
+                + "\(HumanText.count(Int(rates.min() ?? 0))) to \(HumanText.count(Int(rates.max() ?? 0))))"
+        ]
         let step = Self.median(windows.map { $0.seconds * 1e6 / Double($0.steps) })
         let work = windows[0].subject.work
-        lines.append("step             \(Self.figure(step)) µs, \(Self.figure(Double(work.productOperations) / 1e6)) million "
-            + "operations, \(Self.figure(Double(work.parameterBytes) / 1e6)) MB of parameters moved")
+        lines.append(
+            "step             \(Self.figure(step)) µs, \(Self.figure(Double(work.productOperations) / 1e6)) million "
+                + "operations, \(Self.figure(Double(work.parameterBytes) / 1e6)) MB of parameters moved")
         lines += machineLines
         lines.append("")
         lines += rankLines
@@ -37,21 +40,31 @@ package struct BenchmarkReport: Sendable {
     }
 
     private var machineLines: [String] {
-        let subject = windows[0].subject, work = subject.work, shape = work.largestProduct
+        let subject = windows[0].subject
+        let work = subject.work
+        let shape = work.largestProduct
         let products = Self.median(windows.map(\.productRate))
-        let peak = Self.median(windows.map(\.machineMultiplyAddRate)), threads = subject.ranks * subject.threads
-        var text = "matrix products  \(Self.figure(products / 1e9)) GFLOP/s, \(Self.percent(products, of: peak)) of the "
+        let peak = Self.median(windows.map(\.machineMultiplyAddRate))
+        let threads = subject.ranks * subject.threads
+        var text =
+            "matrix products  \(Self.figure(products / 1e9)) GFLOP/s, \(Self.percent(products, of: peak)) of the "
             + "\(Self.figure(peak / 1e9)) of multiply-adds alone on \(threads) thread\(threads == 1 ? "" : "s")"
         if let large = Self.median(windows.map(\.machineProductRate)),
-           let layer = Self.median(windows.map(\.machineLayerProductRate)) {
-            text += "; OpenBLAS on each: \(Self.figure(large / 1e9)) at 2048×2048×2048, \(Self.figure(layer / 1e9)) at the "
+            let layer = Self.median(windows.map(\.machineLayerProductRate))
+        {
+            text +=
+                "; OpenBLAS on each: \(Self.figure(large / 1e9)) at 2048×2048×2048, \(Self.figure(layer / 1e9)) at the "
                 + "largest layer's \(shape.rows)×\(shape.inputs)×\(shape.outputs)"
         } else {
             text += "; there is no OpenBLAS to compare with"
         }
-        let moved = Self.median(windows.map(\.parameterRate)), memory = Self.median(windows.map(\.machineMemoryRate))
-        return [text, "parameters       \(Self.figure(moved / 1e9)) GB/s of weights, gradients and optimizer state, "
-            + "\(Self.percent(moved, of: memory)) of the memory's \(Self.figure(memory / 1e9))"]
+        let moved = Self.median(windows.map(\.parameterRate))
+        let memory = Self.median(windows.map(\.machineMemoryRate))
+        return [
+            text,
+            "parameters       \(Self.figure(moved / 1e9)) GB/s of weights, gradients and optimizer state, "
+                + "\(Self.percent(moved, of: memory)) of the memory's \(Self.figure(memory / 1e9))"
+        ]
     }
 
     /// One row for each rank: microseconds per step and share of the step.
@@ -66,8 +79,9 @@ package struct BenchmarkReport: Sendable {
             }
             let allocations = Self.median(figures.map { Double($0.allocations) / Double($0.steps) })
             let memory = windows.map { $0.ranks[rank].peakMemory }.max() ?? 0
-            rows.append(["rank \(rank)"] + Phase.allCases.map { phase in cell { $0.microseconds(phase) } }
-                + [cell(\.otherMicroseconds), Self.figure(allocations), String(format: "%.1f MB", Double(memory) / 1e6)])
+            rows.append(
+                ["rank \(rank)"] + Phase.allCases.map { phase in cell { $0.microseconds(phase) } }
+                    + [cell(\.otherMicroseconds), Self.figure(allocations), String(format: "%.1f MB", Double(memory) / 1e6)])
         }
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
@@ -80,7 +94,8 @@ package struct BenchmarkReport: Sendable {
 
     /// The middle one, or the mean of the two in the middle.
     package static func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted(), middle = sorted.count / 2
+        let sorted = values.sorted()
+        let middle = sorted.count / 2
         return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
 

@@ -36,9 +36,12 @@ package struct RankWindow: Sendable {
 
     /// The figures as bytes for another rank, which must be of the same build.
     package var bytes: [UInt8] {
-        let numbers = [Double(figures.steps), Double(figures.samples), figures.seconds, Double(figures.allocations),
-                       machine.multiplyAddRate, machine.productRate ?? .nan, machine.layerProductRate ?? .nan,
-                       machine.memoryRate, Double(peakMemory)] + figures.phaseSeconds
+        let numbers =
+            [
+                Double(figures.steps), Double(figures.samples), figures.seconds, Double(figures.allocations),
+                machine.multiplyAddRate, machine.productRate ?? .nan, machine.layerProductRate ?? .nan,
+                machine.memoryRate, Double(peakMemory)
+            ] + figures.phaseSeconds
         return numbers.withUnsafeBytes { Array($0) }
     }
 
@@ -47,10 +50,12 @@ package struct RankWindow: Sendable {
         let numbers = bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
         precondition(numbers.count == 9 + Phase.allCases.count, "\(numbers.count) figures of a rank")
         func known(_ number: Double) -> Double? { number.isNaN ? nil : number }
-        figures = WindowFigures(steps: Int(numbers[0]), samples: Int(numbers[1]), seconds: numbers[2],
-                                phaseSeconds: Array(numbers[9...]), allocations: Int(numbers[3]))
-        machine = MachineFigures(multiplyAddRate: numbers[4], productRate: known(numbers[5]),
-                                 layerProductRate: known(numbers[6]), memoryRate: numbers[7])
+        figures = WindowFigures(
+            steps: Int(numbers[0]), samples: Int(numbers[1]), seconds: numbers[2],
+            phaseSeconds: Array(numbers[9...]), allocations: Int(numbers[3]))
+        machine = MachineFigures(
+            multiplyAddRate: numbers[4], productRate: known(numbers[5]),
+            layerProductRate: known(numbers[6]), memoryRate: numbers[7])
         peakMemory = Int(numbers[8])
     }
 }
@@ -111,12 +116,13 @@ package struct BenchmarkWindow: Sendable {
             .init("program", .text("dtrain")), .init("workload", .text(subject.workload)),
             .init("ranks", .integer(subject.ranks)), .init("threads", .integer(subject.threads)),
             .init("samples_per_second", .number(samplesPerSecond)), .init("sgemm_gflops", rate(machineProductRate)),
-            .init("gflops", rate(productRate)), .init("peak_gflops", rate(machineMultiplyAddRate)), .init("phases", .object(phases)), .init("steps", .integer(steps)),
+            .init("gflops", rate(productRate)), .init("peak_gflops", rate(machineMultiplyAddRate)),
+            .init("phases", .object(phases)), .init("steps", .integer(steps)),
             .init("seconds", .number(seconds)), .init("layer_sgemm_gflops", rate(machineLayerProductRate)),
             .init("parameter_gbytes_per_second", rate(parameterRate)),
             .init("memory_gbytes_per_second", rate(machineMemoryRate)),
             .init("allocations_per_step", .number(allocationsPerStep)),
-            .init("peak_memory_bytes", .integer(ranks.map(\.peakMemory).max() ?? 0)),
+            .init("peak_memory_bytes", .integer(ranks.map(\.peakMemory).max() ?? 0))
         ]).json
     }
 

@@ -32,9 +32,11 @@ package struct MachineFigures: Sendable {
 package final class MachineSpeed {
     /// `cblas_sgemm` (https://www.netlib.org/blas/cblas.h): order, two transpositions, m, n, k, alpha, a, lda, b, ldb, beta,
     /// c, ldc.
-    private typealias Product = @convention(c) (
-        Int32, Int32, Int32, Int32, Int32, Int32, Float, UnsafePointer<Float>, Int32, UnsafePointer<Float>, Int32, Float,
-        UnsafeMutablePointer<Float>, Int32) -> Void
+    private typealias Product =
+        @convention(c) (
+            Int32, Int32, Int32, Int32, Int32, Int32, Float, UnsafePointer<Float>, Int32, UnsafePointer<Float>, Int32, Float,
+            UnsafeMutablePointer<Float>, Int32
+        ) -> Void
 
     private static let largeSide = 2048
     /// Elements of one array of the triad: 64 MiB.
@@ -72,11 +74,13 @@ package final class MachineSpeed {
     /// The best of several tries each, in about half a second. Ranks that begin together measure what they can do at once.
     package func measure() -> MachineFigures {
         let side = Self.largeSide
-        return MachineFigures(multiplyAddRate: multiplyAddRate(),
-                              productRate: productRate(rows: side, outputs: side, inputs: side, seconds: 0.3),
-                              layerProductRate: productRate(rows: shape.rows, outputs: shape.outputs, inputs: shape.inputs,
-                                                            seconds: 0.1),
-                              memoryRate: memoryRate())
+        return MachineFigures(
+            multiplyAddRate: multiplyAddRate(),
+            productRate: productRate(rows: side, outputs: side, inputs: side, seconds: 0.3),
+            layerProductRate: productRate(
+                rows: shape.rows, outputs: shape.outputs, inputs: shape.inputs,
+                seconds: 0.1),
+            memoryRate: memoryRate())
     }
 
     private func multiplyAddRate() -> Double {
@@ -91,7 +95,9 @@ package final class MachineSpeed {
         guard let product, let m = Int32(exactly: rows), let n = Int32(exactly: outputs), let k = Int32(exactly: inputs) else {
             return nil
         }
-        let rowMajor: Int32 = 101, plain: Int32 = 111, transposed: Int32 = 112
+        let rowMajor: Int32 = 101
+        let plain: Int32 = 111
+        let transposed: Int32 = 112
         let operations = 2 * Double(rows) * Double(outputs) * Double(inputs)
         // Batches of calls of a millisecond or more, so that reading the clock doesn't count.
         let calls = max(1, Int(1e8 / operations))
@@ -109,14 +115,17 @@ package final class MachineSpeed {
     }
 
     private func triad() {
-        let a = a.base, b = b.base, c = c.base
+        let a = a.base
+        let b = b.base
+        let c = c.base
         for index in 0..<Self.arrayCount { a[index] = b[index] + 0.5 * c[index] }
     }
 
     /// The shortest of at least three runs, and of as many as fit into `seconds`.
     private func best(seconds: Double, _ body: () -> Void) -> Double? {
         let end = MonotonicClock.nanoseconds + UInt64(seconds * 1e9)
-        var shortest = UInt64.max, runs = 0
+        var shortest = UInt64.max
+        var runs = 0
         while runs < 3 || MonotonicClock.nanoseconds < end {
             let start = MonotonicClock.nanoseconds
             body()

@@ -33,7 +33,8 @@ struct CheckpointManifest: Equatable {
         let entries = files.sorted { $0.key < $1.key }.map { name, summary in
             "\(Safetensors.quoted(name)): {\"bytes\": \(summary.byteCount), \"sha256\": \"\(summary.sha256)\"}"
         }
-        let head = "{\n\"format\": \(Self.format),\n\"step\": \(step),\n"
+        let head =
+            "{\n\"format\": \(Self.format),\n\"step\": \(step),\n"
             + "\"files\": {\(entries.joined(separator: ", "))},"
         var bytes = Array(head.utf8) + Self.stateMark
         bytes += state
@@ -41,8 +42,10 @@ struct CheckpointManifest: Equatable {
         let seal = try SHA256.hexadecimal(of: bytes)
         bytes += Array("\"sha256\": \"\(seal)\"\n}\n".utf8)
         guard bytes.count <= Self.largestFile else {
-            throw Failure(.inputOutput, "the state of step \(step) takes \(bytes.count) bytes; a checkpoint holds "
-                + "\(Self.largestFile) (data.standardize keeps two numbers for each input)")
+            throw Failure(
+                .inputOutput,
+                "the state of step \(step) takes \(bytes.count) bytes; a checkpoint holds "
+                    + "\(Self.largestFile) (data.standardize keeps two numbers for each input)")
         }
         return bytes
     }
@@ -70,8 +73,10 @@ struct CheckpointManifest: Equatable {
 
         let sealedCount = bytes.count - Self.sealByteCount
         guard sealedCount > 0, bytes[sealedCount...].starts(with: Self.sealMark) else {
-            throw bad(bytes.isEmpty ? "empty"
-                : "truncated or not the state of a checkpoint: it doesn't end in a checksum")
+            throw bad(
+                bytes.isEmpty
+                    ? "empty"
+                    : "truncated or not the state of a checkpoint: it doesn't end in a checksum")
         }
         let sealed = bytes[..<sealedCount]
         let expected = Array("\"sha256\": \"\(try SHA256.hexadecimal(of: sealed))\"\n}\n".utf8)
@@ -80,11 +85,14 @@ struct CheckpointManifest: Equatable {
         // From here on only a file that was made so on purpose can be wrong.
         guard Self.valueCount(in: bytes) <= Self.largestValueCount else { throw bad("not the state of a checkpoint") }
         guard let envelope = try? JSONDecoder().decode(Envelope.self, from: Data(bytes)),
-              let mark = sealed.firstRange(of: Self.stateMark) else {
+            let mark = sealed.firstRange(of: Self.stateMark)
+        else {
             throw bad("not the state of a checkpoint")
         }
         guard envelope.format == Self.format else {
-            throw bad("written in format \(envelope.format), but this dtrain reads format \(Self.format); use the dtrain that wrote it")
+            throw bad(
+                "written in format \(envelope.format), but this dtrain reads format \(Self.format); use the dtrain that wrote it"
+            )
         }
         guard envelope.step >= 0 else { throw bad("expected a step of 0 or more, found \(envelope.step)") }
         step = envelope.step

@@ -36,8 +36,10 @@ extension CheckpointStore {
     ///   - keep: how many numbered checkpoints up to this one stay, at least 1.
     /// - Throws: `Failure(.inputOutput)`; every older checkpoint is then still there, and what was half-written is
     ///   removed as far as the disk allows, if not by the next save or `recover`.
-    package func save(step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
-                      to places: CheckpointPlaces = .numbered, keep: Int) throws -> SavedCheckpoint {
+    package func save(
+        step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
+        to places: CheckpointPlaces = .numbered, keep: Int
+    ) throws -> SavedCheckpoint {
         precondition(step >= 0 && keep >= 1 && !places.isEmpty, "save step \(step), keep \(keep), \(places)")
         guard (try? JSONSerialization.jsonObject(with: state)) is [String: Any] else {
             throw Failure(.internalError, "the state of step \(step) is not a JSON object: \(state.count) bytes")
@@ -63,14 +65,17 @@ extension CheckpointStore {
                 }
             }
             if places.contains(.numbered) { warnings += removeOldest(upTo: step, keep: keep, in: directory) }
-            return SavedCheckpoint(digest: summary.sha256, path: directory.at(name).path, bestFailure: bestFailure,
-                                   warnings: warnings)
+            return SavedCheckpoint(
+                digest: summary.sha256, path: directory.at(name).path, bestFailure: bestFailure,
+                warnings: warnings)
         }
     }
 
     /// Makes a hidden directory, fills, syncs and publishes it; removes it if one of these fails.
-    private func stage<Result>(_ name: String, in directory: Directory, fill: (Directory) throws -> Result,
-                               publish: (_ temporary: String) throws -> Void) throws -> Result {
+    private func stage<Result>(
+        _ name: String, in directory: Directory, fill: (Directory) throws -> Result,
+        publish: (_ temporary: String) throws -> Void
+    ) throws -> Result {
         let temporary = CheckpointNames.incomplete + name
         try fileSystem.makeDirectory(directory.at(temporary))
         do {
@@ -85,8 +90,10 @@ extension CheckpointStore {
         }
     }
 
-    private func write(step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
-                       into temporary: Directory) throws -> FileSummary {
+    private func write(
+        step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
+        into temporary: Directory
+    ) throws -> FileSummary {
         var files: [String: FileSummary] = [:]
         for (name, tensors) in [(CheckpointNames.model, model), (CheckpointNames.optimizer, optimizer)] {
             files[name] = try fileSystem.writeDurably(temporary.at(name)) { sink in

@@ -120,9 +120,10 @@ package struct CheckpointStore: Sendable {
 
     /// Names to be tried in this order. One that has stepped aside counts under its own name.
     private func candidates(in directory: Directory) throws -> [String] {
-        let names = Set(try directory.names().map { name in
-            name.hasPrefix(CheckpointNames.replaced) ? String(name.dropFirst(CheckpointNames.replaced.count)) : name
-        })
+        let names = Set(
+            try directory.names().map { name in
+                name.hasPrefix(CheckpointNames.replaced) ? String(name.dropFirst(CheckpointNames.replaced.count)) : name
+            })
         let steps = names.compactMap(CheckpointNames.step(in:)).sorted(by: >)
         return steps.map(CheckpointNames.numbered) + names.filter { $0 == CheckpointNames.best }
     }

@@ -11,8 +11,10 @@ package struct JobIdentity: Sendable, Equatable, CustomStringConvertible {
     /// `OMPI_MCA_ess_base_jobid` (Open MPI); `PMI_JOBID` and `PMI_KVSNAME` (MPICH and its kin); Slurm's job and step
     /// where `srun` started several tasks. What Slurm says of a batch script means nothing.
     /// - Parameter process: names a lone process; unique among those that are alive.
-    package init(environment: [String: String] = ProcessInfo.processInfo.environment,
-                 process: String = "process \(getpid()) on \(ProcessInfo.processInfo.hostName)") {
+    package init(
+        environment: [String: String] = ProcessInfo.processInfo.environment,
+        process: String = "process \(getpid()) on \(ProcessInfo.processInfo.hostName)"
+    ) {
         for variable in ["DTRAIN_JOB", "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "PMI_JOBID", "PMI_KVSNAME"] {
             if let value = environment[variable], !value.isEmpty {
                 name = "job \(value)"
@@ -20,7 +22,8 @@ package struct JobIdentity: Sendable, Equatable, CustomStringConvertible {
             }
         }
         if let job = environment["SLURM_JOB_ID"], let step = environment["SLURM_STEP_ID"],
-           let tasks = environment["SLURM_STEP_NUM_TASKS"].flatMap({ Int($0) }), tasks > 1 {
+            let tasks = environment["SLURM_STEP_NUM_TASKS"].flatMap({ Int($0) }), tasks > 1
+        {
             name = "job \(job).\(step)"
             return
         }

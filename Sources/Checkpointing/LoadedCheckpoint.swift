@@ -109,12 +109,14 @@ extension LoadedCheckpoint {
         for candidate in [place, aside, place] {
             do {
                 return try Directory(candidate, fileSystem: fileSystem)
-            } catch where error.code == ENOENT {
+            } catch  where error.code == ENOENT {
                 continue
-            } catch where error.code == ENOTDIR || error.code == ELOOP {
+            } catch  where error.code == ENOTDIR || error.code == ELOOP {
                 guard let found = try reportingSystemErrors({ try fileSystem.status(of: candidate) }) else { continue }
-                throw Failure(.badData, "\(candidate): \(found.kind), not a checkpoint, which is a directory with "
-                    + "\(CheckpointManifest.fileName), \(CheckpointNames.model) and \(CheckpointNames.optimizer)")
+                throw Failure(
+                    .badData,
+                    "\(candidate): \(found.kind), not a checkpoint, which is a directory with "
+                        + "\(CheckpointManifest.fileName), \(CheckpointNames.model) and \(CheckpointNames.optimizer)")
             } catch {
                 throw error.failure()
             }
@@ -128,24 +130,32 @@ extension LoadedCheckpoint {
             manifest = try CheckpointManifest(readFrom: directory)
         } catch let failure as Failure where failure.code == .missingInput {
             let inside = try reportingSystemErrors { try directory.status(of: RunDirectory.checkpoints) }
-            throw Failure(.badData, "\(directory.path): not a checkpoint: \(CheckpointManifest.fileName) is missing"
-                + (inside == nil ? ""
-                    : "; this is a run: name one of its checkpoints, as \(directory.path)/checkpoints/best"))
+            throw Failure(
+                .badData,
+                "\(directory.path): not a checkpoint: \(CheckpointManifest.fileName) is missing"
+                    + (inside == nil
+                        ? ""
+                        : "; this is a run: name one of its checkpoints, as \(directory.path)/checkpoints/best"))
         }
         if let named = CheckpointNames.step(in: lastComponent(of: path)), named != manifest.step {
-            throw Failure(.badData, "\(directory.path)/\(CheckpointManifest.fileName): it is of step "
-                + "\(manifest.step), but the directory's name says step \(named); was it renamed?")
+            throw Failure(
+                .badData,
+                "\(directory.path)/\(CheckpointManifest.fileName): it is of step "
+                    + "\(manifest.step), but the directory's name says step \(named); was it renamed?")
         }
         let modelFile = try Self.verified(CheckpointNames.model, of: manifest, in: directory)
         let optimizerFile = try Self.verified(CheckpointNames.optimizer, of: manifest, in: directory)
-        self.init(path: directory.path, step: manifest.step, state: manifest.state,
-                  model: try SafetensorsFile(modelFile.input), optimizer: try SafetensorsFile(optimizerFile.input),
-                  digest: modelFile.sha256, directory: directory, manifest: manifest)
+        self.init(
+            path: directory.path, step: manifest.step, state: manifest.state,
+            model: try SafetensorsFile(modelFile.input), optimizer: try SafetensorsFile(optimizerFile.input),
+            digest: modelFile.sha256, directory: directory, manifest: manifest)
     }
 
     /// Opens a file and holds its length and its sum against the manifest.
-    private static func verified(_ name: String, of manifest: CheckpointManifest,
-                                 in directory: Directory) throws -> (input: InputFile, sha256: String) {
+    private static func verified(
+        _ name: String, of manifest: CheckpointManifest,
+        in directory: Directory
+    ) throws -> (input: InputFile, sha256: String) {
         let path = directory.at(name).path
         guard let expected = manifest.files[name] else {
             throw Failure(.badData, "\(directory.path)/\(CheckpointManifest.fileName): it holds no checksum of \(name)")
@@ -157,8 +167,10 @@ extension LoadedCheckpoint {
             throw Failure(.badData, "\(path): missing from the checkpoint")
         }
         guard input.byteCount == expected.byteCount else {
-            throw Failure(.badData, "\(path): \(input.byteCount < expected.byteCount ? "truncated" : "too long"): "
-                + "expected \(expected.byteCount) bytes, found \(input.byteCount)")
+            throw Failure(
+                .badData,
+                "\(path): \(input.byteCount < expected.byteCount ? "truncated" : "too long"): "
+                    + "expected \(expected.byteCount) bytes, found \(input.byteCount)")
         }
         guard try input.digest() == expected.sha256 else {
             throw Failure(.badData, "\(path): damaged: it doesn't match its checksum in \(CheckpointManifest.fileName)")

@@ -32,7 +32,8 @@ package struct ResumePoint: Sendable, Equatable {
         if let real = try resolvedPath(path) { return real }
         let name = lastComponent(of: path)
         guard let parent = try resolvedPath(parentDirectory(of: path)),
-              try resolvedPath(parent + "/" + CheckpointNames.replaced + name) != nil else { return nil }
+            try resolvedPath(parent + "/" + CheckpointNames.replaced + name) != nil
+        else { return nil }
         return parent + "/" + name
     }
 

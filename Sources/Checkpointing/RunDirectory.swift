@@ -25,8 +25,10 @@ package struct RunDirectory: Sendable, Equatable {
     /// Makes a new directory `runs/<name>`, or `<name>-2`, `-3`, … where it exists. Two processes that do so at once
     /// get two directories.
     /// - Precondition: `name` is the name of a file.
-    package static func makeNumbered(_ name: String, under parent: String = "runs",
-                                     fileSystem: any FileSystem = PosixFileSystem()) throws -> RunDirectory {
+    package static func makeNumbered(
+        _ name: String, under parent: String = "runs",
+        fileSystem: any FileSystem = PosixFileSystem()
+    ) throws -> RunDirectory {
         precondition(!name.isEmpty && !name.contains("/"), "a run called \"\(name)\"")
         return try reportingSystemErrors(as: .cannotCreate) {
             try fileSystem.makeDirectories(parent)
@@ -35,8 +37,9 @@ package struct RunDirectory: Sendable, Equatable {
                 let path = parent + "/" + numbered(name, number)
                 do {
                     try fileSystem.makeDirectory(Place(path))
-                    return RunDirectory(path: path, holdsRun: false,
-                                        identity: try Directory(Place(path), fileSystem: fileSystem).identity)
+                    return RunDirectory(
+                        path: path, holdsRun: false,
+                        identity: try Directory(Place(path), fileSystem: fileSystem).identity)
                 } catch let error as SystemError where error.code == EEXIST {
                     number += 1
                 }
@@ -46,14 +49,17 @@ package struct RunDirectory: Sendable, Equatable {
 
     /// The newest directory that `makeNumbered` made for this name and that holds a run, for a resume without a path;
     /// nil if there is none.
-    package static func newest(_ name: String, under parent: String = "runs",
-                               fileSystem: any FileSystem = PosixFileSystem()) throws -> String? {
+    package static func newest(
+        _ name: String, under parent: String = "runs",
+        fileSystem: any FileSystem = PosixFileSystem()
+    ) throws -> String? {
         try reportingSystemErrors(as: .cannotCreate) {
             guard try fileSystem.status(of: Place(parent))?.kind == .directory else { return nil }
             let numbers = try Directory(Place(parent), fileSystem: fileSystem).names().compactMap { entry -> Int? in
                 if entry == name { return 1 }
                 guard entry.hasPrefix(name + "-"), let number = Int(entry.dropFirst(name.utf8.count + 1)),
-                      number > 1, numbered(name, number) == entry else { return nil }
+                    number > 1, numbered(name, number) == entry
+                else { return nil }
                 return number
             }
             return try numbers.sorted(by: >).map { parent + "/" + numbered(name, $0) }.first {
@@ -64,8 +70,10 @@ package struct RunDirectory: Sendable, Equatable {
 
     /// Opens the directory of a path, made where it is missing, with those above it.
     /// - Parameter resuming: whether a run may be in it already; else that is refused.
-    package static func open(_ path: String, resuming: Bool,
-                             fileSystem: any FileSystem = PosixFileSystem()) throws -> RunDirectory {
+    package static func open(
+        _ path: String, resuming: Bool,
+        fileSystem: any FileSystem = PosixFileSystem()
+    ) throws -> RunDirectory {
         let path = trimmingSlashes(path)
         if path.isEmpty { throw Failure(.cannotCreate, "the run directory has an empty path") }
         return try reportingSystemErrors(as: .cannotCreate) {
@@ -77,8 +85,10 @@ package struct RunDirectory: Sendable, Equatable {
             try fileSystem.checkWritable(directory)
             let holdsRun = try holdsRun(directory)
             if holdsRun, !resuming {
-                throw Failure(.cannotCreate, "\(path): holds a run already; go on with it (--resume) or choose another "
-                    + "directory (--run)")
+                throw Failure(
+                    .cannotCreate,
+                    "\(path): holds a run already; go on with it (--resume) or choose another "
+                        + "directory (--run)")
             }
             for name in [lock, configuration, log] { try directory.require(name, toBe: .file, orFailWith: .cannotCreate) }
             try directory.require(checkpoints, toBe: .directory, orFailWith: .cannotCreate)
@@ -100,7 +110,10 @@ package struct RunDirectory: Sendable, Equatable {
     package func directory(fileSystem: any FileSystem = PosixFileSystem()) throws -> Directory {
         let directory = try reportingSystemErrors { try Directory(Place(path), fileSystem: fileSystem) }
         guard directory.identity == identity else {
-            throw Failure(.inputOutput, "\(path): the run directory was replaced by another while it was in use; put the run's own back and go on with --resume")
+            throw Failure(
+                .inputOutput,
+                "\(path): the run directory was replaced by another while it was in use; put the run's own back and go on with --resume"
+            )
         }
         return directory
     }

@@ -31,8 +31,10 @@ package final class RunLock: Sendable {
 
     /// Takes the job's shared lock, for as long as this object lives.
     /// - Throws: `Failure(.cannotCreate)` if the lock file can't be made, or is none of this run's own.
-    package init(_ run: RunDirectory, job: JobIdentity = JobIdentity(),
-                 fileSystem: any FileSystem = PosixFileSystem()) throws {
+    package init(
+        _ run: RunDirectory, job: JobIdentity = JobIdentity(),
+        fileSystem: any FileSystem = PosixFileSystem()
+    ) throws {
         self.job = job
         self.fileSystem = fileSystem
         let directory = try run.directory(fileSystem: fileSystem)
@@ -52,14 +54,21 @@ package final class RunLock: Sendable {
             }
             // The owner's name is written into it: under its other name it may be anything.
             guard status.linkCount <= 1 else {
-                throw Failure(.cannotCreate, "\(path): a file with \(status.linkCount) names (hard links), expected one "
-                    + "of this run alone; remove it, if no job is at work here")
+                throw Failure(
+                    .cannotCreate,
+                    "\(path): a file with \(status.linkCount) names (hard links), expected one "
+                        + "of this run alone; remove it, if no job is at work here")
             }
-            let isHeld = try fileSystem.tryLock(descriptor, bytes: job.lockByte..<job.lockByte + 1,
-                                                exclusively: false, path: path)
-            warning = isHeld ? nil : "\(path): locked by another program, so a second job in this directory would not be noticed; don't start one"
+            let isHeld = try fileSystem.tryLock(
+                descriptor, bytes: job.lockByte..<job.lockByte + 1,
+                exclusively: false, path: path)
+            warning =
+                isHeld
+                ? nil
+                : "\(path): locked by another program, so a second job in this directory would not be noticed; don't start one"
         } catch let error as SystemError where Self.meansNoLocks(error) {
-            warning = "\(path): this file system has no locks, so a second job in this directory would not be noticed; don't start one"
+            warning =
+                "\(path): this file system has no locks, so a second job in this directory would not be noticed; don't start one"
         } catch {
             try? fileSystem.close(descriptor, path: path)
             throw (error as? SystemError)?.failure(.cannotCreate) ?? error
@@ -114,8 +123,10 @@ package final class RunLock: Sendable {
             (try? fileSystem.readAll(into: bytes, from: descriptor, at: 0, path: path)) ?? 0
         }
         let owner = String(decoding: text.prefix(count).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
-        return Failure(.cannotCreate, "\(parentDirectory(of: path)): \(how) another job"
-            + (owner.isEmpty ? "" : " (\(owner))") + "; wait for it, stop it, or choose another directory (--run)")
+        return Failure(
+            .cannotCreate,
+            "\(parentDirectory(of: path)): \(how) another job"
+                + (owner.isEmpty ? "" : " (\(owner))") + "; wait for it, stop it, or choose another directory (--run)")
     }
 
     private func pause() { usleep(20_000) }

@@ -50,8 +50,12 @@ extension Safetensors.ElementType {
     private static func quarter(_ bits: UInt64) -> Double {
         let (exponent, fraction) = (Int(bits >> 3 & 15), Double(bits & 7))
         if bits & 127 == 127 { return .nan }
-        let magnitude = exponent == 0 ? fraction / 512 : Double(sign: .plus, exponent: exponent - 10,
-                                                                significand: 8 + fraction)
+        let magnitude =
+            exponent == 0
+            ? fraction / 512
+            : Double(
+                sign: .plus, exponent: exponent - 10,
+                significand: 8 + fraction)
         return bits & 128 == 0 ? magnitude : -magnitude
     }
 

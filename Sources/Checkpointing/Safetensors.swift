@@ -49,8 +49,9 @@ package struct TensorSource: @unchecked Sendable {
 
     /// - Precondition: `bytes` are as many as shape and type ask for.
     package init(name: String, shape: [Int], type: Safetensors.ElementType = .f32, bytes: UnsafeRawBufferPointer) {
-        precondition(Safetensors.byteCount(of: shape, elementBytes: type.byteCount) == bytes.count,
-                     "tensor \(name) of \(shape) \(type.rawValue) has \(bytes.count) bytes")
+        precondition(
+            Safetensors.byteCount(of: shape, elementBytes: type.byteCount) == bytes.count,
+            "tensor \(name) of \(shape) \(type.rawValue) has \(bytes.count) bytes")
         self.name = name
         self.shape = shape
         self.type = type
@@ -86,8 +87,9 @@ extension Safetensors {
 
     /// The JSON of the header, filled with spaces to a multiple of 8 bytes.
     private static func header(of tensors: [TensorSource]) -> [UInt8] {
-        precondition(Set(tensors.map(\.name)).count == tensors.count && !tensors.contains { $0.name == metadataKey },
-                     "two tensors of one name in \(tensors.map(\.name))")
+        precondition(
+            Set(tensors.map(\.name)).count == tensors.count && !tensors.contains { $0.name == metadataKey },
+            "two tensors of one name in \(tensors.map(\.name))")
         var text = "{\(quoted(metadataKey)):{\"format\":\"pt\"}"
         var begin = 0
         for tensor in tensors {

@@ -66,21 +66,26 @@ package struct SafetensorsComparison: Sendable {
             // Pieces hold whole elements: their size is a multiple of every element's.
             while start < tensor.byteCount {
                 let count = min(1 << 20, tensor.byteCount - start)
-                let (a, b) = (UnsafeMutableRawBufferPointer(rebasing: pieces[0][..<count]),
-                              UnsafeMutableRawBufferPointer(rebasing: pieces[1][..<count]))
+                let (a, b) = (
+                    UnsafeMutableRawBufferPointer(rebasing: pieces[0][..<count]),
+                    UnsafeMutableRawBufferPointer(rebasing: pieces[1][..<count])
+                )
                 try first.read(tensor, from: start, into: a)
                 try second.read(other, from: start, into: b)
                 if !a.elementsEqualInMemory(b) {
-                    compare(UnsafeRawBufferPointer(a), UnsafeRawBufferPointer(b), of: tensor,
-                            firstElement: start / tensor.type.byteCount)
+                    compare(
+                        UnsafeRawBufferPointer(a), UnsafeRawBufferPointer(b), of: tensor,
+                        firstElement: start / tensor.type.byteCount)
                 }
                 start += count
             }
         }
     }
 
-    private mutating func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer,
-                                  of tensor: SafetensorsFile.Tensor, firstElement: Int) {
+    private mutating func compare(
+        _ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer,
+        of tensor: SafetensorsFile.Tensor, firstElement: Int
+    ) {
         switch tensor.type.byteCount {
         case 1: compare(a, b, as: UInt8.self, of: tensor, firstElement)
         case 2: compare(a, b, as: UInt16.self, of: tensor, firstElement)
@@ -100,9 +105,10 @@ package struct SafetensorsComparison: Sendable {
             if x == y { continue }
             let (firstBits, secondBits) = (UInt64(x), UInt64(y))
             if firstDifference == nil {
-                firstDifference = Difference(tensor: tensor.name,
-                                             index: Self.index(ofElement: firstElement + i, in: tensor.shape),
-                                             type: tensor.type, firstBits: firstBits, secondBits: secondBits)
+                firstDifference = Difference(
+                    tensor: tensor.name,
+                    index: Self.index(ofElement: firstElement + i, in: tensor.shape),
+                    type: tensor.type, firstBits: firstBits, secondBits: secondBits)
             }
             differingElements += 1
             let difference = tensor.type.difference(firstBits, secondBits)
@@ -122,8 +128,8 @@ package struct SafetensorsComparison: Sendable {
     }
 }
 
-private extension UnsafeMutableRawBufferPointer {
-    func elementsEqualInMemory(_ other: UnsafeMutableRawBufferPointer) -> Bool {
+extension UnsafeMutableRawBufferPointer {
+    fileprivate func elementsEqualInMemory(_ other: UnsafeMutableRawBufferPointer) -> Bool {
         guard let own = baseAddress, let others = other.baseAddress else { return count == other.count }
         return count == other.count && memcmp(own, others, count) == 0
     }

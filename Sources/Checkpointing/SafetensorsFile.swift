@@ -82,12 +82,16 @@ package final class SafetensorsFile: Sendable {
 
     private func found(_ name: String, count: Int?) throws -> Tensor {
         guard let tensor = tensor(named: name) else {
-            throw Failure(.badData, "\(path): no tensor \"\(name)\" in this file"
-                + suggestion(for: name, among: tensors.map(\.name)))
+            throw Failure(
+                .badData,
+                "\(path): no tensor \"\(name)\" in this file"
+                    + suggestion(for: name, among: tensors.map(\.name)))
         }
         if let count, count != tensor.elementCount {
-            throw Failure(.badData, "\(path): tensor \"\(name)\" is \(tensor.shape), \(tensor.elementCount) elements, "
-                + "where \(count) are expected")
+            throw Failure(
+                .badData,
+                "\(path): tensor \"\(name)\" is \(tensor.shape), \(tensor.elementCount) elements, "
+                    + "where \(count) are expected")
         }
         return tensor
     }
@@ -99,15 +103,18 @@ package final class SafetensorsFile: Sendable {
     /// Fills `bytes` with those of a tensor, from byte `start` of it on.
     /// - Precondition: the tensor has that many.
     func read(_ tensor: Tensor, from start: Int = 0, into bytes: UnsafeMutableRawBufferPointer) throws {
-        precondition(start >= 0 && start + bytes.count <= tensor.byteCount,
-                     "bytes \(start) to \(start + bytes.count) of \(tensor.name), which has \(tensor.byteCount)")
+        precondition(
+            start >= 0 && start + bytes.count <= tensor.byteCount,
+            "bytes \(start) to \(start + bytes.count) of \(tensor.name), which has \(tensor.byteCount)")
         try input.read(into: bytes, at: tensor.offset + start)
     }
 
     /// Reads piece by piece and converts each element.
-    private func convert<Stored: BitwiseCopyable>(_ tensor: Tensor, from type: Stored.Type,
-                                                  into output: UnsafeMutableBufferPointer<Float>,
-                                                  _ conversion: (Stored) -> Float) throws {
+    private func convert<Stored: BitwiseCopyable>(
+        _ tensor: Tensor, from type: Stored.Type,
+        into output: UnsafeMutableBufferPointer<Float>,
+        _ conversion: (Stored) -> Float
+    ) throws {
         let pieceCount = 16_384
         let size = MemoryLayout<Stored>.size
         let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: pieceCount * size, alignment: 16)

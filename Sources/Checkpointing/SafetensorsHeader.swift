@@ -31,9 +31,10 @@ struct SafetensorsHeader {
         guard input.byteCount >= 8 else {
             throw bad("not a safetensors file: \(input.byteCount) bytes, and the length of the header takes 8")
         }
-        let length = UInt64(littleEndian: try input.bytes(at: 0, count: 8).withUnsafeBytes {
-            $0.loadUnaligned(as: UInt64.self)
-        })
+        let length = UInt64(
+            littleEndian: try input.bytes(at: 0, count: 8).withUnsafeBytes {
+                $0.loadUnaligned(as: UInt64.self)
+            })
         guard length >= 2, length <= UInt64(Safetensors.largestHeader) else {
             throw bad("not a safetensors file: a header of \(length) bytes (2 to \(Safetensors.largestHeader))")
         }
@@ -120,10 +121,12 @@ struct SafetensorsHeader {
         guard offsets.count == 2 else {
             throw bad("tensor \"\(name)\" has \(offsets.count) data_offsets, expected begin and end")
         }
-        let end = offsets[0].addingReportingOverflow(bytes), offset = offsets[0].addingReportingOverflow(dataStart)
+        let end = offsets[0].addingReportingOverflow(bytes)
+        let offset = offsets[0].addingReportingOverflow(dataStart)
         guard !end.overflow, offsets[1] == end.partialValue, !offset.overflow else {
-            throw bad("tensor \"\(name)\" of \(shape) \(typeName) takes \(bytes) bytes, but it begins at byte "
-                + "\(offsets[0]) and ends at byte \(offsets[1]) of the data")
+            throw bad(
+                "tensor \"\(name)\" of \(shape) \(typeName) takes \(bytes) bytes, but it begins at byte "
+                    + "\(offsets[0]) and ends at byte \(offsets[1]) of the data")
         }
         return SafetensorsFile.Tensor(name: name, type: type, shape: shape, offset: offset.partialValue, byteCount: bytes)
     }
@@ -168,20 +171,24 @@ struct SafetensorsHeader {
     // MARK: - Against the file
 
     /// Sorts the tensors by the place of their bytes, which must follow each other without a gap to the end.
-    private static func check(_ tensors: inout [SafetensorsFile.Tensor], dataStart: Int, dataBytes: Int,
-                              _ bad: (String) -> Failure) throws {
+    private static func check(
+        _ tensors: inout [SafetensorsFile.Tensor], dataStart: Int, dataBytes: Int,
+        _ bad: (String) -> Failure
+    ) throws {
         // Empty tensors, which share their place with the next one, come first.
         tensors.sort { ($0.offset, $0.byteCount, $0.name) < ($1.offset, $1.byteCount, $1.name) }
         var end = 0
         for tensor in tensors {
             let begin = tensor.offset - dataStart
             guard begin == end else {
-                throw bad("tensor \"\(tensor.name)\" begins at byte \(begin) of the data, where byte \(end) "
-                    + "is next: a gap or an overlap")
+                throw bad(
+                    "tensor \"\(tensor.name)\" begins at byte \(begin) of the data, where byte \(end) "
+                        + "is next: a gap or an overlap")
             }
             guard tensor.byteCount <= dataBytes - end else {
-                throw bad("truncated: tensor \"\(tensor.name)\" ends at byte \(UInt(end) + UInt(tensor.byteCount)) of the "
-                    + "data, of which there are \(dataBytes)")
+                throw bad(
+                    "truncated: tensor \"\(tensor.name)\" ends at byte \(UInt(end) + UInt(tensor.byteCount)) of the "
+                        + "data, of which there are \(dataBytes)")
             }
             end += tensor.byteCount
         }

@@ -21,13 +21,18 @@ package enum Agreement {
         guard communicator.size > 1 else { return }
         let all = try communicator.allGather(encoded(items))
         for rank in 1..<communicator.size where all[rank] != all[0] {
-            let own = decoded(all[rank]), first = decoded(all[0])
+            let own = decoded(all[rank])
+            let first = decoded(all[0])
             // Ranks that run different programs may not even compare the same things.
             let pair = zip(own, first).first { $0 != $1 } ?? (Item("program", nil), Item("program", nil))
             let (found, expected) = firstDifference(pair.0.value, pair.1.value)
-            throw AgreedFailure(rank: 0, failure: Failure(.badConfiguration, "rank \(rank) differs from rank 0 in "
-                + "\(pair.0.name): found \(found), expected \(expected); start all ranks with the same program, options, "
-                + "configuration, data and environment"))
+            throw AgreedFailure(
+                rank: 0,
+                failure: Failure(
+                    .badConfiguration,
+                    "rank \(rank) differs from rank 0 in "
+                        + "\(pair.0.name): found \(found), expected \(expected); start all ranks with the same program, options, "
+                        + "configuration, data and environment"))
         }
     }
 
@@ -51,8 +56,9 @@ package enum Agreement {
         bytes.split(separator: itemEnd).map { item in
             let parts = item.split(separator: fieldEnd, maxSplits: 1, omittingEmptySubsequences: false)
             let value = parts.count == 2 ? parts[1] : []
-            return Item(String(decoding: parts[0], as: UTF8.self),
-                        value.first == present ? String(decoding: value.dropFirst(), as: UTF8.self) : nil)
+            return Item(
+                String(decoding: parts[0], as: UTF8.self),
+                value.first == present ? String(decoding: value.dropFirst(), as: UTF8.self) : nil)
         }
     }
 
@@ -61,7 +67,8 @@ package enum Agreement {
     /// What to show of two values: of texts the first line that differs, of hashes the beginning.
     private static func firstDifference(_ a: String?, _ b: String?) -> (String, String) {
         guard let a, let b else { return (a.map(shown) ?? "none", b.map(shown) ?? "none") }
-        let first = a.split(separator: "\n"), second = b.split(separator: "\n")
+        let first = a.split(separator: "\n")
+        let second = b.split(separator: "\n")
         for index in 0..<max(first.count, second.count) {
             let lines = (index < first.count ? first[index] : "", index < second.count ? second[index] : "")
             if lines.0 != lines.1 { return (shown(lines.0), shown(lines.1)) }

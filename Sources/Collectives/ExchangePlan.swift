@@ -41,8 +41,12 @@ package final class ExchangePlan {
     /// - Parameter followsTree: false where sums are made in the order of ranks instead (`summation: arrival`).
     package init(_ program: SummationTree.Program, tree: SummationTree, exchange: OwnerExchange, followsTree: Bool) {
         self.program = program
-        let topology = exchange.topology, size = exchange.communicator.size, rank = exchange.communicator.rank
-        let slice = exchange.slice, ownHost = exchange.ownHost, layout = exchange.layout
+        let topology = exchange.topology
+        let size = exchange.communicator.size
+        let rank = exchange.communicator.rank
+        let slice = exchange.slice
+        let ownHost = exchange.ownHost
+        let layout = exchange.layout
         func additions(_ subtrees: [Range<Int>]) -> [Int] {
             followsTree ? tree.additions(for: subtrees) : subtrees.indices.map { $0 == 0 ? 0 : 1 }
         }
@@ -53,7 +57,8 @@ package final class ExchangePlan {
         // The slice, and behind it what belongs to it of later uses: each a range of the flat buffer of gradients.
         let parts = layout.gradientParts(of: slice)
         var sources = [[UnsafePointer<Float>]](repeating: [], count: parts.count)
-        var combined: [Range<Int>] = [], received: [Incoming] = []
+        var combined: [Range<Int>] = []
+        var received: [Incoming] = []
         // A rank may own nothing: there can be more of them than blocks.
         for host in slice.isEmpty ? 0..<0 : topology.hosts.indices {
             if host == ownHost {
@@ -79,21 +84,25 @@ package final class ExchangePlan {
         }
         self.sources = sources.first ?? []
         laterUses = zip(parts, sources).dropFirst().map { part, sources in
-            LaterUseSources(blocks: part.blocks.shifted(by: -slice.lowerBound), weight: part.weight.shifted(by: -slice.lowerBound),
-                            sources: sources)
+            LaterUseSources(
+                blocks: part.blocks.shifted(by: -slice.lowerBound), weight: part.weight.shifted(by: -slice.lowerBound),
+                sources: sources)
         }
         self.additions = additions(combined)
         receivedGradients = received
 
         // For the slices of other hosts' owners that fall to this rank.
-        var bundles: [Bundle] = [], sent: [Outgoing] = [], receivedWeights: [Incoming] = []
+        var bundles: [Bundle] = []
+        var sent: [Outgoing] = []
+        var receivedWeights: [Incoming] = []
         for owner in 0..<size where topology.host(of: owner) != ownHost {
             let target = layout.slice(of: owner, ownerCount: size)
             guard topology.counterpart(on: ownHost, of: owner) == rank, !target.isEmpty else { continue }
             for subtree in subtrees(ofHost: ownHost) {
                 for part in layout.gradientParts(of: target) {
                     let place = exchange.staging.take(part.gradients.count)
-                    var sources: [UnsafePointer<Float>] = [], covered: [Range<Int>] = []
+                    var sources: [UnsafePointer<Float>] = []
+                    var covered: [Range<Int>] = []
                     for rank in topology.hosts[ownHost] {
                         for (index, own) in program.subtrees(of: rank).enumerated()
                         where subtree.contains(program.subtrees[own].lowerBound) {
@@ -110,9 +119,12 @@ package final class ExchangePlan {
         self.bundles = bundles
         sentGradients = sent
         self.receivedWeights = receivedWeights
-        sentWeights = slice.isEmpty ? [] : topology.hosts.indices.filter { $0 != ownHost }.map {
-            Outgoing(to: topology.counterpart(on: $0, of: rank), exchange.weights[slice].readOnly)
-        }
+        sentWeights =
+            slice.isEmpty
+            ? []
+            : topology.hosts.indices.filter { $0 != ownHost }.map {
+                Outgoing(to: topology.counterpart(on: $0, of: rank), exchange.weights[slice].readOnly)
+            }
         exchange.staging.restart()
         let levels = ([self.additions] + bundles.map(\.additions)).map(combinationLevels).max() ?? 0
         scratch = AlignedBuffer(count: levels * ParameterLayout.blockSize)
@@ -124,14 +136,16 @@ package final class ExchangePlan {
     @discardableResult
     package func combine(_ offset: Int, factor: Float, into block: MutableMatrixView) -> Double {
         guard laterUses.contains(where: { $0.blocks.contains(offset) }) else {
-            return combineTree(sources, additions: additions, offset: offset, factor: factor, scratch: scratch.elements, into: block)
+            return combineTree(
+                sources, additions: additions, offset: offset, factor: factor, scratch: scratch.elements, into: block)
         }
         // The uses have a tree each; their roots are joined before anything is scaled.
         combineTree(sources, additions: additions, offset: offset, factor: 1, scratch: scratch.elements, into: block)
         let later = laterBlock.matrix(rows: 1, columns: block.count)
         for use in laterUses where use.blocks.contains(offset) {
-            combineTree(use.sources, additions: additions, offset: offset - use.blocks.lowerBound, factor: 1,
-                        scratch: scratch.elements, into: later)
+            combineTree(
+                use.sources, additions: additions, offset: offset - use.blocks.lowerBound, factor: 1,
+                scratch: scratch.elements, into: later)
             let own = use.weight.clamped(to: offset..<offset + block.count)
             Updates.add(later[columns: own.shifted(by: -offset)].readOnly, to: block[columns: own.shifted(by: -offset)])
         }
@@ -140,8 +154,10 @@ package final class ExchangePlan {
     }
 
     /// What the ranks of a host hand over: as few sums as the tree allows.
-    private static func subtrees(of ranks: Range<Int>, _ program: SummationTree.Program, tree: SummationTree,
-                                 followsTree: Bool) -> [Range<Int>] {
+    private static func subtrees(
+        of ranks: Range<Int>, _ program: SummationTree.Program, tree: SummationTree,
+        followsTree: Bool
+    ) -> [Range<Int>] {
         let all = ranks.flatMap { program.subtrees(of: $0).map { program.subtrees[$0] } }
         guard let first = all.first, let last = all.last else { return [] }
         let leaves = first.lowerBound..<last.upperBound
@@ -149,16 +165,20 @@ package final class ExchangePlan {
     }
 
     /// Elements that travel from or to `rank` and are kept in its memory: what a plan takes from an exchange's staging.
-    package static func stagedCount(_ program: SummationTree.Program, tree: SummationTree, topology: Topology,
-                                    layout: ParameterLayout, rank: Int, followsTree: Bool) -> Int {
-        let size = topology.hosts.last?.upperBound ?? 1, ownHost = topology.host(of: rank)
+    package static func stagedCount(
+        _ program: SummationTree.Program, tree: SummationTree, topology: Topology,
+        layout: ParameterLayout, rank: Int, followsTree: Bool
+    ) -> Int {
+        let size = topology.hosts.last?.upperBound ?? 1
+        let ownHost = topology.host(of: rank)
         func sums(_ host: Int) -> Int {
             subtrees(of: topology.hosts[host], program, tree: tree, followsTree: followsTree).count
         }
         func count(ofOwner owner: Int) -> Int {
             layout.gradientParts(of: layout.slice(of: owner, ownerCount: size)).reduce(0) { $0 + $1.gradients.count }
         }
-        let received = topology.hosts.indices.filter { $0 != ownHost }.reduce(0) { $0 + sums($1) }
+        let received =
+            topology.hosts.indices.filter { $0 != ownHost }.reduce(0) { $0 + sums($1) }
             * count(ofOwner: rank)
         let sent = (0..<size).filter {
             topology.host(of: $0) != ownHost && topology.counterpart(on: ownHost, of: $0) == rank
@@ -171,8 +191,9 @@ package final class ExchangePlan {
         let blockSize = ParameterLayout.blockSize
         for bundle in bundles {
             for first in stride(from: 0, to: bundle.result.count, by: blockSize) {
-                combineTree(bundle.sources, additions: bundle.additions, offset: first, factor: 1, scratch: scratch.elements,
-                            into: MutableMatrixView(base: bundle.result.base + first, rows: 1, columns: blockSize))
+                combineTree(
+                    bundle.sources, additions: bundle.additions, offset: first, factor: 1, scratch: scratch.elements,
+                    into: MutableMatrixView(base: bundle.result.base + first, rows: 1, columns: blockSize))
             }
         }
     }

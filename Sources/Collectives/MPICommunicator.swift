@@ -92,26 +92,34 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
 
     package func allGather(_ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer, counts: [Int]) throws {
         let total = counts.reduce(0, +)
-        precondition(counts.count == size && total <= all.count && own?.count ?? counts[rank] == counts[rank],
-                     "\(own?.count ?? 0) bytes of \(counts) into \(all.count)")
+        precondition(
+            counts.count == size && total <= all.count && own?.count ?? counts[rank] == counts[rank],
+            "\(own?.count ?? 0) bytes of \(counts) into \(all.count)")
         guard total <= largestPart else { return try allGatherLarge(own, into: all, counts: counts) }
         var offsets = [Int32](repeating: 0, count: size)
         for rank in 1..<max(size, 1) { offsets[rank] = offsets[rank - 1] + Int32(counts[rank - 1]) }
-        try check(MPI_Allgatherv(own?.baseAddress ?? UnsafeRawPointer(dtrain_mpi_in_place()),
-                                 countable(counts[rank]), dtrain_mpi_byte(), all.baseAddress, counts.map(Int32.init),
-                                 offsets, dtrain_mpi_byte(), handle), "MPI_Allgatherv")
+        try check(
+            MPI_Allgatherv(
+                own?.baseAddress ?? UnsafeRawPointer(dtrain_mpi_in_place()),
+                countable(counts[rank]), dtrain_mpi_byte(), all.baseAddress, counts.map(Int32.init),
+                offsets, dtrain_mpi_byte(), handle), "MPI_Allgatherv")
     }
 
     package func allGather(_ own: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
-        precondition(own.count * size <= all.count && own.count <= Int(Int32.max),
-                     "\(own.count) bytes of \(size) ranks into \(all.count)")
-        try check(MPI_Allgather(own.baseAddress, Int32(own.count), dtrain_mpi_byte(), all.baseAddress, Int32(own.count),
-                                dtrain_mpi_byte(), handle), "MPI_Allgather")
+        precondition(
+            own.count * size <= all.count && own.count <= Int(Int32.max),
+            "\(own.count) bytes of \(size) ranks into \(all.count)")
+        try check(
+            MPI_Allgather(
+                own.baseAddress, Int32(own.count), dtrain_mpi_byte(), all.baseAddress, Int32(own.count),
+                dtrain_mpi_byte(), handle), "MPI_Allgather")
     }
 
     /// More than fits MPI's counts: each rank's bytes are broadcast in parts.
-    private func allGatherLarge(_ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer,
-                                counts: [Int]) throws {
+    private func allGatherLarge(
+        _ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer,
+        counts: [Int]
+    ) throws {
         var offset = 0
         for (root, count) in counts.enumerated() {
             let place = UnsafeMutableRawBufferPointer(rebasing: all[offset..<offset + count])
@@ -126,16 +134,20 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         for incoming in receiving {
             for part in parts(of: incoming.bytes.count) {
                 var request: MPI_Request? = dtrain_mpi_request_null()
-                try check(MPI_Irecv(incoming.bytes.baseAddress.map { $0 + part.lowerBound }, countable(part.count),
-                                    dtrain_mpi_byte(), Int32(incoming.rank), 0, handle, &request), "MPI_Irecv")
+                try check(
+                    MPI_Irecv(
+                        incoming.bytes.baseAddress.map { $0 + part.lowerBound }, countable(part.count),
+                        dtrain_mpi_byte(), Int32(incoming.rank), 0, handle, &request), "MPI_Irecv")
                 requests.append(request)
             }
         }
         for outgoing in sending {
             for part in parts(of: outgoing.bytes.count) {
                 var request: MPI_Request? = dtrain_mpi_request_null()
-                try check(MPI_Isend(outgoing.bytes.baseAddress.map { $0 + part.lowerBound }, countable(part.count),
-                                    dtrain_mpi_byte(), Int32(outgoing.rank), 0, handle, &request), "MPI_Isend")
+                try check(
+                    MPI_Isend(
+                        outgoing.bytes.baseAddress.map { $0 + part.lowerBound }, countable(part.count),
+                        dtrain_mpi_byte(), Int32(outgoing.rank), 0, handle, &request), "MPI_Isend")
                 requests.append(request)
             }
         }
@@ -149,8 +161,10 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
             reductions.removeAll(keepingCapacity: true)
         }
         var request: MPI_Request? = dtrain_mpi_request_null()
-        try check(MPI_Iallreduce(dtrain_mpi_in_place(), values.baseAddress, Int32(values.count), dtrain_mpi_float(),
-                                 dtrain_mpi_sum(), handle, &request), "MPI_Iallreduce")
+        try check(
+            MPI_Iallreduce(
+                dtrain_mpi_in_place(), values.baseAddress, Int32(values.count), dtrain_mpi_float(),
+                dtrain_mpi_sum(), handle, &request), "MPI_Iallreduce")
         reductions.append(request)
     }
 
@@ -174,8 +188,9 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         let note = try agree { try lackOfSharedMemory(demand) }
         let notes = try allGather(note ?? "")
         if let note = notes.first(where: { !$0.isEmpty }) {
-            return HostMemoryGrant(memory: PrivateMemory(byteCount: byteCount(true)), topology: .separate(rankCount: size),
-                                   note: note)
+            return HostMemoryGrant(
+                memory: PrivateMemory(byteCount: byteCount(true)), topology: .separate(rankCount: size),
+                note: note)
         }
         guard ranks.count > 1 else {
             return HostMemoryGrant(memory: PrivateMemory(byteCount: bytes), topology: topology, note: nil)
@@ -187,7 +202,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     /// Why the ranks of this machine can't share `demand` bytes each; nil where they can. Collective. Throws
     /// `Failure(.systemRefused)` where this rank has no room for them.
     private func lackOfSharedMemory(_ demand: Int) throws -> String? {
-        var total = Int64(0), own = Int64(demand)
+        var total = Int64(0)
+        var own = Int64(demand)
         var demands = [Int64](repeating: 0, count: try Self.size(of: machine))
         try check(MPI_Allgather(&own, 8, dtrain_mpi_byte(), &demands, 8, dtrain_mpi_byte(), machine), "MPI_Allgather")
         for demand in demands { total += demand }
@@ -229,7 +245,9 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         var length: Int32 = 0
         MPI_Error_string(code, &text, &length)
         let bytes = text.prefix(Int(length)).map { UInt8(bitPattern: $0) }
-        throw Failure(.inputOutput, "\(call) failed\(rank.map { " on rank \($0)" } ?? ""): code \(code), "
-            + String(decoding: bytes, as: UTF8.self))
+        throw Failure(
+            .inputOutput,
+            "\(call) failed\(rank.map { " on rank \($0)" } ?? ""): code \(code), "
+                + String(decoding: bytes, as: UTF8.self))
     }
 }

@@ -51,8 +51,9 @@ package final class OwnerExchange {
         note = grant.note
         ownHost = topology.host(of: communicator.rank)
         let ranks = topology.hosts[ownHost]
-        flags = HostFlags(segments: ranks.indices.map { grant.memory.segment($0 - ranks.lowerBound) },
-                          localRank: communicator.rank - ranks.lowerBound)
+        flags = HostFlags(
+            segments: ranks.indices.map { grant.memory.segment($0 - ranks.lowerBound) },
+            localRank: communicator.rank - ranks.lowerBound)
         gatheredRecords = AlignedBuffer(count: topology.hosts.count > 1 ? recordSize * communicator.size : 0)
     }
 
@@ -60,8 +61,9 @@ package final class OwnerExchange {
 
     /// The weights that this rank computes with: the host's, all of them valid after `publish`.
     package var weights: MutableParameterView {
-        MutableParameterView(base: regions.weights(in: memory.segment(0)), count: layout.weightCount, regions: layout.regions,
-                             kept: sharesMemory ? 0..<0 : 0..<Int.max)
+        MutableParameterView(
+            base: regions.weights(in: memory.segment(0)), count: layout.weightCount, regions: layout.regions,
+            kept: sharesMemory ? 0..<0 : 0..<Int.max)
     }
 
     /// Whether this rank is the one of its host that writes the weights a run starts with.
@@ -73,8 +75,9 @@ package final class OwnerExchange {
     /// Likewise of a rank of this host.
     func gradients(_ subtree: Int, of rank: Int) -> MutableParameterView {
         let localRank = rank - topology.hosts[ownHost].lowerBound
-        return MutableParameterView(base: regions.gradients(subtree, in: memory.segment(localRank), hasWeights: localRank == 0),
-                                    count: layout.gradientCount, laterUses: layout.trainedCount, kept: keptGradients)
+        return MutableParameterView(
+            base: regions.gradients(subtree, in: memory.segment(localRank), hasWeights: localRank == 0),
+            count: layout.gradientCount, laterUses: layout.trainedCount, kept: keptGradients)
     }
 
     /// The part of this rank's gradients that is still in its caches when it comes to read them.
@@ -167,8 +170,9 @@ package final class OwnerExchange {
 
     private func gatherRecords() throws {
         guard topology.hosts.count > 1 else { return }
-        try communicator.allGather(UnsafeRawBufferPointer(record),
-                                   into: UnsafeMutableRawBufferPointer(gatheredRecords.elements))
+        try communicator.allGather(
+            UnsafeRawBufferPointer(record),
+            into: UnsafeMutableRawBufferPointer(gatheredRecords.elements))
     }
 
     /// The counter of a rank that has finished nothing of this step yet; above all of the last step.
@@ -193,7 +197,9 @@ private struct SegmentRegions {
         weightsOffset + (hasWeights ? Self.rounded(weights * MemoryLayout<Float>.stride) : 0)
     }
 
-    func byteCount(subtrees: Int, hasWeights: Bool) -> Int { gradientsOffset(hasWeights: hasWeights) + subtrees * gradientBytes }
+    func byteCount(subtrees: Int, hasWeights: Bool) -> Int {
+        gradientsOffset(hasWeights: hasWeights) + subtrees * gradientBytes
+    }
 
     func record(_ step: Int64, in segment: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Double> {
         (segment + HostFlags.byteCount + Int(step & 1) * recordBytes).assumingMemoryBound(to: Double.self)

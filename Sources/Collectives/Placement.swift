@@ -17,12 +17,14 @@ struct Placement {
     ///   - all: the ranks that there are to be: those of the job, or some of them.
     ///   - hostSize: for tests: machines are cut into hosts of so many ranks.
     init(of all: MPI_Comm, hostSize: Int?) throws {
-        let rank = try MPICommunicator.rank(in: all), size = try MPICommunicator.size(of: all)
+        let rank = try MPICommunicator.rank(in: all)
+        let size = try MPICommunicator.size(of: all)
         func check(_ code: Int32, _ call: String) throws { try MPICommunicator.check(code, call, rank: rank) }
 
         var machine: MPI_Comm? = all
-        try check(MPI_Comm_split_type(all, dtrain_mpi_comm_type_shared(), Int32(rank), dtrain_mpi_info_null(), &machine),
-                  "MPI_Comm_split_type")
+        try check(
+            MPI_Comm_split_type(all, dtrain_mpi_comm_type_shared(), Int32(rank), dtrain_mpi_info_null(), &machine),
+            "MPI_Comm_split_type")
         guard let machine else { throw Failure(.internalError, "MPI_Comm_split_type gave no communicator") }
         var host: MPI_Comm? = machine
         if let hostSize, hostSize > 0 {

@@ -26,7 +26,8 @@ package final class SharedWindow: HostMemory {
         try check(MPI_Win_allocate_shared(byteCount + Self.page, 1, info, host, &own, &window), "MPI_Win_allocate_shared")
         var segments: [UnsafeMutableRawPointer] = []
         for rank in 0..<size {
-            var bytes = 0, unit: Int32 = 0
+            var bytes = 0
+            var unit: Int32 = 0
             var base: UnsafeMutableRawPointer?
             try check(MPI_Win_shared_query(window, Int32(rank), &bytes, &unit, &base), "MPI_Win_shared_query")
             guard let base else { preconditionFailure("a window without memory for rank \(rank) of the host") }
@@ -45,9 +46,11 @@ package final class SharedWindow: HostMemory {
     package static func checkRoom(_ byteCount: Int) throws(Failure) {
         let place = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let place, place != MAP_FAILED else {
-            throw Failure(.systemRefused, "out of memory: the \((byteCount + 999_999) / 1_000_000) MB that the ranks of this "
-                + "machine share can't be mapped: \(String(cString: strerror(errno))); raise the limit of memory (ulimit -v), "
-                + "or make the network smaller")
+            throw Failure(
+                .systemRefused,
+                "out of memory: the \((byteCount + 999_999) / 1_000_000) MB that the ranks of this "
+                    + "machine share can't be mapped: \(String(cString: strerror(errno))); raise the limit of memory (ulimit -v), "
+                    + "or make the network smaller")
         }
         munmap(place, byteCount)
     }

@@ -21,8 +21,9 @@ package final class SoloCommunicator: Communicator {
     }
 
     package func allGather(_ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer, counts: [Int]) {
-        precondition(counts.count == 1 && counts[0] <= all.count && own?.count ?? counts[0] == counts[0],
-                     "\(own?.count ?? 0) bytes of \(counts) into \(all.count)")
+        precondition(
+            counts.count == 1 && counts[0] <= all.count && own?.count ?? counts[0] == counts[0],
+            "\(own?.count ?? 0) bytes of \(counts) into \(all.count)")
         if let own { all.copyMemory(from: own) }
     }
 

@@ -29,7 +29,8 @@ package struct Topology: Sendable, Equatable {
     /// The rank of host `host` that stands for it in what concerns the slice of rank `owner` on another host: each of an
     /// owner's messages has one counterpart per host, and a host's ranks share them out.
     package func counterpart(on host: Int, of owner: Int) -> Int {
-        let ranks = hosts[host], ownerHost = hosts[self.host(of: owner)]
+        let ranks = hosts[host]
+        let ownerHost = hosts[self.host(of: owner)]
         return ranks.lowerBound + (owner - ownerHost.lowerBound) % ranks.count
     }
 }

@@ -34,14 +34,15 @@ final class ByteRegion: @unchecked Sendable {
     init(count: Int, name: String, fill: (UnsafeMutableRawBufferPointer) throws -> Void) throws {
         let pages: UnsafeMutableRawPointer
         do {
-            pages = try Self.pages(count, protection: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | Self.anonymous,
-                                   descriptor: -1, name: name)
+            pages = try Self.pages(
+                count, protection: PROT_READ | PROT_WRITE, flags: MAP_PRIVATE | Self.anonymous,
+                descriptor: -1, name: name)
         } catch {
             throw Self.failure(error, count: count)
         }
         #if os(Linux)
-        // Samples are picked all over it: fewer, larger pages.
-        madvise(pages, count, MADV_HUGEPAGE)
+            // Samples are picked all over it: fewer, larger pages.
+            madvise(pages, count, MADV_HUGEPAGE)
         #endif
         base = UnsafeRawPointer(pages)
         self.count = count
@@ -55,21 +56,25 @@ final class ByteRegion: @unchecked Sendable {
         munmap(UnsafeMutableRawPointer(mutating: base), max(count, 1))
     }
 
-    private static func pages(_ count: Int, protection: Int32, flags: Int32, descriptor: Int32,
-                              name: String) throws(SystemError) -> UnsafeMutableRawPointer {
+    private static func pages(
+        _ count: Int, protection: Int32, flags: Int32, descriptor: Int32,
+        name: String
+    ) throws(SystemError) -> UnsafeMutableRawPointer {
         let pages = mmap(nil, max(count, 1), protection, flags, descriptor, 0)
         guard let pages, pages != MAP_FAILED else { throw SystemError(call: "mmap", path: name, code: errno) }
         return pages
     }
 
     private static func failure(_ error: SystemError, count: Int) -> Failure {
-        Failure(error.code == ENOMEM ? .systemRefused : .inputOutput, "\(error.path): the system gives no memory for its "
-            + "\(count) bytes: \(String(cString: strerror(error.code)))")
+        Failure(
+            error.code == ENOMEM ? .systemRefused : .inputOutput,
+            "\(error.path): the system gives no memory for its "
+                + "\(count) bytes: \(String(cString: strerror(error.code)))")
     }
 
     #if canImport(Darwin)
-    private static let anonymous = MAP_ANON
+        private static let anonymous = MAP_ANON
     #else
-    private static let anonymous = MAP_ANONYMOUS
+        private static let anonymous = MAP_ANONYMOUS
     #endif
 }

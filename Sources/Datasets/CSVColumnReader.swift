@@ -30,11 +30,12 @@ struct CSVColumnReader {
         mayBeMissing = column.mayBeMissing
         self.label = label
         self.file = file
-        kind = switch column.reading {
-        case .inferred: .undecided
-        case .numbers: .numbers
-        case .texts, .known: .texts
-        }
+        kind =
+            switch column.reading {
+            case .inferred: .undecided
+            case .numbers: .numbers
+            case .texts, .known: .texts
+            }
         var numbers: [Double: Int?] = [:]
         if case .known(let known, _) = column.reading {
             for (text, place) in known {
@@ -83,8 +84,10 @@ struct CSVColumnReader {
         }
     }
 
-    private mutating func place(of text: String, _ known: [String: Int], _ vocabulary: CSVTable.Vocabulary,
-                                _ scanner: CSVScanner) throws -> Double {
+    private mutating func place(
+        of text: String, _ known: [String: Int], _ vocabulary: CSVTable.Vocabulary,
+        _ scanner: CSVScanner
+    ) throws -> Double {
         if let place = known[text] { return Double(place) }
         // A number is the same however a file spells it: 1 in one, 1.0 in another.
         if let number = file.format.numbers.parse(text), let place = knownNumbers[number] ?? nil { return Double(place) }
@@ -93,11 +96,14 @@ struct CSVColumnReader {
             return .nan
         }
         let names = known.sorted { $0.value < $1.value }.map(\.key)
-        let advice = vocabulary == .categories
+        let advice =
+            vocabulary == .categories
             ? "; \(file.setting("unknown_category", "ignore")) to read it as all zeros" : ""
-        throw failure(scanner, "\"\(shortened(text))\" is not one of the \(vocabulary.rawValue) of "
-            + "the training data\(suggestion(for: text, among: names)); "
-            + "known: \(CSVTable.list(names))\(advice)")
+        throw failure(
+            scanner,
+            "\"\(shortened(text))\" is not one of the \(vocabulary.rawValue) of "
+                + "the training data\(suggestion(for: text, among: names)); "
+                + "known: \(CSVTable.list(names))\(advice)")
     }
 
     // MARK: - Numbers
@@ -147,8 +153,10 @@ struct CSVColumnReader {
 
     private func missing(_ scanner: CSVScanner) throws -> Double {
         guard mayBeMissing else {
-            throw failure(scanner, "the value is missing; fill it in or leave the row out (missing features: "
-                + "data.missing: mean puts the mean of the training data there)")
+            throw failure(
+                scanner,
+                "the value is missing; fill it in or leave the row out (missing features: "
+                    + "data.missing: mean puts the mean of the training data there)")
         }
         return .nan
     }

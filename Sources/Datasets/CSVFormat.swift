@@ -89,8 +89,10 @@ extension CSVFormat {
         skipLines = try section.int("skip_lines", default: base.skipLines)
         let written = try section.string("delimiter", default: base.delimiter.name)
         guard let delimiter = CSVDelimiter(written) else {
-            throw section.failure("delimiter", "expected one character, tab or space (runs of blanks), found "
-                + "\"\(written.prefix(20))\"\(Self.quotingAdvice(written))")
+            throw section.failure(
+                "delimiter",
+                "expected one character, tab or space (runs of blanks), found "
+                    + "\"\(written.prefix(20))\"\(Self.quotingAdvice(written))")
         }
         self.delimiter = delimiter
         numbers = NumberStyle(
@@ -98,8 +100,10 @@ extension CSVFormat {
             thousands: try Self.character("thousands", section, separatesDigits) ?? base.numbers.thousands)
         missingValues = try section.optionalStrings("missing_values") ?? base.missingValues
         comment = try Self.character("comment", section, isOneCharacter) ?? base.comment
-        ignoresUnknownCategories = try section.choice("unknown_category", of: ["error", "ignore"],
-                                                      default: base.ignoresUnknownCategories ? "ignore" : "error")
+        ignoresUnknownCategories =
+            try section.choice(
+                "unknown_category", of: ["error", "ignore"],
+                default: base.ignoresUnknownCategories ? "ignore" : "error")
             == "ignore"
         if let (key, text) = contradiction { throw section.failure(key, text + "; leave out one of the two") }
     }
@@ -108,8 +112,10 @@ extension CSVFormat {
         guard let written = try section.optionalString(key) else { return nil }
         let character = written == "space" ? " " : written
         guard isFit(character) else {
-            throw section.failure(key, "expected one character\(key == "thousands" ? " that is neither a digit nor a sign" : ""), "
-                + "found \"\(written.prefix(20))\"\(quotingAdvice(written))")
+            throw section.failure(
+                key,
+                "expected one character\(key == "thousands" ? " that is neither a digit nor a sign" : ""), "
+                    + "found \"\(written.prefix(20))\"\(quotingAdvice(written))")
         }
         return character
     }
@@ -140,9 +146,12 @@ extension CSVFormat: Codable {
         comment = try values.decodeIfPresent(String.self, forKey: .comment)
         ignoresUnknownCategories = try values.decodeIfPresent(Bool.self, forKey: .ignoresUnknownCategories) ?? false
         guard let delimiter = CSVDelimiter(written), skipLines >= 0, [".", ","].contains(decimal),
-              thousands.isEmpty || separatesDigits(thousands), comment.map(isOneCharacter) ?? true else {
-            throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath,
-                                                    debugDescription: "an impossible table format"))
+            thousands.isEmpty || separatesDigits(thousands), comment.map(isOneCharacter) ?? true
+        else {
+            throw DecodingError.dataCorrupted(
+                .init(
+                    codingPath: decoder.codingPath,
+                    debugDescription: "an impossible table format"))
         }
         self.delimiter = delimiter
         if let (key, text) = contradiction {

@@ -77,8 +77,10 @@ struct CSVScanner {
         if isBlankSeparated { skipBlanks() }
         while true {
             guard cells.count < Self.mostCells else {
-                throw Failure(.badData, "\(path):\(rowLine): more than \(Self.mostCells) cells in a row; is the "
-                    + "delimiter right?")
+                throw Failure(
+                    .badData,
+                    "\(path):\(rowLine): more than \(Self.mostCells) cells in a row; is the "
+                        + "delimiter right?")
             }
             cells.append(try cell())
             if isBlankSeparated { skipBlanks() }
@@ -96,7 +98,8 @@ struct CSVScanner {
         let raw = bytes[cell.range]
         guard !raw.contains(0) else { return nil }
         guard cell.hasDoubledQuotes else { return String(validating: raw, as: UTF8.self) }
-        var unescaped: [UInt8] = [], skips = false
+        var unescaped: [UInt8] = []
+        var skips = false
         for byte in raw {
             // Every second mark of a pair is left out.
             skips = byte == Self.quote && !skips
@@ -121,7 +124,8 @@ struct CSVScanner {
 
     private mutating func quotedCell(from start: Int) throws -> Cell {
         let opening = line
-        var end = start, hasDoubledQuotes = false
+        var end = start
+        var hasDoubledQuotes = false
         while true {
             guard end < bytes.count else {
                 throw Failure(.badData, "\(path):\(opening): a quotation mark is opened and never closed")
@@ -140,8 +144,10 @@ struct CSVScanner {
         position = end + 1
         while position < bytes.count, isBlank(bytes[position]), !endsCell(position) { position += 1 }
         guard position == bytes.count || endsCell(position) else {
-            throw Failure(.badData, "\(path):\(line): text follows a closing quotation mark; quotation marks inside of "
-                + "a quoted cell are doubled (\"\")")
+            throw Failure(
+                .badData,
+                "\(path):\(line): text follows a closing quotation mark; quotation marks inside of "
+                    + "a quoted cell are doubled (\"\")")
         }
         return Cell(range: start..<end, isQuoted: true, hasDoubledQuotes: hasDoubledQuotes)
     }
@@ -162,8 +168,9 @@ struct CSVScanner {
     @inline(__always)
     private func begins(_ mark: [UInt8], at index: Int) -> Bool {
         guard let first = mark.first, bytes[index] == first else { return false }
-        return mark.count == 1 || bytes.count - index >= mark.count
-            && bytes[index..<index + mark.count].elementsEqual(mark)
+        return mark.count == 1
+            || bytes.count - index >= mark.count
+                && bytes[index..<index + mark.count].elementsEqual(mark)
     }
 
     private mutating func skipBlanks() {

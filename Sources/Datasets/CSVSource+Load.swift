@@ -6,7 +6,8 @@ extension CSVSource {
     /// Reads the keys of `format: csv`; `usesInputs` where the inputs are the targets.
     init(_ settings: Settings, usesInputs: Bool) throws {
         let train = try DataConfiguration.section(settings, "train")
-        let path = try train.string("path"), targets = try train.optionalString("targets")
+        let path = try train.string("path")
+        let targets = try train.optionalString("targets")
         target = try train.optionalStrings("target")
         features = try train.optionalStrings("features")
         categorical = try train.optionalStrings("categorical") ?? []
@@ -15,8 +16,10 @@ extension CSVSource {
         self.train = Files(path: path, targets: targets, format: format)
         if usesInputs { try DataConfiguration.refuseTargets(in: train, "target", "targets") }
         guard usesInputs || target != nil || self.train.targets != nil else {
-            throw train.failure("target", "missing; expected the name or number of the column to predict, a list of "
-                + "them, or a file of targets (\"targets: FILE\")")
+            throw train.failure(
+                "target",
+                "missing; expected the name or number of the column to predict, a list of "
+                    + "them, or a file of targets (\"targets: FILE\")")
         }
         guard target == nil || self.train.targets == nil else {
             throw train.failure("target", "target names a column and targets a file; leave out one of the two")
@@ -25,17 +28,23 @@ extension CSVSource {
             throw train.failure("target", "an empty list; expected the name or number of a column")
         }
         guard features?.isEmpty != true else {
-            throw train.failure("features", "an empty list; expected names or numbers of columns, or nothing for all "
-                + "others")
+            throw train.failure(
+                "features",
+                "an empty list; expected names or numbers of columns, or nothing for all "
+                    + "others")
         }
         let hasTargetFile = self.train.targets != nil
         validation = try settings.optionalSection("validation").map { section in
-            let files = Files(path: try section.string("path"), targets: try section.optionalString("targets"),
-                              format: try CSVFormat(section, base: format))
+            let files = Files(
+                path: try section.string("path"), targets: try section.optionalString("targets"),
+                format: try CSVFormat(section, base: format))
             if usesInputs { try DataConfiguration.refuseTargets(in: section, "targets") }
             guard (files.targets != nil) == hasTargetFile else {
-                throw section.failure("targets", hasTargetFile ? "missing; expected a file of targets, as in train"
-                    : "the targets are a column of the table, as in train; leave this key out")
+                throw section.failure(
+                    "targets",
+                    hasTargetFile
+                        ? "missing; expected a file of targets, as in train"
+                        : "the targets are a column of the table, as in train; leave this key out")
             }
             return files
         }
@@ -52,33 +61,42 @@ extension CSVSource {
         let schema = try parsed.schema.learningMeans(parsed.content, rows: trainRows, path: train.path)
         let preprocessing = Preprocessing(
             inputShape: Shape([schema.width]), targetKind: parsed.targets.kind, classNames: parsed.targets.classNames,
-            normalization: try data.normalization(Shape([schema.width]), rows: trainRows, untouched: schema.indicators,
-                                             fallback: .none,
-                                             fetch: { schema.encode($0, of: parsed.content, into: &$1) }),
+            normalization: try data.normalization(
+                Shape([schema.width]), rows: trainRows, untouched: schema.indicators,
+                fallback: .none,
+                fetch: { schema.encode($0, of: parsed.content, into: &$1) }),
             table: schema)
         let inputs = try schema.inputs(of: parsed.content, preprocessing.normalization, path: train.path)
-        let all = Dataset(inputs: .ready(inputs, count: parsed.content.lines.count),
-                          inputShape: preprocessing.inputShape,
-                          targets: parsed.targets.targets, targetKind: parsed.targets.kind,
-                          classNames: parsed.targets.classNames, weights: parsed.weights)
+        let all = Dataset(
+            inputs: .ready(inputs, count: parsed.content.lines.count),
+            inputShape: preprocessing.inputShape,
+            targets: parsed.targets.targets, targetKind: parsed.targets.kind,
+            classNames: parsed.targets.classNames, weights: parsed.weights)
         return try splits(all, rows, preprocessing, notes: parsed.notes)
     }
 
     private func load(_ data: DataConfiguration, with stored: Preprocessing) throws -> DataSplits {
         guard let schema = stored.table else {
-            throw Failure(.badConfiguration, "data.format: csv, but the checkpoint was trained on samples of shape "
-                + "\(stored.inputShape), not on a table")
+            throw Failure(
+                .badConfiguration,
+                "data.format: csv, but the checkpoint was trained on samples of shape "
+                    + "\(stored.inputShape), not on a table")
         }
-        let read = try stored.readTable(trainingFile(train.path), targetPath: train.targets, schema: schema,
-                                        isLabelled: true)
-        return try splits(read.dataset, try data.split(count: read.dataset.count, name: train.path), stored,
-                          notes: read.notes)
+        let read = try stored.readTable(
+            trainingFile(train.path), targetPath: train.targets, schema: schema,
+            isLabelled: true)
+        return try splits(
+            read.dataset, try data.split(count: read.dataset.count, name: train.path), stored,
+            notes: read.notes)
     }
 
-    private func splits(_ all: Dataset, _ rows: (train: [Int32], validation: [Int32])?,
-                        _ preprocessing: Preprocessing, notes: [String]) throws -> DataSplits {
+    private func splits(
+        _ all: Dataset, _ rows: (train: [Int32], validation: [Int32])?,
+        _ preprocessing: Preprocessing, notes: [String]
+    ) throws -> DataSplits {
         if let rows {
-            let learned = all.part(rows.train), held = all.part(rows.validation)
+            let learned = all.part(rows.train)
+            let held = all.part(rows.validation)
             try learned.requireWeight("training samples", path: train.path)
             try held.requireWeight("validation samples", path: train.path)
             return DataSplits(train: learned, validation: held, preprocessing: preprocessing, notes: notes)
@@ -86,13 +104,16 @@ extension CSVSource {
         try all.requireWeight("training samples", path: train.path)
         let held = try validation.flatMap { files in
             try preprocessing.table.map {
-                try preprocessing.readTable(TableFile(path: files.path, format: files.format,
-                                                      options: .section("data.validation")),
-                                            targetPath: files.targets, schema: $0, isLabelled: true)
+                try preprocessing.readTable(
+                    TableFile(
+                        path: files.path, format: files.format,
+                        options: .section("data.validation")),
+                    targetPath: files.targets, schema: $0, isLabelled: true)
             }
         }
         try held?.dataset.requireWeight("validation samples", path: validation?.path ?? "")
-        return DataSplits(train: all, validation: held?.dataset, preprocessing: preprocessing,
-                          notes: notes + (held?.notes ?? []))
+        return DataSplits(
+            train: all, validation: held?.dataset, preprocessing: preprocessing,
+            notes: notes + (held?.notes ?? []))
     }
 }

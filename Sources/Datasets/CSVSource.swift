@@ -48,41 +48,55 @@ struct CSVSource: DataFormat {
         let targetIndices = try (target ?? []).map { try table.index(of: $0, option: "data.train.target") }
         try requireDistinct(targetIndices, table, "data.train.target")
         let weightIndex = try weight.map { try table.index(of: $0, option: "data.train.weight") }
-        let featureIndices = try features.map { names in
-            try names.map { try table.index(of: $0, option: "data.train.features") }
-        } ?? (0..<table.columnCount).filter { !targetIndices.contains($0) && $0 != weightIndex }
+        let featureIndices =
+            try features.map { names in
+                try names.map { try table.index(of: $0, option: "data.train.features") }
+            } ?? (0..<table.columnCount).filter { !targetIndices.contains($0) && $0 != weightIndex }
         try requireDistinct(featureIndices, table, "data.train.features")
         if let both = featureIndices.first(where: targetIndices.contains) {
-            throw Failure(.badConfiguration, "data.train.features: column \"\(shortened(table.label(both)))\" is the target; "
-                + "a network would learn nothing but to copy it")
+            throw Failure(
+                .badConfiguration,
+                "data.train.features: column \"\(shortened(table.label(both)))\" is the target; "
+                    + "a network would learn nothing but to copy it")
         }
         if let weightIndex, (featureIndices + targetIndices).contains(weightIndex) {
             let use = targetIndices.contains(weightIndex) ? "the target" : "named in data.train.features"
-            throw Failure(.badConfiguration, "data.train.weight: column \"\(shortened(table.label(weightIndex)))\" is \(use) "
-                + "too; a column says how much a sample counts, or something about it")
+            throw Failure(
+                .badConfiguration,
+                "data.train.weight: column \"\(shortened(table.label(weightIndex)))\" is \(use) "
+                    + "too; a column says how much a sample counts, or something about it")
         }
         guard !featureIndices.isEmpty else {
-            throw Failure(.badConfiguration, "data.train: \(train.path) has no column to learn from beside the target"
-                + table.delimiterAdvice)
+            throw Failure(
+                .badConfiguration,
+                "data.train: \(train.path) has no column to learn from beside the target"
+                    + table.delimiterAdvice)
         }
         let forced = try Set(categorical.map { try table.index(of: $0, option: "data.train.categorical") })
         let targetReading = CodedTargets.reading(rule, columnCount: targetIndices.count)
-        var content = try table.read(featureIndices.map {
-            CSVTable.Column(index: $0, reading: forced.contains($0) ? .texts : .inferred, mayBeMissing: fillsMissing)
-        } + targetIndices.map {
-            CSVTable.Column(index: $0, reading: forced.contains($0) ? .texts : targetReading, mayBeMissing: false,
-                            isTarget: true)
-        } + (weightIndex.map { [.weight(at: $0)] } ?? []))
+        var content = try table.read(
+            featureIndices.map {
+                CSVTable.Column(index: $0, reading: forced.contains($0) ? .texts : .inferred, mayBeMissing: fillsMissing)
+            }
+                + targetIndices.map {
+                    CSVTable.Column(
+                        index: $0, reading: forced.contains($0) ? .texts : targetReading, mayBeMissing: false,
+                        isTarget: true)
+                } + (weightIndex.map { [.weight(at: $0)] } ?? []))
         let weights = try weightIndex.map { try content.weights(in: table.file, column: table.label($0)) }
-        let coded: CodedTargets?, targets: [TableSchema.Target]
+        let coded: CodedTargets?
+        let targets: [TableSchema.Target]
         if rule.wantsInputs {
             (coded, targets) = (nil, [])
         } else if let path = train.targets {
-            let other = try CSVTable(trainingFile(path)), all = Array(0..<other.columnCount)
-            let answers = try other.read(all.map {
-                CSVTable.Column(index: $0, reading: CodedTargets.reading(rule, columnCount: all.count),
-                                mayBeMissing: false, isTarget: true)
-            })
+            let other = try CSVTable(trainingFile(path))
+            let all = Array(0..<other.columnCount)
+            let answers = try other.read(
+                all.map {
+                    CSVTable.Column(
+                        index: $0, reading: CodedTargets.reading(rule, columnCount: all.count),
+                        mayBeMissing: false, isTarget: true)
+                })
             try requireEqualCounts(content, train.path, answers, path)
             coded = try CodedTargets(.init(table: other, content: answers, columns: 0..<all.count, indices: all), rule)
             targets = all.map { TableSchema.Target(name: other.label($0), index: $0) }
@@ -92,33 +106,47 @@ struct CSVSource: DataFormat {
             targets = targetIndices.map { TableSchema.Target(name: table.label($0), index: $0) }
         }
         let features = try featureIndices.enumerated().map { place, index in
-            TableSchema.Feature(name: table.label(index), index: index,
-                                categories: try categories(place, &content, label: table.label(index),
-                                                           isForced: forced.contains(index)), mean: nil)
+            TableSchema.Feature(
+                name: table.label(index), index: index,
+                categories: try categories(
+                    place, &content, label: table.label(index),
+                    isForced: forced.contains(index)), mean: nil)
         }
         let schema = TableSchema(
             format: train.format, columnCount: table.columnCount, features: features, targets: targets,
             weight: weightIndex.map { TableSchema.Target(name: table.label($0), index: $0) },
             hasTargetFile: train.targets != nil, fillsMissing: fillsMissing, targetsAreNames: coded?.areNames ?? false)
         let guessed = features.filter { $0.categories != nil && !forced.contains($0.index) }
-        let notes = guessed.isEmpty ? [] : ["\(train.path): columns of text become one input per text: "
-            + CSVTable.list(guessed.map { "\(shortened($0.name)) (\($0.width))" })]
-        return Parsed(content: content, schema: schema, targets: coded ?? CodedTargets(inputs: schema.width), weights: weights,
-                      notes: notes + (coded?.notes ?? []))
+        let notes =
+            guessed.isEmpty
+            ? []
+            : [
+                "\(train.path): columns of text become one input per text: "
+                    + CSVTable.list(guessed.map { "\(shortened($0.name)) (\($0.width))" })
+            ]
+        return Parsed(
+            content: content, schema: schema, targets: coded ?? CodedTargets(inputs: schema.width), weights: weights,
+            notes: notes + (coded?.notes ?? []))
     }
 
     /// The texts of a column, sorted, to which its cells are renumbered; nil for numbers.
-    private func categories(_ column: Int, _ content: inout CSVTable.Content, label: String,
-                            isForced: Bool) throws -> [String]? {
+    private func categories(
+        _ column: Int, _ content: inout CSVTable.Content, label: String,
+        isForced: Bool
+    ) throws -> [String]? {
         guard let texts = content.texts[column]?.texts else { return nil }
         guard isForced || texts.count <= Self.mostCategories else {
-            throw Failure(.badData, "\(train.path): column \"\(shortened(label))\" holds \(texts.count) different texts, more "
-                + "than the \(Self.mostCategories) that are taken for categories; leave it out by naming the others in "
-                + "data.train.features, or name it in data.train.categorical")
+            throw Failure(
+                .badData,
+                "\(train.path): column \"\(shortened(label))\" holds \(texts.count) different texts, more "
+                    + "than the \(Self.mostCategories) that are taken for categories; leave it out by naming the others in "
+                    + "data.train.features, or name it in data.train.categorical")
         }
         guard !texts.isEmpty else {
-            throw Failure(.badData, "\(train.path): column \"\(shortened(label))\" has no value; leave it out by naming the "
-                + "others in data.train.features")
+            throw Failure(
+                .badData,
+                "\(train.path): column \"\(shortened(label))\" has no value; leave it out by naming the "
+                    + "others in data.train.features")
         }
         let sorted = texts.sorted()
         let ranks = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
@@ -139,11 +167,15 @@ struct CSVSource: DataFormat {
 }
 
 /// Refuses a file of targets with another number of rows than the table that it belongs to.
-func requireEqualCounts(_ inputs: CSVTable.Content, _ inputPath: String, _ targets: CSVTable.Content,
-                        _ targetPath: String) throws {
+func requireEqualCounts(
+    _ inputs: CSVTable.Content, _ inputPath: String, _ targets: CSVTable.Content,
+    _ targetPath: String
+) throws {
     guard inputs.lines.count == targets.lines.count else {
-        throw Failure(.badData, "\(targetPath): \(targets.lines.count) rows of targets, but \(inputPath) has "
-            + "\(inputs.lines.count) rows")
+        throw Failure(
+            .badData,
+            "\(targetPath): \(targets.lines.count) rows of targets, but \(inputPath) has "
+                + "\(inputs.lines.count) rows")
     }
 }
 
@@ -153,7 +185,8 @@ extension TableSchema {
         guard fillsMissing else { return self }
         var learnt = self
         for (column, feature) in features.enumerated() where feature.categories == nil {
-            var sum = 0.0, count = 0
+            var sum = 0.0
+            var count = 0
             for row in rows {
                 let cell = content.cell(Int(row), column)
                 if !cell.isNaN {
@@ -162,8 +195,10 @@ extension TableSchema {
                 }
             }
             guard count > 0 else {
-                throw Failure(.badData, "\(path): column \"\(shortened(feature.name))\" has no value in the training split; leave "
-                    + "it out by naming the others in data.train.features")
+                throw Failure(
+                    .badData,
+                    "\(path): column \"\(shortened(feature.name))\" has no value in the training split; leave "
+                        + "it out by naming the others in data.train.features")
             }
             learnt.features[column].mean = sum / Double(count)
         }

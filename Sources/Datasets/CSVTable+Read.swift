@@ -45,11 +45,13 @@ extension CSVTable {
     func read(_ columns: [Column]) throws -> Content {
         var (content, mixed) = try pass(columns)
         if !mixed.isEmpty {
-            let again = try pass(mixed.map { place in
-                var column = columns[place]
-                column.reading = .texts
-                return column
-            }).content
+            let again = try pass(
+                mixed.map { place in
+                    var column = columns[place]
+                    column.reading = .texts
+                    return column
+                }
+            ).content
             for (index, place) in mixed.enumerated() {
                 content.texts[place] = again.texts[index]
                 for row in content.lines.indices {
@@ -61,9 +63,12 @@ extension CSVTable {
             guard case .inferred = column.reading, let doubt = content.texts[place]?.doubt(file.format.numbers) else {
                 continue
             }
-            if !file.format.header, case .numbers(firstLine, let text, let numbers, let cells, _) = doubt, numbers + 1 == cells {
-                throw file.failure(line: firstLine, column: label(column.index), "expected a number, as on all other lines, "
-                    + "found \"\(shortened(text))\"; if the line names the columns, \(file.setting("header", "true"))")
+            if !file.format.header, case .numbers(firstLine, let text, let numbers, let cells, _) = doubt, numbers + 1 == cells
+            {
+                throw file.failure(
+                    line: firstLine, column: label(column.index),
+                    "expected a number, as on all other lines, "
+                        + "found \"\(shortened(text))\"; if the line names the columns, \(file.setting("header", "true"))")
             }
             throw file.failure(doubt, column: label(column.index), isTarget: column.isTarget)
         }
@@ -72,7 +77,8 @@ extension CSVTable {
 
     /// Reads the columns once; `mixed` are the places of those that began as numbers and hold texts as well.
     private func pass(_ columns: [Column]) throws -> (content: Content, mixed: [Int]) {
-        var scanner = rows, cells: [CSVScanner.Cell] = []
+        var scanner = rows
+        var cells: [CSVScanner.Cell] = []
         var content = Content(texts: [], arePlain: [], width: columns.count)
         var readers = columns.map { CSVColumnReader($0, label: label($0.index), file: file) }
         while try scanner.next(&cells) {
@@ -105,13 +111,16 @@ extension CSVTable {
     private func requireMemory(_ content: Content) throws {
         let taken = content.cells.count * MemoryLayout<Double>.stride + content.lines.count * MemoryLayout<Int>.stride
         guard let free = SystemMemory.availableByteCount(), free < 2 * taken else { return }
-        throw Failure(.systemRefused, "\(path): after \(content.lines.count) rows only \(free >> 20) MiB of memory are left; "
-            + "use a part of the table, or more memory")
+        throw Failure(
+            .systemRefused,
+            "\(path): after \(content.lines.count) rows only \(free >> 20) MiB of memory are left; "
+                + "use a part of the table, or more memory")
     }
 
     /// Whether the first row of data can be read as `columns`.
     func firstRowReads(_ columns: [Column]) -> Bool {
-        var scanner = rows, cells: [CSVScanner.Cell] = []
+        var scanner = rows
+        var cells: [CSVScanner.Cell] = []
         guard (try? scanner.next(&cells)) == true, cells.count == columnCount else { return false }
         return columns.allSatisfy { column in
             var reader = CSVColumnReader(column, label: "", file: file)
@@ -128,7 +137,8 @@ extension CSVFormat {
         let line = bytes.prefix(1 << 16).prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
         let delimiters = [CSVDelimiter.comma, .semicolon, .tab]
         delimiter = delimiters.first { line.contains($0.text.utf8.first ?? 0) } ?? .blanks
-        var scanner = try CSVScanner(path: path, bytes: bytes, format: self), cells: [CSVScanner.Cell] = []
+        var scanner = try CSVScanner(path: path, bytes: bytes, format: self)
+        var cells: [CSVScanner.Cell] = []
         if try scanner.next(&cells) {
             header = !cells.allSatisfy { DecimalNumber.parse(scanner.bytes, $0.range) != nil }
         }

@@ -19,7 +19,8 @@ struct CSVTable {
     /// The table that `bytes`, the content of the file, hold.
     init(_ file: TableFile, bytes: [UInt8]) throws {
         let scanner = try CSVScanner(path: file.path, bytes: bytes, format: file.format)
-        var ahead = scanner, cells: [CSVScanner.Cell] = []
+        var ahead = scanner
+        var cells: [CSVScanner.Cell] = []
         guard try ahead.next(&cells) else { throw Failure(.badData, "\(file.path): an empty set: no rows of data") }
         self.file = file
         columnCount = cells.count
@@ -41,20 +42,24 @@ struct CSVTable {
             return name
         }
         let numbers = cells.map { file.format.numbers.parse(scanner.bytes, $0.range) }
-        let counted = numbers.enumerated().allSatisfy { $1 == Double($0) }
+        let counted =
+            numbers.enumerated().allSatisfy { $1 == Double($0) }
             || numbers.enumerated().allSatisfy { $1 == Double($0 + 1) }
         guard counted || !numbers.allSatisfy({ $0 != nil }) else {
-            let advice = switch file.options {
-            case .section: "where the file has no header, \(file.setting("header", "false"))"
-            // What the columns of the training data are called is part of the model.
-            case .commandLine: "put the header of the training data in front of them"
-            }
+            let advice =
+                switch file.options {
+                case .section: "where the file has no header, \(file.setting("header", "false"))"
+                // What the columns of the training data are called is part of the model.
+                case .commandLine: "put the header of the training data in front of them"
+                }
             throw file.failure(line: scanner.rowLine, "expected the names of the columns, found only numbers; \(advice)")
         }
         var seen: Set<String> = []
         for name in names where !seen.insert(name).inserted {
-            throw file.failure(line: scanner.rowLine, "two columns are called \"\(shortened(name))\"; every column needs "
-                + "its own name")
+            throw file.failure(
+                line: scanner.rowLine,
+                "two columns are called \"\(shortened(name))\"; every column needs "
+                    + "its own name")
         }
         return names
     }
@@ -67,23 +72,31 @@ struct CSVTable {
         if let number = Int(selector) {
             let index = number < 0 ? number &+ columnCount : number
             guard (0..<columnCount).contains(index) else {
-                throw Failure(.badConfiguration, "\(option): no column \(number) in \(path), which has \(columnCount) "
-                    + "columns; expected 0 to \(columnCount - 1), or -1 for the last\(delimiterAdvice)")
+                throw Failure(
+                    .badConfiguration,
+                    "\(option): no column \(number) in \(path), which has \(columnCount) "
+                        + "columns; expected 0 to \(columnCount - 1), or -1 for the last\(delimiterAdvice)")
             }
             return index
         }
         guard let names else {
-            throw Failure(.badConfiguration, "\(option): no column \"\(shortened(selector))\": \(path) is read without a "
-                + "header; expected a number from 0 to \(columnCount - 1), or -1 for the last")
+            throw Failure(
+                .badConfiguration,
+                "\(option): no column \"\(shortened(selector))\": \(path) is read without a "
+                    + "header; expected a number from 0 to \(columnCount - 1), or -1 for the last")
         }
-        throw Failure(.badConfiguration, "\(option): no column \"\(shortened(selector))\" in \(path)"
-            + "\(suggestion(for: selector, among: names)); its columns: \(Self.list(names))\(delimiterAdvice)")
+        throw Failure(
+            .badConfiguration,
+            "\(option): no column \"\(shortened(selector))\" in \(path)"
+                + "\(suggestion(for: selector, among: names)); its columns: \(Self.list(names))\(delimiterAdvice)")
     }
 
     /// What comes to mind where a file has a single column.
     var delimiterAdvice: String {
-        columnCount > 1 ? "" : "; is its delimiter \"\(file.format.delimiter.name)\", and the first line its header? "
-            + "(\(file.setting("delimiter", "…")) or skip_lines)"
+        columnCount > 1
+            ? ""
+            : "; is its delimiter \"\(file.format.delimiter.name)\", and the first line its header? "
+                + "(\(file.setting("delimiter", "…")) or skip_lines)"
     }
 
     /// What messages call a column: its name, or its number.

@@ -29,8 +29,10 @@ extension IDXFile {
         let areNumbers = rule.wantsClasses == false || rule.preference == .numbers && samples.type.isFloatingPoint
         guard samples.width == 1, isSingle, !areNumbers || rule.wantsClasses == true else {
             guard rule.wantsClasses != true else {
-                throw Failure(.badData, "\(path): targets of shape \(shape); expected one class per sample, or set "
-                    + "data.target_kind: value")
+                throw Failure(
+                    .badData,
+                    "\(path): targets of shape \(shape); expected one class per sample, or set "
+                        + "data.target_kind: value")
             }
             return CodedLabels(targets: .values(values()), kind: .values(count: samples.width))
         }
@@ -40,9 +42,12 @@ extension IDXFile {
         guard rule.makesClasses(of: numbers, sampleCount: sampleCount, areIntegers: !samples.type.isFloatingPoint) else {
             var coded = CodedLabels(targets: .values(values()), kind: .values(count: 1))
             if rule.wantsClasses == nil, !samples.type.isFloatingPoint, (2...20).contains(numbers.count),
-               TargetRule.isCounted(numbers) {
-                coded.notes = ["\(path): the targets are read as numbers, as the loss asks; data.target_kind: class makes "
-                    + "\(numbers.count) classes of them"]
+                TargetRule.isCounted(numbers)
+            {
+                coded.notes = [
+                    "\(path): the targets are read as numbers, as the loss asks; data.target_kind: class makes "
+                        + "\(numbers.count) classes of them"
+                ]
             }
             return coded
         }
@@ -69,14 +74,18 @@ extension IDXFile {
             labels = TargetRule.isCounted(numbers) ? nil : wholes
             count = numbers.count
         }
-        guard count <= Int(Int32.max) else { throw Failure(.badData, "\(path): \(count) classes are too many; expected at most \(Int32.max)") }
+        guard count <= Int(Int32.max) else {
+            throw Failure(.badData, "\(path): \(count) classes are too many; expected at most \(Int32.max)")
+        }
         let known = labels.map { Dictionary(uniqueKeysWithValues: $0.enumerated().map { ($1, Int32($0)) }) }
         var places: [Double: Int32] = [:]
         for (number, whole) in zip(numbers, wholes) {
             if let known {
                 guard let place = known[whole] else {
-                    throw outOfRange(number, "one of the labels of the training data ("
-                        + CSVTable.list((labels ?? []).map(String.init)) + ")")
+                    throw outOfRange(
+                        number,
+                        "one of the labels of the training data ("
+                            + CSVTable.list((labels ?? []).map(String.init)) + ")")
                 }
                 places[number] = place
             } else {
@@ -88,13 +97,18 @@ extension IDXFile {
         classes.reserveCapacity(samples.count)
         forEachLabel { classes.append(places[$1] ?? 0) }
         let isNew = labels != nil && rule.labels == nil
-        return CodedLabels(targets: .classes(classes), kind: .classes(count: count), labels: labels, notes: isNew
-            ? ["\(path): the labels \(CSVTable.list(wholes.map(String.init))) are \(count) classes; data.classes: N takes "
-                + "them for 0 to N-1"] : [])
+        return CodedLabels(
+            targets: .classes(classes), kind: .classes(count: count), labels: labels,
+            notes: isNew
+                ? [
+                    "\(path): the labels \(CSVTable.list(wholes.map(String.init))) are \(count) classes; data.classes: N takes "
+                        + "them for 0 to N-1"
+                ] : [])
     }
 
     private func values() -> [Float] {
-        var values: [Float] = [], numbers = [Double](repeating: 0, count: samples.width)
+        var values: [Float] = []
+        var numbers = [Double](repeating: 0, count: samples.width)
         values.reserveCapacity(samples.count * samples.width)
         for sample in 0..<samples.count {
             samples.numbers(sample: sample, into: &numbers)
@@ -114,12 +128,15 @@ extension IDXFile {
 
     /// The error for a label that is no class, with its first place.
     private func outOfRange(_ label: Double, _ expected: String) -> Failure {
-        var first = 0, isFound = false
+        var first = 0
+        var isFound = false
         forEachLabel { sample, number in
             if number == label, !isFound { (first, isFound) = (sample, true) }
         }
-        return Failure(.badData, "\(path): sample \(first): label out of range: expected \(expected), found "
-            + Self.text(label))
+        return Failure(
+            .badData,
+            "\(path): sample \(first): label out of range: expected \(expected), found "
+                + Self.text(label))
     }
 
     private static func text(_ number: Double) -> String { Int(exactly: number).map(String.init) ?? "\(number)" }

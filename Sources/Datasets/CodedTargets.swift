@@ -40,16 +40,20 @@ struct CodedTargets {
     init(_ source: Source, _ rule: TargetRule) throws {
         guard source.columns.count == 1 else {
             guard rule.wantsClasses != true else {
-                throw Failure(.badConfiguration, "data.train.target: \(source.columns.count) target columns are values; "
-                    + "name one column for classes, or leave out data.target_kind, data.classes and data.class_names")
+                throw Failure(
+                    .badConfiguration,
+                    "data.train.target: \(source.columns.count) target columns are values; "
+                        + "name one column for classes, or leave out data.target_kind, data.classes and data.class_names")
             }
             self = try Self(values: source)
             return
         }
         if let texts = source.texts() {
             guard rule.wantsClasses != false else {
-                throw source.table.file.failure(line: texts.lines[0], column: source.label(0), "expected a number as the "
-                    + "target, found \"\(shortened(texts.texts[0]))\"; targets that are text need data.target_kind: class")
+                throw source.table.file.failure(
+                    line: texts.lines[0], column: source.label(0),
+                    "expected a number as the "
+                        + "target, found \"\(shortened(texts.texts[0]))\"; targets that are text need data.target_kind: class")
             }
             self = try Self(classes: source, texts, rule)
             return
@@ -62,9 +66,11 @@ struct CodedTargets {
         guard rule.makesClasses(of: numbers, sampleCount: source.content.lines.count, areIntegers: nil) else {
             self = try Self(values: source)
             if rule.wantsClasses == nil, rule.preference == .numbers, (2...20).contains(numbers.count),
-               TargetRule.isCounted(numbers) {
-                notes.append("\(source.path): the target \"\(shortened(source.label(0)))\" is read as a number, as the loss "
-                    + "asks; data.target_kind: class makes \(numbers.count) classes of it")
+                TargetRule.isCounted(numbers)
+            {
+                notes.append(
+                    "\(source.path): the target \"\(shortened(source.label(0)))\" is read as a number, as the loss "
+                        + "asks; data.target_kind: class makes \(numbers.count) classes of it")
             }
             return
         }
@@ -72,8 +78,9 @@ struct CodedTargets {
         guard !isCounted || !source.content.arePlain[source.columns.lowerBound] else {
             // The classes are what the cells say already.
             try TargetRule.requireTwoClasses(numbers.count, name: "0", place: Self.place(source))
-            self.init(targets: .classes(source.content.lines.indices.map { Int32(source.cell($0)) }),
-                      kind: .classes(count: numbers.count), classNames: nil, areNames: false)
+            self.init(
+                targets: .classes(source.content.lines.indices.map { Int32(source.cell($0)) }),
+                kind: .classes(count: numbers.count), classNames: nil, areNames: false)
             return
         }
         // Classes are called as the file spells them, so it is read once more: 1.10 is not 1.1.
@@ -83,13 +90,15 @@ struct CodedTargets {
         if isCounted, texts.texts.count > numbers.count {
             // 1 and 1.0 in one file: nobody means two classes.
             try TargetRule.requireTwoClasses(numbers.count, name: texts.texts[0], place: Self.place(source))
-            self.init(targets: .classes(source.content.lines.indices.map { Int32(source.cell($0)) }),
-                      kind: .classes(count: numbers.count), classNames: nil, areNames: false)
+            self.init(
+                targets: .classes(source.content.lines.indices.map { Int32(source.cell($0)) }),
+                kind: .classes(count: numbers.count), classNames: nil, areNames: false)
             return
         }
         self = try Self(classes: again, texts, rule)
-        notes.append("\(source.path): the target \"\(shortened(source.label(0)))\" is read as \(numbers.count) classes ("
-            + "\(CSVTable.list(classNames ?? []))), as the loss asks; data.target_kind: value makes a number of it")
+        notes.append(
+            "\(source.path): the target \"\(shortened(source.label(0)))\" is read as \(numbers.count) classes ("
+                + "\(CSVTable.list(classNames ?? []))), as the loss asks; data.target_kind: value makes a number of it")
     }
 
     /// The inputs, which are so many numbers.
@@ -111,8 +120,9 @@ struct CodedTargets {
         for row in source.content.lines.indices {
             for column in source.indices.indices {
                 if let texts = source.texts(column) {
-                    throw source.table.file.failure(line: texts.lines[0], column: source.label(column),
-                                                    "expected numbers as targets, found \"\(shortened(texts.texts[0]))\"")
+                    throw source.table.file.failure(
+                        line: texts.lines[0], column: source.label(column),
+                        "expected numbers as targets, found \"\(shortened(texts.texts[0]))\"")
                 }
                 let value = Float(source.cell(row, column))
                 guard value.isFinite else {
@@ -138,9 +148,10 @@ struct CodedTargets {
             let known = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
             let places = try texts.texts.enumerated().map { place, text in
                 guard let known = known[text] else {
-                    throw source.table.file.failure(line: texts.lines[place], column: source.label(0),
-                                                    "\"\(shortened(text))\" is not one of the classes"
-                        + "\(suggestion(for: text, among: names)); known: \(CSVTable.list(names)) (data.class_names)")
+                    throw source.table.file.failure(
+                        line: texts.lines[place], column: source.label(0),
+                        "\"\(shortened(text))\" is not one of the classes"
+                            + "\(suggestion(for: text, among: names)); known: \(CSVTable.list(names)) (data.class_names)")
                 }
                 return known
             }
@@ -150,9 +161,11 @@ struct CodedTargets {
         if let count = rule.classCount, numbers.allSatisfy({ $0 != nil }) {
             let places = try numbers.enumerated().map { place, number in
                 guard let number, let index = Int(exactly: number), (0..<count).contains(index) else {
-                    throw source.table.file.failure(line: texts.lines[place], column: source.label(0), "label out of range: "
-                        + "expected a class from 0 to \(count - 1), found \(shortened(texts.texts[place])); without "
-                        + "data.classes and data.class_names every label is a class")
+                    throw source.table.file.failure(
+                        line: texts.lines[place], column: source.label(0),
+                        "label out of range: "
+                            + "expected a class from 0 to \(count - 1), found \(shortened(texts.texts[place])); without "
+                            + "data.classes and data.class_names every label is a class")
                 }
                 return index
             }
@@ -160,8 +173,10 @@ struct CodedTargets {
             return
         }
         if let count = rule.classCount, count != texts.texts.count {
-            throw Failure(.badData, "\(source.path): column \"\(shortened(source.label(0)))\" holds \(texts.texts.count) "
-                + "classes, but data.classes says \(count); name all of them in data.class_names")
+            throw Failure(
+                .badData,
+                "\(source.path): column \"\(shortened(source.label(0)))\" holds \(texts.texts.count) "
+                    + "classes, but data.classes says \(count); name all of them in data.class_names")
         }
         let areNumbers = numbers.allSatisfy { $0 != nil }
         let order = texts.texts.indices.sorted { first, second in
@@ -172,8 +187,9 @@ struct CodedTargets {
         var places = Array(repeating: 0, count: names.count)
         for (place, text) in order.enumerated() { places[text] = place }
         let areCounted = names.enumerated().allSatisfy { $1 == String($0) }
-        self.init(targets: stored(places), kind: .classes(count: names.count), classNames: areCounted ? nil : names,
-                  areNames: !areCounted)
+        self.init(
+            targets: stored(places), kind: .classes(count: names.count), classNames: areCounted ? nil : names,
+            areNames: !areCounted)
     }
 
     /// Whether the cells are numbers of classes that have other names.

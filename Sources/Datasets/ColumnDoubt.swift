@@ -29,12 +29,14 @@ enum ColumnDoubt: Equatable {
 extension TextColumn {
     /// What speaks against categories in a file whose numbers are written in `style`; nil if nothing does.
     func doubt(_ style: NumberStyle) -> ColumnDoubt? {
-        numbersDoubt(style) ?? (isNearlyAllDifferent
-            ? .keys(line: lines[0], text: texts[0], different: texts.count, cellCount: cellCount) : nil)
+        numbersDoubt(style)
+            ?? (isNearlyAllDifferent
+                ? .keys(line: lines[0], text: texts[0], different: texts.count, cellCount: cellCount) : nil)
     }
 
     private func numbersDoubt(_ style: NumberStyle) -> ColumnDoubt? {
-        let written = texts.map(WrittenNumber.init), units = commonUnits(written)
+        let written = texts.map(WrittenNumber.init)
+        let units = commonUnits(written)
         let styles = Self.styles(after: style)
         /// Which texts read as numbers in each style, and in how many cells.
         var reads = styles.map { _ in Array(repeating: false, count: texts.count) }
@@ -67,8 +69,9 @@ extension TextColumn {
         } else {
             remedy = .correction
         }
-        return .numbers(line: lines[culprit], text: texts[culprit], numberCount: readCounts[best], cellCount: cellCount,
-                        remedy: remedy)
+        return .numbers(
+            line: lines[culprit], text: texts[culprit], numberCount: readCounts[best], cellCount: cellCount,
+            remedy: remedy)
     }
 
     /// The units that stand behind more than one number: a lone "3rd" among "1st" and "2nd" is a category.

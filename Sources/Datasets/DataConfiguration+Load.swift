@@ -12,31 +12,38 @@ extension DataConfiguration {
         var rule = rule
         rule.preference = preference
         if let stored, stored.targetKind.areInputs != rule.wantsInputs {
-            throw Failure(.badConfiguration, rule.wantsInputs
-                ? "data.target_kind: found input, but in the checkpoint each target is \(stored.targetKind)"
-                : "data.target_kind: expected input, since in the checkpoint each target is \(stored.targetKind)")
+            throw Failure(
+                .badConfiguration,
+                rule.wantsInputs
+                    ? "data.target_kind: found input, but in the checkpoint each target is \(stored.targetKind)"
+                    : "data.target_kind: expected input, since in the checkpoint each target is \(stored.targetKind)")
         }
         return try source.load(self, rule, stored: stored)
     }
 
     /// The splits of samples that stay as their file has them.
-    func splits(_ samples: EncodedSamples, inputShape: Shape, _ coded: CodedLabels,
-                        rows: (train: [Int32], validation: [Int32])?, _ stored: Preprocessing?,
-                        fallback: Normalization, name: String) throws -> DataSplits {
+    func splits(
+        _ samples: EncodedSamples, inputShape: Shape, _ coded: CodedLabels,
+        rows: (train: [Int32], validation: [Int32])?, _ stored: Preprocessing?,
+        fallback: Normalization, name: String
+    ) throws -> DataSplits {
         let found = Preprocessing(
             inputShape: inputShape, targetKind: coded.kind, classNames: coded.classNames ?? rule.classNames,
             labels: coded.labels,
-            normalization: try stored?.normalization ?? normalization(
-                inputShape, rows: rows?.train ?? Array(0..<Int32(samples.count)), fallback: fallback,
-                fetch: { samples.numbers(sample: $0, into: &$1) }))
+            normalization: try stored?.normalization
+                ?? normalization(
+                    inputShape, rows: rows?.train ?? Array(0..<Int32(samples.count)), fallback: fallback,
+                    fetch: { samples.numbers(sample: $0, into: &$1) }))
         let preprocessing = try stored.map { try Self.require($0, toFit: found, name: name) } ?? found
         func dataset(_ rows: [Int32]?) -> Dataset {
-            Dataset(inputs: .encoded(samples, Rescaling(preprocessing.normalization, width: inputShape.count)),
-                    inputShape: inputShape, targets: coded.targets, targetKind: coded.kind,
-                    classNames: preprocessing.classNames, rows: rows)
+            Dataset(
+                inputs: .encoded(samples, Rescaling(preprocessing.normalization, width: inputShape.count)),
+                inputShape: inputShape, targets: coded.targets, targetKind: coded.kind,
+                classNames: preprocessing.classNames, rows: rows)
         }
-        return DataSplits(train: dataset(rows?.train), validation: rows.map { dataset($0.validation) },
-                          preprocessing: preprocessing, notes: coded.notes)
+        return DataSplits(
+            train: dataset(rows?.train), validation: rows.map { dataset($0.validation) },
+            preprocessing: preprocessing, notes: coded.notes)
     }
 
     func split(count: Int, name: String) throws -> (train: [Int32], validation: [Int32])? {
@@ -44,8 +51,10 @@ extension DataConfiguration {
     }
 
     /// The configured normalisation, the one that the training rows ask for, or `fallback`.
-    func normalization(_ shape: Shape, rows: [Int32], untouched: Set<Int> = [], fallback: Normalization,
-                               fetch: (Int, inout [Double]) -> Void) throws -> Normalization {
+    func normalization(
+        _ shape: Shape, rows: [Int32], untouched: Set<Int> = [], fallback: Normalization,
+        fetch: (Int, inout [Double]) -> Void
+    ) throws -> Normalization {
         let width = shape.count
         if standardizes {
             let found = Normalization(standardizing: width, rows: rows, untouched: untouched, fetch: fetch)
@@ -62,15 +71,21 @@ extension DataConfiguration {
     }
 
     /// `stored`, which has to describe samples like those that were found.
-    private static func require(_ stored: Preprocessing, toFit found: Preprocessing,
-                                name: String) throws -> Preprocessing {
+    private static func require(
+        _ stored: Preprocessing, toFit found: Preprocessing,
+        name: String
+    ) throws -> Preprocessing {
         guard stored.table == nil, stored.inputDimensions == found.inputDimensions else {
-            throw Failure(.badConfiguration, "\(name): samples of shape \(found.inputShape), but the checkpoint was "
-                + "trained on \(stored.table == nil ? "samples of shape \(stored.inputShape)" : "a table")")
+            throw Failure(
+                .badConfiguration,
+                "\(name): samples of shape \(found.inputShape), but the checkpoint was "
+                    + "trained on \(stored.table == nil ? "samples of shape \(stored.inputShape)" : "a table")")
         }
         guard stored.targetKind == found.targetKind else {
-            throw Failure(.badConfiguration, "\(name): each target is \(found.targetKind), but the checkpoint was "
-                + "trained on \(stored.targetKind)")
+            throw Failure(
+                .badConfiguration,
+                "\(name): each target is \(found.targetKind), but the checkpoint was "
+                    + "trained on \(stored.targetKind)")
         }
         return stored
     }
@@ -79,7 +94,8 @@ extension DataConfiguration {
 extension Dataset {
     /// Some of the samples; `rows` are places in memory.
     func part(_ rows: [Int32]) -> Dataset {
-        Dataset(inputs: inputs, inputShape: inputShape, targets: targets, targetKind: targetKind,
-                classNames: classNames, weights: weights, rows: rows)
+        Dataset(
+            inputs: inputs, inputShape: inputShape, targets: targets, targetKind: targetKind,
+            classNames: classNames, weights: weights, rows: rows)
     }
 }

@@ -67,8 +67,10 @@ package struct DataConfiguration: Sendable {
         validationFraction = try settings.optionalDouble("validation_fraction", in: .fraction)
         if let validationFraction {
             guard validationFraction > 0 else {
-                throw settings.failure("validation_fraction", "expected a number between 0 and 1, found 0; leave it "
-                    + "out to train without validation")
+                throw settings.failure(
+                    "validation_fraction",
+                    "expected a number between 0 and 1, found 0; leave it "
+                        + "out to train without validation")
             }
             guard !settings.has("validation") else {
                 throw settings.failure("validation_fraction", "there is a validation split already; leave out one of the two")
@@ -76,14 +78,17 @@ package struct DataConfiguration: Sendable {
         }
         splitSeed = UInt64(try settings.int("split_seed", default: 0))
         normalization = try settings.optionalSection("normalize").map { section in
-            Normalization(scale: try section.optionalDoubles("scale", in: .positive) ?? [1],
-                          mean: try section.optionalDoubles("mean") ?? [0],
-                          std: try section.optionalDoubles("std", in: .positive) ?? [1])
+            Normalization(
+                scale: try section.optionalDoubles("scale", in: .positive) ?? [1],
+                mean: try section.optionalDoubles("mean") ?? [0],
+                std: try section.optionalDoubles("std", in: .positive) ?? [1])
         }
         standardizes = try settings.bool("standardize", default: false)
         guard !standardizes || normalization == nil else {
-            throw settings.failure("standardize", "normalize gives the numbers that standardize would find; leave out "
-                + "one of the two")
+            throw settings.failure(
+                "standardize",
+                "normalize gives the numbers that standardize would find; leave out "
+                    + "one of the two")
         }
         rule = try Self.rule(settings)
         augmentations = try readAugmentations(settings)
@@ -98,8 +103,10 @@ package struct DataConfiguration: Sendable {
         if let kind = try settings.optionalString("target_kind") {
             let kinds = ["class", "value", inputKind]
             guard kinds.contains(kind) else {
-                throw settings.failure("target_kind", "unknown value \"\(kind)\""
-                    + "\(suggestion(for: kind, among: kinds)); expected \(kinds.joined(separator: ", "))")
+                throw settings.failure(
+                    "target_kind",
+                    "unknown value \"\(kind)\""
+                        + "\(suggestion(for: kind, among: kinds)); expected \(kinds.joined(separator: ", "))")
             }
             rule.wantsClasses = kind == "class"
             rule.wantsInputs = kind == inputKind
@@ -111,15 +118,19 @@ package struct DataConfiguration: Sendable {
                 throw settings.failure("class_names", "a name contains a zero byte (\\0), which can't stand in a table")
             }
             guard Set(names).count == names.count, rule.classCount ?? names.count == names.count, !names.isEmpty else {
-                throw settings.failure("class_names", "\(names.count) names, \(Set(names).count) of them different; "
-                    + "expected a name of its own for each \(rule.classCount.map { "of the \($0) classes" } ?? "class")")
+                throw settings.failure(
+                    "class_names",
+                    "\(names.count) names, \(Set(names).count) of them different; "
+                        + "expected a name of its own for each \(rule.classCount.map { "of the \($0) classes" } ?? "class")")
             }
             rule.classCount = names.count
         }
         if let count = rule.classCount {
             guard rule.wantsClasses != false else {
-                throw settings.failure("target_kind", "found \(rule.wantsInputs ? inputKind : "value"), but classes or "
-                    + "class_names asks for \(count) classes; leave out one of the two")
+                throw settings.failure(
+                    "target_kind",
+                    "found \(rule.wantsInputs ? inputKind : "value"), but classes or "
+                        + "class_names asks for \(count) classes; leave out one of the two")
             }
             rule.wantsClasses = true
         }

@@ -40,7 +40,7 @@ extension Choices where Choice == any DataFormat.Type {
             DigitsSource.self,
             IDXSource.self,
             CSVSource.self,
-            TextSource.self,
+            TextSource.self
         ])
     }
 }

@@ -34,8 +34,10 @@ extension Dataset {
     }
 
     /// Adds numbers as they lie in memory; every machine that dtrain is built for is little-endian.
-    private static func update<Number: BitwiseCopyable>(_ hash: inout SHA256, _ numbers: [Number], _ sample: Int,
-                                                        _ width: Int) throws {
+    private static func update<Number: BitwiseCopyable>(
+        _ hash: inout SHA256, _ numbers: [Number], _ sample: Int,
+        _ width: Int
+    ) throws {
         try numbers[sample * width..<(sample + 1) * width].withUnsafeBytes { try hash.update($0) }
     }
 }

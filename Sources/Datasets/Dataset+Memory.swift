@@ -3,7 +3,8 @@ extension DataSplits {
     /// one file share them.
     package var byteCount: (mapped: Int, allocated: Int) {
         let splits = [train, validation].compactMap { $0 }
-        var mapped = 0, allocated = 0
+        var mapped = 0
+        var allocated = 0
         var seen: Set<UnsafeRawPointer> = []
         func add(_ base: UnsafeRawPointer?, _ bytes: Int, isMapped: Bool = false) {
             guard let base, seen.insert(base).inserted else { return }

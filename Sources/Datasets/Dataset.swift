@@ -44,8 +44,10 @@ package struct Dataset: Sendable {
     /// Which of the stored samples these are; nil for all of them.
     let rows: [Int32]?
 
-    init(inputs: StoredInputs, inputShape: Shape, targets: StoredTargets?, targetKind: TargetKind,
-         classNames: [String]?, weights: [Float]? = nil, rows: [Int32]? = nil) {
+    init(
+        inputs: StoredInputs, inputShape: Shape, targets: StoredTargets?, targetKind: TargetKind,
+        classNames: [String]?, weights: [Float]? = nil, rows: [Int32]? = nil
+    ) {
         self.inputs = inputs
         self.inputShape = inputShape
         self.targets = targets
@@ -58,22 +60,26 @@ package struct Dataset: Sendable {
 
     /// Samples from memory, one class index each. `inputs` holds one sample behind the other.
     package init(inputs: [Float], inputShape: Shape, classes: [Int32], classCount: Int, classNames: [String]? = nil) {
-        precondition(inputs.count == classes.count * inputShape.count,
-                     "\(inputs.count) numbers for \(classes.count) samples of shape \(inputShape)")
+        precondition(
+            inputs.count == classes.count * inputShape.count,
+            "\(inputs.count) numbers for \(classes.count) samples of shape \(inputShape)")
         precondition(classes.allSatisfy { $0 >= 0 && $0 < classCount }, "a class outside of 0 ..< \(classCount)")
         precondition(classNames.map { $0.count == classCount } ?? true, "names for \(classCount) classes")
-        self.init(inputs: .ready(inputs, count: classes.count), inputShape: inputShape, targets: .classes(classes),
-                  targetKind: .classes(count: classCount), classNames: classNames)
+        self.init(
+            inputs: .ready(inputs, count: classes.count), inputShape: inputShape, targets: .classes(classes),
+            targetKind: .classes(count: classCount), classNames: classNames)
     }
 
     /// Samples from memory, `valueCount` target numbers each. Both arrays hold one sample behind the other.
     package init(inputs: [Float], inputShape: Shape, values: [Float], valueCount: Int) {
         precondition(valueCount > 0 && values.count % valueCount == 0, "\(values.count) targets, \(valueCount) each")
         let count = values.count / valueCount
-        precondition(inputs.count == count * inputShape.count,
-                     "\(inputs.count) numbers for \(count) samples of shape \(inputShape)")
-        self.init(inputs: .ready(inputs, count: count), inputShape: inputShape, targets: .values(values),
-                  targetKind: .values(count: valueCount), classNames: nil)
+        precondition(
+            inputs.count == count * inputShape.count,
+            "\(inputs.count) numbers for \(count) samples of shape \(inputShape)")
+        self.init(
+            inputs: .ready(inputs, count: count), inputShape: inputShape, targets: .values(values),
+            targetKind: .values(count: valueCount), classNames: nil)
     }
 
     /// How many different tokens the inputs are made of; nil where they are made of numbers.
@@ -106,8 +112,9 @@ package struct Dataset: Sendable {
     ///   for. Nil: they stay as they are.
     package func gatherInputs(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView, firstDraw: UInt64? = nil) {
         let width = inputShape.count
-        precondition(destination.rows == samples.count && destination.columns == width,
-                     "\(samples.count) samples of \(width) into \(destination.rows)×\(destination.columns)")
+        precondition(
+            destination.rows == samples.count && destination.columns == width,
+            "\(samples.count) samples of \(width) into \(destination.rows)×\(destination.columns)")
         var row = 0
         for sample in samples.prefix(Self.samplesAhead) { inputs.prefetch(sample: stored(sample)) }
         for sample in samples {
@@ -126,7 +133,8 @@ package struct Dataset: Sendable {
     package func gatherClasses(_ samples: ArraySlice<Int32>, into destination: UnsafeMutableBufferPointer<Int32>) {
         if case .nextTokens = targets, case .windows(let tokens, let stride, _) = inputs {
             let width = inputShape.count
-            precondition(destination.count == samples.count * width, "\(samples.count) samples into \(destination.count) places")
+            precondition(
+                destination.count == samples.count * width, "\(samples.count) samples into \(destination.count) places")
             var place = 0
             for sample in samples {
                 let start = stored(sample) * stride + 1
@@ -156,14 +164,16 @@ package struct Dataset: Sendable {
         case (.values(let values), .values(let width)):
             precondition(columns == width, "targets of \(width) numbers into \(columns) columns")
             for sample in samples {
-                let start = stored(sample) * width, target = destination.row(row)
+                let start = stored(sample) * width
+                let target = destination.row(row)
                 for column in 0..<width { target[column] = values[start + column] }
                 row += 1
             }
         case (.classes(let classes), .classes(let classCount)):
             precondition(columns == classCount || columns == 1, "\(classCount) classes into \(columns) columns")
             for sample in samples {
-                let target = destination.row(row), index = Int(classes[stored(sample)])
+                let target = destination.row(row)
+                let index = Int(classes[stored(sample)])
                 if columns == 1 {
                     target[0] = Float(index)
                 } else {

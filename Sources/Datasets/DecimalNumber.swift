@@ -8,7 +8,10 @@ package enum DecimalNumber {
         guard i < end else { return nil }
         let isNegative = bytes[i] == UInt8(ascii: "-")
         if isNegative || bytes[i] == UInt8(ascii: "+") { i += 1 }
-        var mantissa: UInt64 = 0, digits = 0, significant = 0, exponent = 0
+        var mantissa: UInt64 = 0
+        var digits = 0
+        var significant = 0
+        var exponent = 0
         while i < end {
             let digit = bytes[i] &- 48
             guard digit < 10 else { break }
@@ -33,7 +36,8 @@ package enum DecimalNumber {
         guard digits > 0 else { return infinity(bytes, i..<end, isNegative) }
         if i < end {
             guard bytes[i] | 0x20 == UInt8(ascii: "e"),
-                  let written = self.exponent(bytes, i + 1..<end) else { return nil }
+                let written = self.exponent(bytes, i + 1..<end)
+            else { return nil }
             exponent += written
         }
         // Both factors are exact, so the one rounding of the product or quotient is the right one (Clinger 1990).
@@ -46,7 +50,8 @@ package enum DecimalNumber {
 
     /// A signed whole number, kept so small that sums of it don't overflow.
     private static func exponent(_ bytes: [UInt8], _ range: Range<Int>) -> Int? {
-        var i = range.lowerBound, value = 0
+        var i = range.lowerBound
+        var value = 0
         guard i < range.upperBound else { return nil }
         let isNegative = bytes[i] == UInt8(ascii: "-")
         if isNegative || bytes[i] == UInt8(ascii: "+") { i += 1 }
@@ -68,6 +73,6 @@ package enum DecimalNumber {
     /// The powers of ten that Double holds exactly.
     private static let powers: [Double] = [
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-        1e20, 1e21, 1e22,
+        1e20, 1e21, 1e22
     ]
 }

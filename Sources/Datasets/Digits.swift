@@ -19,8 +19,9 @@ enum Digits {
             var length = UInt(buffer.count)
             let status = packed.withUnsafeBytes { source in
                 // `uncompress` writes at most `length` bytes and checks their sum.
-                uncompress(buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), &length,
-                           source.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(source.count))
+                uncompress(
+                    buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), &length,
+                    source.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(source.count))
             }
             guard status == Z_OK, length == buffer.count else { throw damage }
         }

@@ -21,8 +21,10 @@ struct IDXFile {
         let headerSize = 4 + 4 * Int(magic[3])
         let sizes = try file.readBytes(headerSize - 4)
         guard sizes.count == headerSize - 4 else {
-            throw Failure(.badData, "\(path): truncated in its header: expected \(headerSize) bytes, found "
-                + "\(sizes.count + 4); fetch the file again")
+            throw Failure(
+                .badData,
+                "\(path): truncated in its header: expected \(headerSize) bytes, found "
+                    + "\(sizes.count + 4); fetch the file again")
         }
         let dimensions = stride(from: 0, to: sizes.count, by: 4).map { start in
             sizes[start..<start + 4].reduce(0) { $0 << 8 | Int($1) }
@@ -30,10 +32,13 @@ struct IDXFile {
         let written = dimensions.map(String.init).joined(separator: "×")
         guard dimensions[0] > 0 else { throw Failure(.badData, "\(path): an empty set: its header counts 0 samples") }
         guard dimensions[0] <= Int(Int32.max), !dimensions.contains(0) else {
-            throw Failure(.badData, "\(path): the header gives the sizes \(written); expected sizes above 0 and at most "
-                + "\(Int32.max) samples")
+            throw Failure(
+                .badData,
+                "\(path): the header gives the sizes \(written); expected sizes above 0 and at most "
+                    + "\(Int32.max) samples")
         }
-        var payload = type.byteCount, overflows = false
+        var payload = type.byteCount
+        var overflows = false
         for dimension in dimensions {
             let product = payload.multipliedReportingOverflow(by: dimension)
             payload = product.partialValue
@@ -41,12 +46,16 @@ struct IDXFile {
         }
         // A promise that the file can't keep, however well it is packed, is refused before memory is asked for.
         guard !overflows, payload <= Int.max - headerSize, !file.isCompressed || payload <= file.largestContent else {
-            throw Failure(.badData, "\(path): truncated: the header promises \(written) elements of "
-                + "\(type.byteCount) bytes, more than \(file.byteCount) bytes on disk can hold; fetch the file again")
+            throw Failure(
+                .badData,
+                "\(path): truncated: the header promises \(written) elements of "
+                    + "\(type.byteCount) bytes, more than \(file.byteCount) bytes on disk can hold; fetch the file again")
         }
         if file.isCompressed, let free = SystemMemory.availableByteCount(), payload > free {
-            throw Failure(.systemRefused, "\(path): the header promises \(written) elements of \(type.byteCount) bytes, but "
-                + "\(free >> 20) MiB of memory are free; unpack the file, so that it is read where it lies")
+            throw Failure(
+                .systemRefused,
+                "\(path): the header promises \(written) elements of \(type.byteCount) bytes, but "
+                    + "\(free >> 20) MiB of memory are free; unpack the file, so that it is read where it lies")
         }
         let promise = "the header promises \(written) elements of \(type.byteCount) byte\(type.byteCount == 1 ? "" : "s")"
         self.path = path
@@ -55,23 +64,30 @@ struct IDXFile {
             let region = try ByteRegion(count: payload, name: path) { buffer in
                 let found = try file.read(into: buffer)
                 guard found == payload else {
-                    throw Failure(.badData, "\(path): truncated: \(promise), expected \(headerSize + payload) bytes "
-                        + "of content, found \(headerSize + found); fetch the file again")
+                    throw Failure(
+                        .badData,
+                        "\(path): truncated: \(promise), expected \(headerSize + payload) bytes "
+                            + "of content, found \(headerSize + found); fetch the file again")
                 }
                 guard try file.readBytes(1).isEmpty else {
-                    throw Failure(.badData, "\(path): oversized: \(promise), expected \(headerSize + payload) bytes "
-                        + "of content, found more")
+                    throw Failure(
+                        .badData,
+                        "\(path): oversized: \(promise), expected \(headerSize + payload) bytes "
+                            + "of content, found more")
                 }
             }
             samples = EncodedSamples(region: region, offset: 0, type: type, width: shape.count, count: dimensions[0])
         } else {
             guard file.byteCount == headerSize + payload else {
                 let word = file.byteCount < headerSize + payload ? "truncated" : "oversized"
-                throw Failure(.badData, "\(path): \(word): \(promise), expected \(headerSize + payload) bytes, found "
-                    + "\(file.byteCount)")
+                throw Failure(
+                    .badData,
+                    "\(path): \(word): \(promise), expected \(headerSize + payload) bytes, found "
+                        + "\(file.byteCount)")
             }
-            samples = EncodedSamples(region: try file.map(), offset: headerSize, type: type, width: shape.count,
-                                     count: dimensions[0])
+            samples = EncodedSamples(
+                region: try file.map(), offset: headerSize, type: type, width: shape.count,
+                count: dimensions[0])
         }
     }
 
@@ -85,12 +101,16 @@ struct IDXFile {
 
     private static func wrongMagic(_ bytes: [UInt8], path: String) -> Failure {
         guard bytes.count == 4 else {
-            return Failure(.badData, "\(path): \(bytes.isEmpty ? "empty" : "truncated"): expected an IDX file, found "
-                + "\(bytes.count) bytes")
+            return Failure(
+                .badData,
+                "\(path): \(bytes.isEmpty ? "empty" : "truncated"): expected an IDX file, found "
+                    + "\(bytes.count) bytes")
         }
         let digits = bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined(separator: " ")
-        return Failure(.badData, "\(path): not an IDX file: expected it to begin with 00 00, a type from 08 to 0e and "
-            + "1 to 8 dimensions, found \(digits)")
+        return Failure(
+            .badData,
+            "\(path): not an IDX file: expected it to begin with 00 00, a type from 08 to 0e and "
+                + "1 to 8 dimensions, found \(digits)")
     }
 
     // MARK: - Checks
@@ -102,8 +122,10 @@ struct IDXFile {
         for sample in 0..<samples.count {
             samples.numbers(sample: sample, into: &numbers)
             if let place = numbers.firstIndex(where: { !Float($0).isFinite }) {
-                throw Failure(.badData, "\(path): sample \(sample), element \(place): expected a finite Float32 "
-                    + "number, found \(numbers[place])")
+                throw Failure(
+                    .badData,
+                    "\(path): sample \(sample), element \(place): expected a finite Float32 "
+                        + "number, found \(numbers[place])")
             }
         }
     }

@@ -30,15 +30,18 @@ struct IDXSource: DataFormat {
         let rule = stored.map(TargetRule.init) ?? rule
         let inputs = try IDXFile(path: train.inputs)
         try inputs.requireFinite()
-        let coded = try train.targets.map {
-            try IDXFile(path: $0).targets(following: rule, sampleCount: inputs.samples.count, inputs: inputs.path,
-                                          isTraining: stored == nil)
-        } ?? CodedLabels(targets: nil, kind: .inputs(count: inputs.shape.count))
+        let coded =
+            try train.targets.map {
+                try IDXFile(path: $0).targets(
+                    following: rule, sampleCount: inputs.samples.count, inputs: inputs.path,
+                    isTraining: stored == nil)
+            } ?? CodedLabels(targets: nil, kind: .inputs(count: inputs.shape.count))
         let rows = try data.validationFraction.map {
             try Split.draw(count: inputs.samples.count, fraction: $0, seed: data.splitSeed, name: inputs.path)
         }
-        var splits = try data.splits(inputs.samples, inputShape: inputs.shape, coded, rows: rows.map { ($0, $1) }, stored,
-                                fallback: .none, name: inputs.path)
+        var splits = try data.splits(
+            inputs.samples, inputShape: inputs.shape, coded, rows: rows.map { ($0, $1) }, stored,
+            fallback: .none, name: inputs.path)
         guard let validation else { return splits }
         let held = try IDXFile(path: validation.inputs)
         let answers = try validation.targets.map { try IDXFile(path: $0) }

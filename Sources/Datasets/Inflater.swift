@@ -30,16 +30,20 @@ final class Inflater {
 
     /// Fills `buffer` with inflated bytes; fewer only at the end of the content. `refill` delivers compressed bytes, 0
     /// at the end of the file.
-    func read(into buffer: UnsafeMutableRawBufferPointer,
-              refill: (UnsafeMutableRawBufferPointer) throws -> Int) throws -> Int {
+    func read(
+        into buffer: UnsafeMutableRawBufferPointer,
+        refill: (UnsafeMutableRawBufferPointer) throws -> Int
+    ) throws -> Int {
         var filled = 0
         while filled < buffer.count {
             if stream.pointee.avail_in == 0 {
                 let count = try refill(input)
                 if count == 0 {
                     guard isBetweenMembers else {
-                        throw Failure(.badData, "\(name): the gzip data end in the middle; the file is truncated, "
-                            + "fetch it again")
+                        throw Failure(
+                            .badData,
+                            "\(name): the gzip data end in the middle; the file is truncated, "
+                                + "fetch it again")
                     }
                     return filled
                 }

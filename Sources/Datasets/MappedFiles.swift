@@ -52,9 +52,11 @@ enum MappedFiles {
             if !isInstalled { install() }
             isInstalled = true
             guard let slot = (0..<capacity).first(where: { regions[$0].count == 0 }) else { return }
-            let shown = String(String.UnicodeScalarView(name.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : $0 }))
-            let text = Array(("dtrain: error: \(shown): it can't be read any more: it shrank while it was in use, or its disk "
-                + "has a fault; go on with --resume when it is complete again\n").utf8)
+            let shown = String(
+                String.UnicodeScalarView(name.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : $0 }))
+            let text = Array(
+                ("dtrain: error: \(shown): it can't be read any more: it shrank while it was in use, or its disk "
+                    + "has a fault; go on with --resume when it is complete again\n").utf8)
             let message = UnsafeMutableRawPointer.allocate(byteCount: text.count, alignment: 1)
             message.copyMemory(from: text, byteCount: text.count)
             regions[slot] = Region(base: UInt(bitPattern: base), count: count, message: message, messageCount: text.count)
@@ -64,9 +66,11 @@ enum MappedFiles {
     /// Forgets the region at `base`, before it is unmapped.
     static func remove(_ base: UnsafeRawPointer) {
         isInstalled.withLock { _ in
-            guard let slot = (0..<capacity).first(where: {
-                regions[$0].count > 0 && regions[$0].base == UInt(bitPattern: base)
-            }) else { return }
+            guard
+                let slot = (0..<capacity).first(where: {
+                    regions[$0].count > 0 && regions[$0].base == UInt(bitPattern: base)
+                })
+            else { return }
             regions[slot].message?.deallocate()
             regions[slot] = Region()
         }

@@ -58,8 +58,10 @@ extension Normalization {
     /// of categories) keep mean 0 and std 1.
     init(standardizing width: Int, rows: [Int32], untouched: Set<Int> = [], fetch: (Int, inout [Double]) -> Void) {
         var features = [Double](repeating: 0, count: width)
-        var means = features, squares = features
-        var lowest = [Double](repeating: .infinity, count: width), highest = lowest.map { -$0 }
+        var means = features
+        var squares = features
+        var lowest = [Double](repeating: .infinity, count: width)
+        var highest = lowest.map { -$0 }
         for row in rows {
             fetch(Int(row), &features)
             for i in 0..<width {

@@ -28,11 +28,15 @@ struct NumberStyle: Hashable, Sendable {
         if isPlain { return DecimalNumber.parse(bytes, range) }
         var plain: [UInt8] = []
         plain.reserveCapacity(range.count)
-        var i = range.lowerBound, groups: [Int] = [], digits = 0, isWholePart = true
+        var i = range.lowerBound
+        var groups: [Int] = []
+        var digits = 0
+        var isWholePart = true
         while i < range.upperBound {
             let byte = bytes[i]
             if isWholePart, !separator.isEmpty, range.upperBound - i >= separator.count,
-               bytes[i..<i + separator.count].elementsEqual(separator) {
+                bytes[i..<i + separator.count].elementsEqual(separator)
+            {
                 groups.append(digits)
                 digits = 0
                 i += separator.count

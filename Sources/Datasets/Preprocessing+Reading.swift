@@ -16,8 +16,10 @@ extension Preprocessing {
     /// - Parameters:
     ///   - options: how the file is written, where that isn't how the training data were.
     ///   - note: told, line by line, what was decided from what the file looks like.
-    package func inputs(from path: String, options: TableOptions? = nil,
-                        note: (String) -> Void = { _ in }) throws -> Dataset {
+    package func inputs(
+        from path: String, options: TableOptions? = nil,
+        note: (String) -> Void = { _ in }
+    ) throws -> Dataset {
         if let text {
             let reading = try readText(path, text, isLabelled: false)
             reading.notes.forEach(note)
@@ -34,8 +36,10 @@ extension Preprocessing {
     ///
     /// Where the training data were no table, a CSV file holds one sample per row, all its numbers in order, its target
     /// last.
-    package func samples(from path: String, targets: String? = nil, options: TableOptions? = nil,
-                         note: (String) -> Void = { _ in }) throws -> Dataset {
+    package func samples(
+        from path: String, targets: String? = nil, options: TableOptions? = nil,
+        note: (String) -> Void = { _ in }
+    ) throws -> Dataset {
         if let text {
             guard targets == nil else {
                 throw Failure(.badConfiguration, "--targets: the targets of text are the characters that follow; leave it out")
@@ -43,8 +47,10 @@ extension Preprocessing {
             return try readText(path, text, isLabelled: true).dataset
         }
         guard !targetKind.areInputs || targets == nil else {
-            throw Failure(.badConfiguration, "\(path): the network was trained to give back its input, so there is no file of "
-                + "targets; leave out --targets")
+            throw Failure(
+                .badConfiguration,
+                "\(path): the network was trained to give back its input, so there is no file of "
+                    + "targets; leave out --targets")
         }
         if try IDXFile.recognizes(path) {
             if targetKind.areInputs { return try dataset(of: try IDXFile(path: path), targets: nil) }
@@ -69,25 +75,30 @@ extension Preprocessing {
         let file = TableFile(path: path, format: format, options: .commandLine)
         let schema = try plainSchema(try CSVTable(file, bytes: bytes), isLabelled: isLabelled)
         var reading = try readTable(file, bytes: bytes, targetPath: targets, schema: schema, isLabelled: isLabelled)
-        reading.notes.append("\(path): read as a table \(format.header ? "with" : "without") a header, delimiter "
-            + "\"\(format.delimiter.name)\"")
+        reading.notes.append(
+            "\(path): read as a table \(format.header ? "with" : "without") a header, delimiter "
+                + "\"\(format.delimiter.name)\"")
         return reading
     }
 
     /// The samples of an IDX file, normalised as the training data were.
     func dataset(of file: IDXFile, targets: IDXFile?) throws -> Dataset {
         guard file.shape == inputShape else {
-            throw Failure(.badData, "\(file.path): samples of shape \(file.shape); expected \(inputShape), as the "
-                + "network was trained on")
+            throw Failure(
+                .badData,
+                "\(file.path): samples of shape \(file.shape); expected \(inputShape), as the "
+                    + "network was trained on")
         }
         try file.requireFinite()
-        let answers = try targets?.targets(following: TargetRule(self), sampleCount: file.samples.count,
-                                           inputs: file.path, isTraining: false)
+        let answers = try targets?.targets(
+            following: TargetRule(self), sampleCount: file.samples.count,
+            inputs: file.path, isTraining: false)
         if let targets, let kind = answers?.kind, kind != targetKind {
             throw Failure(.badData, "\(targets.path): each target is \(kind); expected \(targetKind)")
         }
-        return Dataset(inputs: .encoded(file.samples, Rescaling(normalization, width: inputShape.count)),
-                       inputShape: inputShape, targets: answers?.targets, targetKind: targetKind, classNames: classNames)
+        return Dataset(
+            inputs: .encoded(file.samples, Rescaling(normalization, width: inputShape.count)),
+            inputShape: inputShape, targets: answers?.targets, targetKind: targetKind, classNames: classNames)
     }
 
     /// A schema for rows of nothing but numbers.
@@ -101,9 +112,11 @@ extension Preprocessing {
         }
         let (sum, overflows) = width.addingReportingOverflow(isLabelled ? targetCount : 0)
         guard !overflows, found.columnCount == sum else {
-            throw Failure(.badData, "\(found.path): expected \(overflows ? Int.max : sum) numbers per row (samples of shape "
-                + "\(inputShape)\(isLabelled && targetCount > 0 ? ", then the target" : "")), found \(found.columnCount) "
-                + "column\(found.columnCount == 1 ? "" : "s")")
+            throw Failure(
+                .badData,
+                "\(found.path): expected \(overflows ? Int.max : sum) numbers per row (samples of shape "
+                    + "\(inputShape)\(isLabelled && targetCount > 0 ? ", then the target" : "")), found \(found.columnCount) "
+                    + "column\(found.columnCount == 1 ? "" : "s")")
         }
         return TableSchema(
             format: found.file.format, columnCount: sum,

@@ -20,8 +20,10 @@ package struct Preprocessing: Hashable, Codable, Sendable {
 
     package var inputShape: Shape { Shape(inputDimensions) }
 
-    init(inputShape: Shape, targetKind: TargetKind, classNames: [String]?, labels: [Int]? = nil,
-         normalization: Normalization, table: TableSchema? = nil, text: TextSchema? = nil) {
+    init(
+        inputShape: Shape, targetKind: TargetKind, classNames: [String]?, labels: [Int]? = nil,
+        normalization: Normalization, table: TableSchema? = nil, text: TextSchema? = nil
+    ) {
         inputDimensions = inputShape.dimensions
         self.targetKind = targetKind
         self.classNames = classNames
@@ -33,8 +35,9 @@ package struct Preprocessing: Hashable, Codable, Sendable {
 
     /// Of samples in memory, whose inputs are ready.
     package init(of dataset: Dataset) {
-        self.init(inputShape: dataset.inputShape, targetKind: dataset.targetKind, classNames: dataset.classNames,
-                  normalization: .none)
+        self.init(
+            inputShape: dataset.inputShape, targetKind: dataset.targetKind, classNames: dataset.classNames,
+            normalization: .none)
     }
 
     package init(from decoder: any Decoder) throws {
@@ -71,7 +74,9 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         case .values(let count):
             guard labels == nil, count > 0 else { return "targetKind: \(count) values" }
         case .positions:
-            guard let text, labels == nil, classNames == nil, table == nil else { return "targetKind: \(targetKind) without text" }
+            guard let text, labels == nil, classNames == nil, table == nil else {
+                return "targetKind: \(targetKind) without text"
+            }
             guard text.problem == nil else { return text.problem }
             guard targetKind == text.targetKind, inputDimensions == [text.context] else { return "targetKind: \(targetKind)" }
         case .inputs(let count):

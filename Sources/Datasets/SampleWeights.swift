@@ -11,10 +11,13 @@ extension CSVTable.Content {
     /// The last of the columns that were read as weights, one for each row; `column` is what messages call it.
     func weights(in file: TableFile, column: String) throws -> [Float] {
         try lines.indices.map { row in
-            let number = cell(row, width - 1), weight = Float(number)
+            let number = cell(row, width - 1)
+            let weight = Float(number)
             guard weight >= 0, weight.isFinite else {
-                throw file.failure(line: lines[row], column: column, number < 0
-                    ? "expected a weight of 0 or more, found \(number)" : "the weight \(number) is too large for Float32")
+                throw file.failure(
+                    line: lines[row], column: column,
+                    number < 0
+                        ? "expected a weight of 0 or more, found \(number)" : "the weight \(number) is too large for Float32")
             }
             return weight
         }
@@ -27,7 +30,9 @@ extension Dataset {
         guard let weights else { return }
         let hasAny = rows.map { rows in rows.contains { weights[Int($0)] > 0 } } ?? weights.contains { $0 > 0 }
         guard !hasAny else { return }
-        throw Failure(.badData, "\(path): all \(count) \(split) have the weight 0, so that their loss has no mean; give some a "
-            + "weight above 0")
+        throw Failure(
+            .badData,
+            "\(path): all \(count) \(split) have the weight 0, so that their loss has no mean; give some a "
+                + "weight above 0")
     }
 }

@@ -18,7 +18,8 @@ final class SourceFile {
         try Self.requireFile(path) { stat(path, $0) }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { throw Self.openFailure(path, errno) }
-        var byteCount = 0, magic: [UInt8] = [0, 0]
+        var byteCount = 0
+        var magic: [UInt8] = [0, 0]
         do {
             // Once more, since another may stand there by now.
             byteCount = try Self.requireFile(path) { fstat(descriptor, $0) }
@@ -44,24 +45,29 @@ final class SourceFile {
     private static func requireFile(_ path: String, _ status: (UnsafeMutablePointer<stat>) -> Int32) throws -> Int {
         var found = stat()
         guard status(&found) == 0 else { throw openFailure(path, errno) }
-        let kind = switch found.st_mode & S_IFMT {
-        case S_IFREG: ""
-        case S_IFDIR: "a directory"
-        case S_IFIFO: "a pipe"
-        case S_IFSOCK: "a socket"
-        default: "a device"
-        }
+        let kind =
+            switch found.st_mode & S_IFMT {
+            case S_IFREG: ""
+            case S_IFDIR: "a directory"
+            case S_IFIFO: "a pipe"
+            case S_IFSOCK: "a socket"
+            default: "a device"
+            }
         guard kind.isEmpty else {
-            throw Failure(.badData, "\(path): \(kind), not a regular file; expected a data file"
-                + (kind == "a pipe" ? " (save its contents to a file first)" : ""))
+            throw Failure(
+                .badData,
+                "\(path): \(kind), not a regular file; expected a data file"
+                    + (kind == "a pipe" ? " (save its contents to a file first)" : ""))
         }
         return Int(found.st_size)
     }
 
     private static func openFailure(_ path: String, _ code: Int32) -> Failure {
         guard code != ENOENT && code != ENOTDIR else {
-            return Failure(.missingInput, "\(path.isEmpty ? "\"\"" : path): no such data file "
-                + "(paths are relative to the working directory)")
+            return Failure(
+                .missingInput,
+                "\(path.isEmpty ? "\"\"" : path): no such data file "
+                    + "(paths are relative to the working directory)")
         }
         return Failure(.inputOutput, "\(path): can't be opened: \(String(cString: strerror(code)))")
     }
@@ -112,7 +118,10 @@ final class SourceFile {
             try requireMemory(forText: byteCount)
             let content = try rest(after: beginning, count: byteCount)
             guard content.count == byteCount else {
-                throw Failure(.inputOutput, "\(path): it shrank while it was read, from \(byteCount) to \(content.count) bytes; try again when it is complete")
+                throw Failure(
+                    .inputOutput,
+                    "\(path): it shrank while it was read, from \(byteCount) to \(content.count) bytes; try again when it is complete"
+                )
             }
             return content
         }
@@ -128,8 +137,10 @@ final class SourceFile {
             // What is held already is no longer free.
             if content.count & (16 << 20 - 1) < chunk.count { try requireMemory(forText: max(content.count, 16 << 20)) }
             guard content.count <= Self.mostPackedText || content.count / Self.mostPacking <= byteCount else {
-                throw Failure(.badData, "\(path): its \(byteCount) bytes unpack to more than \(Self.mostPacking) times as "
-                    + "many, as no table's do; unpack it first (gunzip) if it is meant to be one")
+                throw Failure(
+                    .badData,
+                    "\(path): its \(byteCount) bytes unpack to more than \(Self.mostPacking) times as "
+                        + "many, as no table's do; unpack it first (gunzip) if it is meant to be one")
             }
             content += chunk
             if chunk.count < 1 << 20 { return content }
@@ -157,8 +168,10 @@ final class SourceFile {
         // The system isn't asked for what any machine has.
         guard count >= 16 << 20, let free = SystemMemory.availableByteCount(), count > free / 2 else { return }
         let packed = isCompressed ? " (\(byteCount) bytes compressed)" : ""
-        throw Failure(.systemRefused, "\(path): it holds \(count >> 20) MiB of text or more\(packed), which is more than half of the "
-            + "free memory (\(free >> 21) MiB); use a part of the table, or more memory")
+        throw Failure(
+            .systemRefused,
+            "\(path): it holds \(count >> 20) MiB of text or more\(packed), which is more than half of the "
+                + "free memory (\(free >> 21) MiB); use a part of the table, or more memory")
     }
 
     /// The whole file in memory pages; mapped, so that it is read when it is wanted, where its file system can.
@@ -167,11 +180,15 @@ final class SourceFile {
         return try ByteRegion(count: byteCount, name: path) { buffer in
             var filled = 0
             while filled < buffer.count {
-                let count = pread(descriptor, buffer.baseAddress.map { $0 + filled }, min(buffer.count - filled, 1 << 30), filled)
+                let count = pread(
+                    descriptor, buffer.baseAddress.map { $0 + filled }, min(buffer.count - filled, 1 << 30), filled)
                 guard count > 0 else {
                     if count < 0, errno == EINTR { continue }
-                    throw count < 0 ? Self.readFailure(path)
-                        : Failure(.inputOutput, "\(path): it shrank while it was read, to \(filled) bytes; try again when it is complete")
+                    throw count < 0
+                        ? Self.readFailure(path)
+                        : Failure(
+                            .inputOutput,
+                            "\(path): it shrank while it was read, to \(filled) bytes; try again when it is complete")
                 }
                 filled += count
             }

@@ -5,8 +5,10 @@ import Storage
 enum Split {
     /// `fraction` of `count` samples, rounded, at least one and never all, drawn by a permutation that `seed` alone
     /// fixes; both parts in the order of the file.
-    static func draw(count: Int, fraction: Double, seed: UInt64,
-                     name: String) throws -> (train: [Int32], validation: [Int32]) {
+    static func draw(
+        count: Int, fraction: Double, seed: UInt64,
+        name: String
+    ) throws -> (train: [Int32], validation: [Int32]) {
         let size = try size(count: count, fraction: fraction, name: name)
         let order = RandomStream(seed: seed, purpose: .split).permutation(count: count, ordinal: 0)
         return (order[size...].sorted(), order[..<size].sorted())

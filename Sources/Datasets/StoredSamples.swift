@@ -51,7 +51,12 @@ enum StoredTargets: Sendable {
 
 /// The element types of IDX files by their code (http://yann.lecun.com/exdb/mnist/). All are big-endian.
 enum ElementType: UInt8, Sendable, CaseIterable {
-    case unsigned8 = 0x08, signed8 = 0x09, signed16 = 0x0B, signed32 = 0x0C, float32 = 0x0D, float64 = 0x0E
+    case unsigned8 = 0x08
+    case signed8 = 0x09
+    case signed16 = 0x0B
+    case signed32 = 0x0C
+    case float32 = 0x0D
+    case float64 = 0x0E
 
     var byteCount: Int {
         switch self {
@@ -75,9 +80,10 @@ struct EncodedSamples: Sendable {
     let count: Int
 
     init(region: ByteRegion, offset: Int, type: ElementType, width: Int, count: Int) {
-        precondition(offset >= 0 && width >= 0 && count >= 0
-                     && offset + count * width * type.byteCount <= region.count,
-                     "\(count)×\(width) elements of \(type.byteCount) bytes at \(offset) of \(region.count) bytes")
+        precondition(
+            offset >= 0 && width >= 0 && count >= 0
+                && offset + count * width * type.byteCount <= region.count,
+            "\(count)×\(width) elements of \(type.byteCount) bytes at \(offset) of \(region.count) bytes")
         self.region = region
         self.offset = offset
         self.type = type
@@ -147,8 +153,10 @@ struct EncodedSamples: Sendable {
     }
 
     @inline(__always)
-    private func decode<Element: EncodedElement>(_: Element.Type, _ source: UnsafeRawBufferPointer,
-                                                 _ destination: inout [Double]) {
+    private func decode<Element: EncodedElement>(
+        _: Element.Type, _ source: UnsafeRawBufferPointer,
+        _ destination: inout [Double]
+    ) {
         for i in 0..<width {
             let raw = source.loadUnaligned(fromByteOffset: i &* MemoryLayout<Element>.size, as: Element.self)
             destination[i] = Double(raw.number)

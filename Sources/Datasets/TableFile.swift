@@ -36,27 +36,36 @@ struct TableFile {
         switch doubt {
         case .numbers(let line, let text, let numberCount, let cellCount, let remedy):
             let texts = "\(asTexts) to make each text a \(isTarget ? "class" : "category")"
-            let advice = switch remedy {
-            case .style: advice(remedy)
-            case .missing, .sign: "\(advice(remedy)), or \(texts)"
-            case .correction: "correct it, or \(texts)"
-            }
-            return failure(line: line, column: column, "expected a number, found \"\(shortened(text))\"; \(numberCount) of "
-                + "the column's \(cellCount) cells look like numbers: \(advice)")
+            let advice =
+                switch remedy {
+                case .style: advice(remedy)
+                case .missing, .sign: "\(advice(remedy)), or \(texts)"
+                case .correction: "correct it, or \(texts)"
+                }
+            return failure(
+                line: line, column: column,
+                "expected a number, found \"\(shortened(text))\"; \(numberCount) of "
+                    + "the column's \(cellCount) cells look like numbers: \(advice)")
         case .keys(let line, let text, let different, let cellCount):
-            let advice = isTarget ? "\(asTexts) if they are classes nevertheless"
+            let advice =
+                isTarget
+                ? "\(asTexts) if they are classes nevertheless"
                 : "leave it out by naming the others in data.train.features, or \(asTexts) to keep it"
-            return Failure(.badData, "\(path):\(line): column \"\(shortened(column))\" holds \(different) different texts in "
-                + "\(cellCount) cells, the first \"\(shortened(text))\"; texts that hardly ever repeat can't be learned: "
-                + advice)
+            return Failure(
+                .badData,
+                "\(path):\(line): column \"\(shortened(column))\" holds \(different) different texts in "
+                    + "\(cellCount) cells, the first \"\(shortened(text))\"; texts that hardly ever repeat can't be learned: "
+                    + advice)
         }
     }
 
     /// The error for one cell of a column that has to be numbers.
     func failure(line: Int, column: String, notANumber text: String) -> Failure {
         let remedy = ColumnDoubt.remedy(for: text, format.numbers)
-        return failure(line: line, column: column, "expected a number, found \"\(shortened(text))\""
-            + (remedy == .correction ? "" : "; \(advice(remedy))"))
+        return failure(
+            line: line, column: column,
+            "expected a number, found \"\(shortened(text))\""
+                + (remedy == .correction ? "" : "; \(advice(remedy))"))
     }
 
     private func advice(_ remedy: ColumnDoubt.Remedy) -> String {

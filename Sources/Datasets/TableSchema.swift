@@ -42,7 +42,8 @@ package struct TableSchema: Hashable, Codable, Sendable {
 
     /// The inputs that say which category a row has.
     var indicators: Set<Int> {
-        var indicators: Set<Int> = [], start = 0
+        var indicators: Set<Int> = []
+        var start = 0
         for feature in features {
             if feature.categories != nil { indicators.formUnion(start..<start + feature.width) }
             start += feature.width
@@ -59,7 +60,8 @@ package struct TableSchema: Hashable, Codable, Sendable {
         let others = (hasTargetFile ? [] : targets) + (weight.map { [$0] } ?? [])
         let inTable = features.map(\.index) + others.map(\.index)
         guard columnCount > 0, inTable.allSatisfy({ (0..<columnCount).contains($0) }),
-              targets.allSatisfy({ (0..<Int(Int32.max)).contains($0.index) }) else {
+            targets.allSatisfy({ (0..<Int(Int32.max)).contains($0.index) })
+        else {
             return "table: a column outside of the file's \(columnCount)"
         }
         guard Set(inTable).count == inTable.count, Set(targets.map(\.index)).count == targets.count else {
@@ -67,10 +69,12 @@ package struct TableSchema: Hashable, Codable, Sendable {
         }
         let names = features.map(\.name) + others.map(\.name)
         guard Set(names).count == names.count else { return "table: two columns of one name" }
-        guard features.allSatisfy({
-            Set($0.categories ?? []).count == $0.categories?.count ?? 0 && $0.width > 0 && $0.mean?.isFinite ?? true
-                && (!fillsMissing || $0.categories != nil || $0.mean != nil)
-        }) else {
+        guard
+            features.allSatisfy({
+                Set($0.categories ?? []).count == $0.categories?.count ?? 0 && $0.width > 0 && $0.mean?.isFinite ?? true
+                    && (!fillsMissing || $0.categories != nil || $0.mean != nil)
+            })
+        else {
             return "table.features: a category twice, or no mean to fill in"
         }
         let classes = classNames ?? []
@@ -111,15 +115,18 @@ package struct TableSchema: Hashable, Codable, Sendable {
         guard !size.overflow, size.partialValue <= Int.max / 8 else {
             throw Failure(.badData, "\(path): \(content.lines.count) rows of \(width) inputs are too many")
         }
-        var inputs: [Float] = [], encoded = [Double](repeating: 0, count: width)
+        var inputs: [Float] = []
+        var encoded = [Double](repeating: 0, count: width)
         inputs.reserveCapacity(size.partialValue)
         for row in content.lines.indices {
             encode(row, of: content, into: &encoded)
             for (feature, number) in encoded.enumerated() {
                 let value = Float(normalization.apply(number, feature: feature))
                 guard value.isFinite else {
-                    throw Failure(.badData, "\(path):\(content.lines[row]): column \"\(shortened(name(ofInput: feature)))\": "
-                        + "\(number) is too large for Float32")
+                    throw Failure(
+                        .badData,
+                        "\(path):\(content.lines[row]): column \"\(shortened(name(ofInput: feature)))\": "
+                            + "\(number) is too large for Float32")
                 }
                 inputs.append(value)
             }

@@ -28,8 +28,10 @@ package struct TargetRule: Sendable {
     /// More classes than this nobody means who doesn't say so.
     static let mostClassesByThemselves = 1000
 
-    init(wantsClasses: Bool? = nil, classCount: Int? = nil, classNames: [String]? = nil,
-         preference: TargetPreference? = nil) {
+    init(
+        wantsClasses: Bool? = nil, classCount: Int? = nil, classNames: [String]? = nil,
+        preference: TargetPreference? = nil
+    ) {
         self.wantsClasses = wantsClasses
         self.classCount = classCount
         self.classNames = classNames
@@ -72,7 +74,9 @@ package struct TargetRule: Sendable {
     /// Refuses training data of a single class. `place` is the file, and the column where there are several.
     static func requireTwoClasses(_ count: Int, name: @autoclosure () -> String, place: String) throws {
         guard count < 2 else { return }
-        throw Failure(.badData, "\(place): every sample is of the one class \"\(shortened(name()))\"; a classifier needs "
-            + "samples of two or more")
+        throw Failure(
+            .badData,
+            "\(place): every sample is of the one class \"\(shortened(name()))\"; a classifier needs "
+                + "samples of two or more")
     }
 }

@@ -43,7 +43,8 @@ package struct TextSchema: Hashable, Codable, Sendable {
     /// What is wrong with it; nil if nothing is.
     var problem: String? {
         guard !characters.isEmpty, zip(characters, characters.dropFirst()).allSatisfy(<),
-              characters.allSatisfy({ Unicode.Scalar($0) != nil }) else { return "text.characters" }
+            characters.allSatisfy({ Unicode.Scalar($0) != nil })
+        else { return "text.characters" }
         return context > 0 && stride > 0 ? nil : "text: samples of \(context) characters, \(stride) apart"
     }
 
@@ -83,11 +84,14 @@ package struct TextSchema: Hashable, Codable, Sendable {
 
     func encode(_ text: String.UnicodeScalarView, path: String) throws -> [Int32] {
         let tokens = Dictionary(uniqueKeysWithValues: characters.enumerated().map { ($1, Int32($0)) })
-        var line = 1, column = 1
+        var line = 1
+        var column = 1
         return try text.map { scalar in
             guard let token = tokens[scalar.value] else {
-                throw Failure(.badData, "\(path):\(line):\(column): the character \"\(Character(scalar))\" "
-                    + "doesn't occur in the training text, of \(characters.count) different ones; take it out")
+                throw Failure(
+                    .badData,
+                    "\(path):\(line):\(column): the character \"\(Character(scalar))\" "
+                        + "doesn't occur in the training text, of \(characters.count) different ones; take it out")
             }
             (line, column) = scalar == "\n" ? (line + 1, 1) : (line, column + 1)
             return token
@@ -98,15 +102,20 @@ package struct TextSchema: Hashable, Codable, Sendable {
     func dataset(_ tokens: [Int32], isLabelled: Bool, path: String) throws -> Dataset {
         let needed = context + (isLabelled ? 1 : 0)
         guard tokens.count >= needed else {
-            throw Failure(.badData, "\(path): \(tokens.count) characters, but a sample takes \(needed) (data.context: \(context)"
-                + "\(isLabelled ? " and the character behind it" : "")); use a longer text\(isLabelled ? " or a smaller context" : "")")
+            throw Failure(
+                .badData,
+                "\(path): \(tokens.count) characters, but a sample takes \(needed) (data.context: \(context)"
+                    + "\(isLabelled ? " and the character behind it" : "")); use a longer text\(isLabelled ? " or a smaller context" : "")"
+            )
         }
         let count = (tokens.count - needed) / stride + 1
         guard count <= Int(Int32.max) else {
-            throw Failure(.badData, "\(path): \(count) samples are more than there may be, \(Int32.max); use a larger data.stride")
+            throw Failure(
+                .badData, "\(path): \(count) samples are more than there may be, \(Int32.max); use a larger data.stride")
         }
-        return Dataset(inputs: .windows(tokens, stride: stride, count: count), inputShape: Shape([context]),
-                       targets: isLabelled ? .nextTokens : nil, targetKind: targetKind, classNames: nil)
+        return Dataset(
+            inputs: .windows(tokens, stride: stride, count: count), inputShape: Shape([context]),
+            targets: isLabelled ? .nextTokens : nil, targetKind: targetKind, classNames: nil)
     }
 
     var targetKind: TargetKind { .positions(classes: characters.count, positions: context) }
@@ -115,23 +124,32 @@ package struct TextSchema: Hashable, Codable, Sendable {
 extension TextSource {
     func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
         if let stored, stored.text == nil {
-            throw Failure(.badConfiguration, "data.format: text, but the checkpoint was trained on samples of shape "
-                + "\(stored.inputShape), not on text")
+            throw Failure(
+                .badConfiguration,
+                "data.format: text, but the checkpoint was trained on samples of shape "
+                    + "\(stored.inputShape), not on text")
         }
         let training = try TextSchema.read(train)
         let schema = stored?.text ?? TextSchema(of: training, context: context, stride: stride)
         guard schema.context == context, schema.stride == stride else {
-            throw Failure(.badConfiguration, "data.context: \(context) and data.stride: \(stride), but the checkpoint was "
-                + "trained with \(schema.context) and \(schema.stride)")
+            throw Failure(
+                .badConfiguration,
+                "data.context: \(context) and data.stride: \(stride), but the checkpoint was "
+                    + "trained with \(schema.context) and \(schema.stride)")
         }
         let all = try schema.dataset(try schema.encode(training, path: train), isLabelled: true, path: train)
-        let preprocessing = stored ?? Preprocessing(inputShape: all.inputShape, targetKind: all.targetKind, classNames: nil,
-                                                    normalization: .none, text: schema)
+        let preprocessing =
+            stored
+            ?? Preprocessing(
+                inputShape: all.inputShape, targetKind: all.targetKind, classNames: nil,
+                normalization: .none, text: schema)
         if let path = validation {
             let held = try schema.dataset(try schema.tokens(in: path), isLabelled: true, path: path)
             return DataSplits(train: all, validation: held, preprocessing: preprocessing)
         }
-        guard let validationFraction = data.validationFraction else { return DataSplits(train: all, validation: nil, preprocessing: preprocessing) }
+        guard let validationFraction = data.validationFraction else {
+            return DataSplits(train: all, validation: nil, preprocessing: preprocessing)
+        }
         // The end of the text, so that nothing of it was seen in training where samples don't overlap.
         let held = try Split.end(count: all.count, fraction: validationFraction, name: train)
         return DataSplits(train: all.part(held.train), validation: all.part(held.validation), preprocessing: preprocessing)
@@ -147,7 +165,13 @@ extension Preprocessing {
         let tokens = try schema.tokens(in: path)
         let dataset = try schema.dataset(tokens, isLabelled: isLabelled, path: path)
         let rest = isLabelled ? 0 : tokens.count - dataset.count * schema.context
-        return Reading(dataset: dataset, notes: rest == 0 ? [] : ["\(path): the last \(rest) characters fill no sample of "
-            + "\(schema.context); left out"])
+        return Reading(
+            dataset: dataset,
+            notes: rest == 0
+                ? []
+                : [
+                    "\(path): the last \(rest) characters fill no sample of "
+                        + "\(schema.context); left out"
+                ])
     }
 }

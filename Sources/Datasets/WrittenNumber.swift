@@ -19,7 +19,8 @@ struct WrittenNumber {
     init?(_ text: String) {
         guard text.unicodeScalars.count <= Self.mostScalars else { return nil }
         var rest = Self.trimmed(Substring(text).unicodeScalars)
-        var sign: String?, hasUnit = false
+        var sign: String?
+        var hasUnit = false
         if rest.first == "(", rest.last == ")" {
             sign = "( )"
             rest = Self.trimmed(rest.dropFirst().dropLast())
@@ -77,6 +78,6 @@ struct WrittenNumber {
         "none", "nil", "na", "n/a", "n.a.", "n.a", "n/d", "nd", "nan", "-nan", "null", "-", "--", "---", ".", "..", "...",
         "?", "??", "*", "#n/a", "#na", "<na>", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "1.#ind", "-1.#ind",
         "1.#qnan", "-1.#qnan", "missing", "unknown", "undefined", "\\n", "void", "tbd", "no data", "not available",
-        "(null)", "(none)", "(blank)", "blank", "—", "–",
+        "(null)", "(none)", "(blank)", "blank", "—", "–"
     ]
 }

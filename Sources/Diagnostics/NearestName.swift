@@ -18,7 +18,7 @@ private let otherWords = [
     "lr": "learning_rate", "eps": "epsilon", "batch_size": "global_batch_size", "wd": "weight_decay",
     "p": "rate", "dropout_rate": "rate", "out_features": "units", "linear": "dense",
     "fc": "dense", "swish": "silu", "num_epochs": "epochs", "bce": "binary_cross_entropy", "ce": "cross_entropy",
-    "mse": "mean_squared_error", "mae": "mean_absolute_error", "max_epochs": "epochs",
+    "mse": "mean_squared_error", "mae": "mean_absolute_error", "max_epochs": "epochs"
 ]
 
 /// Levenshtein distance: insertions, deletions and substitutions.

@@ -30,7 +30,8 @@ package func messageLine(_ text: String, longest: Int = longestMessage) -> Strin
     let all = text.unicodeScalars
     let shown = Array(printable(isLong ? String(all.prefix(longest)) + String(all.suffix(longest)) : text).unicodeScalars)
     guard shown.count > longest else { return String(String.UnicodeScalarView(shown)) }
-    let mark = " [...] ", room = longest - mark.unicodeScalars.count
+    let mark = " [...] "
+    let room = longest - mark.unicodeScalars.count
     var cut = String.UnicodeScalarView(shown.prefix(room * 3 / 5))
     cut.append(contentsOf: mark.unicodeScalars)
     cut.append(contentsOf: shown.suffix(room - room * 3 / 5))

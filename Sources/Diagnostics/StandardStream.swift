@@ -25,8 +25,10 @@ package struct StandardStream: Sendable {
         for wanted in STDIN_FILENO...STDERR_FILENO where fcntl(wanted, F_GETFD) < 0 && errno == EBADF {
             // The lowest free number, which is this one.
             guard open("/dev/null", O_RDWR) == wanted else {
-                throw Failure(.systemRefused, "descriptor \(wanted) is closed, and /dev/null can't be opened in its place: "
-                    + String(cString: strerror(errno)))
+                throw Failure(
+                    .systemRefused,
+                    "descriptor \(wanted) is closed, and /dev/null can't be opened in its place: "
+                        + String(cString: strerror(errno)))
             }
         }
     }
@@ -60,10 +62,12 @@ package struct StandardStream: Sendable {
             var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
             poll(&request, 1, -1)
         case EPIPE, ECONNRESET: throw ReaderGone()
-        case EIO where isDevice: throw ReaderGone() // A terminal that was closed.
+        case EIO where isDevice: throw ReaderGone()  // A terminal that was closed.
         default:
-            throw Failure(.inputOutput, "\(name) can't be written: \(String(cString: strerror(code))); "
-                + "what was printed is incomplete")
+            throw Failure(
+                .inputOutput,
+                "\(name) can't be written: \(String(cString: strerror(code))); "
+                    + "what was printed is incomplete")
         }
     }
 

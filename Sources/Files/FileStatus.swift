@@ -35,14 +35,15 @@ package struct FileStatus: Equatable, Sendable {
     package let mode: mode_t
 
     init(_ information: stat) {
-        kind = switch information.st_mode & S_IFMT {
-        case S_IFREG: .file
-        case S_IFDIR: .directory
-        case S_IFLNK: .symbolicLink
-        case S_IFIFO: .pipe
-        case S_IFSOCK: .socket
-        default: .device
-        }
+        kind =
+            switch information.st_mode & S_IFMT {
+            case S_IFREG: .file
+            case S_IFDIR: .directory
+            case S_IFLNK: .symbolicLink
+            case S_IFIFO: .pipe
+            case S_IFSOCK: .socket
+            default: .device
+            }
         byteCount = Int(information.st_size)
         identity = FileIdentity(device: UInt64(information.st_dev), inode: UInt64(information.st_ino))
         linkCount = Int(information.st_nlink)

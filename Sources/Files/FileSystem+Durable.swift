@@ -32,7 +32,8 @@ extension FileSystem {
     }
 
     private func writeOnce(_ place: Place, content: (ByteSink) throws -> Void) throws -> FileSummary {
-        let descriptor = try create(place), path = place.path
+        let descriptor = try create(place)
+        let path = place.path
         var isOpen = true
         defer { if isOpen { try? close(descriptor, path: path) } }
         var sum = try SHA256()
@@ -56,8 +57,10 @@ extension FileSystem {
     }
 
     /// Writes all of `bytes`, in as many calls as it takes.
-    package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32,
-                          path: String) throws(SystemError) {
+    package func writeAll(
+        _ bytes: UnsafeRawBufferPointer, to descriptor: Int32,
+        path: String
+    ) throws(SystemError) {
         var rest = bytes
         while !rest.isEmpty {
             let count = try write(rest, to: descriptor, path: path)
@@ -69,8 +72,10 @@ extension FileSystem {
 
     /// Fills `bytes` from `offset` on.
     /// - Returns: how many bytes came: fewer only where the file ends.
-    package func readAll(into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
-                         path: String) throws(SystemError) -> Int {
+    package func readAll(
+        into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
+        path: String
+    ) throws(SystemError) -> Int {
         var filled = 0
         while filled < bytes.count {
             let rest = UnsafeMutableRawBufferPointer(rebasing: bytes.dropFirst(filled))
@@ -84,7 +89,7 @@ extension FileSystem {
     package func removeIfPresent(_ place: Place) throws(SystemError) {
         do {
             try removeFile(place)
-        } catch where error.code == ENOENT {
+        } catch  where error.code == ENOENT {
             return
         }
     }

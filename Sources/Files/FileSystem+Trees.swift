@@ -8,7 +8,7 @@ extension FileSystem {
         if parent != path { try makeDirectories(parent) }
         do {
             try makeDirectory(Place(path))
-        } catch where error.code == EEXIST {
+        } catch  where error.code == EEXIST {
             // Another process made it meanwhile, or a file is in the way.
             if try status(of: Place(path))?.kind != .directory {
                 throw SystemError(call: "mkdir", path: path, code: ENOTDIR)

@@ -17,8 +17,10 @@ package protocol FileSystem: Sendable {
     /// Writes the beginning of `bytes`, as much as the system takes, and returns how much that was.
     func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws(SystemError) -> Int
     /// Reads at `offset` and returns how many bytes came; 0 at the end of the file.
-    func read(into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
-              path: String) throws(SystemError) -> Int
+    func read(
+        into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
+        path: String
+    ) throws(SystemError) -> Int
     /// Waits until the file or directory is on the disk. After an error the state of the file is unknown and a second
     /// call may report success without cause: write it anew.
     func sync(_ descriptor: Int32, path: String) throws(SystemError)

@@ -61,8 +61,9 @@ package final class InputFile: Sendable {
     /// - Precondition: the caller has held `count` against `byteCount`, so that it can be allocated.
     package func bytes(at offset: Int, count: Int) throws -> [UInt8] {
         try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            try read(into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]),
-                     at: offset)
+            try read(
+                into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]),
+                at: offset)
             filled = count
         }
     }

@@ -55,7 +55,7 @@ enum OutputDestination {
         var information = stat()
         do {
             _ = try check("open", path, .output) { lstat(real, &information) }
-        } catch where error.code == ENOENT && !real.isEmpty {
+        } catch  where error.code == ENOENT && !real.isEmpty {
             return nil
         }
         return FileStatus(information)
@@ -64,7 +64,8 @@ enum OutputDestination {
     /// The number in `/proc/self/fd/1`, if the link is one of this process's descriptors.
     private static func descriptor(at link: String) -> Int32? {
         guard let parent = try? resolvedPath(parentDirectory(of: link)),
-              parent == "/proc/\(getpid())/fd" || parent.hasPrefix("/proc/\(getpid())/task/") else { return nil }
+            parent == "/proc/\(getpid())/fd" || parent.hasPrefix("/proc/\(getpid())/task/")
+        else { return nil }
         return Int32(lastComponent(of: link))
     }
 

@@ -90,8 +90,10 @@ package final class OutputFile {
 
     /// A new file beside the old one, with its mode and owner; nil where the old one can only be overwritten: its
     /// directory can't be written, or its owner can't be given to another file.
-    private static func draft(in directory: String, replacing old: FileStatus?, name: String,
-                              _ path: String, isNamed: Bool) throws(SystemError) -> Draft? {
+    private static func draft(
+        in directory: String, replacing old: FileStatus?, name: String,
+        _ path: String, isNamed: Bool
+    ) throws(SystemError) -> Draft? {
         let draft: Draft
         do {
             draft = try Draft(in: directory, isNamed: isNamed)

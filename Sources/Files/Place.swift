@@ -73,9 +73,9 @@ package final class Directory: Sendable {
     package func directory(_ name: String, orFailWith code: ExitCode) throws -> Directory? {
         do {
             return try Directory(at(name), fileSystem: fileSystem)
-        } catch where error.code == ENOENT {
+        } catch  where error.code == ENOENT {
             return nil
-        } catch where error.code == ENOTDIR || error.code == ELOOP {
+        } catch  where error.code == ENOTDIR || error.code == ELOOP {
             guard let status = try reportingSystemErrors({ try self.status(of: name) }) else { return nil }
             throw foreign(name, status.kind, expected: .directory, code)
         } catch {
@@ -94,7 +94,7 @@ package final class Directory: Sendable {
     package func sync() throws(SystemError) {
         do {
             try fileSystem.sync(descriptor, path: path)
-        } catch where error.code == EINVAL || error.code == ENOTSUP {
+        } catch  where error.code == EINVAL || error.code == ENOTSUP {
             return
         }
     }
@@ -107,10 +107,15 @@ package final class Directory: Sendable {
     }
 
     /// The one line that is said of a thing that isn't ours in a place of ours.
-    package func foreign(_ name: String, _ found: FileStatus.Kind, expected: FileStatus.Kind,
-                         _ code: ExitCode) -> Failure {
-        Failure(code, "\(path)/\(name): \(found), expected \(expected)" + (found == .symbolicLink
-            ? "; links inside a run directory are not followed: remove the link, or put what it leads to in its place"
-            : "; move it away"))
+    package func foreign(
+        _ name: String, _ found: FileStatus.Kind, expected: FileStatus.Kind,
+        _ code: ExitCode
+    ) -> Failure {
+        Failure(
+            code,
+            "\(path)/\(name): \(found), expected \(expected)"
+                + (found == .symbolicLink
+                    ? "; links inside a run directory are not followed: remove the link, or put what it leads to in its place"
+                    : "; move it away"))
     }
 }

@@ -24,13 +24,17 @@ package struct PosixFileSystem: FileSystem {
         return try check("open", place.path, purpose) { openat(place.descriptor, place.name, all, 0o666) }
     }
 
-    package func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32,
-                       path: String) throws(SystemError) -> Int {
+    package func write(
+        _ bytes: UnsafeRawBufferPointer, to descriptor: Int32,
+        path: String
+    ) throws(SystemError) -> Int {
         try check("write", path) { Glibc.write(descriptor, bytes.baseAddress, bytes.count) }
     }
 
-    package func read(into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
-                      path: String) throws(SystemError) -> Int {
+    package func read(
+        into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
+        path: String
+    ) throws(SystemError) -> Int {
         try check("read", path, .reading) { pread(descriptor, bytes.baseAddress, bytes.count, offset) }
     }
 
@@ -61,7 +65,7 @@ package struct PosixFileSystem: FileSystem {
             _ = try check("stat", place.path, .reading) {
                 fstatat(place.descriptor, place.name, &information, place.directory == nil ? 0 : AT_SYMLINK_NOFOLLOW)
             }
-        } catch where error.code == ENOENT || error.code == ENOTDIR {
+        } catch  where error.code == ENOENT || error.code == ENOTDIR {
             return nil
         }
         return FileStatus(information)
@@ -118,19 +122,23 @@ package struct PosixFileSystem: FileSystem {
         _ = try check("access", directory.path) { faccessat(directory.descriptor, ".", W_OK | X_OK, 0) }
     }
 
-    package func tryLock(_ descriptor: Int32, bytes: Range<Int>, exclusively: Bool,
-                         path: String) throws(SystemError) -> Bool {
+    package func tryLock(
+        _ descriptor: Int32, bytes: Range<Int>, exclusively: Bool,
+        path: String
+    ) throws(SystemError) -> Bool {
         var region = lockRegion(bytes, exclusively ? F_WRLCK : F_RDLCK)
         do {
             _ = try check("fcntl", path) { fcntl(descriptor, setOpenFileLock, &region) }
             return true
-        } catch where error.code == EAGAIN || error.code == EACCES {
+        } catch  where error.code == EAGAIN || error.code == EACCES {
             return false
         }
     }
 
-    package func isLockedElsewhere(_ descriptor: Int32, bytes: Range<Int>,
-                                   path: String) throws(SystemError) -> Bool {
+    package func isLockedElsewhere(
+        _ descriptor: Int32, bytes: Range<Int>,
+        path: String
+    ) throws(SystemError) -> Bool {
         if bytes.isEmpty { return false }
         // Asks whether a write lock could be had: every lock of another description stands in its way.
         var region = lockRegion(bytes, F_WRLCK)
@@ -155,8 +163,10 @@ private let getOpenFileLock: Int32 = 36
 private let setOpenFileLock: Int32 = 37
 
 /// Calls until it isn't interrupted, and throws `errno` if it returns a negative number.
-func check<Result: SignedInteger>(_ call: String, _ path: String, _ purpose: SystemError.Purpose = .writing,
-                                  _ body: () -> Result) throws(SystemError) -> Result {
+func check<Result: SignedInteger>(
+    _ call: String, _ path: String, _ purpose: SystemError.Purpose = .writing,
+    _ body: () -> Result
+) throws(SystemError) -> Result {
     while true {
         let result = body()
         if result >= 0 { return result }

@@ -60,15 +60,19 @@ package struct SmallFile {
             }
             content += piece[..<count]
             if content.count > largestByteCount {
-                throw Failure(misfit, "\(path): more than \(largestByteCount) bytes, which no \(what) has; is it the right "
-                    + "file?")
+                throw Failure(
+                    misfit,
+                    "\(path): more than \(largestByteCount) bytes, which no \(what) has; is it the right "
+                        + "file?")
             }
         }
     }
 
     private func missing(_ path: String) -> Failure {
-        Failure(.missingInput, "\(path.isEmpty ? "\"\"" : path): no such \(what) file (paths are relative to the working "
-            + "directory)")
+        Failure(
+            .missingInput,
+            "\(path.isEmpty ? "\"\"" : path): no such \(what) file (paths are relative to the working "
+                + "directory)")
     }
 
     private func unreadable(_ path: String) -> Failure {

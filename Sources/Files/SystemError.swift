@@ -56,8 +56,10 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
 }
 
 /// Runs `body` and turns the errors of system calls into the failure that is printed.
-package func reportingSystemErrors<Result>(as exitCode: ExitCode = .inputOutput,
-                                   _ body: () throws -> Result) throws -> Result {
+package func reportingSystemErrors<Result>(
+    as exitCode: ExitCode = .inputOutput,
+    _ body: () throws -> Result
+) throws -> Result {
     do {
         return try body()
     } catch let error as SystemError {

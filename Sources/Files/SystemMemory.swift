@@ -12,7 +12,8 @@ package enum SystemMemory {
     private static func machine() -> Int? {
         let lines = ControlGroups.contents("/proc/meminfo")?.split(separator: "\n")
         guard let line = lines?.first(where: { $0.hasPrefix("MemAvailable:") }),
-              let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else { return nil }
+            let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+        else { return nil }
         return kibibytes * 1024
     }
 
@@ -27,9 +28,10 @@ package enum SystemMemory {
     private static func addressSpace() -> Int? {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0,
-              let most = Int(exactly: limit.rlim_cur), most < Int.max,
-              let sizes = ControlGroups.contents("/proc/self/statm")?.split(separator: " "),
-              let pages = sizes.first.flatMap({ Int($0) }) else { return nil }
+            let most = Int(exactly: limit.rlim_cur), most < Int.max,
+            let sizes = ControlGroups.contents("/proc/self/statm")?.split(separator: " "),
+            let pages = sizes.first.flatMap({ Int($0) })
+        else { return nil }
         return max(most - pages * sysconf(Int32(_SC_PAGESIZE)), 0)
     }
 }

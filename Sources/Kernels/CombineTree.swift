@@ -9,8 +9,10 @@ import Storage
 ///
 /// `scratch` has room for as many elements as `result` for each of the levels that `combinationLevels` tells.
 @discardableResult
-package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], offset: Int, factor: Float,
-                         scratch: UnsafeMutableBufferPointer<Float>, into result: MutableMatrixView) -> Double {
+package func combineTree(
+    _ sources: [UnsafePointer<Float>], additions: [Int], offset: Int, factor: Float,
+    scratch: UnsafeMutableBufferPointer<Float>, into result: MutableMatrixView
+) -> Double {
     precondition(sources.count == additions.count && !sources.isEmpty, "\(sources.count) subtrees")
     let count = result.count
     guard sources.count > 1 else {
@@ -28,7 +30,8 @@ package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], of
     var levelsLeft = scratch.count / max(count, 1)
     precondition(levelsLeft > 0, "scratch of \(scratch.count) elements for a level of \(count)")
     var topmost = sources[0] + offset
-    var additionsLeft = sources.count - 1, squareSum = 0.0
+    var additionsLeft = sources.count - 1
+    var squareSum = 0.0
     func add(_ left: UnsafePointer<Float>) {
         additionsLeft -= 1
         if additionsLeft == 0 {
@@ -70,7 +73,8 @@ package func combineTree(_ sources: [UnsafePointer<Float>], additions: [Int], of
 
 /// The levels of the stack, each as large as the result, that `combineTree` writes for these additions.
 package func combinationLevels(_ additions: [Int]) -> Int {
-    var level = 0, most = 1
+    var level = 0
+    var most = 1
     for count in additions.dropFirst() {
         level += count == 0 ? 1 : 1 - count
         most = max(most, level + 1)
@@ -89,7 +93,8 @@ private func squares(_ count: Int, into result: UnsafeMutablePointer<Float>, _ v
     let whole = count & ~15
     var index = 0
     while index < whole {
-        let first = vector(index, 8), second = vector(index &+ 8, 8)
+        let first = vector(index, 8)
+        let second = vector(index &+ 8, 8)
         first.store(to: result + index)
         second.store(to: result + index + 8)
         sum.add(first, second)

@@ -8,8 +8,9 @@ extension Workspace {
         let scale = Float(1 / (1 - rate))
         parallel(mask.rows) { _, rows in
             for row in rows {
-                fillRow(mask.base + row * mask.columns, count: mask.columns, stream: stream,
-                        draw: firstDraw + UInt64(row), threshold: threshold, scale: scale)
+                fillRow(
+                    mask.base + row * mask.columns, count: mask.columns, stream: stream,
+                    draw: firstDraw + UInt64(row), threshold: threshold, scale: scale)
             }
         }
     }
@@ -20,8 +21,10 @@ private var numbersAtOnce: Int { 8 * SIMD4<UInt32>.scalarCount }
 
 /// Column c of a row takes number c mod 4 of the stream's block c / 4.
 @inline(never)
-private func fillRow(_ target: UnsafeMutablePointer<Float>, count: Int, stream: RandomStream, draw: UInt64,
-                     threshold: UInt32, scale: Float) {
+private func fillRow(
+    _ target: UnsafeMutablePointer<Float>, count: Int, stream: RandomStream, draw: UInt64,
+    threshold: UInt32, scale: Float
+) {
     // 128 bytes on the stack.
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: numbersAtOnce) { numbers in
         guard let base = numbers.baseAddress else { return }

@@ -18,11 +18,14 @@ package enum ElementLoss: Sendable, Equatable {
 extension Workspace {
     /// `losses[row]` = the sum over the row's elements in order, in Double, and, where asked for, the gradient of the
     /// sum of all losses.
-    package func elementLoss(_ loss: ElementLoss, _ outputs: MatrixView, _ targets: MatrixView,
-                             losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?) {
-        precondition(targets.count == outputs.count && losses.count == outputs.rows
-                         && gradient?.count ?? outputs.count == outputs.count,
-                     "\(targets.count) targets and \(losses.count) losses for \(outputs.rows)×\(outputs.columns)")
+    package func elementLoss(
+        _ loss: ElementLoss, _ outputs: MatrixView, _ targets: MatrixView,
+        losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?
+    ) {
+        precondition(
+            targets.count == outputs.count && losses.count == outputs.rows
+                && gradient?.count ?? outputs.count == outputs.count,
+            "\(targets.count) targets and \(losses.count) losses for \(outputs.rows)×\(outputs.columns)")
         parallel(outputs.rows) { _, rows in
             for row in rows {
                 let start = row * outputs.columns
@@ -46,15 +49,19 @@ private func lossAndSlope(_ loss: ElementLoss, _ x: Float, _ t: Float) -> (value
     case .absoluteError: return (abs(error), error > 0 ? 1 : error < 0 ? -1 : Float(error))
     case .huber(let delta):
         let size = abs(error)
-        return size <= delta ? (0.5 * error * error, Float(error))
+        return size <= delta
+            ? (0.5 * error * error, Float(error))
             : (delta * (size - 0.5 * delta), Float(error > 0 ? delta : error < 0 ? -delta : error))
     case .binaryCrossEntropy:
-        let x = Double(x), t = Double(t)
+        let x = Double(x)
+        let t = Double(t)
         let e = exp(-abs(x))
         let sigmoid = (x >= 0 ? 1 : e) / (1 + e)
         return (max(x, 0) - x * t + log1p(e), Float(sigmoid - t))
     case .weightedBinaryCrossEntropy(let weight):
-        let x = Double(x), t = Double(t), factor = 1 + (weight - 1) * t
+        let x = Double(x)
+        let t = Double(t)
+        let factor = 1 + (weight - 1) * t
         let e = exp(-abs(x))
         let opposite = (x >= 0 ? e : 1) / (1 + e)
         return ((1 - t) * x + factor * (max(-x, 0) + log1p(e)), Float(1 - t - factor * opposite))

@@ -34,48 +34,61 @@ extension Workspace {
     package func activate(_ activation: Activation, _ input: MatrixView, into output: MutableMatrixView) {
         precondition(input.count == output.count, "\(input.count) elements into \(output.count)")
         parallel(input.count, unit: 1024) { _, range in
-            activateElements(activation, input.base + range.lowerBound, into: output.base + range.lowerBound,
-                             count: range.count)
+            activateElements(
+                activation, input.base + range.lowerBound, into: output.base + range.lowerBound,
+                count: range.count)
         }
     }
 
     /// `inputGradient` = `outputGradient` · activation′; `saved` is the output where `needsOutput`, else the input.
-    package func activationGradient(_ activation: Activation, _ outputGradient: MatrixView, saved: MatrixView,
-                                    into inputGradient: MutableMatrixView) {
-        precondition(outputGradient.count == saved.count && saved.count == inputGradient.count,
-                     "\(outputGradient.count) gradients for \(saved.count) elements into \(inputGradient.count)")
+    package func activationGradient(
+        _ activation: Activation, _ outputGradient: MatrixView, saved: MatrixView,
+        into inputGradient: MutableMatrixView
+    ) {
+        precondition(
+            outputGradient.count == saved.count && saved.count == inputGradient.count,
+            "\(outputGradient.count) gradients for \(saved.count) elements into \(inputGradient.count)")
         parallel(saved.count, unit: 1024) { _, range in
-            activationGradientOfElements(activation, outputGradient.base + range.lowerBound,
-                                         saved: saved.base + range.lowerBound,
-                                         into: inputGradient.base + range.lowerBound, count: range.count)
+            activationGradientOfElements(
+                activation, outputGradient.base + range.lowerBound,
+                saved: saved.base + range.lowerBound,
+                into: inputGradient.base + range.lowerBound, count: range.count)
         }
     }
 
     /// `output` = `first` + `second`, element by element.
     package func add(_ first: MatrixView, _ second: MatrixView, into output: MutableMatrixView) {
-        precondition(first.count == second.count && second.count == output.count,
-                     "\(first.count) + \(second.count) elements into \(output.count)")
+        precondition(
+            first.count == second.count && second.count == output.count,
+            "\(first.count) + \(second.count) elements into \(output.count)")
         parallel(first.count, unit: 1024) { _, range in
-            mapVectors(first.base + range.lowerBound, second.base + range.lowerBound,
-                       into: output.base + range.lowerBound, count: range.count) { $0 + $1 }
+            mapVectors(
+                first.base + range.lowerBound, second.base + range.lowerBound,
+                into: output.base + range.lowerBound, count: range.count
+            ) { $0 + $1 }
         }
     }
 
     /// `output` = `first` · `second`, element by element.
     package func multiply(_ first: MatrixView, _ second: MatrixView, into output: MutableMatrixView) {
-        precondition(first.count == second.count && second.count == output.count,
-                     "\(first.count) × \(second.count) elements into \(output.count)")
+        precondition(
+            first.count == second.count && second.count == output.count,
+            "\(first.count) × \(second.count) elements into \(output.count)")
         parallel(first.count, unit: 1024) { _, range in
-            mapVectors(first.base + range.lowerBound, second.base + range.lowerBound,
-                       into: output.base + range.lowerBound, count: range.count) { $0 * $1 }
+            mapVectors(
+                first.base + range.lowerBound, second.base + range.lowerBound,
+                into: output.base + range.lowerBound, count: range.count
+            ) { $0 * $1 }
         }
     }
 }
 
 /// One thread's part. A function of its own, so that each loop is compiled once, with the function inside.
 @inline(never)
-private func activateElements(_ activation: Activation, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
-                              count: Int) {
+private func activateElements(
+    _ activation: Activation, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    count: Int
+) {
     switch activation {
     case .relu:
         @inline(__always) func relu(_ x: Vector) -> Vector { x.replacing(with: 0, where: x .<= 0) }
@@ -113,9 +126,11 @@ private func activateElements(_ activation: Activation, _ x: UnsafePointer<Float
 
 /// Likewise backward.
 @inline(never)
-private func activationGradientOfElements(_ activation: Activation, _ d: UnsafePointer<Float>,
-                                          saved s: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>,
-                                          count: Int) {
+private func activationGradientOfElements(
+    _ activation: Activation, _ d: UnsafePointer<Float>,
+    saved s: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>,
+    count: Int
+) {
     switch activation {
     case .relu:
         @inline(__always) func relu(_ d: Vector, _ y: Vector) -> Vector { d.replacing(with: 0, where: y .<= 0) }

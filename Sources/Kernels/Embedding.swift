@@ -3,8 +3,9 @@ import Storage
 extension Workspace {
     /// Row i of `output` = the row of `table` that `tokens[i]` names. Tokens are whole numbers, 0 ..< rows of the table.
     package func embed(_ tokens: MatrixView, _ table: MatrixView, into output: MutableMatrixView) {
-        precondition(output.rows == tokens.count && output.columns == table.columns,
-                     "\(tokens.count) tokens of \(table.columns) numbers into \(output.rows)×\(output.columns)")
+        precondition(
+            output.rows == tokens.count && output.columns == table.columns,
+            "\(tokens.count) tokens of \(table.columns) numbers into \(output.rows)×\(output.columns)")
         parallel(tokens.count, unit: 64) { _, range in
             for index in range {
                 let source = table.row(Int(tokens.base[index]))
@@ -19,11 +20,16 @@ extension Workspace {
     ///
     /// A leaf without the token has the gradient 0, and since no sum that began with 0 is −0, adding it changes nothing: only
     /// leaves that have the token are added.
-    package func embeddingGradient(_ outputGradient: MatrixView, _ tokens: MatrixView, leafTokens: Int,
-                                   into gradient: MutableMatrixView) {
-        let count = tokens.count, kinds = gradient.rows, width = gradient.columns
-        precondition(outputGradient.rows == count && outputGradient.columns == width && leafTokens > 0 && count <= Int32.max,
-                     "\(outputGradient.rows)×\(outputGradient.columns) for \(count) tokens of \(width) numbers")
+    package func embeddingGradient(
+        _ outputGradient: MatrixView, _ tokens: MatrixView, leafTokens: Int,
+        into gradient: MutableMatrixView
+    ) {
+        let count = tokens.count
+        let kinds = gradient.rows
+        let width = gradient.columns
+        precondition(
+            outputGradient.rows == count && outputGradient.columns == width && leafTokens > 0 && count <= Int32.max,
+            "\(outputGradient.rows)×\(outputGradient.columns) for \(count) tokens of \(width) numbers")
         // The places of each token, first to last, as a chain.
         let chains = packing(count: kinds + count)
         let height = SummationTree(rows: count, leafRows: leafTokens).stackHeight + 1
@@ -40,8 +46,9 @@ extension Workspace {
             // Each thread has tokens of its own.
             parallel(kinds) { thread, range in
                 for token in range {
-                    sumChain(from: first[token], next: next, outputGradient, leafTokens: leafTokens, waiting: rooms[thread],
-                             height: height, into: gradient[rows: token..<token + 1])
+                    sumChain(
+                        from: first[token], next: next, outputGradient, leafTokens: leafTokens, waiting: rooms[thread],
+                        height: height, into: gradient[rows: token..<token + 1])
                 }
             }
         }
@@ -50,8 +57,10 @@ extension Workspace {
 
 /// The sum of the rows of `gradient` along a chain of places. Sums of leaves and subtrees wait in `sum` and then in `waiting`
 /// until all between them is there; what the tree adds sooner is added sooner.
-private func sumChain(from start: Int32, next: UnsafePointer<Int32>, _ gradient: MatrixView, leafTokens: Int,
-                      waiting: UnsafeMutableBufferPointer<Float>, height: Int, into sum: MutableMatrixView) {
+private func sumChain(
+    from start: Int32, next: UnsafePointer<Int32>, _ gradient: MatrixView, leafTokens: Int,
+    waiting: UnsafeMutableBufferPointer<Float>, height: Int, into sum: MutableMatrixView
+) {
     let width = sum.count
     sum.fill(0)
     guard start >= 0, let base = waiting.baseAddress, width > 0 else { return }
@@ -70,7 +79,8 @@ private func sumChain(from start: Int32, next: UnsafePointer<Int32>, _ gradient:
         }
         var current = start
         while current >= 0 {
-            let row = Int(current), leaf = row / leafTokens
+            let row = Int(current)
+            let leaf = row / leafTokens
             if count == 0 || leaves[count - 1] != leaf {
                 while count > 1, level(leaves[count - 2], leaves[count - 1]) < level(leaves[count - 1], leaf) { addTopmost() }
                 precondition(count <= height, "\(count) sums wait where \(height) fit")

@@ -7,7 +7,8 @@ extension Vector {
     /// x = n·ln 2 + r with |r| ≤ ½ ln 2; eʳ = 1 + r + r²·P(r); 2ⁿ through the exponent bits.
     @inline(__always)
     package var exponential: Vector {
-        let lowest = Vector(repeating: -87.33), highest = Vector(repeating: 88.722_8)
+        let lowest = Vector(repeating: -87.33)
+        let highest = Vector(repeating: 88.722_8)
         // Comparisons put NaN aside: it fails both and passes through the arithmetic.
         let x = replacing(with: lowest, where: self .< lowest).replacing(with: highest, where: self .> highest)
         // Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits of the pattern.
@@ -25,7 +26,8 @@ extension Vector {
         // n is within ±128: half of it twice, so that neither factor leaves the exponent's range.
         let whole = SIMD8<Int32>(bitPattern: shifted) &- SIMD8<Int32>(bitPattern: magic)
         let half = whole &>> 1
-        let scale = Vector(bitPattern: (half &+ 127) &<< 23), rest = Vector(bitPattern: (whole &- half &+ 127) &<< 23)
+        let scale = Vector(bitPattern: (half &+ 127) &<< 23)
+        let rest = Vector(bitPattern: (whole &- half &+ 127) &<< 23)
         let result = value * scale * rest
         return result.replacing(with: Vector(repeating: 0), where: self .< lowest)
             .replacing(with: Vector(repeating: .infinity), where: self .> highest)
@@ -52,7 +54,8 @@ extension Vector {
     @inline(__always)
     package var sigmoidAndSlope: (value: Vector, slope: Vector) {
         let e = (-magnitude).exponential
-        let upper = 1 / (1 + e), lower = e * upper
+        let upper = 1 / (1 + e)
+        let lower = e * upper
         return (upper.replacing(with: lower, where: self .< 0), upper * lower)
     }
 
@@ -78,11 +81,13 @@ extension Vector {
     /// x = 2ⁿ·m with m from √½ to √2; ln m = 2·artanh s with s = (m − 1)/(m + 1), whose series is at its end after s⁹.
     @inline(__always)
     package var logarithm: Vector {
-        let bits = SIMD8<Int32>(bitPattern: self), exponent = (bits &- 0x3f35_04f3) &>> 23
+        let bits = SIMD8<Int32>(bitPattern: self)
+        let exponent = (bits &- 0x3f35_04f3) &>> 23
         let m = Vector(bitPattern: bits &- exponent &<< 23)
         // A whole number in the low bits of 1.5·2²³.
         let n = Vector(bitPattern: exponent &+ 0x4b40_0000) - 12_582_912
-        let s = (m - 1) / (m + 1), square = s * s
+        let s = (m - 1) / (m + 1)
+        let square = s * s
         var p = Vector(repeating: 1.0 / 9)
         p = Vector(repeating: 1.0 / 7).adding(p, times: square)
         p = Vector(repeating: 1.0 / 5).adding(p, times: square)

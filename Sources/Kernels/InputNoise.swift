@@ -11,8 +11,10 @@ import Storage
 /// roots that are rounded correctly on every processor, none of the C library's functions. 23 random bits make a radius, so
 /// that no number is larger than 5.7 deviations.
 @inline(never)
-package func addNormalNoise(deviation: Float, stream: RandomStream, draw: UInt64,
-                            to inputs: UnsafeMutableBufferPointer<Float>) {
+package func addNormalNoise(
+    deviation: Float, stream: RandomStream, draw: UInt64,
+    to inputs: UnsafeMutableBufferPointer<Float>
+) {
     let scale = Vector(repeating: deviation)
     eachColumns(of: inputs, step: 16, stream: stream, draw: draw) { numbers, target, count in
         let (first, second) = normalPair(radii: lanes(numbers), directions: lanes(numbers + 8))
@@ -34,11 +36,14 @@ package func maskInputs(rate: Double, stream: RandomStream, draw: UInt64, in inp
 
 /// Sets each of `inputs` to `minimum` with probability `rate` / 2, and likewise to `maximum`; `rate` is below 1.
 @inline(never)
-package func addSaltAndPepper(rate: Double, minimum: Float, maximum: Float, stream: RandomStream, draw: UInt64,
-                              to inputs: UnsafeMutableBufferPointer<Float>) {
+package func addSaltAndPepper(
+    rate: Double, minimum: Float, maximum: Float, stream: RandomStream, draw: UInt64,
+    to inputs: UnsafeMutableBufferPointer<Float>
+) {
     let threshold = UInt32(rate * 0x1p32)
     eachColumns(of: inputs, step: 8, stream: stream, draw: draw) { numbers, target, count in
-        let kept = dtrain_value_from(numbers, threshold, 1), isHigh = dtrain_value_from(numbers, threshold / 2, 1)
+        let kept = dtrain_value_from(numbers, threshold, 1)
+        let isHigh = dtrain_value_from(numbers, threshold / 2, 1)
         Vector.load(target, count: count).replacing(with: maximum, where: kept .== 0)
             .replacing(with: minimum, where: isHigh .== 0).store(to: target, count: count)
     }
@@ -81,6 +86,8 @@ private func normalPair(radii: SIMD8<UInt32>, directions: SIMD8<UInt32>) -> (Vec
     let (cosine, sine) = angle.cosineAndSine
     let mirrored = Vector(bitPattern: SIMD8<UInt32>(bitPattern: cosine) ^ (directions & 2) &<< 30)
     let isSwapped = directions & 1 .== 1
-    return (radius * mirrored.replacing(with: sine, where: isSwapped),
-            radius * sine.replacing(with: mirrored, where: isSwapped))
+    return (
+        radius * mirrored.replacing(with: sine, where: isSwapped),
+        radius * sine.replacing(with: mirrored, where: isSwapped)
+    )
 }

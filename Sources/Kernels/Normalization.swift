@@ -3,15 +3,19 @@ import Storage
 extension Workspace {
     /// Every row of `input` to mean 0 and variance 1, times `weight`, plus `bias`: y = (x − μ)·r·γ + β with r = 1/√(σ² + ε).
     /// μ and r of each row go to `statistics` (rows × 2). A row's bits depend on that row alone.
-    package func normalizeRows(_ input: MatrixView, epsilon: Double, weight: MatrixView?, bias: MatrixView?,
-                               statistics: MutableMatrixView, into output: MutableMatrixView) {
+    package func normalizeRows(
+        _ input: MatrixView, epsilon: Double, weight: MatrixView?, bias: MatrixView?,
+        statistics: MutableMatrixView, into output: MutableMatrixView
+    ) {
         let width = input.columns
-        precondition(output.rows == input.rows && output.columns == width && statistics.rows == input.rows
-                         && statistics.columns == 2 && weight?.count ?? width == width && bias?.count ?? width == width,
-                     "\(input.rows)×\(width) into \(output.rows)×\(output.columns)")
+        precondition(
+            output.rows == input.rows && output.columns == width && statistics.rows == input.rows
+                && statistics.columns == 2 && weight?.count ?? width == width && bias?.count ?? width == width,
+            "\(input.rows)×\(width) into \(output.rows)×\(output.columns)")
         parallel(input.rows) { _, rows in
             for row in rows {
-                let x = input.base + row * width, y = output.base + row * width
+                let x = input.base + row * width
+                let y = output.base + row * width
                 let (mean, scale) = normalization(x, count: width, epsilon: epsilon)
                 statistics.row(row)[0] = mean
                 statistics.row(row)[1] = scale
@@ -22,20 +26,24 @@ extension Workspace {
 
     /// The gradient of `normalizeRows`, with `statistics` from it: the input's where it is wanted, and in `scaled`, where
     /// there is a weight, g·x̂, whose column sums are the weight's gradient.
-    package func normalizeRowsGradient(_ outputGradient: MatrixView, input: MatrixView, weight: MatrixView?,
-                                       statistics: MatrixView, scaled: MutableMatrixView?,
-                                       into inputGradient: MutableMatrixView?) {
+    package func normalizeRowsGradient(
+        _ outputGradient: MatrixView, input: MatrixView, weight: MatrixView?,
+        statistics: MatrixView, scaled: MutableMatrixView?,
+        into inputGradient: MutableMatrixView?
+    ) {
         let width = input.columns
-        precondition(outputGradient.rows == input.rows && outputGradient.columns == width && statistics.rows == input.rows
-                         && statistics.columns == 2 && inputGradient?.count ?? input.count == input.count
-                         && scaled?.count ?? input.count == input.count && weight?.count ?? width == width,
-                     "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(width)")
+        precondition(
+            outputGradient.rows == input.rows && outputGradient.columns == width && statistics.rows == input.rows
+                && statistics.columns == 2 && inputGradient?.count ?? input.count == input.count
+                && scaled?.count ?? input.count == input.count && weight?.count ?? width == width,
+            "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(width)")
         parallel(input.rows) { _, rows in
             for row in rows {
-                normalizationGradient(outputGradient.base + row * width, input.base + row * width,
-                                      mean: statistics.row(row)[0], scale: statistics.row(row)[1], weight: weight?.base,
-                                      scaled: scaled.map { $0.base + row * width },
-                                      into: inputGradient.map { $0.base + row * width }, count: width)
+                normalizationGradient(
+                    outputGradient.base + row * width, input.base + row * width,
+                    mean: statistics.row(row)[0], scale: statistics.row(row)[1], weight: weight?.base,
+                    scaled: scaled.map { $0.base + row * width },
+                    into: inputGradient.map { $0.base + row * width }, count: width)
             }
         }
     }
@@ -54,8 +62,10 @@ private func normalization(_ x: UnsafePointer<Float>, count: Int, epsilon: Doubl
 }
 
 @inline(never)
-private func normalize(_ x: UnsafePointer<Float>, mean: Float, scale: Float, weight: UnsafePointer<Float>?,
-                       bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>, count: Int) {
+private func normalize(
+    _ x: UnsafePointer<Float>, mean: Float, scale: Float, weight: UnsafePointer<Float>?,
+    bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>, count: Int
+) {
     eachVector(count) { index, rest in
         var result = (Vector.load(x + index, count: rest) - mean) * scale
         if let weight { result *= Vector.load(weight + index, count: rest) }
@@ -65,12 +75,16 @@ private func normalize(_ x: UnsafePointer<Float>, mean: Float, scale: Float, wei
 }
 
 @inline(never)
-private func normalizationGradient(_ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, mean: Float, scale: Float,
-                                   weight: UnsafePointer<Float>?, scaled: UnsafeMutablePointer<Float>?,
-                                   into target: UnsafeMutablePointer<Float>?, count: Int) {
-    var sum = DoubleLanes(), products = DoubleLanes()
+private func normalizationGradient(
+    _ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, mean: Float, scale: Float,
+    weight: UnsafePointer<Float>?, scaled: UnsafeMutablePointer<Float>?,
+    into target: UnsafeMutablePointer<Float>?, count: Int
+) {
+    var sum = DoubleLanes()
+    var products = DoubleLanes()
     eachVector(count) { index, rest in
-        let gradient = Vector.load(g + index, count: rest), normal = (Vector.load(x + index, count: rest) - mean) * scale
+        let gradient = Vector.load(g + index, count: rest)
+        let normal = (Vector.load(x + index, count: rest) - mean) * scale
         let product = gradient * normal
         if let scaled { product.store(to: scaled + index, count: rest) }
         guard let weight else {
@@ -83,7 +97,8 @@ private func normalizationGradient(_ g: UnsafePointer<Float>, _ x: UnsafePointer
         products.add((product * factor).first(rest))
     }
     guard let target else { return }
-    let meanGradient = Float(sum.total / Double(count)), meanProduct = Float(products.total / Double(count))
+    let meanGradient = Float(sum.total / Double(count))
+    let meanProduct = Float(products.total / Double(count))
     eachVector(count) { index, rest in
         var gradient = Vector.load(g + index, count: rest)
         let normal = (Vector.load(x + index, count: rest) - mean) * scale
@@ -120,7 +135,8 @@ struct DoubleLanes {
     /// The square of a Float is exact in a Double.
     @inline(__always)
     mutating func addSquares(_ vector: Vector) {
-        let first = SIMD4<Double>(vector.lowHalf), second = SIMD4<Double>(vector.highHalf)
+        let first = SIMD4<Double>(vector.lowHalf)
+        let second = SIMD4<Double>(vector.highHalf)
         low = low.addingProduct(first, first)
         high = high.addingProduct(second, second)
     }
@@ -144,58 +160,74 @@ extension Workspace {
     ///   - moments: for each leaf a row: the means, and behind them 1/√(σ² + ε) with the biased variance.
     ///   - sums: where for each leaf its number of rows, the sums of the columns, and the unbiased variances times the number
     ///     of rows go; nil where nobody asks.
-    package func normalizeLeaves(_ input: MatrixView, leafRows: Int, epsilon: Double, weight: MatrixView?, bias: MatrixView?,
-                                 moments: MutableMatrixView, sums: LeafSums?, into output: MutableMatrixView) {
-        let width = input.columns, leaves = (input.rows + leafRows - 1) / leafRows
-        precondition(output.rows == input.rows && output.columns == width && moments.rows == leaves
-                         && moments.columns == 2 * width && weight?.count ?? width == width && bias?.count ?? width == width
-                         && sums?.leaves ?? leaves >= leaves && sums?.count ?? (1 + 2 * width) == 1 + 2 * width,
-                     "\(input.rows)×\(width) in leaves of \(leafRows) into \(output.rows)×\(output.columns)")
+    package func normalizeLeaves(
+        _ input: MatrixView, leafRows: Int, epsilon: Double, weight: MatrixView?, bias: MatrixView?,
+        moments: MutableMatrixView, sums: LeafSums?, into output: MutableMatrixView
+    ) {
+        let width = input.columns
+        let leaves = (input.rows + leafRows - 1) / leafRows
+        precondition(
+            output.rows == input.rows && output.columns == width && moments.rows == leaves
+                && moments.columns == 2 * width && weight?.count ?? width == width && bias?.count ?? width == width
+                && sums?.leaves ?? leaves >= leaves && sums?.count ?? (1 + 2 * width) == 1 + 2 * width,
+            "\(input.rows)×\(width) in leaves of \(leafRows) into \(output.rows)×\(output.columns)")
         parallel(width, unit: 16) { _, columns in
             for leaf in 0..<leaves {
-                let rows = leaf * leafRows..<min((leaf + 1) * leafRows, input.rows), moments = moments.base + leaf * 2 * width
-                normalizeLeaf(input[rows: rows], columns: columns, epsilon: epsilon, weight: weight?.base, bias: bias?.base,
-                              means: moments, scales: moments + width, sums: sums?.leaf(leaf), into: output[rows: rows])
+                let rows = leaf * leafRows..<min((leaf + 1) * leafRows, input.rows)
+                let moments = moments.base + leaf * 2 * width
+                normalizeLeaf(
+                    input[rows: rows], columns: columns, epsilon: epsilon, weight: weight?.base, bias: bias?.base,
+                    means: moments, scales: moments + width, sums: sums?.leaf(leaf), into: output[rows: rows])
             }
         }
     }
 
     /// The gradient of `normalizeLeaves`, with `moments` from it: the input's where it is wanted, and in `scaled`, where there
     /// is a weight to train, g·x̂, whose column sums are the weight's gradient.
-    package func normalizeLeavesGradient(_ outputGradient: MatrixView, input: MatrixView, leafRows: Int, weight: MatrixView?,
-                                         moments: MatrixView, scaled: MutableMatrixView?,
-                                         into inputGradient: MutableMatrixView?) {
-        let width = input.columns, leaves = (input.rows + leafRows - 1) / leafRows
-        precondition(outputGradient.rows == input.rows && outputGradient.columns == width && moments.rows == leaves
-                         && moments.columns == 2 * width && inputGradient?.count ?? input.count == input.count
-                         && scaled?.count ?? input.count == input.count && weight?.count ?? width == width,
-                     "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(width)")
+    package func normalizeLeavesGradient(
+        _ outputGradient: MatrixView, input: MatrixView, leafRows: Int, weight: MatrixView?,
+        moments: MatrixView, scaled: MutableMatrixView?,
+        into inputGradient: MutableMatrixView?
+    ) {
+        let width = input.columns
+        let leaves = (input.rows + leafRows - 1) / leafRows
+        precondition(
+            outputGradient.rows == input.rows && outputGradient.columns == width && moments.rows == leaves
+                && moments.columns == 2 * width && inputGradient?.count ?? input.count == input.count
+                && scaled?.count ?? input.count == input.count && weight?.count ?? width == width,
+            "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(width)")
         parallel(width, unit: 16) { _, columns in
             for leaf in 0..<leaves {
-                let rows = leaf * leafRows..<min((leaf + 1) * leafRows, input.rows), moments = moments.base + leaf * 2 * width
-                leafNormalizationGradient(outputGradient[rows: rows], input[rows: rows], columns: columns, weight: weight?.base,
-                                          means: moments, scales: moments + width, scaled: scaled?[rows: rows],
-                                          into: inputGradient?[rows: rows])
+                let rows = leaf * leafRows..<min((leaf + 1) * leafRows, input.rows)
+                let moments = moments.base + leaf * 2 * width
+                leafNormalizationGradient(
+                    outputGradient[rows: rows], input[rows: rows], columns: columns, weight: weight?.base,
+                    means: moments, scales: moments + width, scaled: scaled?[rows: rows],
+                    into: inputGradient?[rows: rows])
             }
         }
     }
 
     /// `output` = (`input` − `means`) · `scales` · `weight` + `bias`, column by column, where `scales` (one row) becomes
     /// 1/√(`variances` + ε).
-    package func normalizeColumns(_ input: MatrixView, means: MatrixView, variances: MatrixView, epsilon: Double,
-                                  weight: MatrixView?, bias: MatrixView?, scales: MutableMatrixView,
-                                  into output: MutableMatrixView) {
+    package func normalizeColumns(
+        _ input: MatrixView, means: MatrixView, variances: MatrixView, epsilon: Double,
+        weight: MatrixView?, bias: MatrixView?, scales: MutableMatrixView,
+        into output: MutableMatrixView
+    ) {
         let width = input.columns
-        precondition(output.rows == input.rows && output.columns == width && means.count == width && variances.count == width
-                         && scales.count == width && weight?.count ?? width == width && bias?.count ?? width == width,
-                     "\(input.rows)×\(width) into \(output.rows)×\(output.columns)")
+        precondition(
+            output.rows == input.rows && output.columns == width && means.count == width && variances.count == width
+                && scales.count == width && weight?.count ?? width == width && bias?.count ?? width == width,
+            "\(input.rows)×\(width) into \(output.rows)×\(output.columns)")
         for column in 0..<width {
             scales.base[column] = Float(1 / (Double(variances.base[column]) + epsilon).squareRoot())
         }
         parallel(input.rows) { _, rows in
             for row in rows {
-                normalizeRow(input.base + row * width, means: means.base, scales: scales.base, weight: weight?.base,
-                             bias: bias?.base, into: output.base + row * width, columns: 0..<width)
+                normalizeRow(
+                    input.base + row * width, means: means.base, scales: scales.base, weight: weight?.base,
+                    bias: bias?.base, into: output.base + row * width, columns: 0..<width)
             }
         }
     }
@@ -234,14 +266,19 @@ package struct LeafSums: @unchecked Sendable {
 }
 
 @inline(never)
-private func normalizeLeaf(_ x: MatrixView, columns: Range<Int>, epsilon: Double, weight: UnsafePointer<Float>?,
-                           bias: UnsafePointer<Float>?, means: UnsafeMutablePointer<Float>,
-                           scales: UnsafeMutablePointer<Float>, sums: UnsafeMutableBufferPointer<Double>?,
-                           into y: MutableMatrixView) {
-    let rows = Double(x.rows), width = x.columns
+private func normalizeLeaf(
+    _ x: MatrixView, columns: Range<Int>, epsilon: Double, weight: UnsafePointer<Float>?,
+    bias: UnsafePointer<Float>?, means: UnsafeMutablePointer<Float>,
+    scales: UnsafeMutablePointer<Float>, sums: UnsafeMutableBufferPointer<Double>?,
+    into y: MutableMatrixView
+) {
+    let rows = Double(x.rows)
+    let width = x.columns
     eachVector(columns.count) { offset, count in
-        let column = columns.lowerBound + offset, source = x.base + column
-        var sum = DoubleLanes(), squares = DoubleLanes()
+        let column = columns.lowerBound + offset
+        let source = x.base + column
+        var sum = DoubleLanes()
+        var squares = DoubleLanes()
         for row in 0..<x.rows { sum.add(.load(source + row * width, count: count)) }
         let mean = sum.divided(by: rows)
         mean.store(to: means + column, count: count)
@@ -255,18 +292,22 @@ private func normalizeLeaf(_ x: MatrixView, columns: Range<Int>, epsilon: Double
     }
     if columns.lowerBound == 0 { sums?[0] = rows }
     for row in 0..<x.rows {
-        normalizeRow(x.base + row * width, means: means, scales: scales, weight: weight, bias: bias,
-                     into: y.base + row * width, columns: columns)
+        normalizeRow(
+            x.base + row * width, means: means, scales: scales, weight: weight, bias: bias,
+            into: y.base + row * width, columns: columns)
     }
 }
 
 @inline(__always)
-private func normalizeRow(_ x: UnsafePointer<Float>, means: UnsafePointer<Float>, scales: UnsafePointer<Float>,
-                          weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>,
-                          columns: Range<Int>) {
+private func normalizeRow(
+    _ x: UnsafePointer<Float>, means: UnsafePointer<Float>, scales: UnsafePointer<Float>,
+    weight: UnsafePointer<Float>?, bias: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>,
+    columns: Range<Int>
+) {
     eachVector(columns.count) { offset, count in
         let column = columns.lowerBound + offset
-        var result = (Vector.load(x + column, count: count) - .load(means + column, count: count))
+        var result =
+            (Vector.load(x + column, count: count) - .load(means + column, count: count))
             * .load(scales + column, count: count)
         if let weight { result *= Vector.load(weight + column, count: count) }
         if let bias { result += .load(bias + column, count: count) }
@@ -275,14 +316,19 @@ private func normalizeRow(_ x: UnsafePointer<Float>, means: UnsafePointer<Float>
 }
 
 @inline(never)
-private func leafNormalizationGradient(_ g: MatrixView, _ x: MatrixView, columns: Range<Int>, weight: UnsafePointer<Float>?,
-                                       means: UnsafePointer<Float>, scales: UnsafePointer<Float>, scaled: MutableMatrixView?,
-                                       into target: MutableMatrixView?) {
-    let rows = Double(x.rows), width = x.columns
+private func leafNormalizationGradient(
+    _ g: MatrixView, _ x: MatrixView, columns: Range<Int>, weight: UnsafePointer<Float>?,
+    means: UnsafePointer<Float>, scales: UnsafePointer<Float>, scaled: MutableMatrixView?,
+    into target: MutableMatrixView?
+) {
+    let rows = Double(x.rows)
+    let width = x.columns
     eachVector(columns.count) { offset, count in
         let column = columns.lowerBound + offset
-        let mean = Vector.load(means + column, count: count), scale = Vector.load(scales + column, count: count)
-        var sum = DoubleLanes(), products = DoubleLanes()
+        let mean = Vector.load(means + column, count: count)
+        let scale = Vector.load(scales + column, count: count)
+        var sum = DoubleLanes()
+        var products = DoubleLanes()
         for row in 0..<x.rows {
             let place = row * width + column
             let gradient = Vector.load(g.base + place, count: count)
@@ -292,7 +338,8 @@ private func leafNormalizationGradient(_ g: MatrixView, _ x: MatrixView, columns
             products.add(product)
         }
         guard let target else { return }
-        let meanGradient = sum.divided(by: rows), meanProduct = products.divided(by: rows)
+        let meanGradient = sum.divided(by: rows)
+        let meanProduct = products.divided(by: rows)
         let factor = weight.map { scale * .load($0 + column, count: count) } ?? scale
         for row in 0..<x.rows {
             let place = row * width + column

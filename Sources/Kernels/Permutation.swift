@@ -14,7 +14,8 @@ package struct AxisPermutation: Sendable {
         precondition(order.sorted() == Array(shape.indices), "\(order) of the dimensions of \(shape)")
         var inputStrides = [Int](repeating: 1, count: shape.count)
         for axis in shape.indices.dropLast().reversed() { inputStrides[axis] = inputStrides[axis + 1] * shape[axis + 1] }
-        var dimensions: [Int] = [], strides: [Int] = []
+        var dimensions: [Int] = []
+        var strides: [Int] = []
         for (index, axis) in order.enumerated() where shape[axis] != 1 {
             if index > 0, let last = strides.last, let size = dimensions.last, last == inputStrides[axis] * shape[axis] {
                 dimensions[dimensions.count - 1] = size * shape[axis]
@@ -33,11 +34,15 @@ package struct AxisPermutation: Sendable {
 
     /// Assigns the output of one sample.
     fileprivate func apply(_ input: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>) {
-        guard let inner = dimensions.last, let step = strides.last else { return output.pointee = input.pointee }
+        guard let inner = dimensions.last, let step = strides.last else {
+            output.pointee = input.pointee
+            return
+        }
         let outer = dimensions.count - 1
         withUnsafeTemporaryAllocation(of: Int.self, capacity: max(outer, 1)) { place in
             place.initialize(repeating: 0)
-            var source = 0, target = 0
+            var source = 0
+            var target = 0
             while true {
                 for index in 0..<inner { output[target &+ index] = input[source &+ index &* step] }
                 target += inner
@@ -60,8 +65,9 @@ package struct AxisPermutation: Sendable {
 extension Workspace {
     /// Every row of `output` becomes the permuted row of `input`.
     package func permute(_ input: MatrixView, by permutation: AxisPermutation, into output: MutableMatrixView) {
-        precondition(input.rows == output.rows && input.columns == output.columns,
-                     "\(input.rows)×\(input.columns) into \(output.rows)×\(output.columns)")
+        precondition(
+            input.rows == output.rows && input.columns == output.columns,
+            "\(input.rows)×\(input.columns) into \(output.rows)×\(output.columns)")
         guard input.columns > 0 else { return }
         parallel(input.rows) { _, rows in
             for row in rows { permutation.apply(input.base + row * input.columns, into: output.base + row * input.columns) }

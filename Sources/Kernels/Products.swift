@@ -8,30 +8,37 @@ import Storage
 /// tree while the tile is still in registers, so that exactness costs nothing.
 extension Workspace {
     /// `output` = activation(`input` · `weights`ᵀ + `bias`); shapes rows × k, columns × k, 1 × columns and rows × columns.
-    package func innerProducts(_ input: MatrixView, _ weights: MatrixView, bias: MatrixView?,
-                               activation: Activation? = nil, into output: MutableMatrixView) {
-        precondition(input.columns == weights.columns && output.rows == input.rows && output.columns == weights.rows,
-                     "\(input.rows)×\(input.columns) times the transpose of \(weights.rows)×\(weights.columns) into "
-                         + "\(output.rows)×\(output.columns)")
+    package func innerProducts(
+        _ input: MatrixView, _ weights: MatrixView, bias: MatrixView?,
+        activation: Activation? = nil, into output: MutableMatrixView
+    ) {
+        precondition(
+            input.columns == weights.columns && output.rows == input.rows && output.columns == weights.rows,
+            "\(input.rows)×\(input.columns) times the transpose of \(weights.rows)×\(weights.columns) into "
+                + "\(output.rows)×\(output.columns)")
         precondition(bias?.count ?? weights.rows == weights.rows, "\(bias?.count ?? 0) biases for \(weights.rows) units")
         let panels = packing(count: tiles.transposedCount(rows: input.rows, depth: input.columns, width: tiles.width))
         tiles.packTransposed(input, width: tiles.width, into: panels.numbers)
         let scratch = threadRooms(count: tiles.innerProductScratch)
         parallel(weights.rows, unit: 16) { thread, units in
-            tiles.innerProducts(UnsafePointer(panels.base), input, weights, bias: bias?.base, rectifies: activation == .relu,
-                                units: units, into: output, scratch: scratch[thread])
+            tiles.innerProducts(
+                UnsafePointer(panels.base), input, weights, bias: bias?.base, rectifies: activation == .relu,
+                units: units, into: output, scratch: scratch[thread])
         }
         if let activation, activation != .relu { activate(activation, output.readOnly, into: output) }
     }
 
     /// The weight gradient: `gradient` = `outputGradient`ᵀ · `input`, summed over the tree of leaves of `leafRows` rows
     /// each (the last may be short). Shapes rows × outputs, rows × inputs, outputs × inputs.
-    package func weightGradient(_ outputGradient: MatrixView, _ input: MatrixView, leafRows: Int,
-                                into gradient: MutableMatrixView) {
-        precondition(outputGradient.rows == input.rows && gradient.rows == outputGradient.columns
-                         && gradient.columns == input.columns && leafRows > 0,
-                     "the transpose of \(outputGradient.rows)×\(outputGradient.columns) times "
-                         + "\(input.rows)×\(input.columns) into \(gradient.rows)×\(gradient.columns)")
+    package func weightGradient(
+        _ outputGradient: MatrixView, _ input: MatrixView, leafRows: Int,
+        into gradient: MutableMatrixView
+    ) {
+        precondition(
+            outputGradient.rows == input.rows && gradient.rows == outputGradient.columns
+                && gradient.columns == input.columns && leafRows > 0,
+            "the transpose of \(outputGradient.rows)×\(outputGradient.columns) times "
+                + "\(input.rows)×\(input.columns) into \(gradient.rows)×\(gradient.columns)")
         var left = outputGradient.base
         if tiles.packsOutputGradient(outputGradient) {
             let panels = packing(count: outputGradient.count)
@@ -41,8 +48,9 @@ extension Workspace {
         let levels = SummationTree(rows: input.rows, leafRows: leafRows).stackHeight
         let scratch = threadRooms(count: tiles.weightGradientScratch(rows: input.rows, levels: levels))
         parallel(gradient.columns, unit: tiles.width) { thread, columns in
-            tiles.weightGradient(left, input, leafRows: leafRows, levels: levels, columns: columns, into: gradient,
-                                 scratch: scratch[thread])
+            tiles.weightGradient(
+                left, input, leafRows: leafRows, levels: levels, columns: columns, into: gradient,
+                scratch: scratch[thread])
             // For what this thread wrote past the caches nobody else can do it.
             Processor.finishStreaming()
         }
@@ -61,28 +69,37 @@ extension Workspace {
 
     /// Numbers that the three products of a layer take beside their operands: for what is packed, and for each thread.
     package static func productScratch(rows: Int, inputs: Int, outputs: Int, leafRows: Int) -> (packed: Int, perThread: Int) {
-        let tiles = TileLoops.of(.best), levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
-        let packed = [tiles.transposedCount(rows: rows, depth: inputs, width: tiles.width), rows * outputs,
-                      tiles.transposedCount(rows: rows, depth: outputs, width: tiles.height)]
-        let perThread = [tiles.innerProductScratch, tiles.weightGradientScratch(rows: rows, levels: levels),
-                         tiles.inputGradientScratch]
+        let tiles = TileLoops.of(.best)
+        let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
+        let packed = [
+            tiles.transposedCount(rows: rows, depth: inputs, width: tiles.width), rows * outputs,
+            tiles.transposedCount(rows: rows, depth: outputs, width: tiles.height)
+        ]
+        let perThread = [
+            tiles.innerProductScratch, tiles.weightGradientScratch(rows: rows, levels: levels),
+            tiles.inputGradientScratch
+        ]
         return (packed.max() ?? 0, perThread.max() ?? 0)
     }
 
     /// The input gradient: `gradient` = `outputGradient` · `weights`. Shapes rows × outputs, outputs × inputs,
     /// rows × inputs.
     package func inputGradient(_ outputGradient: MatrixView, _ weights: MatrixView, into gradient: MutableMatrixView) {
-        precondition(outputGradient.columns == weights.rows && gradient.rows == outputGradient.rows
-                         && gradient.columns == weights.columns,
-                     "\(outputGradient.rows)×\(outputGradient.columns) times \(weights.rows)×\(weights.columns) into "
-                         + "\(gradient.rows)×\(gradient.columns)")
-        let panels = packing(count: tiles.transposedCount(rows: outputGradient.rows, depth: outputGradient.columns,
-                                                          width: tiles.height))
+        precondition(
+            outputGradient.columns == weights.rows && gradient.rows == outputGradient.rows
+                && gradient.columns == weights.columns,
+            "\(outputGradient.rows)×\(outputGradient.columns) times \(weights.rows)×\(weights.columns) into "
+                + "\(gradient.rows)×\(gradient.columns)")
+        let panels = packing(
+            count: tiles.transposedCount(
+                rows: outputGradient.rows, depth: outputGradient.columns,
+                width: tiles.height))
         tiles.packTransposed(outputGradient, width: tiles.height, into: panels.numbers)
         let scratch = threadRooms(count: tiles.inputGradientScratch)
         parallel(gradient.columns, unit: tiles.width) { thread, columns in
-            tiles.inputGradient(UnsafePointer(panels.base), weights, columns: columns, into: gradient,
-                                scratch: scratch[thread])
+            tiles.inputGradient(
+                UnsafePointer(panels.base), weights, columns: columns, into: gradient,
+                scratch: scratch[thread])
         }
     }
 }

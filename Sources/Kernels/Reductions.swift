@@ -15,7 +15,8 @@ extension Workspace {
             column += 32
         }
         while column < matrix.columns {
-            let source = matrix.base + column, width = matrix.columns - column
+            let source = matrix.base + column
+            let width = matrix.columns - column
             @inline(__always) func row(_ row: Int) -> Vector { .load(source + row * matrix.columns, count: width) }
             leafTreeSum(rows: matrix.rows, leafRows: leafRows, stack: stack, row)
                 .store(to: sums.base + column, count: width)
@@ -64,9 +65,13 @@ private struct FourVectors: Columns {
 /// The sum of one value per row, rows of a leaf in order, leaves along the tree. `stack` has room for a value per level of
 /// the tree. `value` is marked @inline(__always), as for `mapVectors`.
 @inline(__always)
-private func leafTreeSum<Value: Columns>(rows: Int, leafRows: Int, stack: Workspace.Room,
-                                         _ value: (Int) -> Value) -> Value {
-    var level = 0, leaf = 0, first = 0
+private func leafTreeSum<Value: Columns>(
+    rows: Int, leafRows: Int, stack: Workspace.Room,
+    _ value: (Int) -> Value
+) -> Value {
+    var level = 0
+    var leaf = 0
+    var first = 0
     var sum = Value()
     while first < rows {
         let end = min(first + leafRows, rows)
@@ -114,8 +119,10 @@ struct SquareSum {
 
     @inline(__always)
     mutating func add(_ first: Vector, _ second: Vector) {
-        let x0 = SIMD4<Double>(first.lowHalf), x1 = SIMD4<Double>(first.highHalf)
-        let x2 = SIMD4<Double>(second.lowHalf), x3 = SIMD4<Double>(second.highHalf)
+        let x0 = SIMD4<Double>(first.lowHalf)
+        let x1 = SIMD4<Double>(first.highHalf)
+        let x2 = SIMD4<Double>(second.lowHalf)
+        let x3 = SIMD4<Double>(second.highHalf)
         // The square of a Float is exact in a Double: fused or not, only the sum is rounded.
         a = a.addingProduct(x0, x0)
         b = b.addingProduct(x1, x1)

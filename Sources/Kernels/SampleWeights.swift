@@ -5,10 +5,13 @@ extension Workspace {
     /// What weighs 0 has the loss 0 and no gradient, whatever they were.
     ///
     /// - Parameter weights: of the samples; as many rows in turn belong to each of them.
-    package func weigh(_ losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?,
-                       by weights: UnsafeBufferPointer<Float>) {
-        precondition(!weights.isEmpty && losses.count % weights.count == 0 && gradient?.rows ?? losses.count == losses.count,
-                     "\(weights.count) weights for \(losses.count) losses and \(gradient?.rows ?? 0) rows of gradients")
+    package func weigh(
+        _ losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?,
+        by weights: UnsafeBufferPointer<Float>
+    ) {
+        precondition(
+            !weights.isEmpty && losses.count % weights.count == 0 && gradient?.rows ?? losses.count == losses.count,
+            "\(weights.count) weights for \(losses.count) losses and \(gradient?.rows ?? 0) rows of gradients")
         let rowsEach = losses.count / weights.count
         parallel(losses.count) { _, rows in
             for row in rows {
@@ -18,7 +21,8 @@ extension Workspace {
                 if weight == 0 {
                     gradient.row(row).update(repeating: 0)
                 } else if weight != 1 {
-                    let numbers = gradient.base + row * gradient.columns, factor = Vector(repeating: weight)
+                    let numbers = gradient.base + row * gradient.columns
+                    let factor = Vector(repeating: weight)
                     mapVectors(numbers, into: numbers, count: gradient.columns) { $0 * factor }
                 }
             }

@@ -5,8 +5,9 @@ import Storage
 extension Workspace {
     /// `output` = softmax of each row of `input`, shifted by the row's maximum.
     package func softmax(_ input: MatrixView, into output: MutableMatrixView) {
-        precondition(input.rows == output.rows && input.columns == output.columns,
-                     "\(input.rows)×\(input.columns) into \(output.rows)×\(output.columns)")
+        precondition(
+            input.rows == output.rows && input.columns == output.columns,
+            "\(input.rows)×\(input.columns) into \(output.rows)×\(output.columns)")
         parallel(input.rows) { _, rows in
             for row in rows {
                 let target = output.base + row * output.columns
@@ -19,11 +20,13 @@ extension Workspace {
 
     /// `inputGradient` = y·(g − Σ g·y) for each row, with the softmax `output` y and `outputGradient` g.
     package func softmaxGradient(_ outputGradient: MatrixView, output: MatrixView, into inputGradient: MutableMatrixView) {
-        precondition(outputGradient.count == output.count && output.count == inputGradient.count,
-                     "\(outputGradient.count) gradients for \(output.count) elements into \(inputGradient.count)")
+        precondition(
+            outputGradient.count == output.count && output.count == inputGradient.count,
+            "\(outputGradient.count) gradients for \(output.count) elements into \(inputGradient.count)")
         parallel(output.rows) { _, rows in
             for row in rows {
-                let g = outputGradient.base + row * output.columns, y = output.base + row * output.columns
+                let g = outputGradient.base + row * output.columns
+                let y = output.base + row * output.columns
                 @inline(__always) func product(_ index: Int, _ count: Int) -> Vector {
                     Vector.load(g + index, count: count) * .load(y + index, count: count)
                 }
@@ -37,11 +40,16 @@ extension Workspace {
 
     /// Cross entropy of rows of logits against one class per row: `losses[row]` = (1 − s)·(log Z − x_c) +
     /// s·(log Z − mean x) with the label smoothing s, and, where asked for, the gradient of their sum.
-    package func crossEntropy(_ logits: MatrixView, _ classes: ClassView, labelSmoothing: Double,
-                              losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?) {
-        precondition(classes.count == logits.rows && losses.count == logits.rows, "\(classes.count) classes and "
-            + "\(losses.count) losses for \(logits.rows) rows")
-        let smooth = Float(labelSmoothing / Double(logits.columns)), sharp = Float(1 - labelSmoothing)
+    package func crossEntropy(
+        _ logits: MatrixView, _ classes: ClassView, labelSmoothing: Double,
+        losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?
+    ) {
+        precondition(
+            classes.count == logits.rows && losses.count == logits.rows,
+            "\(classes.count) classes and "
+                + "\(losses.count) losses for \(logits.rows) rows")
+        let smooth = Float(labelSmoothing / Double(logits.columns))
+        let sharp = Float(1 - labelSmoothing)
         eachRowOfLogits(logits, gradient) { row, shifted in
             let index = classes[row]
             precondition(index >= 0 && index < logits.columns, "class \(index) of \(logits.columns)")
@@ -64,11 +72,16 @@ extension Workspace {
 
     /// Cross entropy of rows of logits against rows of class probabilities q: `losses[row]` = Σ q′·(log Z − x) with
     /// q′ = (1 − s)·q + s/classes, and, where asked for, the gradient of their sum.
-    package func crossEntropy(_ logits: MatrixView, _ targets: MatrixView, labelSmoothing: Double,
-                              losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?) {
-        precondition(targets.count == logits.count && losses.count == logits.rows, "\(targets.count) targets and "
-            + "\(losses.count) losses for \(logits.count) logits")
-        let smooth = Float(labelSmoothing / Double(logits.columns)), sharp = Float(1 - labelSmoothing)
+    package func crossEntropy(
+        _ logits: MatrixView, _ targets: MatrixView, labelSmoothing: Double,
+        losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?
+    ) {
+        precondition(
+            targets.count == logits.count && losses.count == logits.rows,
+            "\(targets.count) targets and "
+                + "\(losses.count) losses for \(logits.count) logits")
+        let smooth = Float(labelSmoothing / Double(logits.columns))
+        let sharp = Float(1 - labelSmoothing)
         eachRowOfLogits(logits, gradient) { row, shifted in
             let q = targets.base + row * targets.columns
             let maximum = shifted.maximum
@@ -91,12 +104,18 @@ extension Workspace {
     /// ignored class has neither.
     ///
     /// - Parameter weights: one for each class; nil: all are 1.
-    package func weightedCrossEntropy(_ logits: MatrixView, _ classes: ClassView, weights: UnsafePointer<Float>?,
-                                      ignoredClass: Int?, labelSmoothing: Double,
-                                      losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?) {
-        precondition(classes.count == logits.rows && losses.count == logits.rows, "\(classes.count) classes and "
-            + "\(losses.count) losses for \(logits.rows) rows")
-        let smooth = Float(labelSmoothing / Double(logits.columns)), sharp = Float(1 - labelSmoothing), columns = logits.columns
+    package func weightedCrossEntropy(
+        _ logits: MatrixView, _ classes: ClassView, weights: UnsafePointer<Float>?,
+        ignoredClass: Int?, labelSmoothing: Double,
+        losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?
+    ) {
+        precondition(
+            classes.count == logits.rows && losses.count == logits.rows,
+            "\(classes.count) classes and "
+                + "\(losses.count) losses for \(logits.rows) rows")
+        let smooth = Float(labelSmoothing / Double(logits.columns))
+        let sharp = Float(1 - labelSmoothing)
+        let columns = logits.columns
         @inline(__always) func weight(_ index: Int, _ count: Int) -> Vector {
             weights.map { Vector.load($0 + index, count: count) } ?? Vector(repeating: 1)
         }
@@ -109,7 +128,9 @@ extension Workspace {
                 shifted.exponentials?.update(repeating: 0, count: columns)
                 return
             }
-            let maximum = shifted.maximum, own = (weights?[index] ?? 1) * sharp, mass = own + smooth * total
+            let maximum = shifted.maximum
+            let own = (weights?[index] ?? 1) * sharp
+            let mass = own + smooth * total
             @inline(__always) func distance(_ index: Int, _ count: Int) -> Vector {
                 weight(index, count) * (Vector.load(shifted.logits + index, count: count) - maximum)
             }
@@ -127,14 +148,21 @@ extension Workspace {
     }
 
     /// Likewise against rows of class probabilities q: tₖ = wₖ·((1 − s)·qₖ + s/classes).
-    package func weightedCrossEntropy(_ logits: MatrixView, _ targets: MatrixView, weights: UnsafePointer<Float>?,
-                                      labelSmoothing: Double, losses: UnsafeMutableBufferPointer<Double>,
-                                      gradient: MutableMatrixView?) {
-        precondition(targets.count == logits.count && losses.count == logits.rows, "\(targets.count) targets and "
-            + "\(losses.count) losses for \(logits.count) logits")
-        let smooth = Float(labelSmoothing / Double(logits.columns)), sharp = Float(1 - labelSmoothing), columns = logits.columns
+    package func weightedCrossEntropy(
+        _ logits: MatrixView, _ targets: MatrixView, weights: UnsafePointer<Float>?,
+        labelSmoothing: Double, losses: UnsafeMutableBufferPointer<Double>,
+        gradient: MutableMatrixView?
+    ) {
+        precondition(
+            targets.count == logits.count && losses.count == logits.rows,
+            "\(targets.count) targets and "
+                + "\(losses.count) losses for \(logits.count) logits")
+        let smooth = Float(labelSmoothing / Double(logits.columns))
+        let sharp = Float(1 - labelSmoothing)
+        let columns = logits.columns
         eachRowOfLogits(logits, gradient) { row, shifted in
-            let q = targets.base + row * columns, maximum = shifted.maximum
+            let q = targets.base + row * columns
+            let maximum = shifted.maximum
             // Nothing behind the end: a weight there is 0, or 1 where there are none.
             @inline(__always) func target(_ index: Int, _ count: Int) -> Vector {
                 let weight = weights.map { Vector.load($0 + index, count: count) } ?? Vector(repeating: 1)
@@ -156,16 +184,21 @@ extension Workspace {
 
     /// Applies `body` to each row.
     @inline(__always)
-    private func eachRowOfLogits(_ logits: MatrixView, _ gradient: MutableMatrixView?,
-                                 _ body: (_ row: Int, _ shifted: ShiftedLogits) -> Void) {
+    private func eachRowOfLogits(
+        _ logits: MatrixView, _ gradient: MutableMatrixView?,
+        _ body: (_ row: Int, _ shifted: ShiftedLogits) -> Void
+    ) {
         precondition(gradient?.count ?? logits.count == logits.count, "a gradient of another shape than the logits")
         parallel(logits.rows) { _, rows in
             for row in rows {
                 let x = logits.base + row * logits.columns
                 let target = gradient.map { $0.base + row * logits.columns }
                 let (maximum, sum) = shiftedExponentials(x, count: logits.columns, into: target)
-                body(row, ShiftedLogits(logits: x, exponentials: target, maximum: maximum, logSum: log(Double(sum)),
-                                        scale: 1 / sum))
+                body(
+                    row,
+                    ShiftedLogits(
+                        logits: x, exponentials: target, maximum: maximum, logSum: log(Double(sum)),
+                        scale: 1 / sum))
             }
         }
     }
@@ -184,8 +217,10 @@ private struct ShiftedLogits {
 
 /// e^(x − max x) into `target` where given; the maximum and the sum of the exponentials.
 @inline(__always)
-private func shiftedExponentials(_ x: UnsafePointer<Float>, count: Int,
-                                 into target: UnsafeMutablePointer<Float>?) -> (maximum: Float, sum: Float) {
+private func shiftedExponentials(
+    _ x: UnsafePointer<Float>, count: Int,
+    into target: UnsafeMutablePointer<Float>?
+) -> (maximum: Float, sum: Float) {
     let maximum = highest(x, count: count)
     @inline(__always) func exponential(_ index: Int, _ width: Int) -> Vector {
         let e = (Vector.load(x + index, count: width) - maximum).exponential

@@ -73,7 +73,10 @@ final class ThreadTeam: Sendable {
             var spins = 0
             while shared.generation.load(ordering: .acquiring) == seen {
                 spins += 1
-                if spins < 20_000 { Processor.pause(); continue }
+                if spins < 20_000 {
+                    Processor.pause()
+                    continue
+                }
                 shared.condition.lock()
                 while shared.generation.load(ordering: .acquiring) == seen { shared.condition.wait() }
                 shared.condition.unlock()

@@ -1,7 +1,8 @@
 import Storage
 import Tiles
+
 #if WIDE_TILES
-import TilesWide
+    import TilesWide
 #endif
 
 /// The loops of the products in one of their two builds, which a workspace chooses when it is made: a call costs a jump to
@@ -33,39 +34,54 @@ final class TileLoops: Sendable {
 
     /// The three products, as `Tiles` declares them.
     private struct Products {
-        let inner: @Sendable (_ panels: Numbers, _ rows: Int, _ depth: Int, _ weights: Numbers, _ bias: Numbers?,
-                              _ rectifies: Bool, _ units: Range<Int>, Results, _ resultStride: Int, _ scratch: Room) -> Void
-        let weightGradient: @Sendable (_ outputGradient: Numbers, _ input: Numbers, _ rows: Int, _ outputs: Int, _ inputs: Int,
-                                       _ leafRows: Int, _ levels: Int, _ columns: Range<Int>, Results, _ kept: Range<Int>,
-                                       _ scratch: Room) -> Void
-        let inputGradient: @Sendable (_ panels: Numbers, _ rows: Int, _ outputs: Int, _ weights: Numbers, _ inputs: Int,
-                                      _ columns: Range<Int>, Results, _ scratch: Room) -> Void
+        let inner:
+            @Sendable (
+                _ panels: Numbers, _ rows: Int, _ depth: Int, _ weights: Numbers, _ bias: Numbers?,
+                _ rectifies: Bool, _ units: Range<Int>, Results, _ resultStride: Int, _ scratch: Room
+            ) -> Void
+        let weightGradient:
+            @Sendable (
+                _ outputGradient: Numbers, _ input: Numbers, _ rows: Int, _ outputs: Int, _ inputs: Int,
+                _ leafRows: Int, _ levels: Int, _ columns: Range<Int>, Results, _ kept: Range<Int>,
+                _ scratch: Room
+            ) -> Void
+        let inputGradient:
+            @Sendable (
+                _ panels: Numbers, _ rows: Int, _ outputs: Int, _ weights: Numbers, _ inputs: Int,
+                _ columns: Range<Int>, Results, _ scratch: Room
+            ) -> Void
     }
 
     private static let narrow = TileLoops(
         height: Tiles.tileHeight, width: Tiles.tileWidth, innerProductScratch: Tiles.innerProductScratch(),
         inputGradientScratch: Tiles.inputGradientScratch(), multiplyAddOperations: Tiles.multiplyAddOperations,
-        packing: Packing(transposedCount: Tiles.transposedCount, packTransposed: Tiles.packTransposed,
-                         packsOutputGradient: Tiles.packsOutputGradient, packColumns: Tiles.packColumns,
-                         weightGradientScratch: Tiles.weightGradientScratch),
-        products: Products(inner: Tiles.innerProductTiles, weightGradient: Tiles.weightGradientTiles,
-                           inputGradient: Tiles.inputGradientTiles),
+        packing: Packing(
+            transposedCount: Tiles.transposedCount, packTransposed: Tiles.packTransposed,
+            packsOutputGradient: Tiles.packsOutputGradient, packColumns: Tiles.packColumns,
+            weightGradientScratch: Tiles.weightGradientScratch),
+        products: Products(
+            inner: Tiles.innerProductTiles, weightGradient: Tiles.weightGradientTiles,
+            inputGradient: Tiles.inputGradientTiles),
         multiplyAddLoop: Tiles.multiplyAdds)
 
     #if WIDE_TILES
-    private static let wide = TileLoops(
-        height: TilesWide.tileHeight, width: TilesWide.tileWidth, innerProductScratch: TilesWide.innerProductScratch(),
-        inputGradientScratch: TilesWide.inputGradientScratch(), multiplyAddOperations: TilesWide.multiplyAddOperations,
-        packing: Packing(transposedCount: TilesWide.transposedCount, packTransposed: TilesWide.packTransposed,
-                         packsOutputGradient: TilesWide.packsOutputGradient, packColumns: TilesWide.packColumns,
-                         weightGradientScratch: TilesWide.weightGradientScratch),
-        products: Products(inner: TilesWide.innerProductTiles, weightGradient: TilesWide.weightGradientTiles,
-                           inputGradient: TilesWide.inputGradientTiles),
-        multiplyAddLoop: TilesWide.multiplyAdds)
+        private static let wide = TileLoops(
+            height: TilesWide.tileHeight, width: TilesWide.tileWidth, innerProductScratch: TilesWide.innerProductScratch(),
+            inputGradientScratch: TilesWide.inputGradientScratch(), multiplyAddOperations: TilesWide.multiplyAddOperations,
+            packing: Packing(
+                transposedCount: TilesWide.transposedCount, packTransposed: TilesWide.packTransposed,
+                packsOutputGradient: TilesWide.packsOutputGradient, packColumns: TilesWide.packColumns,
+                weightGradientScratch: TilesWide.weightGradientScratch),
+            products: Products(
+                inner: TilesWide.innerProductTiles, weightGradient: TilesWide.weightGradientTiles,
+                inputGradient: TilesWide.inputGradientTiles),
+            multiplyAddLoop: TilesWide.multiplyAdds)
     #endif
 
-    private init(height: Int, width: Int, innerProductScratch: Int, inputGradientScratch: Int, multiplyAddOperations: Int,
-                 packing: Packing, products: Products, multiplyAddLoop: @escaping @Sendable (Int, Float) -> Float) {
+    private init(
+        height: Int, width: Int, innerProductScratch: Int, inputGradientScratch: Int, multiplyAddOperations: Int,
+        packing: Packing, products: Products, multiplyAddLoop: @escaping @Sendable (Int, Float) -> Float
+    ) {
         self.height = height
         self.width = width
         self.innerProductScratch = innerProductScratch
@@ -79,7 +95,7 @@ final class TileLoops: Sendable {
     /// The build for vectors of a width.
     static func of(_ vectors: VectorWidth) -> TileLoops {
         #if WIDE_TILES
-        if vectors == .wide { return wide }
+            if vectors == .wide { return wide }
         #endif
         return narrow
     }
@@ -106,25 +122,34 @@ final class TileLoops: Sendable {
     }
 
     /// `output` = `input` · `weights`ᵀ + `bias` for some units; `panels` is `input`, transposed.
-    func innerProducts(_ panels: UnsafePointer<Float>, _ input: MatrixView, _ weights: MatrixView,
-                       bias: UnsafePointer<Float>?, rectifies: Bool, units: Range<Int>,
-                       into output: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>) {
-        products.inner(panels, input.rows, input.columns, weights.base, bias, rectifies, units, output.base, output.columns,
-                       scratch)
+    func innerProducts(
+        _ panels: UnsafePointer<Float>, _ input: MatrixView, _ weights: MatrixView,
+        bias: UnsafePointer<Float>?, rectifies: Bool, units: Range<Int>,
+        into output: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>
+    ) {
+        products.inner(
+            panels, input.rows, input.columns, weights.base, bias, rectifies, units, output.base, output.columns,
+            scratch)
     }
 
     /// Some columns of a weight gradient.
-    func weightGradient(_ outputGradient: UnsafePointer<Float>, _ input: MatrixView, leafRows: Int, levels: Int,
-                        columns: Range<Int>, into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>) {
-        products.weightGradient(outputGradient, input.base, input.rows, gradient.rows, input.columns, leafRows, levels, columns,
-                                gradient.base, gradient.kept, scratch)
+    func weightGradient(
+        _ outputGradient: UnsafePointer<Float>, _ input: MatrixView, leafRows: Int, levels: Int,
+        columns: Range<Int>, into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>
+    ) {
+        products.weightGradient(
+            outputGradient, input.base, input.rows, gradient.rows, input.columns, leafRows, levels, columns,
+            gradient.base, gradient.kept, scratch)
     }
 
     /// Some columns of an input gradient; `panels` is the output gradient, transposed.
-    func inputGradient(_ panels: UnsafePointer<Float>, _ weights: MatrixView, columns: Range<Int>,
-                       into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>) {
-        products.inputGradient(panels, gradient.rows, weights.rows, weights.base, weights.columns, columns, gradient.base,
-                               scratch)
+    func inputGradient(
+        _ panels: UnsafePointer<Float>, _ weights: MatrixView, columns: Range<Int>,
+        into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>
+    ) {
+        products.inputGradient(
+            panels, gradient.rows, weights.rows, weights.base, weights.columns, columns, gradient.base,
+            scratch)
     }
 
     /// As many multiply-adds as registers allow.

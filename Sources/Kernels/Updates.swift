@@ -8,8 +8,10 @@ package enum Updates {
         package var learningRate: Float, momentum: Float, dampening: Float, weightDecay: Float
         package var isNesterov: Bool, isFirstStep: Bool
 
-        package init(learningRate: Float, momentum: Float, dampening: Float, weightDecay: Float, isNesterov: Bool,
-                     isFirstStep: Bool) {
+        package init(
+            learningRate: Float, momentum: Float, dampening: Float, weightDecay: Float, isNesterov: Bool,
+            isFirstStep: Bool
+        ) {
             self.learningRate = learningRate
             self.momentum = momentum
             self.dampening = dampening
@@ -58,8 +60,10 @@ package enum Updates {
         /// The factor 1 − η·λ on the weights; 1 for Adam.
         package var decoupledDecay: Float
 
-        package init(stepSize: Float, beta1: Float, beta2: Float, oneMinusBeta1: Float, oneMinusBeta2: Float,
-                     correction: Float, epsilon: Float, coupledDecay: Float, decoupledDecay: Float) {
+        package init(
+            stepSize: Float, beta1: Float, beta2: Float, oneMinusBeta1: Float, oneMinusBeta2: Float,
+            correction: Float, epsilon: Float, coupledDecay: Float, decoupledDecay: Float
+        ) {
             self.stepSize = stepSize
             self.beta1 = beta1
             self.beta2 = beta2
@@ -74,8 +78,10 @@ package enum Updates {
 
     /// m ← β₁·m + (1 − β₁)·g, v ← β₂·v + (1 − β₂)·g², w ← w − stepSize·m / (√v / correction + ε); with `largest`
     /// (AMSGrad) the running maximum of v in its place.
-    package static func adam(_ c: Adam, weights: MutableMatrixView, gradient: MatrixView, first: MutableMatrixView,
-                             second: MutableMatrixView, largest: MutableMatrixView?) {
+    package static func adam(
+        _ c: Adam, weights: MutableMatrixView, gradient: MatrixView, first: MutableMatrixView,
+        second: MutableMatrixView, largest: MutableMatrixView?
+    ) {
         require(weights, gradient, first, second, largest)
         let inverse = 1 / c.correction
         @inline(__always) func update(_ part: Part) {
@@ -101,8 +107,10 @@ package enum Updates {
         package var learningRate: Float, alpha: Float, oneMinusAlpha: Float, epsilon: Float, momentum: Float
         package var weightDecay: Float
 
-        package init(learningRate: Float, alpha: Float, oneMinusAlpha: Float, epsilon: Float, momentum: Float,
-                     weightDecay: Float) {
+        package init(
+            learningRate: Float, alpha: Float, oneMinusAlpha: Float, epsilon: Float, momentum: Float,
+            weightDecay: Float
+        ) {
             self.learningRate = learningRate
             self.alpha = alpha
             self.oneMinusAlpha = oneMinusAlpha
@@ -114,8 +122,10 @@ package enum Updates {
 
     /// v ← α·v + (1 − α)·g², d = √(v − ḡ²) + ε with ḡ ← α·ḡ + (1 − α)·g where centred, w ← w − η·g/d, or through the
     /// momentum b ← μ·b + g/d.
-    package static func rmsprop(_ c: RMSprop, weights: MutableMatrixView, gradient: MatrixView, square: MutableMatrixView,
-                                mean: MutableMatrixView?, momentum: MutableMatrixView?) {
+    package static func rmsprop(
+        _ c: RMSprop, weights: MutableMatrixView, gradient: MatrixView, square: MutableMatrixView,
+        mean: MutableMatrixView?, momentum: MutableMatrixView?
+    ) {
         require(weights, gradient, square, mean, momentum)
         @inline(__always) func update(_ part: Part) {
             let w = part.load(weights)
@@ -225,7 +235,8 @@ package enum Updates {
     /// - Parameter changed: what it writes.
     @inline(__always)
     private static func eachVector(_ changed: MutableMatrixView, _ body: (Part) -> Void) {
-        let count = changed.count, whole = count & ~7
+        let count = changed.count
+        let whole = count & ~7
         let streams = changed.streams(0..<whole, by: MemoryLayout<Vector>.size)
         var index = 0
         while index < whole {
@@ -237,12 +248,15 @@ package enum Updates {
 
     /// Fixed parameters, not a list: nothing is allocated in a step.
     @inline(__always)
-    private static func require(_ weights: MutableMatrixView, _ gradient: MatrixView, _ first: MutableMatrixView? = nil,
-                                _ second: MutableMatrixView? = nil, _ third: MutableMatrixView? = nil) {
+    private static func require(
+        _ weights: MutableMatrixView, _ gradient: MatrixView, _ first: MutableMatrixView? = nil,
+        _ second: MutableMatrixView? = nil, _ third: MutableMatrixView? = nil
+    ) {
         let count = weights.count
-        precondition(gradient.count == count && first?.count ?? count == count && second?.count ?? count == count
-                         && third?.count ?? count == count,
-                     "\(count) weights, but \(gradient.count) gradients and states of \(first?.count ?? count), "
-                         + "\(second?.count ?? count) and \(third?.count ?? count)")
+        precondition(
+            gradient.count == count && first?.count ?? count == count && second?.count ?? count == count
+                && third?.count ?? count == count,
+            "\(count) weights, but \(gradient.count) gradients and states of \(first?.count ?? count), "
+                + "\(second?.count ?? count) and \(third?.count ?? count)")
     }
 }

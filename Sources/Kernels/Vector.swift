@@ -85,8 +85,10 @@ extension Vector {
 
 /// Runs `body` over `count` elements in steps of eight. `source` may be `destination`.
 @inline(__always)
-func mapVectors(_ source: UnsafePointer<Float>, into destination: UnsafeMutablePointer<Float>, count: Int,
-                _ body: (Vector) -> Vector) {
+func mapVectors(
+    _ source: UnsafePointer<Float>, into destination: UnsafeMutablePointer<Float>, count: Int,
+    _ body: (Vector) -> Vector
+) {
     let whole = count & ~7
     var index = 0
     while index < whole {
@@ -101,8 +103,10 @@ func mapVectors(_ source: UnsafePointer<Float>, into destination: UnsafeMutableP
 
 /// Like the above with two sources.
 @inline(__always)
-func mapVectors(_ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>,
-                into destination: UnsafeMutablePointer<Float>, count: Int, _ body: (Vector, Vector) -> Vector) {
+func mapVectors(
+    _ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>,
+    into destination: UnsafeMutablePointer<Float>, count: Int, _ body: (Vector, Vector) -> Vector
+) {
     let whole = count & ~7
     var index = 0
     while index < whole {

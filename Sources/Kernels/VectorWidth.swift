@@ -10,9 +10,9 @@ package enum VectorWidth: Sendable {
 
     /// The widest vectors that this build and this processor have.
     #if WIDE_TILES
-    package static let widest: VectorWidth = Processor.hasAVX512 ? .wide : .narrow
+        package static let widest: VectorWidth = Processor.hasAVX512 ? .wide : .narrow
     #else
-    package static let widest: VectorWidth = .narrow
+        package static let widest: VectorWidth = .narrow
     #endif
 
     /// The widest, unless the environment says DTRAIN_SIMD=256.

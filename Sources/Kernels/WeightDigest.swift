@@ -30,7 +30,8 @@ private var partLength: Int { 1 << 31 }
 @inline(never)
 private func weightedSum(_ elements: UnsafePointer<Float>, count: Int) -> UInt64 {
     var factors = SIMD8<UInt32>(1, 3, 5, 7, 9, 11, 13, 15)
-    var even = SIMD4<UInt>(), odd = SIMD4<UInt>()
+    var even = SIMD4<UInt>()
+    var odd = SIMD4<UInt>()
     @inline(__always) func add(_ vector: Vector) {
         let words = SIMD8<UInt32>(bitPattern: vector)
         even &+= dtrain_even_products(words, factors)

@@ -81,7 +81,8 @@ package final class Workspace: @unchecked Sendable {
     /// Which thread computes a tile never shows in its result.
     func parallel(_ count: Int, unit: Int = 1, _ body: (_ thread: Int, _ range: Range<Int>) -> Void) {
         guard let team, count > unit else { return body(0, 0..<count) }
-        let units = (count + unit - 1) / unit, threads = threadCount
+        let units = (count + unit - 1) / unit
+        let threads = threadCount
         team.run { thread in
             let first = min(thread * units / threads * unit, count)
             let end = min((thread + 1) * units / threads * unit, count)

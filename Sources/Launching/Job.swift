@@ -26,13 +26,13 @@ struct Job {
         var arguments = plan.commandLine.map { strdup($0) } + [nil]
         var environment = plan.environment.map { strdup($0) } + [nil]
         defer {
-            arguments.forEach { free($0) }
-            environment.forEach { free($0) }
+            for text in arguments + environment { free(text) }
         }
         var started: pid_t = 0
         var call: UnsafePointer<CChar>?
-        let code = dtrain_start_bound(plan.commandLine[0], &arguments, &environment, output.standardOutput.input,
-                                      output.standardError.input, &started, &call)
+        let code = dtrain_start_bound(
+            plan.commandLine[0], &arguments, &environment, output.standardOutput.input,
+            output.standardError.input, &started, &call)
         guard code == 0 else {
             let what = "\(plan.commandLine[0]) can't be started (\(call.map { String(cString: $0) } ?? "fork"))"
             switch code {
@@ -114,7 +114,8 @@ private struct JobOutput {
     var hasErrors: Bool { standardError !== standardOutput && standardError.hasDelivered }
 
     private static var goToSamePlace: Bool {
-        var one = stat(), other = stat()
+        var one = stat()
+        var other = stat()
         return fstat(STDOUT_FILENO, &one) == 0 && fstat(STDERR_FILENO, &other) == 0
             && one.st_dev == other.st_dev && one.st_ino == other.st_ino
     }

@@ -13,12 +13,17 @@ enum LaunchLimits {
     /// - Throws: `Failure` with 71 where a limit is too low for so many ranks.
     static func check(ranks: Int) throws {
         if let limit = limit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue)), limit < fileBytes {
-            throw Failure(.systemRefused, "--ranks \(ranks): a file may have \(limit) bytes (ulimit -f), but Open MPI makes files of "
-                + "\(fileBytes); raise the limit, or run without --ranks, in one process")
+            throw Failure(
+                .systemRefused,
+                "--ranks \(ranks): a file may have \(limit) bytes (ulimit -f), but Open MPI makes files of "
+                    + "\(fileBytes); raise the limit, or run without --ranks, in one process")
         }
         if let limit = limit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue)), limit < descriptors(ranks: ranks) {
-            throw Failure(.systemRefused, "--ranks \(ranks): a process may open \(limit) files (ulimit -n), but mpirun takes "
-                + "\(descriptors(ranks: ranks)) for \(ranks) rank\(ranks == 1 ? "" : "s"); raise the limit, or use fewer ranks")
+            throw Failure(
+                .systemRefused,
+                "--ranks \(ranks): a process may open \(limit) files (ulimit -n), but mpirun takes "
+                    + "\(descriptors(ranks: ranks)) for \(ranks) rank\(ranks == 1 ? "" : "s"); raise the limit, or use fewer ranks"
+            )
         }
     }
 

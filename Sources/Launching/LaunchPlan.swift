@@ -19,8 +19,10 @@ package struct LaunchPlan: Equatable, Sendable {
     ///   - inherited: the environment to start from.
     ///   - isRoot: mpirun refuses root unless told twice.
     ///   - isTerminal: whether our own standard output is a terminal, and how wide.
-    package init(mpirun: String, program: String, arguments: [String], ranks: Int, threadsPerRank: Int, cores: Int,
-                 session: String, inherited: [String: String], isRoot: Bool, isTerminal: Bool, columns: Int) {
+    package init(
+        mpirun: String, program: String, arguments: [String], ranks: Int, threadsPerRank: Int, cores: Int,
+        session: String, inherited: [String: String], isRoot: Bool, isTerminal: Bool, columns: Int
+    ) {
         precondition(ranks > 0 && threadsPerRank > 0, "\(ranks) ranks of \(threadsPerRank) threads")
         let isOversubscribed = ranks > cores
         let binding = isOversubscribed || threadsPerRank > 1 ? "none" : "core:overload-allowed"
@@ -41,8 +43,10 @@ package struct LaunchPlan: Equatable, Sendable {
         set("OPENBLAS_NUM_THREADS", unlessSet: "1")
         set("DTRAIN_TERMINAL", unlessSet: isTerminal ? "1" : "0")
         set("DTRAIN_COLUMNS", unlessSet: String(columns))
-        for name in ["orte_tmpdir_base", "btl_vader_backing_directory", "osc_sm_backing_directory",
-                     "osc_rdma_backing_directory"] {
+        for name in [
+            "orte_tmpdir_base", "btl_vader_backing_directory", "osc_sm_backing_directory",
+            "osc_rdma_backing_directory"
+        ] {
             variables["OMPI_MCA_\(name)"] = session
         }
         variables[Session.variable] = session

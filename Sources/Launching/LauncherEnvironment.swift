@@ -23,8 +23,10 @@ package struct LauncherEnvironment: Sendable {
     private static let ranks = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK"]
 
     /// Reads `environment`. `outputIsTerminal` is what `isatty` says about standard output.
-    package init(_ environment: [String: String] = ProcessInfo.processInfo.environment,
-                 outputIsTerminal: @autoclosure () -> Bool = isatty(STDOUT_FILENO) == 1) {
+    package init(
+        _ environment: [String: String] = ProcessInfo.processInfo.environment,
+        outputIsTerminal: @autoclosure () -> Bool = isatty(STDOUT_FILENO) == 1
+    ) {
         func number(_ names: [String]) -> Int? {
             names.lazy.compactMap { environment[$0].flatMap { Int($0) } }.first { $0 >= 0 }
         }
@@ -54,14 +56,18 @@ package struct LauncherEnvironment: Sendable {
     /// - Parameter size: what `MPI_Comm_size` says, or 1 where MPI is not used.
     package func check(size: Int) throws {
         if let declaredSize, declaredSize > 1, size == 1 {
-            throw Failure(.usage, "the launcher started \(declaredSize) ranks, but MPI says that this one is alone; "
-                + "start with the mpirun of the Open MPI that dtrain was built with (not with another MPI's), without "
-                + "--no-mpi, or start one process only")
+            throw Failure(
+                .usage,
+                "the launcher started \(declaredSize) ranks, but MPI says that this one is alone; "
+                    + "start with the mpirun of the Open MPI that dtrain was built with (not with another MPI's), without "
+                    + "--no-mpi, or start one process only")
         }
         // PMIx alone names the rank and not the size; a rank above 0 still tells of others.
         if declaredSize == nil, let declaredRank, declaredRank > 0, size == 1 {
-            throw Failure(.usage, "the launcher calls this rank \(declaredRank), but MPI says that it is alone; start "
-                + "with the mpirun of the Open MPI that dtrain was built with (under Slurm: srun --mpi=pmix)")
+            throw Failure(
+                .usage,
+                "the launcher calls this rank \(declaredRank), but MPI says that it is alone; start "
+                    + "with the mpirun of the Open MPI that dtrain was built with (under Slurm: srun --mpi=pmix)")
         }
         if size == 1, let task { throw Failure(.usage, task.refusal) }
     }

@@ -10,21 +10,26 @@ struct LoneTask {
     /// Nil where `environment` tells of one task.
     init?(_ environment: [String: String]) {
         func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
-        let task = number("SLURM_PROCID") ?? 0, taskCount = number("SLURM_STEP_NUM_TASKS") ?? 1
+        let task = number("SLURM_PROCID") ?? 0
+        let taskCount = number("SLURM_STEP_NUM_TASKS") ?? 1
         // In the shell of `srun --pty` with several tasks a program is started once, by hand; it runs in the first task.
         let isInteractive = environment["SLURM_PTY_PORT"] != nil
         if task > 0 || taskCount > 1 && !isInteractive {
             let place = taskCount > 1 ? "task \(task) of \(taskCount)" : "task \(task)"
-            refusal = "srun started this as \(place), but MPI was not asked for, so that each would train alone; start "
+            refusal =
+                "srun started this as \(place), but MPI was not asked for, so that each would train alone; start "
                 + "ranks with srun --mpi=pmix (srun --mpi=list shows what this cluster has) or with mpirun, or one "
                 + "process with srun --ntasks=1"
             return
         }
         // Others give a number to each task: a number above 0 tells of others.
-        let others = [("PALS_RANKID", "PALS"), ("ALPS_APP_PE", "aprun"), ("JSM_NAMESPACE_RANK", "jsrun"),
-                      ("FLUX_TASK_RANK", "Flux"), ("PBS_VNODENUM", "pbsdsh")]
+        let others = [
+            ("PALS_RANKID", "PALS"), ("ALPS_APP_PE", "aprun"), ("JSM_NAMESPACE_RANK", "jsrun"),
+            ("FLUX_TASK_RANK", "Flux"), ("PBS_VNODENUM", "pbsdsh")
+        ]
         guard let (name, launcher) = others.first(where: { number($0.0) ?? 0 > 0 }) else { return nil }
-        refusal = "\(launcher) started this as task \(number(name) ?? 0) (\(name)), but MPI was not asked for, so that each "
+        refusal =
+            "\(launcher) started this as task \(number(name) ?? 0) (\(name)), but MPI was not asked for, so that each "
             + "would train alone; start ranks with mpirun, or one process only"
     }
 }

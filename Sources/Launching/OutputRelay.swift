@@ -21,7 +21,8 @@ final class OutputRelay: Sendable {
     ///
     /// Throws `Failure` with 71 where the system has no pipe or thread left.
     init(to stream: StandardStream) throws {
-        let job = try PipeEnd.makePipe(), end = try PipeEnd.makePipe()
+        let job = try PipeEnd.makePipe()
+        let end = try PipeEnd.makePipe()
         writer = job.writer
         ending = end.writer
         thread = RelayThread(source: job.reader, ending: end.reader, target: stream)
@@ -66,7 +67,8 @@ private final class PipeEnd: Sendable {
     }
 
     static func makePipe() throws -> (reader: PipeEnd, writer: PipeEnd) {
-        var reader: Int32 = -1, writer: Int32 = -1
+        var reader: Int32 = -1
+        var writer: Int32 = -1
         let code = dtrain_pipe(&reader, &writer)
         guard code == 0 else { throw systemFailure("a pipe for mpirun's output can't be made", code) }
         return (PipeEnd(reader), PipeEnd(writer))
@@ -103,8 +105,10 @@ private final class RelayThread: Sendable {
         defer { done.signal() }
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            var polled = [pollfd(fd: source.descriptor, events: Int16(POLLIN), revents: 0),
-                          pollfd(fd: ending.descriptor, events: Int16(POLLIN), revents: 0)]
+            var polled = [
+                pollfd(fd: source.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: ending.descriptor, events: Int16(POLLIN), revents: 0)
+            ]
             guard poll(&polled, 2, -1) > 0 else {
                 if errno == EINTR { continue }
                 return
@@ -121,10 +125,12 @@ private final class RelayThread: Sendable {
     }
 
     private func deliver(_ bytes: ArraySlice<UInt8>) {
-        guard !state.withLock({ state in
-            state.hasDelivered = true
-            return state.isDiscarding
-        }) else { return }
+        guard
+            !state.withLock({ state in
+                state.hasDelivered = true
+                return state.isDiscarding
+            })
+        else { return }
         do {
             try bytes.withUnsafeBytes { try target.write($0) }
         } catch {
@@ -137,11 +143,12 @@ private final class RelayThread: Sendable {
 
 /// The failure for what the system refuses: `what` is missing, why, and what helps.
 func systemFailure(_ what: String, _ code: Int32) -> Failure {
-    let advice = switch code {
-    case EAGAIN: "; raise the limit of processes and threads (ulimit -u, a container's pids limit) or end some"
-    case ENOMEM: "; free memory or raise its limit (ulimit -v)"
-    case EMFILE, ENFILE: "; raise the limit of open files (ulimit -n)"
-    default: ""
-    }
+    let advice =
+        switch code {
+        case EAGAIN: "; raise the limit of processes and threads (ulimit -u, a container's pids limit) or end some"
+        case ENOMEM: "; free memory or raise its limit (ulimit -v)"
+        case EMFILE, ENFILE: "; raise the limit of open files (ulimit -n)"
+        default: ""
+        }
     return Failure(.systemRefused, "--ranks: \(what): \(String(cString: strerror(code)))\(advice)")
 }

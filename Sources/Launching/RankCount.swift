@@ -16,8 +16,10 @@ package enum RankCount: Equatable, Sendable {
         } else if let count = Int(text), (1...Self.largest).contains(count) {
             self = .count(count)
         } else {
-            throw Failure(.usage, "--ranks \(text): expected a number from 1 to \(Self.largest), or auto "
-                + "(one for each core)")
+            throw Failure(
+                .usage,
+                "--ranks \(text): expected a number from 1 to \(Self.largest), or auto "
+                    + "(one for each core)")
         }
     }
 

@@ -18,8 +18,10 @@ package struct RankLauncher: Sendable {
     ///   - arguments: the arguments for the ranks; see `argumentsWithoutRanks`.
     ///   - program: the program to start; this one unless given.
     ///   - environment: the environment to start from.
-    package init(ranks: RankCount, threadsPerRank: Int = 1, arguments: [String], program: String? = nil,
-                 environment: [String: String] = ProcessInfo.processInfo.environment) {
+    package init(
+        ranks: RankCount, threadsPerRank: Int = 1, arguments: [String], program: String? = nil,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) {
         self.ranks = ranks.resolved
         self.threadsPerRank = threadsPerRank
         self.arguments = arguments
@@ -57,21 +59,26 @@ package struct RankLauncher: Sendable {
     package func run() throws -> Int32 {
         let launcher = LauncherEnvironment(environment)
         guard !launcher.isUnderLauncher else {
-            throw Failure(.usage, "--ranks \(ranks): this process was itself started by an MPI launcher; use one of "
-                + "the two, mpirun -np N dtrain or dtrain --ranks N")
+            throw Failure(
+                .usage,
+                "--ranks \(ranks): this process was itself started by an MPI launcher; use one of "
+                    + "the two, mpirun -np N dtrain or dtrain --ranks N")
         }
         try launcher.check(size: 1)
         guard let mpirun = Self.find("mpirun", path: environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin") else {
-            throw Failure(.missingInput, "--ranks \(ranks): mpirun is not on the PATH; install it (apt-get install "
-                + "openmpi-bin), or run dtrain without --ranks, in one process")
+            throw Failure(
+                .missingInput,
+                "--ranks \(ranks): mpirun is not on the PATH; install it (apt-get install "
+                    + "openmpi-bin), or run dtrain without --ranks, in one process")
         }
         try LaunchLimits.check(ranks: ranks)
         // Open MPI keeps 4 MB for each rank in shared memory, and some for itself.
         let session = try Session(requiredBytes: (ranks * 8 + 16) << 20)
-        let plan = LaunchPlan(mpirun: mpirun, program: program, arguments: arguments, ranks: ranks,
-                              threadsPerRank: threadsPerRank, cores: availableCores(), session: session.path,
-                              inherited: environment, isRoot: geteuid() == 0, isTerminal: launcher.isTerminal,
-                              columns: launcher.columns)
+        let plan = LaunchPlan(
+            mpirun: mpirun, program: program, arguments: arguments, ranks: ranks,
+            threadsPerRank: threadsPerRank, cores: availableCores(), session: session.path,
+            inherited: environment, isRoot: geteuid() == 0, isTerminal: launcher.isTerminal,
+            columns: launcher.columns)
         return try withExtendedLifetime(session) {
             var job = try Job(plan)
             let code = job.waitForwardingSignals()

@@ -17,7 +17,8 @@ package final class Session {
 
     /// Makes the directory below the first of `bases` that can be written and has `requiredBytes` free.
     package init(bases: [String] = ["/dev/shm", NSTemporaryDirectory()], requiredBytes: Int) throws {
-        let base = bases.first { access($0, W_OK | X_OK) == 0 && Self.freeBytes($0) >= requiredBytes }
+        let base =
+            bases.first { access($0, W_OK | X_OK) == 0 && Self.freeBytes($0) >= requiredBytes }
             ?? bases.last ?? "/tmp"
         func refusal(_ what: String, _ code: Int32 = errno) -> Failure {
             Failure(.cannotCreate, "\(base): \(what) for mpirun: \(String(cString: strerror(code)))")
@@ -66,7 +67,8 @@ package final class Session {
     /// Gone is what two looks in a row don't find: for an instant within execve(2) a living process has no environment.
     func awaitProcesses(patience: Double = 2.5) {
         let interval = 0.05
-        var waited = 0.0, emptyLooks = 0
+        var waited = 0.0
+        var emptyLooks = 0
         while waited < 2 * patience {
             let living = processes()
             emptyLooks = living.isEmpty ? emptyLooks + 1 : 0
@@ -82,7 +84,8 @@ package final class Session {
         let own = getpid()
         return ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { name in
             guard let process = pid_t(name), process != own,
-                  let environment = FileManager.default.contents(atPath: "/proc/\(name)/environ") else { return nil }
+                let environment = FileManager.default.contents(atPath: "/proc/\(name)/environ")
+            else { return nil }
             return environment.split(separator: 0).contains { $0.elementsEqual(entry) } ? process : nil
         }
     }
@@ -91,7 +94,8 @@ package final class Session {
     private static func removeDead(in place: Int32, path: String) {
         for name in SessionDirectory.names(in: place) {
             guard let kind = SessionName(name, user: geteuid()), let directory = SessionDirectory(name, in: place),
-                  directory.isUnlocked(orHasNoLock: kind.isDraft) else { continue }
+                directory.isUnlocked(orHasNoLock: kind.isDraft)
+            else { continue }
             if kind.isDraft {
                 // A kill kept it from its name: nothing but the lock can be in it. It is known by the process that made it.
                 if access("/proc/\(kind.process)", F_OK) != 0 { directory.removeDraft(name, from: place) }
@@ -120,8 +124,8 @@ struct SessionName {
         isDraft = name.hasPrefix(".")
         let parts = name.dropFirst(isDraft ? 1 : 0).split(separator: "-", omittingEmptySubsequences: false)
         guard (isDraft ? 4...4 : 3...4).contains(parts.count), parts[0] == "dtrain", parts[1] == String(user),
-              let process = pid_t(parts[2]), process > 0, String(process) == parts[2],
-              parts.count == 3 || parts[3].utf8.count == 6 && parts[3].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) })
+            let process = pid_t(parts[2]), process > 0, String(process) == parts[2],
+            parts.count == 3 || parts[3].utf8.count == 6 && parts[3].allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) })
         else { return nil }
         self.process = process
     }

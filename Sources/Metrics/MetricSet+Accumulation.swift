@@ -6,11 +6,14 @@ extension MetricSet {
     /// The predicted class is the largest output of a row, the first of equals; an answer is yes where the logit is
     /// above 0. A row (an answer) with a NaN counts as wrong and as no prediction at all. Class indices have been
     /// checked against the number of classes when the data were read.
-    package func accumulate(outputs: MatrixView, targets: TargetView,
-                            into statistics: UnsafeMutableBufferPointer<Double>) {
+    package func accumulate(
+        outputs: MatrixView, targets: TargetView,
+        into statistics: UnsafeMutableBufferPointer<Double>
+    ) {
         check(outputs, targets)
-        precondition(statistics.count == statisticsCount,
-                     "\(statistics.count) statistics for metrics that have \(statisticsCount)")
+        precondition(
+            statistics.count == statisticsCount,
+            "\(statistics.count) statistics for metrics that have \(statisticsCount)")
         statistics[0] += Double(outputs.rows)
         switch task {
         case .classification: accumulateClasses(outputs, targets, statistics)
@@ -18,8 +21,9 @@ extension MetricSet {
         case .regression: accumulateNumbers(outputs, targets, statistics)
         }
         for index in added.indices {
-            added[index].accumulate(outputs: outputs, targets: targets,
-                                    into: UnsafeMutableBufferPointer(rebasing: statistics[layout.added[index]]))
+            added[index].accumulate(
+                outputs: outputs, targets: targets,
+                into: UnsafeMutableBufferPointer(rebasing: statistics[layout.added[index]]))
         }
     }
 
@@ -33,8 +37,10 @@ extension MetricSet {
             case .classification(let classes):
                 precondition(classes == 2, "ROC AUC of \(classes) classes")
                 let logits = outputs.row(row)
-                scores.append(ScoredLabel(score: Double(logits[1]) - Double(logits[0]),
-                                          isPositive: trueClass(targets, row) == 1))
+                scores.append(
+                    ScoredLabel(
+                        score: Double(logits[1]) - Double(logits[0]),
+                        isPositive: trueClass(targets, row) == 1))
             case .binary(let count):
                 precondition(count == 1, "ROC AUC of \(count) outputs")
                 scores.append(ScoredLabel(score: Double(outputs.row(row)[0]), isPositive: isYes(targets, row, 0)))
@@ -48,8 +54,9 @@ extension MetricSet {
         precondition(targets.rows == outputs.rows, "\(targets.rows) targets for \(outputs.rows) rows")
         switch targets {
         case .values(let values):
-            precondition(values.columns == task.outputs,
-                         "targets of \(values.columns) columns for \(task.outputs) outputs")
+            precondition(
+                values.columns == task.outputs,
+                "targets of \(values.columns) columns for \(task.outputs) outputs")
         case .classes:
             if case .classification = task { break }
             precondition(task.outputs == 1, "one class per row for \(task.outputs) outputs")
@@ -58,8 +65,10 @@ extension MetricSet {
 
     // MARK: - One class per row
 
-    private func accumulateClasses(_ outputs: MatrixView, _ targets: TargetView,
-                                   _ statistics: UnsafeMutableBufferPointer<Double>) {
+    private func accumulateClasses(
+        _ outputs: MatrixView, _ targets: TargetView,
+        _ statistics: UnsafeMutableBufferPointer<Double>
+    ) {
         let classes = outputs.columns
         for row in 0..<outputs.rows {
             let logits = outputs.row(row)
@@ -112,8 +121,10 @@ extension MetricSet {
 
     // MARK: - Yes or no
 
-    private func accumulateAnswers(_ outputs: MatrixView, _ targets: TargetView,
-                                   _ statistics: UnsafeMutableBufferPointer<Double>) {
+    private func accumulateAnswers(
+        _ outputs: MatrixView, _ targets: TargetView,
+        _ statistics: UnsafeMutableBufferPointer<Double>
+    ) {
         for row in 0..<outputs.rows {
             let logits = outputs.row(row)
             for column in logits.indices {
@@ -140,16 +151,19 @@ extension MetricSet {
 
     // MARK: - Numbers
 
-    private func accumulateNumbers(_ outputs: MatrixView, _ targets: TargetView,
-                                   _ statistics: UnsafeMutableBufferPointer<Double>) {
+    private func accumulateNumbers(
+        _ outputs: MatrixView, _ targets: TargetView,
+        _ statistics: UnsafeMutableBufferPointer<Double>
+    ) {
         guard let start = layout.regression else { return }
         for row in 0..<outputs.rows {
             let predictions = outputs.row(row)
             for column in predictions.indices {
-                let target = switch targets {
-                case .classes(let classes): Double(classes[row])
-                case .values(let values): Double(values.row(row)[column])
-                }
+                let target =
+                    switch targets {
+                    case .classes(let classes): Double(classes[row])
+                    case .values(let values): Double(values.row(row)[column])
+                    }
                 let error = Double(predictions[column]) - target
                 let at = start + RegressionSum.count * column
                 statistics[at + RegressionSum.squaredError] += error * error

@@ -27,8 +27,10 @@ extension MetricSet {
 
     /// Writes the scalar metrics, in the order of `names`, without allocating: for the line of a step. NaN where one
     /// isn't defined, and for ROC AUC, which no sum gives.
-    package func scalarValues(_ statistics: UnsafeBufferPointer<Double>,
-                              into values: UnsafeMutableBufferPointer<Double>) {
+    package func scalarValues(
+        _ statistics: UnsafeBufferPointer<Double>,
+        into values: UnsafeMutableBufferPointer<Double>
+    ) {
         precondition(values.count == scalars.count, "room for \(values.count) of \(scalars.count) metrics")
         var index = 0
         for metric in metrics where metric.isScalar {
@@ -41,8 +43,9 @@ extension MetricSet {
     private var classCount: Int { task.outputs }
 
     private func scalar(_ metric: Metric, _ statistics: UnsafeBufferPointer<Double>) -> Double {
-        precondition(statistics.count == statisticsCount,
-                     "\(statistics.count) statistics for metrics that have \(statisticsCount)")
+        precondition(
+            statistics.count == statisticsCount,
+            "\(statistics.count) statistics for metrics that have \(statisticsCount)")
         let rows = statistics[0]
         guard rows > 0 else { return .nan }
         switch metric {
@@ -69,11 +72,12 @@ extension MetricSet {
         guard let start = layout.perClass else { return .nan }
         let at = start + 3 * index
         let (hits, predicted, actual) = (statistics[at], statistics[at + 1], statistics[at + 2])
-        let (numerator, denominator) = switch metric {
-        case .precision: (hits, predicted)
-        case .recall: (hits, actual)
-        default: (2 * hits, predicted + actual)
-        }
+        let (numerator, denominator) =
+            switch metric {
+            case .precision: (hits, predicted)
+            case .recall: (hits, actual)
+            default: (2 * hits, predicted + actual)
+            }
         return denominator > 0 ? numerator / denominator : 0
     }
 
@@ -82,7 +86,8 @@ extension MetricSet {
     private func macroAverage(_ metric: Metric, _ statistics: UnsafeBufferPointer<Double>) -> Double {
         guard let start = layout.perClass else { return .nan }
         let skipsAbsent = if case .classification = task { true } else { false }
-        var sum = 0.0, count = 0.0
+        var sum = 0.0
+        var count = 0.0
         for index in 0..<classCount {
             let occurs = statistics[start + 3 * index + 1] + statistics[start + 3 * index + 2] > 0
             guard occurs || !skipsAbsent else { continue }

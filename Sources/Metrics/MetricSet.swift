@@ -125,8 +125,10 @@ package struct MetricSet: Sendable {
 
     // MARK: - Configuration
 
-    private static let allNames = ["accuracy", "top_k", "precision", "recall", "f1", "confusion_matrix", "roc_auc",
-                                   "mean_squared_error", "mean_absolute_error", "r2"]
+    private static let allNames = [
+        "accuracy", "top_k", "precision", "recall", "f1", "confusion_matrix", "roc_auc",
+        "mean_squared_error", "mean_absolute_error", "r2"
+    ]
 
     /// The names that make sense for a task.
     private static func names(for task: LearningTask) -> [String] {
@@ -146,8 +148,9 @@ package struct MetricSet: Sendable {
         guard allNames.contains(name) else { throw variant.unknown("metric", known: fitting + others) }
         guard fitting.contains(name) else {
             let count = "\(task.outputs) \(task.outputs == 1 ? "output" : "outputs")"
-            throw variant.options.failure("the metric \(variant.name) doesn't fit \(task.name) with \(count), which "
-                + "the loss asks for; expected \(fitting.joined(separator: ", "))")
+            throw variant.options.failure(
+                "the metric \(variant.name) doesn't fit \(task.name) with \(count), which "
+                    + "the loss asks for; expected \(fitting.joined(separator: ", "))")
         }
         switch name {
         case "accuracy": return .accuracy
@@ -157,8 +160,9 @@ package struct MetricSet: Sendable {
         case "f1": return .f1
         case "confusion_matrix":
             guard task.outputs <= largestConfusionMatrix else {
-                throw variant.options.failure("a confusion matrix of \(task.outputs) classes is larger than the "
-                    + "\(largestConfusionMatrix) that are kept; use f1, which is also reported per class")
+                throw variant.options.failure(
+                    "a confusion matrix of \(task.outputs) classes is larger than the "
+                        + "\(largestConfusionMatrix) that are kept; use f1, which is also reported per class")
             }
             return .confusionMatrix
         case "roc_auc": return .rocAUC

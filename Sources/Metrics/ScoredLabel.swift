@@ -23,13 +23,15 @@ package struct ScoredLabel: BitwiseCopyable, Sendable, Equatable {
 package func areaUnderROCCurve(_ pairs: [ScoredLabel]) -> Double? {
     guard !pairs.contains(where: { $0.score.isNaN }) else { return nil }
     let sorted = pairs.sorted { $0.score < $1.score }
-    var positives = 0, negatives = 0
+    var positives = 0
+    var negatives = 0
     /// Twice the number of (positive, negative) pairs in the right order. At most pairs² / 2, which fits below 2³²
     /// pairs (64 GiB of them).
     var twiceOrdered = 0
     var start = 0
     while start < sorted.count {
-        var end = start, positivesHere = 0
+        var end = start
+        var positivesHere = 0
         while end < sorted.count, sorted[end].score == sorted[start].score {
             positivesHere += sorted[end].isPositive ? 1 : 0
             end += 1

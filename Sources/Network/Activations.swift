@@ -27,15 +27,19 @@ package struct Activations: ~Copyable {
     package static func bytesPerSample(of network: Network, leafRows: Int, training: Bool) -> Int {
         let need = need(of: network, training: training)
         let perLeaf = need.kept.perLeaf + need.work.perLeaf
-        return (need.kept.perSample + need.work.perSample + (perLeaf + leafRows - 1) / leafRows
+        return
+            (need.kept.perSample + need.work.perSample + (perLeaf + leafRows - 1) / leafRows
             + (training ? 2 : 1) * network.outputShape.count + network.inputShape.count) * MemoryLayout<Float>.stride
     }
 
     /// The bytes that `init` takes: what is kept for backward, and what passes need for themselves.
     package static func byteCount(of network: Network, rows: Int, leafRows: Int, training: Bool) -> (kept: Int, work: Int) {
-        let rows = roundedRows(rows), need = need(of: network, training: training)
-        return (AlignedBuffer<Float>.byteCount(need.kept.count(rows: rows, leafRows: leafRows)),
-                AlignedBuffer<Float>.byteCount(need.work.count(rows: rows, leafRows: leafRows)))
+        let rows = roundedRows(rows)
+        let need = need(of: network, training: training)
+        return (
+            AlignedBuffer<Float>.byteCount(need.kept.count(rows: rows, leafRows: leafRows)),
+            AlignedBuffer<Float>.byteCount(need.work.count(rows: rows, leafRows: leafRows))
+        )
     }
 
     private static func need(of network: Network, training: Bool) -> (kept: MemoryNeed, work: MemoryNeed) {
@@ -46,22 +50,28 @@ package struct Activations: ~Copyable {
     private static func roundedRows(_ rows: Int) -> Int { (max(rows, 1) + 15) / 16 * 16 }
 
     var memory: PassMemory {
-        PassMemory(kept: isTraining ? Scratch(keptBuffer, need: need.kept, rows: rowCapacity, leafRows: leafRows) : nil,
-                   work: Scratch(workBuffer, need: need.work, rows: rowCapacity, leafRows: leafRows))
+        PassMemory(
+            kept: isTraining ? Scratch(keptBuffer, need: need.kept, rows: rowCapacity, leafRows: leafRows) : nil,
+            work: Scratch(workBuffer, need: need.work, rows: rowCapacity, leafRows: leafRows))
     }
 }
 
 extension Network {
     /// Outputs (logits) for rows of inputs.
-    package func forward(_ input: MatrixView, into output: MutableMatrixView, using activations: borrowing Activations,
-                         in pass: ForwardPass) {
+    package func forward(
+        _ input: MatrixView, into output: MutableMatrixView, using activations: borrowing Activations,
+        in pass: ForwardPass
+    ) {
         layers.forward(input, into: output, memory: activations.memory, in: pass)
     }
 
     /// The gradients of all parameters, after `forward` of the same rows, and of the input where asked for.
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView? = nil, input: MatrixView,
-                          output: MatrixView, using activations: borrowing Activations, in pass: BackwardPass) {
-        layers.backward(outputGradient, into: inputGradient, input: input, output: output, memory: activations.memory,
-                        in: pass)
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView? = nil, input: MatrixView,
+        output: MatrixView, using activations: borrowing Activations, in pass: BackwardPass
+    ) {
+        layers.backward(
+            outputGradient, into: inputGradient, input: input, output: output, memory: activations.memory,
+            in: pass)
     }
 }

@@ -11,8 +11,10 @@ package enum Initializer: Sendable, Equatable {
     case normal(mean: Double, deviation: Double)
 
     /// The names of initializers of weights in a configuration.
-    static let names = ["pytorch", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
-                        "lecun_normal", "uniform", "normal", "zeros"]
+    static let names = [
+        "pytorch", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
+        "lecun_normal", "uniform", "normal", "zeros"
+    ]
 
     /// The initializer of a weight with so many inputs and outputs, and of the bias beside it.
     ///
@@ -21,10 +23,13 @@ package enum Initializer: Sendable, Equatable {
     /// - `uniform: {bound}`, `normal: {mean, standard_deviation}`, `zeros`; biases 0.
     ///
     /// - Parameter pytorch: what `pytorch` means for the layer, where that isn't what it means for `torch.nn.Linear`.
-    static func read(_ options: Settings, inputs: Int, outputs: Int,
-                     pytorch: (weight: Initializer, bias: Initializer)? = nil) throws -> (weight: Initializer, bias: Initializer) {
+    static func read(
+        _ options: Settings, inputs: Int, outputs: Int,
+        pytorch: (weight: Initializer, bias: Initializer)? = nil
+    ) throws -> (weight: Initializer, bias: Initializer) {
         let variant = try options.variant("initializer", default: "pytorch")
-        let fanIn = Double(max(inputs, 1)), fanSum = Double(max(inputs + outputs, 1))
+        let fanIn = Double(max(inputs, 1))
+        let fanSum = Double(max(inputs + outputs, 1))
         let weight: Initializer
         switch variant.name {
         case "pytorch": return pytorch ?? (.uniform(bound: 1 / fanIn.squareRoot()), .uniform(bound: 1 / fanIn.squareRoot()))
@@ -36,8 +41,9 @@ package enum Initializer: Sendable, Equatable {
         case "lecun_normal": weight = .normal(mean: 0, deviation: (1 / fanIn).squareRoot())
         case "uniform": weight = .uniform(bound: try variant.options.double("bound", default: 0.05, in: .nonNegative))
         case "normal":
-            weight = .normal(mean: try variant.options.double("mean", default: 0),
-                             deviation: try variant.options.double("standard_deviation", default: 0.05, in: .nonNegative))
+            weight = .normal(
+                mean: try variant.options.double("mean", default: 0),
+                deviation: try variant.options.double("standard_deviation", default: 0.05, in: .nonNegative))
         case "zeros": weight = .constant(0)
         default: throw variant.unknown("initializer", known: names)
         }

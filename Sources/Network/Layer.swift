@@ -48,8 +48,9 @@ package protocol Layer: Sendable {
     /// - Parameters:
     ///   - outputGradient: the gradient of the summed loss with respect to the output.
     ///   - input: what `forward` was given; `output`: what it assigned; `memory.kept`: what it left.
-    func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                  output: MatrixView, memory: PassMemory, in pass: BackwardPass)
+    func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass)
 }
 
 /// What the elements of an input are: numbers, or tokens, whole numbers that name something (a character, a word).
@@ -106,8 +107,10 @@ package struct BackwardPass {
     /// and all weights read.
     package let finished: ((_ offset: Int) -> Void)?
 
-    package init(weights: ParameterView, gradients: MutableParameterView, leafRows: Int, summedRows: Int? = nil,
-                 workspace: Workspace, finished: ((_ offset: Int) -> Void)? = nil) {
+    package init(
+        weights: ParameterView, gradients: MutableParameterView, leafRows: Int, summedRows: Int? = nil,
+        workspace: Workspace, finished: ((_ offset: Int) -> Void)? = nil
+    ) {
         self.weights = weights
         self.gradients = gradients
         self.leafRows = leafRows

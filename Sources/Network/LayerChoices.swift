@@ -25,7 +25,7 @@ extension Choices where Choice == any Layer.Type {
             Dropout.self,
             LayerNorm.self,
             BatchNorm.self,
-            Residual.self,
+            Residual.self
         ])
     }
 }

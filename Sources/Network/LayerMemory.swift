@@ -39,8 +39,10 @@ package struct LayerMemory: Sendable, Equatable {
     /// What `backward` needs for itself.
     package var backward: MemoryNeed
 
-    package init(kept: MemoryNeed = .none, training: MemoryNeed = .none, evaluation: MemoryNeed = .none,
-                 backward: MemoryNeed = .none) {
+    package init(
+        kept: MemoryNeed = .none, training: MemoryNeed = .none, evaluation: MemoryNeed = .none,
+        backward: MemoryNeed = .none
+    ) {
         self.kept = kept
         self.training = training
         self.evaluation = evaluation
@@ -84,8 +86,10 @@ package struct Scratch: @unchecked Sendable {
     package let rowCapacity: Int
     private let leafCapacity: Int
 
-    private init(samples: UnsafeMutablePointer<Float>, leaves: UnsafeMutablePointer<Float>, need: MemoryNeed,
-                 rowCapacity: Int, leafCapacity: Int) {
+    private init(
+        samples: UnsafeMutablePointer<Float>, leaves: UnsafeMutablePointer<Float>, need: MemoryNeed,
+        rowCapacity: Int, leafCapacity: Int
+    ) {
         self.samples = samples
         self.leaves = leaves
         self.need = need
@@ -96,31 +100,36 @@ package struct Scratch: @unchecked Sendable {
     /// The whole of a buffer, which has room for `need`.
     init(_ buffer: borrowing AlignedBuffer<Float>, need: MemoryNeed, rows: Int, leafRows: Int) {
         precondition(buffer.count >= need.count(rows: rows, leafRows: leafRows), "a buffer of \(buffer.count) for \(need)")
-        self.init(samples: buffer.base, leaves: buffer.base + need.perSample * rows, need: need, rowCapacity: rows,
-                  leafCapacity: MemoryNeed.leaves(rows: rows, leafRows: leafRows))
+        self.init(
+            samples: buffer.base, leaves: buffer.base + need.perSample * rows, need: need, rowCapacity: rows,
+            leafCapacity: MemoryNeed.leaves(rows: rows, leafRows: leafRows))
     }
 
     /// The `columns` numbers per sample that begin `offset` numbers per sample into the scratch, for `rows` samples.
     package func matrix(rows: Int, columns: Int, offset: Int = 0) -> MutableMatrixView {
-        precondition(rows <= rowCapacity && offset >= 0 && offset + columns <= need.perSample,
-                     "\(rows) × \(columns) at \(offset) of a scratch for \(rowCapacity) × \(need.perSample)")
+        precondition(
+            rows <= rowCapacity && offset >= 0 && offset + columns <= need.perSample,
+            "\(rows) × \(columns) at \(offset) of a scratch for \(rowCapacity) × \(need.perSample)")
         return MutableMatrixView(base: samples + offset * rowCapacity, rows: rows, columns: columns)
     }
 
     /// The `columns` numbers per leaf that begin `offset` numbers per leaf into the scratch, for `count` leaves.
     package func leaves(_ count: Int, columns: Int, offset: Int = 0) -> MutableMatrixView {
-        precondition(count <= leafCapacity && offset >= 0 && offset + columns <= need.perLeaf,
-                     "\(count) leaves × \(columns) at \(offset) of a scratch for \(leafCapacity) × \(need.perLeaf)")
+        precondition(
+            count <= leafCapacity && offset >= 0 && offset + columns <= need.perLeaf,
+            "\(count) leaves × \(columns) at \(offset) of a scratch for \(leafCapacity) × \(need.perLeaf)")
         return MutableMatrixView(base: leaves + offset * leafCapacity, rows: count, columns: columns)
     }
 
     /// The part with room for `need` that begins behind `offset`.
     package func part(from offset: MemoryNeed, _ need: MemoryNeed) -> Scratch {
-        precondition(offset.perSample >= 0 && offset.perSample + need.perSample <= self.need.perSample
-                         && offset.perLeaf >= 0 && offset.perLeaf + need.perLeaf <= self.need.perLeaf,
-                     "\(need) behind \(offset) of \(self.need)")
-        return Scratch(samples: samples + offset.perSample * rowCapacity, leaves: leaves + offset.perLeaf * leafCapacity,
-                       need: need, rowCapacity: rowCapacity, leafCapacity: leafCapacity)
+        precondition(
+            offset.perSample >= 0 && offset.perSample + need.perSample <= self.need.perSample
+                && offset.perLeaf >= 0 && offset.perLeaf + need.perLeaf <= self.need.perLeaf,
+            "\(need) behind \(offset) of \(self.need)")
+        return Scratch(
+            samples: samples + offset.perSample * rowCapacity, leaves: leaves + offset.perLeaf * leafCapacity,
+            need: need, rowCapacity: rowCapacity, leafCapacity: leafCapacity)
     }
 
     /// All that lies behind `offset`.

@@ -35,9 +35,12 @@ package struct LayerSite {
 
     /// Reserves a parameter of the layer; `initializer` says what it starts as. Whether it is trained or frozen is the
     /// configuration's to say.
-    package mutating func reserve(_ name: String, shape: Shape, role: ParameterSlot.Role,
-                                  initializer: Initializer) -> ParameterSlot {
-        let name = "\(path).\(name)", isFrozen = blueprint.frozen.contains { $0.matches(name) }
+    package mutating func reserve(
+        _ name: String, shape: Shape, role: ParameterSlot.Role,
+        initializer: Initializer
+    ) -> ParameterSlot {
+        let name = "\(path).\(name)"
+        let isFrozen = blueprint.frozen.contains { $0.matches(name) }
         let slot = blueprint.layout.reserve(name: name, shape: shape, role: role, region: isFrozen ? .frozen : .trained)
         blueprint.initializers.append((slot, initializer))
         return slot
@@ -80,9 +83,11 @@ package struct LayerSite {
 
     /// Builds the layers of a list one behind the other, for a composite. `name` tells its branches apart in the names of
     /// parameters: `2.shortcut.0.weight`.
-    package mutating func build(_ variants: [Settings.Variant], in options: Settings, name: String? = nil) throws -> Sequential {
-        try Sequential(variants, options: options, path: name.map { "\(path).\($0)" } ?? path, inputShape: inputShape,
-                       seed: seed, blueprint: &blueprint)
+    package mutating func build(_ variants: [Settings.Variant], in options: Settings, name: String? = nil) throws -> Sequential
+    {
+        try Sequential(
+            variants, options: options, path: name.map { "\(path).\($0)" } ?? path, inputShape: inputShape,
+            seed: seed, blueprint: &blueprint)
     }
 
     /// The shape of a sample of the layer's output, unless it holds more numbers than can be counted.

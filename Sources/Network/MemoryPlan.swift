@@ -39,10 +39,12 @@ extension Sequential {
             let layer = fused[index].layer
             var memory = layer.memory
             if index < fused.count - 1 { memory.kept.perSample += layer.outputShape.count }
-            return MemoryPlan.Stage(layers: fused[index].parts, memory: memory,
-                                    branches: layer.branches.map { MemoryPlan.Branch(name: $0.name, plan: $0.layers.plan) })
+            return MemoryPlan.Stage(
+                layers: fused[index].parts, memory: memory,
+                branches: layer.branches.map { MemoryPlan.Branch(name: $0.name, plan: $0.layers.plan) })
         }
-        return MemoryPlan(configured: configured.flatMap(\.parts), computed: computed.flatMap(\.parts), fused: stages,
-                          turns: turns, total: memory)
+        return MemoryPlan(
+            configured: configured.flatMap(\.parts), computed: computed.flatMap(\.parts), fused: stages,
+            turns: turns, total: memory)
     }
 }

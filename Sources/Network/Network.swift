@@ -28,31 +28,40 @@ package struct Network: Sendable {
     /// - Parameters:
     ///   - tokenKinds: how many different tokens the samples are made of; nil where they are made of numbers.
     ///   - choices: the layers that `model:` can name.
-    package init(_ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, loss: any Loss, seed: UInt64,
-                 choices: LayerChoices = .standard) throws {
+    package init(
+        _ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, loss: any Loss, seed: UInt64,
+        choices: LayerChoices = .standard
+    ) throws {
         self.inputShape = inputShape
         guard let variants = try settings.optionalVariants("layers"), !variants.isEmpty else {
             throw settings.failure("layers", "a network needs at least one layer, as in layers: [dense: {units: 10}]")
         }
         var blueprint = LayerSite.Blueprint(layers: choices)
         blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
-        let all = try Sequential(variants, options: settings, path: "", inputShape: inputShape,
-                                 tokenKinds: tokenKinds, seed: seed, blueprint: &blueprint)
+        let all = try Sequential(
+            variants, options: settings, path: "", inputShape: inputShape,
+            tokenKinds: tokenKinds, seed: seed, blueprint: &blueprint)
         let final = all.computed.last?.layer
         switch (loss.outputTransform, final) {
         case (.softmax, is Softmax) where all.computed.last?.inputShape != all.outputShape:
-            throw settings.failure("layers", "the final softmax makes several rows of probabilities out of "
-                + "\(all.computed.last?.inputShape.description ?? "?"), but cross_entropy compares one row of classes per "
-                + "sample; put \"flatten\" in front of it")
+            throw settings.failure(
+                "layers",
+                "the final softmax makes several rows of probabilities out of "
+                    + "\(all.computed.last?.inputShape.description ?? "?"), but cross_entropy compares one row of classes per "
+                    + "sample; put \"flatten\" in front of it")
         case (.softmax, is Softmax), (.sigmoid, is Sigmoid):
             layers = all.droppingLast()
             fusedActivation = final.map { type(of: $0) }
         case (.softmax, is Sigmoid):
-            throw settings.failure("layers", "the network ends in sigmoid, but cross_entropy contains a softmax over "
-                + "classes; end in the last dense layer, or use loss: binary_cross_entropy for yes/no answers")
+            throw settings.failure(
+                "layers",
+                "the network ends in sigmoid, but cross_entropy contains a softmax over "
+                    + "classes; end in the last dense layer, or use loss: binary_cross_entropy for yes/no answers")
         case (.sigmoid, is Softmax):
-            throw settings.failure("layers", "the network ends in softmax, but binary_cross_entropy contains a sigmoid; "
-                + "end in a dense layer with one unit, or use loss: cross_entropy with one unit per class")
+            throw settings.failure(
+                "layers",
+                "the network ends in softmax, but binary_cross_entropy contains a sigmoid; "
+                    + "end in a dense layer with one unit, or use loss: cross_entropy with one unit per class")
         default:
             layers = all
             fusedActivation = nil
@@ -67,8 +76,10 @@ package struct Network: Sendable {
         }
         let names = layout.slots.map(\.name)
         if let idle = blueprint.frozen.first(where: { pattern in !names.contains { pattern.matches($0) } }) {
-            throw settings.failure("freeze", "no parameter is called \"\(idle)\""
-                + suggestion(for: idle.description, among: names) + "; the network's: " + Self.list(names))
+            throw settings.failure(
+                "freeze",
+                "no parameter is called \"\(idle)\""
+                    + suggestion(for: idle.description, among: names) + "; the network's: " + Self.list(names))
         }
         guard layout.trainedCount > 0 else {
             throw settings.failure("freeze", "all parameters are frozen, so that there is nothing to train; leave some out")

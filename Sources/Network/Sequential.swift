@@ -44,8 +44,10 @@ package struct Sequential: Sendable {
     private var widest = 0
     private var backwardFront = 0
 
-    init(_ variants: [Settings.Variant], options: Settings, path: String, inputShape: Shape, tokenKinds: Int? = nil,
-         seed: UInt64, blueprint: inout LayerSite.Blueprint) throws {
+    init(
+        _ variants: [Settings.Variant], options: Settings, path: String, inputShape: Shape, tokenKinds: Int? = nil,
+        seed: UInt64, blueprint: inout LayerSite.Blueprint
+    ) throws {
         var tokenKinds = tokenKinds
         self.inputShape = inputShape
         outputShape = inputShape
@@ -55,20 +57,24 @@ package struct Sequential: Sendable {
             try Self.check(type, gets: tokenKinds, variant.options)
             let name = try variant.options.optionalString("name") ?? String(index)
             guard !name.isEmpty, !name.contains("."), names.insert(name).inserted else {
-                throw variant.options.failure("name", "\"\(name)\" is empty, contains a \".\" or names another layer "
-                    + "of this list already")
+                throw variant.options.failure(
+                    "name",
+                    "\"\(name)\" is empty, contains a \".\" or names another layer "
+                        + "of this list already")
             }
             let ordinal = blueprint.nextOrdinal
             blueprint.nextOrdinal += 1
             let firstSlot = blueprint.layout.slots.count
-            var site = LayerSite(inputShape: outputShape, tokenKinds: tokenKinds, path: path.isEmpty ? name : "\(path).\(name)",
-                                 ordinal: ordinal, seed: seed, blueprint: blueprint)
+            var site = LayerSite(
+                inputShape: outputShape, tokenKinds: tokenKinds, path: path.isEmpty ? name : "\(path).\(name)",
+                ordinal: ordinal, seed: seed, blueprint: blueprint)
             let layer = try type.init(options: variant.options, site: &site)
             blueprint = site.blueprint
             let slots = firstSlot..<blueprint.layout.slots.count
             let trained = blueprint.layout.slots[slots].first { $0.region == .trained }
-            let stage = Stage(layer: layer, path: site.path, inputShape: outputShape, slots: slots,
-                              parts: ["\(site.path) \(type.kind)"], firstOffset: trained?.offset)
+            let stage = Stage(
+                layer: layer, path: site.path, inputShape: outputShape, slots: slots,
+                parts: ["\(site.path) \(type.kind)"], firstOffset: trained?.offset)
             configured.append(stage)
             if !layer.isIdentity {
                 computed.append(stage)
@@ -83,11 +89,13 @@ package struct Sequential: Sendable {
     private static func check(_ type: any Layer.Type, gets tokenKinds: Int?, _ options: Settings) throws {
         switch (type.inputElements, tokenKinds) {
         case (.numbers, let kinds?):
-            throw options.failure("\(type.kind) takes numbers, but gets tokens (of \(kinds) kinds); put embedding: "
-                + "{embedding_dim: N} in front of it")
+            throw options.failure(
+                "\(type.kind) takes numbers, but gets tokens (of \(kinds) kinds); put embedding: "
+                    + "{embedding_dim: N} in front of it")
         case (.tokens, nil):
-            throw options.failure("\(type.kind) takes tokens, but gets numbers; tokens come from data.format: text, and go "
-                + "to the first layer")
+            throw options.failure(
+                "\(type.kind) takes tokens, but gets numbers; tokens come from data.format: text, and go "
+                    + "to the first layer")
         default: break
         }
     }
@@ -106,9 +114,10 @@ package struct Sequential: Sendable {
         fused = []
         for stage in computed {
             if let last = fused.last, let layer = last.layer.fused(with: stage.layer) {
-                fused[fused.count - 1] = Stage(layer: layer, path: last.path, inputShape: last.inputShape,
-                                               slots: last.slots, parts: last.parts + stage.parts,
-                                               firstOffset: last.firstOffset)
+                fused[fused.count - 1] = Stage(
+                    layer: layer, path: last.path, inputShape: last.inputShape,
+                    slots: last.slots, parts: last.parts + stage.parts,
+                    firstOffset: last.firstOffset)
             } else {
                 fused.append(stage)
             }
@@ -117,7 +126,8 @@ package struct Sequential: Sendable {
         memory = LayerMemory()
         widest = 0
         for index in fused.indices {
-            let layer = fused[index].layer, own = layer.memory
+            let layer = fused[index].layer
+            let own = layer.memory
             fused[index].keptOffset = memory.kept
             fused[index].kept = own.kept
             memory.kept = memory.kept + own.kept
@@ -155,24 +165,30 @@ package struct Sequential: Sendable {
         var current = input
         for (index, stage) in fused.enumerated() {
             let target = index == fused.count - 1 ? output : stageOutput(index, rows: input.rows, memory)
-            stage.layer.forward(current, into: target, memory: part(of: stage, memory, sharingWork: memory.kept == nil),
-                                in: pass)
+            stage.layer.forward(
+                current, into: target, memory: part(of: stage, memory, sharingWork: memory.kept == nil),
+                in: pass)
             current = target.readOnly
         }
     }
 
-    func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                  output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+    func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
         guard !fused.isEmpty else {
             inputGradient?.copy(from: outputGradient)
             return
         }
-        let rows = input.rows, front = inputGradient == nil ? backwardFront : 0
+        let rows = input.rows
+        let front = inputGradient == nil ? backwardFront : 0
         var gradient = outputGradient
         for index in fused.indices.reversed() where index >= front {
             let stage = fused[index]
             let stageInput = index == 0 ? input : stageOutput(index - 1, rows: rows, memory).readOnly
-            let target = index == front ? inputGradient
+            let target =
+                index == front
+                ? inputGradient
                 : memory.work.matrix(rows: rows, columns: stage.inputShape.count, offset: index % 2 * widest)
             stage.layer.backward(
                 gradient, into: target, input: stageInput,
@@ -186,8 +202,9 @@ package struct Sequential: Sendable {
 
     /// The memory of a stage; `sharingWork` where outputs or gradients take turns in front of it.
     private func part(of stage: Stage, _ memory: PassMemory, sharingWork: Bool) -> PassMemory {
-        PassMemory(kept: memory.kept?.part(from: stage.keptOffset, stage.kept),
-                   work: memory.work.rest(from: sharingWork ? turns : .none))
+        PassMemory(
+            kept: memory.kept?.part(from: stage.keptOffset, stage.kept),
+            work: memory.work.rest(from: sharingWork ? turns : .none))
     }
 
     private func stageOutput(_ index: Int, rows: Int, _ memory: PassMemory) -> MutableMatrixView {

@@ -19,8 +19,9 @@ struct Adagrad: Optimizer {
     var states: [OptimizerState] { [OptimizerState("sum", initialValue: Float(initialAccumulator))] }
 
     func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Updates.Adagrad {
-        Updates.Adagrad(learningRate: Float(learningRate / (1 + Double(step - 1) * learningRateDecay)),
-                        epsilon: Float(epsilon), weightDecay: Float(weightDecay ?? self.weightDecay))
+        Updates.Adagrad(
+            learningRate: Float(learningRate / (1 + Double(step - 1) * learningRateDecay)),
+            epsilon: Float(epsilon), weightDecay: Float(weightDecay ?? self.weightDecay))
     }
 
     func update(_ coefficients: Updates.Adagrad, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {

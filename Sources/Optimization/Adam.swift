@@ -19,7 +19,8 @@ struct Adam: Optimizer {
     var states: [OptimizerState] { moments.states }
 
     func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Updates.Adam {
-        moments.coefficients(step: step, learningRate: learningRate, coupledDecay: weightDecay ?? self.weightDecay, decoupledDecay: 0)
+        moments.coefficients(
+            step: step, learningRate: learningRate, coupledDecay: weightDecay ?? self.weightDecay, decoupledDecay: 0)
     }
 
     func update(_ coefficients: Updates.Adam, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
@@ -43,7 +44,8 @@ struct AdamW: Optimizer {
     var states: [OptimizerState] { moments.states }
 
     func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Updates.Adam {
-        moments.coefficients(step: step, learningRate: learningRate, coupledDecay: 0, decoupledDecay: weightDecay ?? self.weightDecay)
+        moments.coefficients(
+            step: step, learningRate: learningRate, coupledDecay: 0, decoupledDecay: weightDecay ?? self.weightDecay)
     }
 
     func update(_ coefficients: Updates.Adam, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
@@ -84,7 +86,8 @@ struct AdamMoments: Sendable {
         guard let first = states.first, let second = states.second else {
             preconditionFailure("Adam without its two moments")
         }
-        Updates.adam(coefficients, weights: weights, gradient: gradient, first: first, second: second,
-                     largest: states.third)
+        Updates.adam(
+            coefficients, weights: weights, gradient: gradient, first: first, second: second,
+            largest: states.third)
     }
 }

@@ -50,8 +50,10 @@ package struct GradientRules: Sendable {
     }
 
     /// Adds the penalties to the part `range` of the flat gradient, which `gradient` shows.
-    package func addPenalties(to gradient: MutableMatrixView, range: Range<Int>, weights: ParameterView,
-                              slots: SlotRuns<Bool>) {
+    package func addPenalties(
+        to gradient: MutableMatrixView, range: Range<Int>, weights: ParameterView,
+        slots: SlotRuns<Bool>
+    ) {
         slots.forEach(in: range) { part, _ in
             let local = part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound
             Updates.addPenalties(l1: Float(l1), l2: Float(l2), weights: weights[part], to: gradient[columns: local])

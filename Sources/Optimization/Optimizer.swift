@@ -33,10 +33,13 @@ package protocol Optimizer: Sendable {
 
 extension Optimizer {
     /// A step of everything at once.
-    package func update(weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int,
-                        learningRate: Double) {
-        update(coefficients(step: step, learningRate: learningRate, weightDecay: nil), weights: weights, gradient: gradient,
-               states: states)
+    package func update(
+        weights: MutableMatrixView, gradient: MatrixView, states: StateViews, step: Int,
+        learningRate: Double
+    ) {
+        update(
+            coefficients(step: step, learningRate: learningRate, weightDecay: nil), weights: weights, gradient: gradient,
+            states: states)
     }
 }
 

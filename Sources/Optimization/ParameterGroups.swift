@@ -24,11 +24,13 @@ package struct ParameterGroups: Sendable {
 
     /// Reads `parameter_groups` of a configuration.
     package init(_ settings: Settings) throws {
-        groups = try settings.optionalVariants("parameter_groups")?.map { variant in
-            Group(pattern: NamePattern(variant.name),
-                  learningRateFactor: try variant.options.double("learning_rate_factor", default: 1, in: .nonNegative),
-                  weightDecay: try variant.options.optionalDouble("weight_decay", in: .nonNegative))
-        } ?? []
+        groups =
+            try settings.optionalVariants("parameter_groups")?.map { variant in
+                Group(
+                    pattern: NamePattern(variant.name),
+                    learningRateFactor: try variant.options.double("learning_rate_factor", default: 1, in: .nonNegative),
+                    weightDecay: try variant.options.optionalDouble("weight_decay", in: .nonNegative))
+            } ?? []
     }
 
     /// The group of a parameter: its index, behind those of the list for one that is in none.
@@ -39,9 +41,12 @@ package struct ParameterGroups: Sendable {
         let trained = layout.slots.filter { $0.region == .trained }.map(\.name)
         let used = Set(trained.map(index))
         for (index, group) in groups.enumerated() where !used.contains(index) {
-            let why = trained.contains { group.pattern.matches($0) } ? "all parameters that \"\(group.pattern)\" matches are in "
-                + "groups before it; put it in front of them"
-                : "no trained parameter is called \"\(group.pattern)\"" + suggestion(for: group.pattern.description, among: trained)
+            let why =
+                trained.contains { group.pattern.matches($0) }
+                ? "all parameters that \"\(group.pattern)\" matches are in "
+                    + "groups before it; put it in front of them"
+                : "no trained parameter is called \"\(group.pattern)\""
+                    + suggestion(for: group.pattern.description, among: trained)
                     + "; the network's: " + trained.prefix(8).joined(separator: ", ") + (trained.count > 8 ? ", …" : "")
             throw settings.failure("parameter_groups", why)
         }
@@ -86,8 +91,9 @@ private final class GroupedRule<Rule: Optimizer>: StepRule {
     func prepare(step: Int, learningRate: Double) {
         for index in 0...groups.groups.count {
             let group = index < groups.groups.count ? groups.groups[index] : nil
-            let new = optimizer.coefficients(step: step, learningRate: learningRate * (group?.learningRateFactor ?? 1),
-                                             weightDecay: group?.weightDecay)
+            let new = optimizer.coefficients(
+                step: step, learningRate: learningRate * (group?.learningRateFactor ?? 1),
+                weightDecay: group?.weightDecay)
             if index < coefficients.count { coefficients[index] = new } else { coefficients.append(new) }
         }
     }
@@ -101,8 +107,9 @@ private final class GroupedRule<Rule: Optimizer>: StepRule {
                 return optimizer.update(coefficients[group], weights: weights, gradient: gradient, states: states)
             }
             let local = part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound
-            optimizer.update(coefficients[group], weights: weights[columns: local], gradient: gradient[columns: local],
-                             states: states[columns: local])
+            optimizer.update(
+                coefficients[group], weights: weights[columns: local], gradient: gradient[columns: local],
+                states: states[columns: local])
         }
     }
 }

@@ -25,14 +25,16 @@ struct RMSprop: Optimizer {
     }
 
     func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Updates.RMSprop {
-        Updates.RMSprop(learningRate: Float(learningRate), alpha: Float(alpha), oneMinusAlpha: Float(1 - alpha),
-                        epsilon: Float(epsilon), momentum: Float(momentum), weightDecay: Float(weightDecay ?? self.weightDecay))
+        Updates.RMSprop(
+            learningRate: Float(learningRate), alpha: Float(alpha), oneMinusAlpha: Float(1 - alpha),
+            epsilon: Float(epsilon), momentum: Float(momentum), weightDecay: Float(weightDecay ?? self.weightDecay))
     }
 
     func update(_ coefficients: Updates.RMSprop, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
         guard let square = states.first else { preconditionFailure("RMSprop without its mean square") }
-        Updates.rmsprop(coefficients, weights: weights, gradient: gradient, square: square,
-                        mean: isCentered ? states.second : nil,
-                        momentum: momentum > 0 ? (isCentered ? states.third : states.second) : nil)
+        Updates.rmsprop(
+            coefficients, weights: weights, gradient: gradient, square: square,
+            mean: isCentered ? states.second : nil,
+            momentum: momentum > 0 ? (isCentered ? states.third : states.second) : nil)
     }
 }

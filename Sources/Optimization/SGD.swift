@@ -24,8 +24,9 @@ struct SGD: Optimizer {
     var states: [OptimizerState] { momentum > 0 ? [OptimizerState("momentum_buffer")] : [] }
 
     func coefficients(step: Int, learningRate: Double, weightDecay: Double?) -> Updates.SGD {
-        Updates.SGD(learningRate: Float(learningRate), momentum: Float(momentum), dampening: Float(dampening),
-                    weightDecay: Float(weightDecay ?? self.weightDecay), isNesterov: isNesterov, isFirstStep: step == 1)
+        Updates.SGD(
+            learningRate: Float(learningRate), momentum: Float(momentum), dampening: Float(dampening),
+            weightDecay: Float(weightDecay ?? self.weightDecay), isNesterov: isNesterov, isFirstStep: step == 1)
     }
 
     func update(_ coefficients: Updates.SGD, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {

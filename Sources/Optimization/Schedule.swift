@@ -60,7 +60,9 @@ extension Choices where Choice == any ScheduleForm.Type {
 
     /// All of dtrain. A new one is a form and a line here.
     package static var standard: ScheduleChoices {
-        ScheduleChoices([ConstantRate.self, StepRate.self, MultiStepRate.self, ExponentialRate.self, PolynomialRate.self,
-                         CosineRate.self, ReduceOnPlateau.self])
+        ScheduleChoices([
+            ConstantRate.self, StepRate.self, MultiStepRate.self, ExponentialRate.self, PolynomialRate.self,
+            CosineRate.self, ReduceOnPlateau.self
+        ])
     }
 }

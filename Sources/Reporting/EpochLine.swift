@@ -25,15 +25,18 @@ struct EpochLine {
     }
 
     private var whole: String {
-        let parts = [training.joined(separator: " "),
-                     validation.isEmpty ? "" : validationLabel + " " + validation.joined(separator: " "),
-                     [learningRate, rate, time].compactMap { $0 }.joined(separator: " ")]
+        let parts = [
+            training.joined(separator: " "),
+            validation.isEmpty ? "" : validationLabel + " " + validation.joined(separator: " "),
+            [learningRate, rate, time].compactMap { $0 }.joined(separator: " ")
+        ]
         return title + "  " + parts.filter { !$0.isEmpty }.joined(separator: " | ")
     }
 
     /// The line itself, and what becomes of it, longest first.
     private var shorter: [EpochLine] {
-        var line = self, lines = [self]
+        var line = self
+        var lines = [self]
         func then(_ change: (inout EpochLine) -> Void) {
             change(&line)
             lines.append(line)

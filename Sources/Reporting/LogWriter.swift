@@ -29,8 +29,9 @@ package struct StepRecord: BitwiseCopyable, Sendable, Equatable {
 
     /// Reads itself from there.
     init(_ row: UnsafeBufferPointer<Double>) {
-        self.init(step: Int(row[0]), epoch: Int(row[1]), loss: row[2], learningRate: row[3],
-                  gradientNorm: row[4] == 0 ? nil : row[5])
+        self.init(
+            step: Int(row[0]), epoch: Int(row[1]), loss: row[2], learningRate: row[3],
+            gradientNorm: row[4] == 0 ? nil : row[5])
     }
 
     package init(step: Int, epoch: Int, loss: Double, learningRate: Double, gradientNorm: Double? = nil) {
@@ -87,8 +88,10 @@ package final class LogWriter: @unchecked Sendable {
     /// Starts the writer thread. `metricNames` are the keys of the numbers that come with each step; `capacity` is how
     /// many steps wait at most. The caller ends it with `close`. Throws `Failure(.systemRefused)` where there is no thread
     /// to be had.
-    package init(sink: any LogSink, metricNames: [String] = [], capacity: Int = 1024, backlogLimit: Int = 16 << 20,
-                 retrySeconds: Double = 1) throws(Failure) {
+    package init(
+        sink: any LogSink, metricNames: [String] = [], capacity: Int = 1024, backlogLimit: Int = 16 << 20,
+        retrySeconds: Double = 1
+    ) throws(Failure) {
         precondition(capacity > 0, "a log of \(capacity) steps")
         self.sink = sink
         self.capacity = capacity
@@ -162,7 +165,10 @@ package final class LogWriter: @unchecked Sendable {
         while !hasEnded { condition.wait() }
         guard let failure else { return nil }
         let lost = backlog.count { $0 == UInt8(ascii: "\n") } + ring.pushed - ring.taken + lines.count
-        return lost == 0 ? failure : Failure(failure.code, "\(failure.message) (\(lost) line\(lost == 1 ? " of metrics is" : "s of metrics are") lost)")
+        return lost == 0
+            ? failure
+            : Failure(
+                failure.code, "\(failure.message) (\(lost) line\(lost == 1 ? " of metrics is" : "s of metrics are") lost)")
     }
 
     /// How many calls of `flush` wait at the moment, for tests.

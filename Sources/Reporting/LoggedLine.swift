@@ -68,8 +68,10 @@ extension MetricsLog {
         }
         return try completeLines(of: try contents(of: input)).enumerated().map { index, bytes in
             guard let line = LoggedLine(bytes, line: index + 1) else {
-                throw Failure(.badData, "\(path):\(index + 1): expected one JSON object per line, found "
-                    + "\"\(String(decoding: bytes.prefix(40), as: UTF8.self).filter { !$0.isNewline })\"")
+                throw Failure(
+                    .badData,
+                    "\(path):\(index + 1): expected one JSON object per line, found "
+                        + "\"\(String(decoding: bytes.prefix(40), as: UTF8.self).filter { !$0.isNewline })\"")
             }
             return line
         }

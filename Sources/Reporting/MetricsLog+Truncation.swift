@@ -64,8 +64,9 @@ extension MetricsLog {
             let kept = history.entries.filter { entry in
                 entry.step <= step && entry.event != LogEvent.end.rawValue
             }
-            truncation = Truncation(kept: kept.count, cut: history.cut + history.entries.count - kept.count,
-                                    damaged: history.damaged)
+            truncation = Truncation(
+                kept: kept.count, cut: history.cut + history.entries.count - kept.count,
+                damaged: history.damaged)
             if let last = data.last, last != UInt8(ascii: "\n") { truncation.damaged += 1 }
             guard truncation.cut > 0 || truncation.damaged > 0 else { return }
             var bytes: [UInt8] = []
@@ -123,9 +124,11 @@ private struct History {
             cut += last.count
         }
         if groups.last?.step != step { groups.append(Group(step: step)) }
-        let index = groups.count - 1, place = groups[index].lines.count
+        let index = groups.count - 1
+        let place = groups[index].lines.count
         if line.step != nil, line.event != LogEvent.change.rawValue,
-           let twin = groups[index].places.updateValue(place, forKey: line.event) {
+            let twin = groups[index].places.updateValue(place, forKey: line.event)
+        {
             groups[index].lines[twin] = nil
             groups[index].count -= 1
             cut += 1

@@ -39,7 +39,8 @@ package final class MetricsLog: LogSink {
         self.directory = directory
         path = directory.at(Self.fileName).path
         if let status = try reportingSystemErrors(as: .cannotCreate, { try directory.status(of: Self.fileName) }),
-           status.kind == .file, status.linkCount > 1 {
+            status.kind == .file, status.linkCount > 1
+        {
             try Self.rewrite(in: directory)
         }
         state = State(descriptor: try Self.open(in: directory))
@@ -76,7 +77,8 @@ package final class MetricsLog: LogSink {
     }
 
     private static func open(in directory: Directory) throws -> Int32 {
-        let place = directory.at(fileName), fileSystem = directory.fileSystem
+        let place = directory.at(fileName)
+        let fileSystem = directory.fileSystem
         let descriptor: Int32
         do {
             descriptor = try fileSystem.openOrCreate(place, appending: true)

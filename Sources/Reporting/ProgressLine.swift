@@ -21,7 +21,8 @@ struct ProgressLine {
     func text(columns: Int) -> String {
         let totalText = HumanText.count(total)
         let doneText = HumanText.count(done)
-        let head = title + "  " + String(repeating: " ", count: max(0, totalText.count - doneText.count)) + doneText
+        let head =
+            title + "  " + String(repeating: " ", count: max(0, totalText.count - doneText.count)) + doneText
             + "/" + totalText
         var figures = figures
         var learningRate: String? = learningRate

@@ -84,9 +84,11 @@ package final class ProgressReporter {
 
     /// `metricNames` are the training metrics that come with each step. `columns` is the terminal's width. `clock` can be
     /// replaced in tests.
-    package init(style: Style, plan: Plan, metricNames: [String] = [], output: any TextOutput, errors: any TextOutput,
-                 columns: @escaping () -> Int,
-                 clock: @escaping () -> Double = { MonotonicClock.seconds }) {
+    package init(
+        style: Style, plan: Plan, metricNames: [String] = [], output: any TextOutput, errors: any TextOutput,
+        columns: @escaping () -> Int,
+        clock: @escaping () -> Double = { MonotonicClock.seconds }
+    ) {
         self.style = style
         self.plan = plan
         self.metricNames = metricNames
@@ -147,22 +149,28 @@ package final class ProgressReporter {
     /// Ends an epoch with its line. `training` are name and value of the epoch's training figures, the loss first, where
     /// the caller knows them better than the mean over the steps seen here (after a resume, or for metrics that aren't
     /// means); `validation` are those of what was validated after it, empty where nothing was.
-    package func endEpoch(_ epoch: Int, training: [(name: String, value: Double)]? = nil,
-                          validation: [(name: String, value: Double)] = []) {
+    package func endEpoch(
+        _ epoch: Int, training: [(name: String, value: Double)]? = nil,
+        validation: [(name: String, value: Double)] = []
+    ) {
         let now = clock()
         let seconds = trainingSeconds(now)
-        finalLine(EpochLine(title: title(epoch: epoch), shortTitle: "Epoch \(HumanText.count(epoch))",
-                            training: training.map(Self.figures) ?? means(), validation: Self.figures(validation),
-                            learningRate: "lr \(HumanText.learningRate(learningRate))",
-                            rate: HumanText.rate(samplesPerSecond: seconds > 0 ? samplesSeen / seconds : .nan),
-                            time: HumanText.duration(seconds: now - epochStart)))
+        finalLine(
+            EpochLine(
+                title: title(epoch: epoch), shortTitle: "Epoch \(HumanText.count(epoch))",
+                training: training.map(Self.figures) ?? means(), validation: Self.figures(validation),
+                learningRate: "lr \(HumanText.learningRate(learningRate))",
+                rate: HumanText.rate(samplesPerSecond: seconds > 0 ? samplesSeen / seconds : .nan),
+                time: HumanText.duration(seconds: now - epochStart)))
     }
 
     /// The line of a validation that came by steps, within an epoch.
     package func validation(afterStep step: Int, epoch: Int, _ values: [(name: String, value: Double)]) {
         let short = "Step \(HumanText.count(step))"
-        finalLine(EpochLine(title: "\(short)/\(HumanText.count(plan.totalSteps)) (epoch \(HumanText.count(epoch)))",
-                            shortTitle: short, validation: Self.figures(values)))
+        finalLine(
+            EpochLine(
+                title: "\(short)/\(HumanText.count(plan.totalSteps)) (epoch \(HumanText.count(epoch)))",
+                shortTitle: short, validation: Self.figures(values)))
     }
 
     // MARK: - Other lines
@@ -224,14 +232,16 @@ package final class ProgressReporter {
     }
 
     private func line(_ figures: StepFigures, _ now: Double) -> ProgressLine {
-        let (done, total) = plan.epochs == nil
+        let (done, total) =
+            plan.epochs == nil
             ? (figures.step, plan.totalSteps) : (figures.stepInEpoch, plan.stepsPerEpoch)
         let seconds = trainingSeconds(now)
         let timeLeft = Double(max(0, total - done)) * seconds / Double(max(1, stepsSeen))
-        return ProgressLine(title: plan.epochs == nil ? "Step" : title(epoch: figures.epoch), done: done, total: total,
-                            figures: means(), learningRate: "lr \(HumanText.learningRate(figures.learningRate))",
-                            rate: HumanText.rate(samplesPerSecond: seconds > 0 ? samplesSeen / seconds : .nan),
-                            timeLeft: "\(HumanText.duration(seconds: timeLeft)) left")
+        return ProgressLine(
+            title: plan.epochs == nil ? "Step" : title(epoch: figures.epoch), done: done, total: total,
+            figures: means(), learningRate: "lr \(HumanText.learningRate(figures.learningRate))",
+            rate: HumanText.rate(samplesPerSecond: seconds > 0 ? samplesSeen / seconds : .nan),
+            timeLeft: "\(HumanText.duration(seconds: timeLeft)) left")
     }
 
     /// Seconds of the epoch so far without its pauses.

@@ -29,8 +29,9 @@ package final class TraceFile {
     /// - Parameter dropped: for each rank, how many of its events, the oldest ones, are not in the trace.
     package func begin(dropped: [Int]) throws {
         let numbers = LogValue.list(dropped.map { .integer($0) }).json
-        append("{\"displayTimeUnit\":\"ms\",\"otherData\":{\"program\":\"dtrain\",\"ranks\":\(dropped.count),"
-            + "\"dropped_events\":\(numbers)},\"traceEvents\":[")
+        append(
+            "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"program\":\"dtrain\",\"ranks\":\(dropped.count),"
+                + "\"dropped_events\":\(numbers)},\"traceEvents\":[")
         for rank in dropped.indices {
             appendMetadata("process_name", rank: rank, row: 0, "\"name\":\"rank \(rank)\"")
             appendMetadata("process_sort_index", rank: rank, row: 0, "\"sort_index\":\(rank)")
@@ -49,8 +50,9 @@ package final class TraceFile {
         let names = Phase.allCases.map(\.name)
         for event in events {
             separate()
-            append("{\"ph\":\"X\",\"name\":\"\(names[Int(event.phase)])\",\"cat\":\"step\",\"pid\":\(rank),"
-                + "\"tid\":\(event.phase),\"ts\":")
+            append(
+                "{\"ph\":\"X\",\"name\":\"\(names[Int(event.phase)])\",\"cat\":\"step\",\"pid\":\(rank),"
+                    + "\"tid\":\(event.phase),\"ts\":")
             appendMicroseconds(event.start &- origin)
             append(",\"dur\":")
             appendMicroseconds(event.nanoseconds)

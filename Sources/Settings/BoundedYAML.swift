@@ -60,8 +60,9 @@ enum BoundedYAML {
             switch node {
             case .scalar(let scalar):
                 if scalar.style == .plain, scalar.string.first == hiddenStar { return try aliased(scalar, depth: depth) }
-                part = Part(node: .scalar(.init(restored(scalar.string), scalar.tag, scalar.style, scalar.mark)),
-                            valueCount: 1, depth: 0)
+                part = Part(
+                    node: .scalar(.init(restored(scalar.string), scalar.tag, scalar.style, scalar.mark)),
+                    valueCount: 1, depth: 0)
                 try count(1, at: node)
             case .sequence(let sequence):
                 try count(1, at: node)
@@ -102,15 +103,18 @@ enum BoundedYAML {
         }
 
         private static func part(_ parts: [Part], _ node: ([Node]) -> Node) -> Part {
-            Part(node: node(parts.map(\.node)), valueCount: parts.reduce(1) { $0 + $1.valueCount },
-                 depth: 1 + (parts.map(\.depth).max() ?? 0))
+            Part(
+                node: node(parts.map(\.node)), valueCount: parts.reduce(1) { $0 + $1.valueCount },
+                depth: 1 + (parts.map(\.depth).max() ?? 0))
         }
 
         private mutating func count(_ more: Int, at node: Node) throws {
             valueCount += more
             guard valueCount <= mostValues else {
-                throw Problem(line: node.mark?.line, text: "more than \(mostValues) values, aliases counted as often as they "
-                    + "are used; is it the right file?")
+                throw Problem(
+                    line: node.mark?.line,
+                    text: "more than \(mostValues) values, aliases counted as often as they "
+                        + "are used; is it the right file?")
             }
         }
     }

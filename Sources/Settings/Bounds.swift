@@ -20,8 +20,10 @@ package struct Bounds: Sendable, CustomStringConvertible {
         Bounds("from \(range.lowerBound) to \(range.upperBound)", range.lowerBound, range.upperBound)
     }
 
-    private init(_ description: String, _ lower: Double, _ upper: Double, includesLower: Bool = true,
-                 includesUpper: Bool = true) {
+    private init(
+        _ description: String, _ lower: Double, _ upper: Double, includesLower: Bool = true,
+        includesUpper: Bool = true
+    ) {
         self.description = description
         self.lower = lower
         self.upper = upper

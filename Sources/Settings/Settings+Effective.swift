@@ -52,24 +52,26 @@ extension Settings {
     }
 
     private var effectiveNode: Node {
-        Node(effective.compactMap { entry -> (Node, Node)? in
-            let value: Node
-            switch entry.value {
-            case .node(let node): value = node
-            case .section(let section):
-                guard !section.effective.isEmpty else { return nil }
-                value = section.effectiveNode
-            case .variant(let variant): value = Self.effectiveNode(of: variant)
-            case .variants(let variants): value = Node(variants.map(Self.effectiveNode))
-            }
-            return (Node(entry.key), value)
-        })
+        Node(
+            effective.compactMap { entry -> (Node, Node)? in
+                let value: Node
+                switch entry.value {
+                case .node(let node): value = node
+                case .section(let section):
+                    guard !section.effective.isEmpty else { return nil }
+                    value = section.effectiveNode
+                case .variant(let variant): value = Self.effectiveNode(of: variant)
+                case .variants(let variants): value = Node(variants.map(Self.effectiveNode))
+                }
+                return (Node(entry.key), value)
+            })
     }
 
     private static func effectiveNode(of variant: Variant) -> Node {
         let options = variant.options
         guard !options.effective.isEmpty else { return Node(variant.name) }
-        let style: Node.Mapping.Style = options.effective.allSatisfy { if case .node = $0.value { true } else { false } } ? .flow : .any
+        let style: Node.Mapping.Style =
+            options.effective.allSatisfy { if case .node = $0.value { true } else { false } } ? .flow : .any
         guard case .mapping(var mapping) = options.effectiveNode else { return Node(variant.name) }
         mapping.style = style
         return Node([(Node(variant.name), .mapping(mapping))])

@@ -35,8 +35,9 @@ package final class Settings {
 
         /// The error for a name that isn't one of `known`.
         package func unknown(_ what: String, known: [String]) -> Failure {
-            options.failure("unknown \(what) \"\(name)\"\(suggestion(for: name, among: known)); "
-                + "known: \(known.joined(separator: ", "))")
+            options.failure(
+                "unknown \(what) \"\(name)\"\(suggestion(for: name, among: known)); "
+                    + "known: \(known.joined(separator: ", "))")
         }
     }
 
@@ -57,15 +58,19 @@ package final class Settings {
     }
 
     /// A whole number, or nil where the key is missing or `null`.
-    package func optionalInt(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...Int.max) throws -> Int? {
+    package func optionalInt(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...Int.max) throws
+        -> Int?
+    {
         try value(key, default: fallback.map { Node(String($0)) }) { try wholeNumber($0, key, range) }
     }
 
     /// One whole number or a list of them.
     package func ints(_ key: String, in range: ClosedRange<Int>) throws -> [Int] {
-        try required(key, try value(key, default: nil) { node in
-            try (node.sequence.map(Array.init) ?? [node]).map { try wholeNumber($0, key, range) }
-        }, "a whole number or a list of them")
+        try required(
+            key,
+            try value(key, default: nil) { node in
+                try (node.sequence.map(Array.init) ?? [node]).map { try wholeNumber($0, key, range) }
+            }, "a whole number or a list of them")
     }
 
     private func wholeNumber(_ node: Node, _ key: String, _ range: ClosedRange<Int>) throws -> Int {
@@ -142,8 +147,10 @@ package final class Settings {
     package func choice(_ key: String, of names: [String], default fallback: String? = nil) throws -> String {
         let name = try string(key, default: fallback)
         guard names.contains(name) else {
-            throw failure(key, "unknown value \"\(name)\"\(suggestion(for: name, among: names)); "
-                + "expected \(names.joined(separator: ", "))")
+            throw failure(
+                key,
+                "unknown value \"\(name)\"\(suggestion(for: name, among: names)); "
+                    + "expected \(names.joined(separator: ", "))")
         }
         return name
     }
@@ -198,9 +205,11 @@ package final class Settings {
     package func finish() throws {
         for entry in entries where !knownKeys.contains(entry.key) {
             let place = path.isEmpty ? "" : " in \"\(path)\""
-            throw Failure(.badConfiguration, "\(location(of: entry.key)): unknown key \"\(entry.key)\"\(place)"
-                + "\(suggestion(for: entry.key, among: knownKeys)); known here: "
-                + (knownKeys.isEmpty ? "none" : knownKeys.sorted().joined(separator: ", ")))
+            throw Failure(
+                .badConfiguration,
+                "\(location(of: entry.key)): unknown key \"\(entry.key)\"\(place)"
+                    + "\(suggestion(for: entry.key, among: knownKeys)); known here: "
+                    + (knownKeys.isEmpty ? "none" : knownKeys.sorted().joined(separator: ", ")))
         }
         for entry in effective {
             switch entry.value {
@@ -227,8 +236,10 @@ package final class Settings {
     // MARK: - Reading
 
     /// Looks up `key`, marks it as known, converts it, and records what is in force.
-    private func value<Value>(_ key: String, recording: Bool = true, default fallback: Node?,
-                              _ convert: (Node) throws -> Value) throws -> Value? {
+    private func value<Value>(
+        _ key: String, recording: Bool = true, default fallback: Node?,
+        _ convert: (Node) throws -> Value
+    ) throws -> Value? {
         if !knownKeys.contains(key) { knownKeys.append(key) }
         effective.removeAll { $0.key == key }
         let found = find(key).flatMap { Self.isNull($0) ? nil : $0 }
@@ -248,16 +259,25 @@ package final class Settings {
 
     private func variant(of node: Node, path: String) throws -> Variant {
         if let name = node.scalar?.string, !name.isEmpty {
-            return Variant(name: name, options: Settings(document: document, path: "\(path).\(name)", node: nil,
-                                                         line: node.mark?.line))
+            return Variant(
+                name: name,
+                options: Settings(
+                    document: document, path: "\(path).\(name)", node: nil,
+                    line: node.mark?.line))
         }
         guard let mapping = node.mapping, let pair = chosen(mapping, path: path), let name = pair.key.string,
-              pair.value.mapping != nil || Self.isNull(pair.value) else {
-            throw Failure(.badConfiguration, "\(location(ofPath: path, line: node.mark?.line)): \(path): expected one "
-                + "name, or one name with options (\"name: {option: value}\"), found \(Self.description(of: node))")
+            pair.value.mapping != nil || Self.isNull(pair.value)
+        else {
+            throw Failure(
+                .badConfiguration,
+                "\(location(ofPath: path, line: node.mark?.line)): \(path): expected one "
+                    + "name, or one name with options (\"name: {option: value}\"), found \(Self.description(of: node))")
         }
-        return Variant(name: name, options: Settings(document: document, path: "\(path).\(name)", node: pair.value,
-                                                     line: pair.key.mark?.line))
+        return Variant(
+            name: name,
+            options: Settings(
+                document: document, path: "\(path).\(name)", node: pair.value,
+                line: pair.key.mark?.line))
     }
 
     /// The one choice of a mapping, or of several the one that an override made: `--set optimizer.sgd.momentum=0.9` over
@@ -326,8 +346,9 @@ package final class Settings {
         switch node {
         case .scalar(let scalar): isNull(node) ? "nothing" : "\"\(scalar.string.prefix(60))\""
         case .mapping(let mapping) where mapping.isEmpty: "an empty section"
-        case .mapping(let mapping): "a section with \(mapping.count == 1 ? "the key" : "keys") "
-            + mapping.prefix(4).map { "\"\($0.key.string ?? "?")\"" }.joined(separator: ", ")
+        case .mapping(let mapping):
+            "a section with \(mapping.count == 1 ? "the key" : "keys") "
+                + mapping.prefix(4).map { "\"\($0.key.string ?? "?")\"" }.joined(separator: ", ")
         case .sequence(let sequence): sequence.isEmpty ? "an empty list" : "a list of \(sequence.count)"
         case .alias: "an alias"
         }

@@ -17,8 +17,10 @@ package struct SettingsDocument {
     /// index (`model.layers.1.dense.units=64`).
     package init(text: String, name: String, overrides: [String] = []) throws {
         guard text.utf8.count <= Self.largestByteCount else {
-            throw Failure(.badConfiguration, "\(name): a configuration of \(text.utf8.count) bytes is larger than "
-                + "the \(Self.largestByteCount) that are read; is it the right file?")
+            throw Failure(
+                .badConfiguration,
+                "\(name): a configuration of \(text.utf8.count) bytes is larger than "
+                    + "the \(Self.largestByteCount) that are read; is it the right file?")
         }
         self.name = name
         // Some editors put a byte order mark in front.
@@ -35,7 +37,8 @@ package struct SettingsDocument {
             }
             let valueText = String(override[override.index(after: equals)...])
             guard components.count <= BoundedYAML.deepest else {
-                throw Failure(.usage, "--set \(override): a key of \(components.count) parts; no configuration is nested that deep")
+                throw Failure(
+                    .usage, "--set \(override): a key of \(components.count) parts; no configuration is nested that deep")
             }
             let value = try Self.value(valueText, override: override)
             tree = try Self.setting(components[...], to: value, in: tree, override: override)
@@ -49,8 +52,9 @@ package struct SettingsDocument {
     package init(path: String, overrides: [String] = []) throws {
         // A word alone may be a misspelt command.
         let isWord = !path.contains("/") && !path.contains(".")
-        let file = SmallFile(isWord ? "command or configuration" : "configuration", largestByteCount: Self.largestByteCount,
-                             misfit: .badConfiguration)
+        let file = SmallFile(
+            isWord ? "command or configuration" : "configuration", largestByteCount: Self.largestByteCount,
+            misfit: .badConfiguration)
         guard let text = String(validating: try file.bytes(at: path), as: UTF8.self) else {
             throw Failure(.badConfiguration, "\(path): not a text file in UTF-8; expected a configuration (YAML)")
         }
@@ -75,8 +79,10 @@ package struct SettingsDocument {
             throw Failure(.badConfiguration, "\(name): the configuration is empty; expected at least \"data\" and \"model\"")
         }
         guard node.mapping != nil else {
-            throw Failure(.badConfiguration, "\(name): expected keys and values (\"model: ...\") at the top level, "
-                + "found \(Settings.description(of: node))")
+            throw Failure(
+                .badConfiguration,
+                "\(name): expected keys and values (\"model: ...\") at the top level, "
+                    + "found \(Settings.description(of: node))")
         }
         return node
     }
@@ -98,7 +104,7 @@ package struct SettingsDocument {
         case .parser(_, let problem, let mark, _) where problem.contains("nest"):
             return "line \(mark.line): nested too deep"
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-             .composer(_, let problem, let mark, _):
+            .composer(_, let problem, let mark, _):
             return "line \(mark.line), column \(mark.column): \(problem)"
         case .duplicatedKeysInMapping(let duplicates, let context):
             let keys = BoundedYAML.restored(duplicates.joined(separator: "\", \""))
@@ -114,8 +120,10 @@ package struct SettingsDocument {
         let rest = path.dropFirst()
         if let sequence = tree?.sequence {
             guard let index = Int(key), sequence.indices.contains(index) else {
-                throw Failure(.usage, "--set \(override): \"\(key)\" is not an index from 0 to \(sequence.count - 1) "
-                    + "into the list")
+                throw Failure(
+                    .usage,
+                    "--set \(override): \"\(key)\" is not an index from 0 to \(sequence.count - 1) "
+                        + "into the list")
             }
             var items = Array(sequence)
             items[index] = try setting(rest, to: value, in: items[index], override: override)

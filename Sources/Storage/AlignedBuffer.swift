@@ -18,7 +18,8 @@ package struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Se
 
     /// The bytes that a buffer of `count` elements takes: whole cache lines, of large ones whole large pages.
     package static func byteCount(_ count: Int) -> Int {
-        let bytes = max(count, 1) * MemoryLayout<Element>.stride, alignment = alignment(bytes)
+        let bytes = max(count, 1) * MemoryLayout<Element>.stride
+        let alignment = alignment(bytes)
         return (bytes + alignment - 1) / alignment * alignment
     }
 
@@ -27,11 +28,12 @@ package struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Se
     package init(count: Int, repeating value: Element) {
         precondition(count >= 0, "a buffer of \(count) elements")
         let bytes = max(count, 1) * MemoryLayout<Element>.stride
-        let alignment = Self.alignment(bytes), rounded = Self.byteCount(count)
+        let alignment = Self.alignment(bytes)
+        let rounded = Self.byteCount(count)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: alignment)
         #if os(Linux)
-        // Large pages where the system has some: walks over a weight matrix touch a page per row.
-        if bytes >= Self.largePage { madvise(memory, rounded, MADV_HUGEPAGE) }
+            // Large pages where the system has some: walks over a weight matrix touch a page per row.
+            if bytes >= Self.largePage { madvise(memory, rounded, MADV_HUGEPAGE) }
         #endif
         base = memory.bindMemory(to: Element.self, capacity: max(count, 1))
         base.initialize(repeating: value, count: max(count, 1))
@@ -68,8 +70,9 @@ extension AlignedBuffer where Element == Float {
 
     /// Rows of `columns` elements from `offset` on.
     package func matrix(rows: Int, columns: Int, offset: Int = 0) -> MutableMatrixView {
-        precondition(offset >= 0 && offset + rows * columns <= count,
-                     "a \(rows)×\(columns) matrix at \(offset) of a buffer of \(count)")
+        precondition(
+            offset >= 0 && offset + rows * columns <= count,
+            "a \(rows)×\(columns) matrix at \(offset) of a buffer of \(count)")
         return MutableMatrixView(base: base + offset, rows: rows, columns: columns)
     }
 }

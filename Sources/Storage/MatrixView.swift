@@ -33,7 +33,8 @@ package struct MatrixView: @unchecked Sendable {
 
     /// A range of the columns of a single row.
     package subscript(columns range: Range<Int>) -> MatrixView {
-        precondition(rows == 1 && range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
+        precondition(
+            rows == 1 && range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
         return MatrixView(base: base + range.lowerBound, rows: 1, columns: range.count)
     }
 
@@ -80,15 +81,18 @@ package struct MutableMatrixView: @unchecked Sendable {
     /// A range of rows.
     package subscript(rows range: Range<Int>) -> MutableMatrixView {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
-        return MutableMatrixView(base: base + range.lowerBound * columns, rows: range.count, columns: columns,
-                                 kept: kept.shifted(by: -range.lowerBound * columns))
+        return MutableMatrixView(
+            base: base + range.lowerBound * columns, rows: range.count, columns: columns,
+            kept: kept.shifted(by: -range.lowerBound * columns))
     }
 
     /// A range of the columns of a single row.
     package subscript(columns range: Range<Int>) -> MutableMatrixView {
-        precondition(rows == 1 && range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
-        return MutableMatrixView(base: base + range.lowerBound, rows: 1, columns: range.count,
-                                 kept: kept.shifted(by: -range.lowerBound))
+        precondition(
+            rows == 1 && range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
+        return MutableMatrixView(
+            base: base + range.lowerBound, rows: 1, columns: range.count,
+            kept: kept.shifted(by: -range.lowerBound))
     }
 
     /// Whether `elements` should be written past the caches, which needs stores of `bytes` bytes at multiples of that.

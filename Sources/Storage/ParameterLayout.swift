@@ -22,11 +22,14 @@ package struct ParameterLayout: Sendable {
     package init() {}
 
     /// Reserves room for a parameter. `name` is unique; two layers with one name are a configuration error found before.
-    package mutating func reserve(name: String, shape: Shape, role: ParameterSlot.Role,
-                                  region: ParameterSlot.Region = .trained) -> ParameterSlot {
+    package mutating func reserve(
+        name: String, shape: Shape, role: ParameterSlot.Role,
+        region: ParameterSlot.Region = .trained
+    ) -> ParameterSlot {
         precondition(!slots.contains { $0.name == name }, "two parameters named \(name)")
-        let slot = ParameterSlot(name: name, shape: shape, role: role, region: region, index: slots.count,
-                                 offset: used[region])
+        let slot = ParameterSlot(
+            name: name, shape: shape, role: role, region: region, index: slots.count,
+            offset: used[region])
         slots.append(slot)
         used[region] += (shape.count + Self.slotAlignment - 1) / Self.slotAlignment * Self.slotAlignment
         return slot
@@ -50,12 +53,14 @@ package struct ParameterLayout: Sendable {
 
     /// The slice itself, and then every later use of a weight that lies in it, in order.
     package func gradientParts(of slice: Range<Int>) -> [GradientPart] {
-        [GradientPart(blocks: slice, weight: slice, gradients: slice)] + laterUses.compactMap { use in
-            let blocks = use.blocks.clamped(to: slice)
-            guard !blocks.isEmpty else { return nil }
-            return GradientPart(blocks: blocks, weight: use.slot.range.clamped(to: blocks),
-                                gradients: use.gradients(of: blocks, in: self))
-        }
+        [GradientPart(blocks: slice, weight: slice, gradients: slice)]
+            + laterUses.compactMap { use in
+                let blocks = use.blocks.clamped(to: slice)
+                guard !blocks.isEmpty else { return nil }
+                return GradientPart(
+                    blocks: blocks, weight: use.slot.range.clamped(to: blocks),
+                    gradients: use.gradients(of: blocks, in: self))
+            }
     }
 
     /// How many numbers the layers were given as parameters, trained or frozen, without padding and buffers.
@@ -73,7 +78,9 @@ package struct ParameterLayout: Sendable {
     package var trainedCount: Int { blockCount * Self.blockSize }
 
     /// Elements of a flat buffer of gradients: those of what is trained, and behind them those of later uses.
-    package var gradientCount: Int { trainedCount + (laterUses.last.map { ($0.firstBlock + $0.blockCount) * Self.blockSize } ?? 0) }
+    package var gradientCount: Int {
+        trainedCount + (laterUses.last.map { ($0.firstBlock + $0.blockCount) * Self.blockSize } ?? 0)
+    }
 
     /// Elements of the flat buffer of weights: all regions, each padded with zeros to whole blocks.
     package var weightCount: Int { regions.buffers + Self.blocks(used.buffers) * Self.blockSize }
@@ -93,7 +100,8 @@ package struct ParameterLayout: Sendable {
 
     /// The elements of what is trained that `owner` of `ownerCount` owns: whole blocks, possibly none.
     package func slice(of owner: Int, ownerCount: Int) -> Range<Int> {
-        let first = owner * blockCount / ownerCount, end = (owner + 1) * blockCount / ownerCount
+        let first = owner * blockCount / ownerCount
+        let end = (owner + 1) * blockCount / ownerCount
         return first * Self.blockSize..<end * Self.blockSize
     }
 }

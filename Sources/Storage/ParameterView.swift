@@ -16,7 +16,8 @@ package struct ParameterView: @unchecked Sendable {
 
     /// The slot's numbers as rows of `columns`; by default one row.
     package func matrix(_ slot: ParameterSlot, columns: Int? = nil) -> MatrixView {
-        let columns = columns ?? slot.shape.count, start = place(of: slot, regions, count)
+        let columns = columns ?? slot.shape.count
+        let start = place(of: slot, regions, count)
         return MatrixView(base: base + start, rows: columns == 0 ? 0 : slot.shape.count / columns, columns: columns)
     }
 
@@ -41,8 +42,10 @@ package struct MutableParameterView: @unchecked Sendable {
     /// As `MutableMatrixView.kept`.
     package let kept: Range<Int>
 
-    package init(base: UnsafeMutablePointer<Float>, count: Int, regions: RegionStarts? = nil, laterUses: Int? = nil,
-                 kept: Range<Int> = 0..<Int.max) {
+    package init(
+        base: UnsafeMutablePointer<Float>, count: Int, regions: RegionStarts? = nil, laterUses: Int? = nil,
+        kept: Range<Int> = 0..<Int.max
+    ) {
         self.base = base
         self.count = count
         self.regions = regions
@@ -58,15 +61,17 @@ package struct MutableParameterView: @unchecked Sendable {
         let columns = columns ?? slot.shape.count
         let start = laterUses.flatMap { first in slot.useOffset.map { first + $0 } } ?? place(of: slot, regions, count)
         precondition(start + slot.shape.count <= count, "\(slot.name) ends at \(start + slot.shape.count) of \(count)")
-        return MutableMatrixView(base: base + start, rows: columns == 0 ? 0 : slot.shape.count / columns,
-                                 columns: columns, kept: kept.shifted(by: -start))
+        return MutableMatrixView(
+            base: base + start, rows: columns == 0 ? 0 : slot.shape.count / columns,
+            columns: columns, kept: kept.shifted(by: -start))
     }
 
     /// A range of the flat buffer as one row.
     package subscript(range: Range<Int>) -> MutableMatrixView {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of \(count)")
-        return MutableMatrixView(base: base + range.lowerBound, rows: 1, columns: range.count,
-                                 kept: kept.shifted(by: -range.lowerBound))
+        return MutableMatrixView(
+            base: base + range.lowerBound, rows: 1, columns: range.count,
+            kept: kept.shifted(by: -range.lowerBound))
     }
 }
 

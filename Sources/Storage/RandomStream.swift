@@ -7,7 +7,8 @@ import CProcessor
 package struct RandomStream: Sendable {
     /// What numbers are for. Different purposes never share a counter.
     package enum Purpose: UInt32, Sendable {
-        case initialization = 1, shuffle, dropout, split, gradientCheck, augmentation
+        case initialization = 1
+        case shuffle, dropout, split, gradientCheck, augmentation
     }
 
     private let key: SIMD2<UInt32>
@@ -23,8 +24,9 @@ package struct RandomStream: Sendable {
     /// Four independent uniform 32-bit numbers.
     @inline(__always)
     package func block(_ index: UInt32, ordinal: UInt64) -> SIMD4<UInt32> {
-        Self.philox(SIMD4(index, UInt32(truncatingIfNeeded: ordinal), UInt32(truncatingIfNeeded: ordinal >> 32), tag),
-                    key: key)
+        Self.philox(
+            SIMD4(index, UInt32(truncatingIfNeeded: ordinal), UInt32(truncatingIfNeeded: ordinal >> 32), tag),
+            key: key)
     }
 
     /// Writes the 32 numbers of the eight blocks from `index` on, in order: the same as eight times `block`.
@@ -39,12 +41,19 @@ package struct RandomStream: Sendable {
     /// Philox4x32-10: ten rounds over a counter. Equal to the known-answer vectors of the authors' Random123 library.
     @inline(__always)
     package static func philox(_ counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {
-        var c0 = counter.x, c1 = counter.y, c2 = counter.z, c3 = counter.w
-        var k0 = key.x, k1 = key.y
+        var c0 = counter.x
+        var c1 = counter.y
+        var c2 = counter.z
+        var c3 = counter.w
+        var k0 = key.x
+        var k1 = key.y
         for _ in 0..<10 {
-            let p = UInt64(c0) &* 0xD251_1F53, q = UInt64(c2) &* 0xCD9E_8D57
-            (c0, c1, c2, c3) = (UInt32(truncatingIfNeeded: q >> 32) ^ c1 ^ k0, UInt32(truncatingIfNeeded: q),
-                                UInt32(truncatingIfNeeded: p >> 32) ^ c3 ^ k1, UInt32(truncatingIfNeeded: p))
+            let p = UInt64(c0) &* 0xD251_1F53
+            let q = UInt64(c2) &* 0xCD9E_8D57
+            (c0, c1, c2, c3) = (
+                UInt32(truncatingIfNeeded: q >> 32) ^ c1 ^ k0, UInt32(truncatingIfNeeded: q),
+                UInt32(truncatingIfNeeded: p >> 32) ^ c3 ^ k1, UInt32(truncatingIfNeeded: p)
+            )
             k0 &+= 0x9E37_79B9
             k1 &+= 0xBB67_AE85
         }

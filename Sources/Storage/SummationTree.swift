@@ -30,7 +30,8 @@ package struct SummationTree: Sendable, Hashable {
         var result: [Range<Int>] = []
         var first = leaves.lowerBound
         while first < leaves.upperBound {
-            var end = first + 1, width = 2
+            var end = first + 1
+            var width = 2
             while first % width == 0, end < leafCount, min(first + width, leafCount) <= leaves.upperBound {
                 end = min(first + width, leafCount)
                 width *= 2
@@ -84,15 +85,19 @@ package struct SummationTree: Sendable, Hashable {
     /// - Parameters:
     ///   - part: makes the value of a part; told how many values wait at its left to be added.
     ///   - add: the value of two neighbours, the left one first.
-    package func inParts<Value>(_ leaves: Range<Int>, thatFit fits: (Range<Int>) -> Bool,
-                                part: (_ leaves: Range<Int>, _ waiting: Int) throws -> Value,
-                                add: (Value, Value) throws -> Value) rethrows -> Value {
+    package func inParts<Value>(
+        _ leaves: Range<Int>, thatFit fits: (Range<Int>) -> Bool,
+        part: (_ leaves: Range<Int>, _ waiting: Int) throws -> Value,
+        add: (Value, Value) throws -> Value
+    ) rethrows -> Value {
         try inParts(leaves, waiting: 0, thatFit: fits, part: part, add: add)
     }
 
-    private func inParts<Value>(_ leaves: Range<Int>, waiting: Int, thatFit fits: (Range<Int>) -> Bool,
-                                part: (_ leaves: Range<Int>, _ waiting: Int) throws -> Value,
-                                add: (Value, Value) throws -> Value) rethrows -> Value {
+    private func inParts<Value>(
+        _ leaves: Range<Int>, waiting: Int, thatFit fits: (Range<Int>) -> Bool,
+        part: (_ leaves: Range<Int>, _ waiting: Int) throws -> Value,
+        add: (Value, Value) throws -> Value
+    ) rethrows -> Value {
         guard !fits(leaves), let (left, right) = children(of: leaves) else { return try part(leaves, waiting) }
         let first = try inParts(left, waiting: waiting, thatFit: fits, part: part, add: add)
         return try add(first, inParts(right, waiting: waiting + 1, thatFit: fits, part: part, add: add))

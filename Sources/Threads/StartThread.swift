@@ -10,8 +10,10 @@ import Foundation
 ///   - purpose: what it is for, as a message says it: "that writes checkpoints".
 ///   - stackBytes: nil for what a library's threads get.
 /// - Throws: `Failure(.systemRefused)`.
-package func startThread(_ name: String, purpose: String, stackBytes: Int? = ownStackBytes,
-                         _ body: @escaping @Sendable () -> Void) throws(Failure) {
+package func startThread(
+    _ name: String, purpose: String, stackBytes: Int? = ownStackBytes,
+    _ body: @escaping @Sendable () -> Void
+) throws(Failure) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
@@ -19,14 +21,18 @@ package func startThread(_ name: String, purpose: String, stackBytes: Int? = own
     if let stackBytes { pthread_attr_setstacksize(&attributes, stackBytes) }
     let work = Unmanaged.passRetained(Work(name: name, body: body))
     var thread = pthread_t()
-    let code = pthread_create(&thread, &attributes, { work in
-        if let work { Unmanaged<Work>.fromOpaque(work).takeRetainedValue().run() }
-        return nil
-    }, work.toOpaque())
+    let code = pthread_create(
+        &thread, &attributes,
+        { work in
+            if let work { Unmanaged<Work>.fromOpaque(work).takeRetainedValue().run() }
+            return nil
+        }, work.toOpaque())
     guard code == 0 else {
         work.release()
-        throw Failure(.systemRefused, "the system refuses the thread \(purpose): \(String(cString: strerror(code)))"
-            + describeLimits())
+        throw Failure(
+            .systemRefused,
+            "the system refuses the thread \(purpose): \(String(cString: strerror(code)))"
+                + describeLimits())
     }
 }
 
@@ -38,7 +44,8 @@ package let ownStackBytes = 1 << 20
 /// finished without, and before a library that has its own way to fail.
 /// - Throws: `Failure(.systemRefused)`.
 package func checkThreads(_ count: Int, purpose: String, stackBytes: Int? = ownStackBytes) throws(Failure) {
-    let end = DispatchSemaphore(value: 0), ended = DispatchSemaphore(value: 0)
+    let end = DispatchSemaphore(value: 0)
+    let ended = DispatchSemaphore(value: 0)
     var made = 0
     defer {
         for _ in 0..<made { end.signal() }
@@ -81,8 +88,11 @@ private func describeLimits() -> String {
         guard getrlimit(Int32(resource.rawValue), &limit) == 0, limit.rlim_cur < UInt(Int.max) else { return nil }
         return text(limit.rlim_cur)
     }
-    let found = [limit(__RLIMIT_NPROC) { "\($0) processes and threads of this user (ulimit -u)" },
-                 limit(RLIMIT_AS) { "\($0 / 1_000_000) MB of memory (ulimit -v)" }].compactMap { $0 }
-    return found.isEmpty ? "; the limit of processes may be the container's (pids.max)"
+    let found = [
+        limit(__RLIMIT_NPROC) { "\($0) processes and threads of this user (ulimit -u)" },
+        limit(RLIMIT_AS) { "\($0 / 1_000_000) MB of memory (ulimit -v)" }
+    ].compactMap { $0 }
+    return found.isEmpty
+        ? "; the limit of processes may be the container's (pids.max)"
         : "; the limits are \(found.joined(separator: ", "))"
 }

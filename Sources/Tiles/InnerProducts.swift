@@ -1,7 +1,9 @@
 // One thread's share of rows · weightsᵀ.
 
 /// Rows, units and products that are summed at a time: the rows' panels, a tile's weights and the sums fit the caches.
-private let mostRows = 256, mostUnits = 192, mostDepth = 832
+private let mostRows = 256
+private let mostUnits = 192
+private let mostDepth = 832
 /// Numbers between the copied weights of two units.
 private func copyStride(blockDepth: Int) -> Int { blockDepth + 16 }
 
@@ -11,10 +13,12 @@ package func innerProductScratch() -> Int {
 }
 
 /// `result` = rows · `weights`ᵀ + `bias`, units `units`; the rows packed in panels of `tileWidth`.
-package func innerProductTiles(_ panels: UnsafePointer<Float>, rows: Int, depth: Int, _ weights: UnsafePointer<Float>,
-                               bias: UnsafePointer<Float>?, rectifies: Bool, units: Range<Int>,
-                               into result: UnsafeMutablePointer<Float>, resultStride: Int,
-                               scratch: UnsafeMutableBufferPointer<Float>) {
+package func innerProductTiles(
+    _ panels: UnsafePointer<Float>, rows: Int, depth: Int, _ weights: UnsafePointer<Float>,
+    bias: UnsafePointer<Float>?, rectifies: Bool, units: Range<Int>,
+    into result: UnsafeMutablePointer<Float>, resultStride: Int,
+    scratch: UnsafeMutableBufferPointer<Float>
+) {
     var memory = ThreadMemory(scratch)
     let sums = memory.take(mostRows * mostUnits)
     let copy = memory.take(tileHeight * copyStride(blockDepth: mostDepth))
@@ -26,15 +30,17 @@ package func innerProductTiles(_ panels: UnsafePointer<Float>, rows: Int, depth:
         let strips = (count + tileWidth - 1) / tileWidth - (isHalf ? 1 : 0)
         let sumStride = strips * tileWidth + (isHalf ? laneCount : 0)
         precondition(sumStride <= mostRows, "sums of \(sumStride) rows")
-        var parts = WeightParts(weights, units: units, depth: depth, copies: sumStride > tileWidth,
-                                room: copy)
+        var parts = WeightParts(
+            weights, units: units, depth: depth, copies: sumStride > tileWidth,
+            room: copy)
         while let part = parts.next() {
-            var run = TileRun(left: part.weights, leftRow: part.stride, leftDepth: 1,
-                              right: panels + firstRow / tileWidth * panel + part.depth.lowerBound * tileWidth,
-                              rightDepth: tileWidth, rightStep: panel,
-                              result: sums + (part.units.lowerBound - part.group.lowerBound) * sumStride,
-                              resultRow: sumStride, resultStep: tileWidth, count: strips, depth: part.depth.count,
-                              resumes: part.depth.lowerBound > 0, ahead: parts.ahead)
+            var run = TileRun(
+                left: part.weights, leftRow: part.stride, leftDepth: 1,
+                right: panels + firstRow / tileWidth * panel + part.depth.lowerBound * tileWidth,
+                rightDepth: tileWidth, rightStep: panel,
+                result: sums + (part.units.lowerBound - part.group.lowerBound) * sumStride,
+                resultRow: sumStride, resultStep: tileWidth, count: strips, depth: part.depth.count,
+                resumes: part.depth.lowerBound > 0, ahead: parts.ahead)
             run.run(height: part.units.count, isHalf: false)
             if isHalf {
                 run.right += strips * run.rightStep
@@ -43,8 +49,9 @@ package func innerProductTiles(_ panels: UnsafePointer<Float>, rows: Int, depth:
                 run.run(height: part.units.count, isHalf: true)
             }
             guard part.isLastOfGroup else { continue }
-            addBias(sums, stride: sumStride, rows: count, units: part.group, bias: bias, rectifies: rectifies,
-                    into: result + firstRow * resultStride, resultStride: resultStride)
+            addBias(
+                sums, stride: sumStride, rows: count, units: part.group, bias: bias, rectifies: rectifies,
+                into: result + firstRow * resultStride, resultStride: resultStride)
         }
     }
 }
@@ -89,10 +96,12 @@ private struct WeightParts {
 
     mutating func next() -> Part? {
         guard unit < group.upperBound else { return nil }
-        let tile = unit..<min(unit + tileHeight, group.upperBound), block = k..<min(k + blockDepth, depth)
+        let tile = unit..<min(unit + tileHeight, group.upperBound)
+        let block = k..<min(k + blockDepth, depth)
         let isLast = tile.upperBound == group.upperBound && block.upperBound == depth
-        var part = Part(weights: weights + tile.lowerBound * depth + block.lowerBound, stride: depth, units: tile,
-                        depth: block, group: group, isLastOfGroup: isLast)
+        var part = Part(
+            weights: weights + tile.lowerBound * depth + block.lowerBound, stride: depth, units: tile,
+            depth: block, group: group, isLastOfGroup: isLast)
         if let room {
             let stride = copyStride(blockDepth: blockDepth)
             for row in 0..<tile.count { (room + row * stride).update(from: part.weights + row * depth, count: block.count) }
@@ -118,18 +127,22 @@ private struct WeightParts {
     /// The part that comes next, which is asked for while the last one is multiplied.
     var ahead: Ahead? {
         guard unit < group.upperBound else { return nil }
-        return Ahead(rows: weights + unit * depth + k, count: min(tileHeight, group.upperBound - unit),
-                     columns: min(blockDepth, depth - k), stride: depth)
+        return Ahead(
+            rows: weights + unit * depth + k, count: min(tileHeight, group.upperBound - unit),
+            columns: min(blockDepth, depth - k), stride: depth)
     }
 }
 
 /// Sums of a row per unit become outputs of a row per row.
-private func addBias(_ sums: UnsafePointer<Float>, stride: Int, rows: Int, units: Range<Int>,
-                     bias: UnsafePointer<Float>?, rectifies: Bool, into result: UnsafeMutablePointer<Float>,
-                     resultStride: Int) {
+private func addBias(
+    _ sums: UnsafePointer<Float>, stride: Int, rows: Int, units: Range<Int>,
+    bias: UnsafePointer<Float>?, rectifies: Bool, into result: UnsafeMutablePointer<Float>,
+    resultStride: Int
+) {
     for unit in Swift.stride(from: units.lowerBound, to: units.upperBound, by: laneCount) {
         let width = min(laneCount, units.upperBound - unit)
-        turn(sums + (unit - units.lowerBound) * stride, stride: stride, rows: width, columns: rows, into: result + unit,
-             targetStride: resultStride, lanes: width, addends: bias.map { $0 + unit }, rectifies: rectifies)
+        turn(
+            sums + (unit - units.lowerBound) * stride, stride: stride, rows: width, columns: rows, into: result + unit,
+            targetStride: resultStride, lanes: width, addends: bias.map { $0 + unit }, rectifies: rectifies)
     }
 }

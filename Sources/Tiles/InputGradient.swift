@@ -2,7 +2,9 @@
 
 /// Inputs and products that are summed at a time where the weights are copied: the copy, as much that is on its way, the
 /// rows' panels and the sums (of not too many rows) fit the second-level cache.
-private let mostInputs = 192, mostDepth = 384, mostCollectedRows = 256
+private let mostInputs = 192
+private let mostDepth = 384
+private let mostCollectedRows = 256
 /// Numbers between two rows of collected sums.
 private var collectedStride: Int { mostInputs + 16 }
 
@@ -12,18 +14,22 @@ package func inputGradientScratch() -> Int {
 }
 
 /// The columns `columns` of the input gradient, `outputGradient` · `weights`; the rows packed in panels of `tileHeight`.
-package func inputGradientTiles(_ panels: UnsafePointer<Float>, rows: Int, outputs: Int, _ weights: UnsafePointer<Float>,
-                                inputs: Int, columns: Range<Int>, into result: UnsafeMutablePointer<Float>,
-                                scratch: UnsafeMutableBufferPointer<Float>) {
+package func inputGradientTiles(
+    _ panels: UnsafePointer<Float>, rows: Int, outputs: Int, _ weights: UnsafePointer<Float>,
+    inputs: Int, columns: Range<Int>, into result: UnsafeMutablePointer<Float>,
+    scratch: UnsafeMutableBufferPointer<Float>
+) {
     var memory = ThreadMemory(scratch)
-    let edge = memory.take(tileSize), block = memory.take(mostDepth * mostInputs)
+    let edge = memory.take(tileSize)
+    let block = memory.take(mostDepth * mostInputs)
     let sums = memory.take(mostCollectedRows * collectedStride)
     // Rows that are read once per tile and few don't pay for a copy.
     let copies = outputs > 256 || (rows > 64 && crowdCache(rowsOf: inputs))
     let blockDepth = copies ? blockLength(outputs, most: mostDepth, unit: 1) : max(1, outputs)
     precondition(blockDepth <= mostDepth, "a block of \(blockDepth) rows")
     // What remains of the rows behind whole panels.
-    let whole = rows / tileHeight, rest = rows % tileHeight
+    let whole = rows / tileHeight
+    let rest = rows % tileHeight
     // Sums over several blocks are kept together, rows of the result being too far apart for the first-level cache.
     let collects = outputs > blockDepth && rows <= mostCollectedRows
     let sumStride = collects ? collectedStride : inputs
@@ -35,11 +41,12 @@ package func inputGradientTiles(_ panels: UnsafePointer<Float>, rows: Int, outpu
             if copies { packStrips(source, rows: depth, stride: inputs, columns: width, into: block) }
             for offset in stride(from: 0, to: width, by: tileWidth) {
                 let stripWidth = min(tileWidth, width - offset)
-                var run = TileRun(left: panels + k * tileHeight, leftRow: 1, leftDepth: tileHeight,
-                                  leftStep: panelStride(depth: outputs, width: tileHeight), right: source + offset,
-                                  rightDepth: inputs, result: (collects ? sums : result + column) + offset,
-                                  resultRow: sumStride, resultStep: tileHeight * sumStride, count: whole, depth: depth,
-                                  resumes: k > 0, edge: edge)
+                var run = TileRun(
+                    left: panels + k * tileHeight, leftRow: 1, leftDepth: tileHeight,
+                    leftStep: panelStride(depth: outputs, width: tileHeight), right: source + offset,
+                    rightDepth: inputs, result: (collects ? sums : result + column) + offset,
+                    resultRow: sumStride, resultStep: tileHeight * sumStride, count: whole, depth: depth,
+                    resumes: k > 0, edge: edge)
                 if copies {
                     run.right = UnsafePointer(block) + offset * depth
                     run.rightDepth = tileWidth

@@ -4,15 +4,15 @@
 import CProcessor
 
 #if WIDE
-/// One vector register.
-typealias Lanes = SIMD16<Float>
-/// Rows of a tile: with two vectors a row, as many sums as registers hold beside the operands.
-package let tileHeight = 12
+    /// One vector register.
+    typealias Lanes = SIMD16<Float>
+    /// Rows of a tile: with two vectors a row, as many sums as registers hold beside the operands.
+    package let tileHeight = 12
 #else
-/// One vector register, two on NEON.
-typealias Lanes = SIMD8<Float>
-/// Rows of a tile: with two vectors a row, as many sums as registers hold beside the operands.
-package let tileHeight = 6
+    /// One vector register, two on NEON.
+    typealias Lanes = SIMD8<Float>
+    /// Rows of a tile: with two vectors a row, as many sums as registers hold beside the operands.
+    package let tileHeight = 6
 #endif
 
 /// Numbers in a vector.
@@ -37,9 +37,9 @@ extension Lanes {
     @inline(__always)
     func stream(to pointer: UnsafeMutablePointer<Float>) {
         #if WIDE
-        dtrain_stream16(pointer, self)
+            dtrain_stream16(pointer, self)
         #else
-        dtrain_stream8(pointer, self)
+            dtrain_stream8(pointer, self)
         #endif
     }
 }

@@ -7,11 +7,21 @@ package var multiplyAddOperations: Int { 12 * 2 * laneCount }
 /// more such instructions in each of up to five stages. Returns something that depends on all of them.
 @inline(never)
 package func multiplyAdds(rounds: Int, factor: Float) -> Float {
-    let x = Lanes(repeating: factor), y = Lanes(repeating: 1)
+    let x = Lanes(repeating: factor)
+    let y = Lanes(repeating: 1)
     // Different starts: equal chains would be computed once.
-    var a0 = Lanes(repeating: 0), a1 = Lanes(repeating: 1), a2 = Lanes(repeating: 2), a3 = Lanes(repeating: 3)
-    var a4 = Lanes(repeating: 4), a5 = Lanes(repeating: 5), a6 = Lanes(repeating: 6), a7 = Lanes(repeating: 7)
-    var a8 = Lanes(repeating: 8), a9 = Lanes(repeating: 9), a10 = Lanes(repeating: 10), a11 = Lanes(repeating: 11)
+    var a0 = Lanes(repeating: 0)
+    var a1 = Lanes(repeating: 1)
+    var a2 = Lanes(repeating: 2)
+    var a3 = Lanes(repeating: 3)
+    var a4 = Lanes(repeating: 4)
+    var a5 = Lanes(repeating: 5)
+    var a6 = Lanes(repeating: 6)
+    var a7 = Lanes(repeating: 7)
+    var a8 = Lanes(repeating: 8)
+    var a9 = Lanes(repeating: 9)
+    var a10 = Lanes(repeating: 10)
+    var a11 = Lanes(repeating: 11)
     var rest = rounds
     while rest > 0 {
         a0 = y.addingProduct(a0, x)

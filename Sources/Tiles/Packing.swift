@@ -10,10 +10,13 @@ package func transposedCount(rows: Int, depth: Int, width: Int) -> Int {
 
 /// Panels of `width` rows each, element k of the rows of a panel side by side. Lanes of rows that don't exist hold
 /// anything that was there or another row's.
-package func packTransposed(_ source: UnsafePointer<Float>, rows: Int, depth: Int, width: Int,
-                            into panels: UnsafeMutableBufferPointer<Float>) {
+package func packTransposed(
+    _ source: UnsafePointer<Float>, rows: Int, depth: Int, width: Int,
+    into panels: UnsafeMutableBufferPointer<Float>
+) {
     guard var panel = panels.baseAddress,
-          transposedCount(rows: rows, depth: depth, width: width) <= panels.count else {
+        transposedCount(rows: rows, depth: depth, width: width) <= panels.count
+    else {
         preconditionFailure("panels of \(rows)×\(depth) numbers into \(panels.count)")
     }
     var row = 0
@@ -22,8 +25,9 @@ package func packTransposed(_ source: UnsafePointer<Float>, rows: Int, depth: In
         var lane = 0
         // A vector that reaches beyond its panel is written before what follows it: columns go up.
         while lane < count {
-            turn(source + (row + lane) * depth, stride: depth, rows: rows - row - lane, columns: depth, into: panel + lane,
-                 targetStride: width, lanes: laneCount)
+            turn(
+                source + (row + lane) * depth, stride: depth, rows: rows - row - lane, columns: depth, into: panel + lane,
+                targetStride: width, lanes: laneCount)
             lane += laneCount
         }
         panel += panelStride(depth: depth, width: width)
@@ -32,8 +36,10 @@ package func packTransposed(_ source: UnsafePointer<Float>, rows: Int, depth: In
 }
 
 /// Panels of `tileHeight` columns each, the rows of a panel one behind the other; the last panel is as narrow as it is.
-package func packColumns(_ source: UnsafePointer<Float>, rows: Int, columns: Int,
-                         into panels: UnsafeMutableBufferPointer<Float>) {
+package func packColumns(
+    _ source: UnsafePointer<Float>, rows: Int, columns: Int,
+    into panels: UnsafeMutableBufferPointer<Float>
+) {
     guard var target = panels.baseAddress, rows * columns <= panels.count else {
         preconditionFailure("panels of \(rows)×\(columns) numbers into \(panels.count)")
     }
@@ -50,11 +56,14 @@ package func packColumns(_ source: UnsafePointer<Float>, rows: Int, columns: Int
 }
 
 /// Strips of `tileWidth` columns each, the rows of a strip one behind the other, zeros beyond the last column.
-func packStrips(_ source: UnsafePointer<Float>, rows: Int, stride: Int, columns: Int,
-                into strips: UnsafeMutablePointer<Float>) {
+func packStrips(
+    _ source: UnsafePointer<Float>, rows: Int, stride: Int, columns: Int,
+    into strips: UnsafeMutablePointer<Float>
+) {
     let whole = columns / tileWidth
     for row in 0..<rows {
-        var from = source + row &* stride, target = strips + row &* tileWidth
+        var from = source + row &* stride
+        var target = strips + row &* tileWidth
         // The rows of a large matrix are pages apart, which no processor foresees.
         if row &+ 8 < rows {
             var ahead = 0

@@ -16,9 +16,13 @@ struct Tile<let height: Int, let vectors: Int> {
     /// Adds the outer products of `depth` columns of the left operand, each `height` numbers side by side and
     /// `leftStride` behind the one before, with as many rows of the right one.
     @inline(__always)
-    mutating func accumulate(columns left: UnsafePointer<Float>, leftStride: Int, _ right: UnsafePointer<Float>,
-                             stride: Int, depth: Int) {
-        var p = left, x = right, rest = depth
+    mutating func accumulate(
+        columns left: UnsafePointer<Float>, leftStride: Int, _ right: UnsafePointer<Float>,
+        stride: Int, depth: Int
+    ) {
+        var p = left
+        var x = right
+        var rest = depth
         while rest >= 4 {
             add(p, 1, x)
             add(p + leftStride, 1, x + stride)
@@ -38,9 +42,13 @@ struct Tile<let height: Int, let vectors: Int> {
 
     /// Likewise with the left operand's rows in place, `leftStride` apart.
     @inline(__always)
-    mutating func accumulate(rows left: UnsafePointer<Float>, leftStride: Int, _ right: UnsafePointer<Float>,
-                             stride: Int, depth: Int) {
-        var p = left, x = right, rest = depth
+    mutating func accumulate(
+        rows left: UnsafePointer<Float>, leftStride: Int, _ right: UnsafePointer<Float>,
+        stride: Int, depth: Int
+    ) {
+        var p = left
+        var x = right
+        var rest = depth
         while rest > 0 {
             add(p, leftStride, x)
             p += 1
@@ -52,7 +60,8 @@ struct Tile<let height: Int, let vectors: Int> {
     /// One outer product; the factors of the rows are `stride` apart.
     @inline(__always)
     private mutating func add(_ p: UnsafePointer<Float>, _ stride: Int, _ x: UnsafePointer<Float>) {
-        let u = Lanes.load(x), v = vectors > 1 ? Lanes.load(x + laneCount) : Lanes()
+        let u = Lanes.load(x)
+        let v = vectors > 1 ? Lanes.load(x + laneCount) : Lanes()
         if height > 0 { add(p + 0 &* stride, u, v, &a0, &b0) }
         if height > 1 { add(p + 1 &* stride, u, v, &a1, &b1) }
         if height > 2 { add(p + 2 &* stride, u, v, &a2, &b2) }

@@ -38,18 +38,18 @@ struct TileRun {
         guard count > 0 else { return }
         switch (height, isHalf) {
         #if WIDE
-        case (12, false): TileKernel<12, 2>.run(self)
-        case (11, false): TileKernel<11, 2>.run(self)
-        case (10, false): TileKernel<10, 2>.run(self)
-        case (9, false): TileKernel<9, 2>.run(self)
-        case (8, false): TileKernel<8, 2>.run(self)
-        case (7, false): TileKernel<7, 2>.run(self)
-        case (12, true): TileKernel<12, 1>.run(self)
-        case (11, true): TileKernel<11, 1>.run(self)
-        case (10, true): TileKernel<10, 1>.run(self)
-        case (9, true): TileKernel<9, 1>.run(self)
-        case (8, true): TileKernel<8, 1>.run(self)
-        case (7, true): TileKernel<7, 1>.run(self)
+            case (12, false): TileKernel<12, 2>.run(self)
+            case (11, false): TileKernel<11, 2>.run(self)
+            case (10, false): TileKernel<10, 2>.run(self)
+            case (9, false): TileKernel<9, 2>.run(self)
+            case (8, false): TileKernel<8, 2>.run(self)
+            case (7, false): TileKernel<7, 2>.run(self)
+            case (12, true): TileKernel<12, 1>.run(self)
+            case (11, true): TileKernel<11, 1>.run(self)
+            case (10, true): TileKernel<10, 1>.run(self)
+            case (9, true): TileKernel<9, 1>.run(self)
+            case (8, true): TileKernel<8, 1>.run(self)
+            case (7, true): TileKernel<7, 1>.run(self)
         #endif
         case (6, false): TileKernel<6, 2>.run(self)
         case (5, false): TileKernel<5, 2>.run(self)
@@ -100,7 +100,9 @@ private enum TileKernel<let height: Int, let vectors: Int> {
 
     @inline(never)
     static func run(_ run: TileRun) {
-        var left = run.left, right = run.right, result = run.result
+        var left = run.left
+        var right = run.right
+        var result = run.result
         var rest = run.count
         // The tile's sums stay in registers over pieces of the depth, between which there is time to ask.
         var ahead = run.ahead ?? Ahead(rows: run.right, count: 0, columns: 0, stride: 0)
@@ -117,11 +119,13 @@ private enum TileKernel<let height: Int, let vectors: Int> {
                     ahead.ask(lines)
                     let depth = min(piece, run.depth &- k)
                     if run.leftRow == 1 {
-                        tile.accumulate(columns: left + k &* run.leftDepth, leftStride: run.leftDepth,
-                                        right + k &* run.rightDepth, stride: run.rightDepth, depth: depth)
+                        tile.accumulate(
+                            columns: left + k &* run.leftDepth, leftStride: run.leftDepth,
+                            right + k &* run.rightDepth, stride: run.rightDepth, depth: depth)
                     } else {
-                        tile.accumulate(rows: left + k, leftStride: run.leftRow, right + k &* run.rightDepth,
-                                        stride: run.rightDepth, depth: depth)
+                        tile.accumulate(
+                            rows: left + k, leftStride: run.leftRow, right + k &* run.rightDepth,
+                            stride: run.rightDepth, depth: depth)
                     }
                     k &+= piece
                 }
@@ -137,15 +141,20 @@ private enum TileKernel<let height: Int, let vectors: Int> {
     /// The leaves one after the other, partial sums of the tree kept on the stack as a binary counter: after leaf n, the
     /// set bits of n are the complete subtrees that wait for their right sibling.
     @inline(__always)
-    private static func sumLeaves(_ run: TileRun, _ tile: inout Tile<height, vectors>, _ left: UnsafePointer<Float>,
-                                  _ right: UnsafePointer<Float>) {
+    private static func sumLeaves(
+        _ run: TileRun, _ tile: inout Tile<height, vectors>, _ left: UnsafePointer<Float>,
+        _ right: UnsafePointer<Float>
+    ) {
         guard let stack = run.stack else { preconditionFailure("leaves without a stack") }
-        var waiting = 0, level = 0, first = 0
+        var waiting = 0
+        var level = 0
+        var first = 0
         while true {
             let count = min(run.leafDepth, run.depth &- first)
             tile = Tile<height, vectors>()
-            tile.accumulate(columns: left + first &* run.leftDepth, leftStride: run.leftDepth,
-                            right + first &* run.rightDepth, stride: run.rightDepth, depth: count)
+            tile.accumulate(
+                columns: left + first &* run.leftDepth, leftStride: run.leftDepth,
+                right + first &* run.rightDepth, stride: run.rightDepth, depth: count)
             first &+= count
             waiting &+= 1
             var merged = waiting

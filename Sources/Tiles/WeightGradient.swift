@@ -25,13 +25,17 @@ package func weightGradientScratch(rows: Int, levels: Int) -> Int {
 /// The columns `columns` of the weight gradient, `outputGradient`ᵀ · `input`, summed along the tree of leaves.
 /// `outputGradient` stands in panels of `packColumns` where `packsOutputGradient`. Elements of the result outside `kept` are
 /// written past the caches where they are aligned. At most `levels` sums of leaves wait at once.
-package func weightGradientTiles(_ outputGradient: UnsafePointer<Float>, _ input: UnsafePointer<Float>, rows: Int,
-                                 outputs: Int, inputs: Int, leafRows: Int, levels: Int, columns: Range<Int>,
-                                 into result: UnsafeMutablePointer<Float>, kept: Range<Int>,
-                                 scratch: UnsafeMutableBufferPointer<Float>) {
+package func weightGradientTiles(
+    _ outputGradient: UnsafePointer<Float>, _ input: UnsafePointer<Float>, rows: Int,
+    outputs: Int, inputs: Int, leafRows: Int, levels: Int, columns: Range<Int>,
+    into result: UnsafeMutablePointer<Float>, kept: Range<Int>,
+    scratch: UnsafeMutableBufferPointer<Float>
+) {
     let blockColumns = blockColumns(rows: rows)
     var memory = ThreadMemory(scratch)
-    let edge = memory.take(tileSize), stack = memory.take(levels * tileSize), block = memory.take(blockColumns * rows)
+    let edge = memory.take(tileSize)
+    let stack = memory.take(levels * tileSize)
+    let block = memory.take(blockColumns * rows)
     let packs = packsInput(outputs: outputs, inputs: inputs)
     let packsLeft = packsOutputGradient(rows: rows, outputs: outputs)
     let isAligned = inputs % laneCount == 0 && Int(bitPattern: result) % (laneCount * MemoryLayout<Float>.stride) == 0
@@ -45,13 +49,14 @@ package func weightGradientTiles(_ outputGradient: UnsafePointer<Float>, _ input
         }
         for output in stride(from: 0, to: outputs, by: tileHeight) {
             let height = min(tileHeight, outputs - output)
-            var run = TileRun(left: outputGradient + (packsLeft ? output * rows : output), leftRow: 1,
-                              leftDepth: packsLeft ? height : outputs, right: packs ? UnsafePointer(block) : input + column,
-                              rightDepth: packs ? tileWidth : inputs, rightStep: packs ? tileWidth * rows : tileWidth,
-                              result: result + output * inputs + column, resultRow: inputs, resultStep: tileWidth,
-                              count: width / tileWidth, depth: rows, leafDepth: leafRows,
-                              isStreamed: isAligned && !kept.overlaps(output * inputs..<(output + height) * inputs),
-                              edge: edge, stack: stack, levels: levels)
+            var run = TileRun(
+                left: outputGradient + (packsLeft ? output * rows : output), leftRow: 1,
+                leftDepth: packsLeft ? height : outputs, right: packs ? UnsafePointer(block) : input + column,
+                rightDepth: packs ? tileWidth : inputs, rightStep: packs ? tileWidth * rows : tileWidth,
+                result: result + output * inputs + column, resultRow: inputs, resultStep: tileWidth,
+                count: width / tileWidth, depth: rows, leafDepth: leafRows,
+                isStreamed: isAligned && !kept.overlaps(output * inputs..<(output + height) * inputs),
+                edge: edge, stack: stack, levels: levels)
             run.run(height: height, isHalf: false)
             if rest > 0 {
                 run.right = UnsafePointer(block) + (packs ? (strips - 1) * tileWidth * rows : 0)

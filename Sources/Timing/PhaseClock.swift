@@ -39,14 +39,17 @@ package final class PhaseClock: @unchecked Sendable {
     ///   own, as in a loop over blocks that alternates between phases. The event then lasts as long as all its parts,
     ///   from the start of the first one.
     package func mark(_ phase: Phase, isContinued: Bool = false) {
-        let now = MonotonicClock.nanoseconds, spent = now &- last, index = Int(phase.rawValue)
+        let now = MonotonicClock.nanoseconds
+        let spent = now &- last
+        let index = Int(phase.rawValue)
         totals[index] &+= spent
         if events.count > 0 { record(phase, start: last, nanoseconds: spent, isContinued: isContinued) }
         last = now
     }
 
     private func record(_ phase: Phase, start: UInt64, nanoseconds: UInt64, isContinued: Bool) {
-        let index = Int(phase.rawValue), known = newest[index]
+        let index = Int(phase.rawValue)
+        let known = newest[index]
         // Steps count from 1, so what was never written is of none.
         if isContinued, events[known].step == step, events[known].phase == phase.rawValue {
             events.base[known].nanoseconds &+= nanoseconds

@@ -45,8 +45,12 @@ struct BenchCommand: ParsableCommand {
         }
         let environment = LauncherEnvironment()
         StopSignal.install(isLaunched: environment.isUnderLauncher)
-        try RankJob.run(environment, agreeingOn: [.init("the command", "bench"), .init("--windows", String(windows)),
-                                                  .init("--seconds", String(seconds))], measure)
+        try RankJob.run(
+            environment,
+            agreeingOn: [
+                .init("the command", "bench"), .init("--windows", String(windows)),
+                .init("--seconds", String(seconds))
+            ], measure)
     }
 
     /// When rank 0 ends a window, nanoseconds of the monotonic clock; the others follow.
@@ -58,17 +62,21 @@ struct BenchCommand: ParsableCommand {
     private func measure(_ communicator: any Communicator) throws {
         let agreed = try AgreedExperiment(over: communicator) { try Experiment(try options.read(config)) }
         let experiment = agreed.experiment
-        let deadline = Deadline(), isFirst = communicator.rank == 0, output = StreamOutput(.output)
+        let deadline = Deadline()
+        let isFirst = communicator.rank == 0
+        let output = StreamOutput(.output)
         var trainingOptions = TrainingOptions()
         trainingOptions.availableCores = availableCores()
         trainingOptions.writesCheckpoints = false
-        let trainer = try Trainer(agreed, communicator: communicator, options: trainingOptions, place: nil,
-                                  stopRequested: { StopSignal.isRaised || MonotonicClock.nanoseconds >= deadline.time })
+        let trainer = try Trainer(
+            agreed, communicator: communicator, options: trainingOptions, place: nil,
+            stopRequested: { StopSignal.isRaised || MonotonicClock.nanoseconds >= deadline.time })
         try trainer.beginMeasuring()
         let training = experiment.configuration.training
-        let subject = BenchmarkSubject(workload: experiment.configuration.name, ranks: communicator.size,
-                                       threads: training.threads, work: trainer.stepWork,
-                                       batchSize: min(training.globalBatchSize, experiment.sampler.sampleCount))
+        let subject = BenchmarkSubject(
+            workload: experiment.configuration.name, ranks: communicator.size,
+            threads: training.threads, work: trainer.stepWork,
+            batchSize: min(training.globalBatchSize, experiment.sampler.sampleCount))
         if isFirst, !json {
             output.line(BenchmarkReport.title(subject, parameters: experiment.network.layout.parameterCount))
         }

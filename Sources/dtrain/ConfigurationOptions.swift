@@ -6,8 +6,11 @@ import Training
 
 /// What all commands that read a configuration share.
 struct ConfigurationOptions: ParsableArguments {
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a configuration key; may be repeated, later ones win.",
-                                                         valueName: "key=value"))
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp(
+            "Override a configuration key; may be repeated, later ones win.",
+            valueName: "key=value"))
     var overrides: [String] = []
 
     @Option(help: ArgumentHelp("The seed of all random numbers (training.seed).", valueName: "n"))
@@ -17,8 +20,10 @@ struct ConfigurationOptions: ParsableArguments {
     func read(_ path: String?) throws -> TrainingConfiguration {
         let all = overrides + (seed.map { ["training.seed=\($0)"] } ?? [])
         guard let path else {
-            return try TrainingConfiguration(try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration",
-                                                                  overrides: all), name: "digits")
+            return try TrainingConfiguration(
+                try SettingsDocument(
+                    text: builtInConfiguration, name: "the built-in configuration",
+                    overrides: all), name: "digits")
         }
         return try TrainingConfiguration(try SettingsDocument(path: path, overrides: all), name: Self.runName(path))
     }

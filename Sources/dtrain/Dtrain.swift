@@ -14,8 +14,10 @@ struct Dtrain: ParsableCommand {
         abstract: "Trains neural networks data-parallel over MPI ranks.",
         discussion: "Without a command it trains; without a configuration, on the built-in digits.",
         version: versionText,
-        subcommands: [TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
-                      VerifyCommand.self, GradcheckCommand.self, BenchCommand.self],
+        subcommands: [
+            TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
+            VerifyCommand.self, GradcheckCommand.self, BenchCommand.self
+        ],
         defaultSubcommand: TrainCommand.self)
 
     /// Matrix products are our own; OpenBLAS is what the tests hold them against.
@@ -47,19 +49,25 @@ struct Dtrain: ParsableCommand {
         for index in 1..<max(1, Int(CommandLine.argc)) {
             guard let argument = CommandLine.unsafeArgv[index], String(validatingCString: argument) == nil else { continue }
             RankJob.letFirstRankSpeak(LauncherEnvironment())
-            throw Failure(.usage, "argument \(index), \"\(String(cString: argument))\": not text in UTF-8; rename the file that it "
-                + "names, if it does")
+            throw Failure(
+                .usage,
+                "argument \(index), \"\(String(cString: argument))\": not text in UTF-8; rename the file that it "
+                    + "names, if it does")
         }
     }
 
     /// A misspelt command would be taken for the configuration of the one that needs no name, `train`.
     private static func requireCommand() throws {
         guard CommandLine.arguments.count > 1 else { return }
-        let word = CommandLine.arguments[1], names = configuration.subcommands.compactMap { $0.configuration.commandName }
-        guard !names.contains(word), !word.contains(where: { "-./".contains($0) }), !FileManager.default.fileExists(atPath: word),
-              let command = nearestName(to: word, among: names) else { return }
+        let word = CommandLine.arguments[1]
+        let names = configuration.subcommands.compactMap { $0.configuration.commandName }
+        guard !names.contains(word), !word.contains(where: { "-./".contains($0) }),
+            !FileManager.default.fileExists(atPath: word),
+            let command = nearestName(to: word, among: names)
+        else { return }
         RankJob.letFirstRankSpeak(LauncherEnvironment())
-        throw Failure(.usage, "\(word): no such command or configuration file (did you mean \"\(command)\"?); see dtrain --help")
+        throw Failure(
+            .usage, "\(word): no such command or configuration file (did you mean \"\(command)\"?); see dtrain --help")
     }
 
     /// Parses the command line. What is wrong with it is said of arguments that a terminal can show, on one line.
@@ -85,7 +93,8 @@ struct Dtrain: ParsableCommand {
         case let code as ArgumentParser.ExitCode: return code.rawValue
         default:
             let code = exitCode(for: error)
-            return code == .success || code == .validationFailure ? reportParsing(error, code.rawValue)
+            return code == .success || code == .validationFailure
+                ? reportParsing(error, code.rawValue)
                 : report(Failure(.internalError, "\(error)"))
         }
     }

@@ -26,40 +26,49 @@ struct EvalCommand: ParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a key of the stored configuration, such as a data path.",
-                                                         valueName: "key=value"))
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp(
+            "Override a key of the stored configuration, such as a data path.",
+            valueName: "key=value"))
     var overrides: [String] = []
 
     enum SplitName: String, CaseIterable, ExpressibleByArgument { case validation, train }
 
     func validate() throws {
         if targets != nil, data == nil { throw ValidationError("--targets: the targets of which inputs? Give --data as well") }
-        if split != nil, data != nil { throw ValidationError("--split and --data exclude each other: one names a split, the other a file") }
+        if split != nil, data != nil {
+            throw ValidationError("--split and --data exclude each other: one names a split, the other a file")
+        }
     }
 
     func run() throws {
         let model = try TrainedModel(path: checkpoint, overrides: overrides)
-        let split: TrainedModel.Split = data.map { .file($0, targets: targets) } ?? (self.split ?? .validation == .train ? .train : .validation)
+        let split: TrainedModel.Split =
+            data.map { .file($0, targets: targets) } ?? (self.split ?? .validation == .train ? .train : .validation)
         let (count, loss, metrics) = try model.evaluate(split) {
             StandardStream.tell("note", $0)
         }
         if json {
             var bytes: [UInt8] = []
-            LogLine(.validation, step: model.state.step,
-                    fields: [.init("loss", .number(loss)), .init("samples", .integer(count))]
-                        + metrics.map { .init($0.name, $0.logValue) }).write(to: &bytes)
+            LogLine(
+                .validation, step: model.state.step,
+                fields: [.init("loss", .number(loss)), .init("samples", .integer(count))]
+                    + metrics.map { .init($0.name, $0.logValue) }
+            ).write(to: &bytes)
             try bytes.withUnsafeBytes { try StandardStream.output.write($0) }
             return
         }
         let output = StandardStream.output
-        try output.line("\(model.checkpoint.path): step \(HumanText.count(model.state.step)), \(HumanText.count(count)) samples")
+        try output.line(
+            "\(model.checkpoint.path): step \(HumanText.count(model.state.step)), \(HumanText.count(count)) samples")
         try output.line("loss \(MetricValue.text(of: loss))")
         for metric in metrics { try metric.lines.forEach(output.line) }
     }
 }
 
-private extension MetricValue {
-    var logValue: LogValue {
+extension MetricValue {
+    fileprivate var logValue: LogValue {
         switch content {
         case .scalar(let value): value.map(LogValue.number) ?? .null
         case .list(let values): .numbers(values)
@@ -68,17 +77,18 @@ private extension MetricValue {
     }
 
     /// Six significant digits; `--json` has all.
-    static func text(of number: Double) -> String { String(format: "%.6g", number) }
+    fileprivate static func text(of number: Double) -> String { String(format: "%.6g", number) }
 
     /// One line, or a table.
-    var lines: [String] {
+    fileprivate var lines: [String] {
         switch content {
         case .scalar(let value): ["\(name) \(value.map(Self.text) ?? "undefined")"]
         case .list(let values): ["\(name) \(values.map(HumanText.figure).joined(separator: " "))"]
         case .matrix(let rows):
-            ["\(name) (rows: true class, columns: predicted)"] + rows.map { row in
-                row.map { String(repeating: " ", count: max(0, 6 - "\(Int($0))".count)) + "\(Int($0))" }.joined()
-            }
+            ["\(name) (rows: true class, columns: predicted)"]
+                + rows.map { row in
+                    row.map { String(repeating: " ", count: max(0, 6 - "\(Int($0))".count)) + "\(Int($0))" }.joined()
+                }
         }
     }
 }

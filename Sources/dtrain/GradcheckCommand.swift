@@ -34,12 +34,15 @@ struct GradcheckCommand: ParsableCommand {
         check.run(elements: elements) { row in
             if !row.passed { failed += 1 }
             let kinks = row.skipped > 0 ? ", \(row.skipped) skipped beside a kink" : ""
-            output.line("\(row.passed ? "ok  " : "FAIL") layer \(row.layer), \(row.parameter): \(row.checked) elements\(kinks), "
-                + "largest difference \(String(format: "%.1e", row.worst)) of the largest gradient, at element \(row.index) "
-                + "(analytic \(String(format: "%.6g", row.analytic)), numeric \(String(format: "%.6g", row.numeric)))")
+            output.line(
+                "\(row.passed ? "ok  " : "FAIL") layer \(row.layer), \(row.parameter): \(row.checked) elements\(kinks), "
+                    + "largest difference \(String(format: "%.1e", row.worst)) of the largest gradient, at element \(row.index) "
+                    + "(analytic \(String(format: "%.6g", row.analytic)), numeric \(String(format: "%.6g", row.numeric)))")
         }
-        output.line(failed == 0 ? "all gradients agree within \(GradientCheck.tolerance) of each parameter's largest"
-            : "\(failed) parameter\(failed == 1 ? "" : "s") with a wrong gradient")
+        output.line(
+            failed == 0
+                ? "all gradients agree within \(GradientCheck.tolerance) of each parameter's largest"
+                : "\(failed) parameter\(failed == 1 ? "" : "s") with a wrong gradient")
         try output.finish()
         if failed > 0 { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.negative.rawValue) }
     }

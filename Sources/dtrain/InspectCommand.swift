@@ -34,8 +34,9 @@ struct InspectCommand: ParsableCommand {
         var isDirectory: ObjCBool = false
         if let subject, FileManager.default.fileExists(atPath: subject, isDirectory: &isDirectory), isDirectory.boolValue {
             let model = try TrainedModel(path: subject, overrides: options.overrides)
-            try output.line("\(model.checkpoint.path): step \(HumanText.count(model.state.step)), written by "
-                + model.state.build)
+            try output.line(
+                "\(model.checkpoint.path): step \(HumanText.count(model.state.step)), written by "
+                    + model.state.build)
             try output.line()
             try printLayers(model.network)
             if plan { try printPlan(PlanReport(model.network)) }
@@ -50,11 +51,13 @@ struct InspectCommand: ParsableCommand {
         let sampler = experiment.sampler
         let validation = experiment.splits.validation.map { ", \(HumanText.count($0.count)) to validate" } ?? ""
         let tokens = experiment.splits.train.tokenKinds == nil ? "" : " tokens"
-        try output.line("data: \(HumanText.count(sampler.sampleCount)) samples to train\(validation); inputs "
-            + "\(experiment.network.inputShape)\(tokens), \(experiment.splits.train.targetKind)")
+        try output.line(
+            "data: \(HumanText.count(sampler.sampleCount)) samples to train\(validation); inputs "
+                + "\(experiment.network.inputShape)\(tokens), \(experiment.splits.train.targetKind)")
         for note in experiment.splits.notes { try output.line("note: \(note)") }
-        try output.line("steps: \(HumanText.count(sampler.stepsPerEpoch)) per epoch, \(HumanText.count(experiment.totalSteps)) in all, "
-            + "\(sampler.trees[0].leafCount) micro-batches each")
+        try output.line(
+            "steps: \(HumanText.count(sampler.stepsPerEpoch)) per epoch, \(HumanText.count(experiment.totalSteps)) in all, "
+                + "\(sampler.trees[0].leafCount) micro-batches each")
         try output.line()
         try printLayers(experiment.network)
         try printMemory(experiment)
@@ -68,13 +71,19 @@ struct InspectCommand: ParsableCommand {
     /// What a rank will hold, part by part, and what all ranks of one machine hold together.
     private func printMemory(_ experiment: Experiment) throws {
         let forecasts = MemoryForecast.job(experiment, rankCount: ranks, availableCores: availableCores())
-        let first = forecasts[0], states = experiment.configuration.optimizer.optimizer.states.map(\.name)
+        let first = forecasts[0]
+        let states = experiment.configuration.optimizer.optimizer.states.map(\.name)
         try output.line()
-        try output.line("memory: \(Self.text(first.total)) at most" + (ranks == 1 ? ""
-            : " on rank 0, \(Self.text(MemoryForecast.together(forecasts))) on \(ranks) ranks of one machine"))
+        try output.line(
+            "memory: \(Self.text(first.total)) at most"
+                + (ranks == 1
+                    ? ""
+                    : " on rank 0, \(Self.text(MemoryForecast.together(forecasts))) on \(ranks) ranks of one machine"))
         let rows = first.parts.filter { $0.bytes > 0 }.map { part in
-            [part.name, Self.text(part.bytes), part.isShared ? "shared" : "",
-             part.name == "optimizer" ? states.joined(separator: ", ") : ""]
+            [
+                part.name, Self.text(part.bytes), part.isShared ? "shared" : "",
+                part.name == "optimizer" ? states.joined(separator: ", ") : ""
+            ]
         }
         for row in Self.aligned(rows, numbers: [1]) { try output.line("  " + row) }
     }
@@ -88,8 +97,10 @@ struct InspectCommand: ParsableCommand {
         var rows = [["layer", "kind", "output", "parameters"], ["input", "", "\(network.inputShape)", ""]]
         for stage in network.layers.configured {
             let count = stage.slots.reduce(0) { $0 + network.layout.slots[$1].shape.count }
-            rows.append([printable(stage.path), type(of: stage.layer).kind, "\(stage.layer.outputShape)",
-                         count == 0 ? "" : HumanText.count(count)])
+            rows.append([
+                printable(stage.path), type(of: stage.layer).kind, "\(stage.layer.outputShape)",
+                count == 0 ? "" : HumanText.count(count)
+            ])
         }
         rows.append(["total", "", "", HumanText.count(network.layout.parameterCount)])
         for row in Self.aligned(rows) { try output.line(row) }

@@ -22,8 +22,11 @@ struct PredictCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
     var output: String?
 
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a key of the stored configuration, such as how INPUT is "
-        + "written (data.train.delimiter).", valueName: "key=value"))
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp(
+            "Override a key of the stored configuration, such as how INPUT is "
+                + "written (data.train.delimiter).", valueName: "key=value"))
     var overrides: [String] = []
 
     func validate() throws {

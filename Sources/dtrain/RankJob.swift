@@ -15,7 +15,8 @@ enum RankJob {
             throw Failure(.usage, "\(config): with --ranks every rank reads the configuration; give a file, not a pipe")
         }
         let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
-        let count = try RankCount(ranks), threads = try threadsPerRank()
+        let count = try RankCount(ranks)
+        let threads = try threadsPerRank()
         exit(try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run())
     }
 
@@ -25,8 +26,10 @@ enum RankJob {
     ///   - withoutMPI: one process, whatever launched it.
     ///   - items: what of the command line all ranks must agree on, besides what any of them depends on.
     ///   - prepare: what comes before MPI starts, where it does.
-    static func run(_ environment: LauncherEnvironment, withoutMPI: Bool = false, agreeingOn items: [Agreement.Item],
-                    beforeMPI prepare: () -> Void = {}, _ work: (any Communicator) throws -> Void) throws {
+    static func run(
+        _ environment: LauncherEnvironment, withoutMPI: Bool = false, agreeingOn items: [Agreement.Item],
+        beforeMPI prepare: () -> Void = {}, _ work: (any Communicator) throws -> Void
+    ) throws {
         do {
             try RankEnvironment.check()
         } catch {

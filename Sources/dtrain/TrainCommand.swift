@@ -17,11 +17,16 @@ struct TrainCommand: ParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(name: .customLong("run"), help: ArgumentHelp("The run directory (default: runs/<name of the configuration>, numbered).", valueName: "dir"))
+    @Option(
+        name: .customLong("run"),
+        help: ArgumentHelp("The run directory (default: runs/<name of the configuration>, numbered).", valueName: "dir"))
     var runDirectory: String?
 
-    @Option(defaultAsFlag: "", help: ArgumentHelp("Go on from the newest valid checkpoint of the run directory, or from "
-        + "the one given.", valueName: "checkpoint"))
+    @Option(
+        defaultAsFlag: "",
+        help: ArgumentHelp(
+            "Go on from the newest valid checkpoint of the run directory, or from "
+                + "the one given.", valueName: "checkpoint"))
     var resume: String?
 
     @Option(help: ArgumentHelp("Start from the weights in this file.", valueName: "file.safetensors"))
@@ -30,8 +35,10 @@ struct TrainCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Stop after this global step; the run can be resumed.", valueName: "n"))
     var steps: Int?
 
-    @Option(help: ArgumentHelp("Write what each rank did when, in Chrome's trace format (for ui.perfetto.dev).",
-                               valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Write what each rank did when, in Chrome's trace format (for ui.perfetto.dev).",
+            valueName: "file"))
     var trace: String?
 
     @Option(help: ArgumentHelp("Start this many ranks under mpirun; auto: one per core.", valueName: "n|auto"))
@@ -68,8 +75,10 @@ struct TrainCommand: ParsableCommand {
         // Before MPI starts. What fails here is told when the ranks can agree on who speaks.
         var opened: Result<OpenedPlace?, any Error>?
         // What --set and --seed say is in the configuration, which is compared as a whole.
-        try RankJob.run(environment, withoutMPI: withoutMPI, agreeingOn: [.init("the command", "train")] + run.agreedItems,
-                        beforeMPI: { opened = Result { try run.open() } }) {
+        try RankJob.run(
+            environment, withoutMPI: withoutMPI, agreeingOn: [.init("the command", "train")] + run.agreedItems,
+            beforeMPI: { opened = Result { try run.open() } }
+        ) {
             guard try run(on: $0, opened: opened).ending == .interrupted else { return }
             throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue)
         }

@@ -11,8 +11,10 @@ struct VerifyCommand: ParsableCommand {
         discussion: "Compares weights, optimizer state and, of two runs, the logged losses step by step. Ends with "
             + "status 0 if they are equal, 1 if they aren't, 65 or 66 if one can't be read or is missing.")
 
-    @Argument(help: ArgumentHelp("A run directory (its newest valid checkpoint), a checkpoint, or a safetensors file.",
-                                 valueName: "a"))
+    @Argument(
+        help: ArgumentHelp(
+            "A run directory (its newest valid checkpoint), a checkpoint, or a safetensors file.",
+            valueName: "a"))
     var first: String
 
     @Argument(help: ArgumentHelp("What to compare it with.", valueName: "b"))

@@ -12,14 +12,19 @@ struct BenchmarkTests {
     private static func trainer(_ overrides: [String] = []) throws -> Trainer {
         let document = try SettingsDocument(text: builtInConfiguration, name: "test", overrides: overrides)
         let experiment = try Experiment(try TrainingConfiguration(document, name: "digits"))
-        return try Trainer(AgreedExperiment(over: SoloCommunicator()) { experiment }, communicator: SoloCommunicator(), options: TrainingOptions(), place: nil,
-                           stopRequested: { true })
+        return try Trainer(
+            AgreedExperiment(over: SoloCommunicator()) { experiment }, communicator: SoloCommunicator(),
+            options: TrainingOptions(), place: nil,
+            stopRequested: { true })
     }
 
-    private static func window(_ subject: BenchmarkSubject, seconds: Double, steps: Int, phases: [Double],
-                               machine: MachineFigures) -> BenchmarkWindow {
-        let figures = WindowFigures(steps: steps, samples: steps * subject.batchSize, seconds: seconds, phaseSeconds: phases,
-                                    allocations: 3 * steps)
+    private static func window(
+        _ subject: BenchmarkSubject, seconds: Double, steps: Int, phases: [Double],
+        machine: MachineFigures
+    ) -> BenchmarkWindow {
+        let figures = WindowFigures(
+            steps: steps, samples: steps * subject.batchSize, seconds: seconds, phaseSeconds: phases,
+            allocations: 3 * steps)
         let rank = RankWindow(figures: figures, machine: machine, peakMemory: 5 << 20)
         return BenchmarkWindow(subject: subject, ranks: Array(repeating: RankWindow(bytes: rank.bytes), count: subject.ranks))
     }
@@ -28,7 +33,8 @@ struct BenchmarkTests {
     func operations() throws {
         // Two operations for each weight and sample, three products in each layer but the first.
         #expect(try Self.trainer().stepWork.productOperations == 64 * (4 * 64 * 128 + 6 * 128 * 10))
-        let nested = "model.layers=[dropout, {dense: {units: 8}}, {residual: {layers: [{dense: {units: 4}}, tanh, "
+        let nested =
+            "model.layers=[dropout, {dense: {units: 8}}, {residual: {layers: [{dense: {units: 4}}, tanh, "
             + "{dense: {units: 8}}]}}, {dense: {units: 10}}]"
         // Nothing is run backward in front of the first layer with something to train, whatever comes there.
         #expect(try Self.trainer([nested]).stepWork.productOperations == 64 * (4 * 64 * 8 + 6 * (8 * 4 + 4 * 8 + 8 * 10)))
@@ -67,13 +73,16 @@ struct BenchmarkTests {
 
     @Test("of ranks that differ the slowest one counts, the one that allocates most, and the one with the highest peak")
     func differingRanks() throws {
-        let subject = BenchmarkSubject(workload: "digits", ranks: 3, threads: 1, work: try Self.trainer().stepWork,
-                                       batchSize: 64)
+        let subject = BenchmarkSubject(
+            workload: "digits", ranks: 3, threads: 1, work: try Self.trainer().stepWork,
+            batchSize: 64)
         let machine = MachineFigures(multiplyAddRate: 100e9, productRate: nil, layerProductRate: nil, memoryRate: 4e9)
         let ranks = [(2.0, 0, 5), (4.0, 500, 9), (1.0, 3000, 7)].map { seconds, allocations, memory in
-            RankWindow(figures: WindowFigures(steps: 1000, samples: 64_000, seconds: seconds,
-                                              phaseSeconds: [0, 0, 0, 0, 0, 0], allocations: allocations),
-                       machine: machine, peakMemory: memory << 20)
+            RankWindow(
+                figures: WindowFigures(
+                    steps: 1000, samples: 64_000, seconds: seconds,
+                    phaseSeconds: [0, 0, 0, 0, 0, 0], allocations: allocations),
+                machine: machine, peakMemory: memory << 20)
         }
         let window = BenchmarkWindow(subject: subject, ranks: ranks)
         #expect(window.seconds == 4 && window.samplesPerSecond == 16_000)
@@ -84,8 +93,9 @@ struct BenchmarkTests {
 
     @Test("without OpenBLAS the report says so, and the rest is there")
     func withoutReference() throws {
-        let subject = BenchmarkSubject(workload: "digits", ranks: 1, threads: 1, work: try Self.trainer().stepWork,
-                                       batchSize: 64)
+        let subject = BenchmarkSubject(
+            workload: "digits", ranks: 1, threads: 1, work: try Self.trainer().stepWork,
+            batchSize: 64)
         let machine = MachineFigures(multiplyAddRate: 100e9, productRate: nil, layerProductRate: nil, memoryRate: 4e9)
         let windows = [1.0, 4, 2].map {
             Self.window(subject, seconds: $0, steps: 1000, phases: [0, 0.5, 0, 0, 0, 0], machine: machine)
@@ -97,8 +107,9 @@ struct BenchmarkTests {
         #expect(lines.contains { $0.hasPrefix("rank 0") && $0.contains("500 25 %") })
     }
 
-    @Test("the median is the middle one, or between the two in the middle",
-          arguments: [([3], 3), ([4, 1], 2.5), ([9, 1, 2], 2), ([1, 2, 4, 100], 3)] as [([Double], Double)])
+    @Test(
+        "the median is the middle one, or between the two in the middle",
+        arguments: [([3], 3), ([4, 1], 2.5), ([9, 1, 2], 2), ([1, 2, 4, 100], 3)] as [([Double], Double)])
     func median(_ values: [Double], _ expected: Double) {
         #expect(BenchmarkReport.median(values) == expected)
     }

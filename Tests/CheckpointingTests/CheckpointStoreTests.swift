@@ -21,7 +21,8 @@ struct CheckpointStoreTests {
             try expectWhole(loaded)
             #expect(loaded.digest == saved.digest)
             #expect(try loaded.digest == SHA256.hexadecimal(of: contents(of: saved.path + "/model.safetensors")))
-            #expect(try JSONSerialization.jsonObject(with: Data(contents(of: saved.path + "/state.json")))
+            #expect(
+                try JSONSerialization.jsonObject(with: Data(contents(of: saved.path + "/state.json")))
                     is [String: Any])
             #expect(try !store.isEmpty())
         }
@@ -52,8 +53,9 @@ struct CheckpointStoreTests {
         }
     }
 
-    @Test("best shares its files with the numbered checkpoint where the file system can, and is copied where not",
-          arguments: [nil, ENOTSUP, EPERM, ENOSYS, EMLINK, EXDEV] as [Int32?])
+    @Test(
+        "best shares its files with the numbered checkpoint where the file system can, and is copied where not",
+        arguments: [nil, ENOTSUP, EPERM, ENOSYS, EMLINK, EXDEV] as [Int32?])
     func links(refusal: Int32?) throws {
         try withTemporaryDirectory { path in
             let disk = FaultyDisk { _, call, _ in call == "link" ? refusal.map { .fail($0) } ?? .pass : .pass }
@@ -74,7 +76,8 @@ struct CheckpointStoreTests {
             try save(15, in: store, keep: 1)
             #expect(try names(in: store.directory) == ["step-00000015", "step-00000020", "step-00000030"])
             #expect(try store.supersede(after: 15).count == 2)
-            #expect(try names(in: store.directory)
+            #expect(
+                try names(in: store.directory)
                     == ["step-00000015", "step-00000020.superseded-1", "step-00000030.superseded-1"])
             #expect(try store.newestValid().checkpoint?.step == 15)
         }
@@ -91,7 +94,8 @@ struct CheckpointStoreTests {
                 #expect(saved.warnings.first?.contains("optimizer.safetensors: truncated: expected ") == true)
                 #expect(try save(7, in: store).warnings == [])
             }
-            #expect(try names(in: store.directory)
+            #expect(
+                try names(in: store.directory)
                     == ["step-00000007", "step-00000007.damaged-1", "step-00000007.damaged-2"])
             try expectWhole(try #require(try store.newestValid().checkpoint))
         }
@@ -140,9 +144,13 @@ struct CheckpointStoreTests {
                 try write((changed + "\"sha256\": \"\(seal)\"\n}\n").utf8, to: state)
                 return failure { _ = try LoadedCheckpoint(path: store.path(ofStep: 3)) }?.message
             }
-            #expect(try forge("\"format\": 1", "\"format\": 2")?.hasSuffix("written in format 2, but this dtrain reads "
-                + "format 1; use the dtrain that wrote it") == true)
-            #expect(try forge("\"step\": 3", "\"step\": 4")?.contains("it is of step 4, but the directory's name says step 3") == true)
+            #expect(
+                try forge("\"format\": 1", "\"format\": 2")?.hasSuffix(
+                    "written in format 2, but this dtrain reads "
+                        + "format 1; use the dtrain that wrote it") == true)
+            #expect(
+                try forge("\"step\": 3", "\"step\": 4")?.contains("it is of step 4, but the directory's name says step 3")
+                    == true)
             #expect(try forge("\"step\": 3", "\"step\": -4")?.contains("expected a step of 0 or more, found -4") == true)
             #expect(try forge("model.safetensors", "mode.safetensors")?.contains("holds no checksum of model") == true)
             #expect(try forge("{", "[")?.contains("not the state of a checkpoint") == true)
@@ -159,8 +167,9 @@ struct DamageTests {
         case lengthened, replaced, directory
     }
 
-    @Test("every damage of every file is found and named, and the next older checkpoint is used",
-          arguments: ["model.safetensors", "optimizer.safetensors", "state.json"], Damage.allCases)
+    @Test(
+        "every damage of every file is found and named, and the next older checkpoint is used",
+        arguments: ["model.safetensors", "optimizer.safetensors", "state.json"], Damage.allCases)
     func damage(file: String, damage: Damage) throws {
         try withTemporaryDirectory { path in
             let store = CheckpointStore(runDirectory: path, fileSystem: FaultyDisk())

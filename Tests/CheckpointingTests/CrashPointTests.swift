@@ -17,28 +17,38 @@ struct Scenario: CustomTestStringConvertible, Sendable {
     var hasLinks = true
 
     static let all: [Scenario] = [
-        Scenario(testDescription: "the first checkpoint of a run", before: { _ in },
-                 action: { try save(0, in: $0) }, newest: [nil, 0], best: [nil]),
-        Scenario(testDescription: "one more, the oldest removed", before: twoAndBest,
-                 action: { try save(3, in: $0) }, newest: [2, 3], best: [2]),
-        Scenario(testDescription: "one more that is the best", before: twoAndBest,
-                 action: { try save(3, in: $0, to: [.numbered, .best], keep: 1) }, newest: [2, 3], best: [2, 3]),
-        Scenario(testDescription: "one more that is the best, without hard links", before: twoAndBest,
-                 action: { try save(3, in: $0, to: [.numbered, .best]) }, newest: [2, 3], best: [2, 3],
-                 hasLinks: false),
-        Scenario(testDescription: "the best alone", before: twoAndBest,
-                 action: { try save(3, in: $0, to: .best) }, newest: [2], best: [2, 3]),
-        Scenario(testDescription: "a step that is there already", before: twoAndBest,
-                 action: { try save(2, in: $0, to: [.numbered, .best]) }, newest: [2], best: [2]),
-        Scenario(testDescription: "a step that is there and damaged", before: { store in
-            try twoAndBest(store)
-            try save(3, in: store)
-            try write([1, 2, 3], to: store.path(ofStep: 3) + "/state.json")
-        }, action: { try save(3, in: $0) }, newest: [2, 3], best: [2]),
-        Scenario(testDescription: "two in a row", before: { _ in }, action: { store in
-            try save(0, in: store, to: [.numbered, .best], keep: 1)
-            try save(1, in: store, to: [.numbered, .best], keep: 1)
-        }, newest: [nil, 0, 1], best: [nil, 0, 1]),
+        Scenario(
+            testDescription: "the first checkpoint of a run", before: { _ in },
+            action: { try save(0, in: $0) }, newest: [nil, 0], best: [nil]),
+        Scenario(
+            testDescription: "one more, the oldest removed", before: twoAndBest,
+            action: { try save(3, in: $0) }, newest: [2, 3], best: [2]),
+        Scenario(
+            testDescription: "one more that is the best", before: twoAndBest,
+            action: { try save(3, in: $0, to: [.numbered, .best], keep: 1) }, newest: [2, 3], best: [2, 3]),
+        Scenario(
+            testDescription: "one more that is the best, without hard links", before: twoAndBest,
+            action: { try save(3, in: $0, to: [.numbered, .best]) }, newest: [2, 3], best: [2, 3],
+            hasLinks: false),
+        Scenario(
+            testDescription: "the best alone", before: twoAndBest,
+            action: { try save(3, in: $0, to: .best) }, newest: [2], best: [2, 3]),
+        Scenario(
+            testDescription: "a step that is there already", before: twoAndBest,
+            action: { try save(2, in: $0, to: [.numbered, .best]) }, newest: [2], best: [2]),
+        Scenario(
+            testDescription: "a step that is there and damaged",
+            before: { store in
+                try twoAndBest(store)
+                try save(3, in: store)
+                try write([1, 2, 3], to: store.path(ofStep: 3) + "/state.json")
+            }, action: { try save(3, in: $0) }, newest: [2, 3], best: [2]),
+        Scenario(
+            testDescription: "two in a row", before: { _ in },
+            action: { store in
+                try save(0, in: store, to: [.numbered, .best], keep: 1)
+                try save(1, in: store, to: [.numbered, .best], keep: 1)
+            }, newest: [nil, 0, 1], best: [nil, 0, 1])
     ]
 
     private static let twoAndBest: @Sendable (CheckpointStore) throws -> Void = { store in
@@ -68,8 +78,10 @@ struct Scenario: CustomTestStringConvertible, Sendable {
 
     /// Expects that the newest valid and the best checkpoint are allowed ones, whole, and returns the newest's step.
     @discardableResult
-    func check(_ store: CheckpointStore, _ comment: Comment,
-               sourceLocation: SourceLocation = #_sourceLocation) throws -> Int? {
+    func check(
+        _ store: CheckpointStore, _ comment: Comment,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> Int? {
         let (checkpoint, rejected) = try store.newestValid()
         #expect(newest.contains(checkpoint?.step), comment, sourceLocation: sourceLocation)
         if let checkpoint { try expectWhole(checkpoint, comment, sourceLocation: sourceLocation) }
@@ -87,23 +99,28 @@ struct Scenario: CustomTestStringConvertible, Sendable {
             #expect(best.contains(loaded.step), comment, sourceLocation: sourceLocation)
             try expectWhole(loaded, comment, sourceLocation: sourceLocation)
         } catch let failure as Failure {
-            #expect(failure.code == .missingInput && best.contains(nil), "\(comment): \(failure)",
-                    sourceLocation: sourceLocation)
+            #expect(
+                failure.code == .missingInput && best.contains(nil), "\(comment): \(failure)",
+                sourceLocation: sourceLocation)
         }
         return checkpoint?.step
     }
 
     /// Expects that recovery loses nothing and leaves nothing hidden, and that the run can go on.
-    func checkRecovery(_ path: String, _ comment: Comment,
-                       sourceLocation: SourceLocation = #_sourceLocation) throws {
+    func checkRecovery(
+        _ path: String, _ comment: Comment,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
         let store = CheckpointStore(runDirectory: path, fileSystem: FaultyDisk())
         let step = try check(store, comment, sourceLocation: sourceLocation)
         try store.recover()
-        #expect(try check(store, comment, sourceLocation: sourceLocation) == step,
-                comment, sourceLocation: sourceLocation)
+        #expect(
+            try check(store, comment, sourceLocation: sourceLocation) == step,
+            comment, sourceLocation: sourceLocation)
         if FileManager.default.fileExists(atPath: store.directory) {
-            #expect(try names(in: store.directory).filter { $0.hasPrefix(".") } == [], comment,
-                    sourceLocation: sourceLocation)
+            #expect(
+                try names(in: store.directory).filter { $0.hasPrefix(".") } == [], comment,
+                sourceLocation: sourceLocation)
         }
         try save(4, in: store, to: [.numbered, .best], keep: 1)
         let (checkpoint, _) = try store.newestValid()
@@ -115,21 +132,24 @@ struct Scenario: CustomTestStringConvertible, Sendable {
 
 @Suite("Killed at every call")
 struct CrashPointTests {
-    @Test("whatever is killed at whatever call, a complete checkpoint and a complete best are found",
-          arguments: Scenario.all, [false, true])
+    @Test(
+        "whatever is killed at whatever call, a complete checkpoint and a complete best are found",
+        arguments: Scenario.all, [false, true])
     func killed(_ scenario: Scenario, tearing: Bool) throws {
         let total = try scenario.callCount()
         #expect(total > 10)
         for count in 0...total {
             try withTemporaryDirectory { path in
                 try scenario.before(CheckpointStore(runDirectory: path, fileSystem: FaultyDisk()))
-                let disk = FaultyDisk(scenario.rule { index, _, _ in
-                    index < count ? .pass : tearing && index == count ? .tear(EIO) : .fail(EIO)
-                })
+                let disk = FaultyDisk(
+                    scenario.rule { index, _, _ in
+                        index < count ? .pass : tearing && index == count ? .tear(EIO) : .fail(EIO)
+                    })
                 do {
                     try scenario.action(CheckpointStore(runDirectory: path, fileSystem: disk))
                     // Only the removal of older ones may be cut off without a word.
-                    #expect(try CheckpointStore(runDirectory: path).newestValid().checkpoint?.step
+                    #expect(
+                        try CheckpointStore(runDirectory: path).newestValid().checkpoint?.step
                             == scenario.newest.last)
                 } catch let failure as Failure {
                     #expect(failure.code == .inputOutput)
@@ -161,8 +181,9 @@ struct CrashPointTests {
         }
     }
 
-    @Test("a power cut at any instant, with any part of what wasn't synced lost, leaves a complete checkpoint",
-          arguments: Scenario.all.filter { !$0.testDescription.contains("damaged") })
+    @Test(
+        "a power cut at any instant, with any part of what wasn't synced lost, leaves a complete checkpoint",
+        arguments: Scenario.all.filter { !$0.testDescription.contains("damaged") })
     func powerCut(_ scenario: Scenario) throws {
         try withTemporaryDirectory { path in
             let disk = FaultyDisk(scenario.rule { _, _, _ in .pass })

@@ -8,8 +8,9 @@ import Testing
 
 @Suite("Faults of the disk")
 struct DiskFaultTests {
-    @Test("a call that fails once costs at most this save: the older checkpoints stay, nothing is left, the next works",
-          arguments: Scenario.all, [ENOSPC, EIO])
+    @Test(
+        "a call that fails once costs at most this save: the older checkpoints stay, nothing is left, the next works",
+        arguments: Scenario.all, [ENOSPC, EIO])
     func once(_ scenario: Scenario, code: Int32) throws {
         let total = try scenario.callCount()
         for failing in 0..<total {
@@ -24,8 +25,9 @@ struct DiskFaultTests {
                     #expect(failure.message.contains(code == ENOSPC ? "free space" : "the disk"), "\(failure)")
                     #expect(!failure.message.contains("\n"), comment)
                     if FileManager.default.fileExists(atPath: path + "/checkpoints") {
-                        #expect(try names(in: path + "/checkpoints").filter { $0.hasPrefix(".incomplete") } == [],
-                                comment)
+                        #expect(
+                            try names(in: path + "/checkpoints").filter { $0.hasPrefix(".incomplete") } == [],
+                            comment)
                     }
                 }
                 try scenario.checkRecovery(path, comment)
@@ -40,9 +42,10 @@ struct DiskFaultTests {
             try withTemporaryDirectory { path in
                 try scenario.before(CheckpointStore(runDirectory: path, fileSystem: FaultyDisk()))
                 // What takes room fails; removing and renaming still work.
-                let disk = FaultyDisk(scenario.rule { index, call, _ in
-                    index >= full && ["open", "write", "mkdir", "link", "fsync"].contains(call) ? .tear(ENOSPC) : .pass
-                })
+                let disk = FaultyDisk(
+                    scenario.rule { index, call, _ in
+                        index >= full && ["open", "write", "mkdir", "link", "fsync"].contains(call) ? .tear(ENOSPC) : .pass
+                    })
                 do {
                     try scenario.action(CheckpointStore(runDirectory: path, fileSystem: disk))
                 } catch let failure as Failure {
@@ -63,10 +66,14 @@ struct DiskFaultTests {
             try save(1, in: store)
             let syncs = disk.log.filter { $0.hasPrefix("fsync ") && $0.contains(".safetensors") }
                 .map { $0.split(separator: "/").last.map(String.init) ?? "" }
-            #expect(syncs == ["model.safetensors", "model.safetensors.again", "optimizer.safetensors",
-                              "optimizer.safetensors.again"])
+            #expect(
+                syncs == [
+                    "model.safetensors", "model.safetensors.again", "optimizer.safetensors",
+                    "optimizer.safetensors.again"
+                ])
             try expectWhole(try #require(try store.newestValid().checkpoint))
-            #expect(try names(in: store.path(ofStep: 1))
+            #expect(
+                try names(in: store.path(ofStep: 1))
                     == ["model.safetensors", "optimizer.safetensors", "state.json"])
         }
     }
@@ -89,9 +96,11 @@ struct DiskFaultTests {
         try withTemporaryDirectory { path in
             try save(1, in: CheckpointStore(runDirectory: path, fileSystem: FaultyDisk()))
             let tries = Tries()
-            let store = CheckpointStore(runDirectory: path, fileSystem: FaultyDisk { _, call, path in
-                call == "rename" && path.hasSuffix("/step-00000001") && tries.isFirst() ? .fail(EIO) : .pass
-            })
+            let store = CheckpointStore(
+                runDirectory: path,
+                fileSystem: FaultyDisk { _, call, path in
+                    call == "rename" && path.hasSuffix("/step-00000001") && tries.isFirst() ? .fail(EIO) : .pass
+                })
             #expect(failure { _ = try save(1, in: store) }?.code == .inputOutput)
             #expect(try names(in: store.directory) == ["step-00000001"])
             try expectWhole(try LoadedCheckpoint(path: store.path(ofStep: 1)))
@@ -101,7 +110,8 @@ struct DiskFaultTests {
     @Test("the new name of a checkpoint that goes is on the disk before any of its files is removed")
     func removalInOrder() throws {
         try withTemporaryDirectory { path in
-            let disk = FaultyDisk(), store = CheckpointStore(runDirectory: path, fileSystem: disk)
+            let disk = FaultyDisk()
+            let store = CheckpointStore(runDirectory: path, fileSystem: disk)
             for step in [1, 2] { try save(step, in: store, keep: 1) }
             let hidden = store.directory + "/.deleting-step-00000001"
             let renamed = try #require(disk.log.firstIndex(of: "rename \(hidden)"))

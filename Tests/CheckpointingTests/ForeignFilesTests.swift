@@ -11,7 +11,8 @@ struct ForeignFilesTests {
     /// Runs `body` with a run of steps 1 and 2 and a victim beside it, and expects the victim to stay as it was.
     private func withVictim(_ body: (_ run: String, _ victim: String, CheckpointStore) throws -> Void) throws {
         try withTemporaryDirectory { path in
-            let run = path + "/run", victim = path + "/victim"
+            let run = path + "/run"
+            let victim = path + "/victim"
             for name in [run, victim + "/sub"] {
                 try FileManager.default.createDirectory(atPath: name, withIntermediateDirectories: true)
             }
@@ -28,18 +29,22 @@ struct ForeignFilesTests {
     }
 
     /// Expects a refusal that names the path.
-    private func expectRefusal(_ path: String, _ codes: [ExitCode], sourceLocation: SourceLocation = #_sourceLocation,
-                               _ body: () throws -> Void) {
+    private func expectRefusal(
+        _ path: String, _ codes: [ExitCode], sourceLocation: SourceLocation = #_sourceLocation,
+        _ body: () throws -> Void
+    ) {
         let found = failure(sourceLocation: sourceLocation, body)
         #expect(found.map { codes.contains($0.code) } == true, "\(found?.message ?? "")", sourceLocation: sourceLocation)
         #expect(found?.message.contains(path + ": a ") == true, "\(found?.message ?? "")", sourceLocation: sourceLocation)
     }
 
-    @Test("a link in a place of ours is refused by name: by a search, by recovery, and no save writes through it", arguments: [
-        ".incomplete-x", ".incomplete-step-00000003", ".incomplete-best", ".deleting-step-00000001", ".deleting-",
-        ".replaced-step-00000009", ".replaced-best", "step-00000000", "step-00000009", "best",
-        "step-00000002/model.safetensors", "step-00000001/state.json", "best/optimizer.safetensors",
-    ])
+    @Test(
+        "a link in a place of ours is refused by name: by a search, by recovery, and no save writes through it",
+        arguments: [
+            ".incomplete-x", ".incomplete-step-00000003", ".incomplete-best", ".deleting-step-00000001", ".deleting-",
+            ".replaced-step-00000009", ".replaced-best", "step-00000000", "step-00000009", "best",
+            "step-00000002/model.safetensors", "step-00000001/state.json", "best/optimizer.safetensors"
+        ])
     func links(name: String) throws {
         try withVictim { run, victim, store in
             let path = store.directory + "/" + name
@@ -54,9 +59,11 @@ struct ForeignFilesTests {
         }
     }
 
-    @Test("links under the names of the run's own files and of `checkpoints` are refused when the run is opened", arguments: [
-        ".lock", "config.yaml", "metrics.jsonl", "checkpoints",
-    ], [true, false])
+    @Test(
+        "links under the names of the run's own files and of `checkpoints` are refused when the run is opened",
+        arguments: [
+            ".lock", "config.yaml", "metrics.jsonl", "checkpoints"
+        ], [true, false])
     func runLinks(name: String, dangling: Bool) throws {
         try withVictim { run, victim, store in
             let path = run + "/" + name
@@ -81,8 +88,10 @@ struct ForeignFilesTests {
         try withVictim { run, victim, _ in
             let opened = try RunDirectory.open(run, resuming: true)
             let path = run + "/.lock"
-            for plant in [{ symlink(victim + "/thesis", path) }, { mkfifo(path, 0o600) }, { link(victim + "/thesis", path) },
-                          { mkdir(path, 0o700) }] {
+            for plant in [
+                { symlink(victim + "/thesis", path) }, { mkfifo(path, 0o600) }, { link(victim + "/thesis", path) },
+                { mkdir(path, 0o700) }
+            ] {
                 _ = plant()
                 expectRefusal(path, [.cannotCreate]) { _ = try RunLock(opened, job: JobIdentity(name: "job")) }
                 try FileManager.default.removeItem(atPath: path)
@@ -98,9 +107,10 @@ struct ForeignFilesTests {
             #expect(try store.newestValid().checkpoint?.step == 2)
             rename(run, run + "-moved")
             symlink(victim, run)
-            #expect(failure { _ = try store.newestValid() }?.message
+            #expect(
+                failure { _ = try store.newestValid() }?.message
                     == "\(run): the run directory was replaced by another while it was in use; put the run's own back and go on "
-                        + "with --resume")
+                    + "with --resume")
             #expect(failure { try save(3, in: store) }?.code == .inputOutput)
             #expect(failure { try store.recover() }?.code == .inputOutput)
             #expect(failure { _ = try RunLock(opened, job: JobIdentity(name: "job")) }?.code == .inputOutput)
@@ -135,8 +145,9 @@ struct ForeignFilesTests {
         }
     }
 
-    @Test("a file or pipe in the place of a checkpoint is passed over with its name, and set aside when its place is needed",
-          arguments: ["step-00000003", "best"], [true, false])
+    @Test(
+        "a file or pipe in the place of a checkpoint is passed over with its name, and set aside when its place is needed",
+        arguments: ["step-00000003", "best"], [true, false])
     func foreignKinds(name: String, isPipe: Bool) throws {
         try withVictim { run, _, store in
             let path = store.directory + "/" + name
@@ -145,10 +156,14 @@ struct ForeignFilesTests {
             let (checkpoint, rejected) = try store.newestValid()
             #expect(checkpoint?.step == 2)
             #expect(rejected.map(\.path) == (name == "best" ? [] : [path]))
-            #expect(rejected.allSatisfy { $0.reason.contains(isPipe ? "a named pipe, not a checkpoint" : "a file, not a checkpoint") })
+            #expect(
+                rejected.allSatisfy {
+                    $0.reason.contains(isPipe ? "a named pipe, not a checkpoint" : "a file, not a checkpoint")
+                })
             try store.recover()
             let saved = try save(3, in: store, to: [.numbered, .best])
-            #expect(saved.warnings.count == 1 && saved.warnings[0].contains("set aside as \(path).damaged-1"), "\(saved.warnings)")
+            #expect(
+                saved.warnings.count == 1 && saved.warnings[0].contains("set aside as \(path).damaged-1"), "\(saved.warnings)")
             try expectWhole(try LoadedCheckpoint(path: path))
         }
     }

@@ -17,8 +17,9 @@ struct RunDirectoryTests {
             #expect(try RunDirectory.newest("digits", under: parent) == nil)
             for number in [2, 10] { try write([], to: "\(parent)/digits-\(number)/metrics.jsonl") }
             for other in ["digits-wide", "digits-012", "digits-1"] {
-                try FileManager.default.createDirectory(atPath: "\(parent)/\(other)/checkpoints",
-                                                        withIntermediateDirectories: true)
+                try FileManager.default.createDirectory(
+                    atPath: "\(parent)/\(other)/checkpoints",
+                    withIntermediateDirectories: true)
             }
             #expect(try RunDirectory.newest("digits", under: parent) == parent + "/digits-10")
             #expect(try RunDirectory.newest("digits", under: path + "/none") == nil)
@@ -36,8 +37,9 @@ struct RunDirectoryTests {
         #expect(made.count == 16)
     }
 
-    @Test("a given directory is made with those above it; one that holds a run is refused unless it is resumed",
-          arguments: ["config.yaml", "metrics.jsonl", "checkpoints"])
+    @Test(
+        "a given directory is made with those above it; one that holds a run is refused unless it is resumed",
+        arguments: ["config.yaml", "metrics.jsonl", "checkpoints"])
     func given(mark: String) throws {
         try withTemporaryDirectory { path in
             let run = path + "/a/b"
@@ -50,8 +52,12 @@ struct RunDirectoryTests {
                 try write([], to: run + "/" + mark)
             }
             let refused = failure { _ = try RunDirectory.open(run, resuming: false) }
-            #expect(refused == Failure(.cannotCreate, "\(run): holds a run already; go on with it (--resume) or choose "
-                + "another directory (--run)"))
+            #expect(
+                refused
+                    == Failure(
+                        .cannotCreate,
+                        "\(run): holds a run already; go on with it (--resume) or choose "
+                            + "another directory (--run)"))
             #expect(try RunDirectory.open(run, resuming: true).holdsRun)
         }
     }
@@ -60,24 +66,31 @@ struct RunDirectoryTests {
     func refused() throws {
         try withTemporaryDirectory { path in
             try write([], to: path + "/file")
-            #expect(failure { _ = try RunDirectory.open(path + "/file", resuming: false) }
+            #expect(
+                failure { _ = try RunDirectory.open(path + "/file", resuming: false) }
                     == Failure(.cannotCreate, "\(path)/file: a file, expected a directory for the run"))
             #expect(failure { _ = try RunDirectory.open(path + "/file/run", resuming: false) }?.code == .cannotCreate)
             #expect(failure { _ = try RunDirectory.open("", resuming: false) }?.code == .cannotCreate)
             let disk = FaultyDisk { _, call, _ in call == "mkdir" ? .fail(EROFS) : .pass }
             let readOnly = failure { _ = try RunDirectory.open(path + "/run", resuming: false, fileSystem: disk) }
-            #expect(readOnly == Failure(.cannotCreate, "\(path)/run: mkdir failed: Read-only file system; make it "
-                + "writable or write the run elsewhere (--run)"))
+            #expect(
+                readOnly
+                    == Failure(
+                        .cannotCreate,
+                        "\(path)/run: mkdir failed: Read-only file system; make it "
+                            + "writable or write the run elsewhere (--run)"))
         }
     }
 
-    @Test("a directory without the right to write is refused with 73",
-          .enabled(if: getuid() != 0, "root may write anywhere; the read-only disk in SmallDiskTests stands for this"))
+    @Test(
+        "a directory without the right to write is refused with 73",
+        .enabled(if: getuid() != 0, "root may write anywhere; the read-only disk in SmallDiskTests stands for this"))
     func unwritable() throws {
         try withTemporaryDirectory { path in
             let run = path + "/run"
-            try FileManager.default.createDirectory(atPath: run, withIntermediateDirectories: false,
-                                                    attributes: [.posixPermissions: 0o500])
+            try FileManager.default.createDirectory(
+                atPath: run, withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o500])
             #expect(failure { _ = try RunDirectory.open(run, resuming: false) }?.code == .cannotCreate)
         }
     }
@@ -186,8 +199,9 @@ struct RunLockTests {
         try withTemporaryDirectory { path in
             let disk = FaultyDisk { _, call, _ in call == "fcntl" ? .fail(code) : .pass }
             let lock = try RunLock(runDirectory: path, job: a, fileSystem: disk)
-            #expect(lock.warning == "\(path)/.lock: this file system has no locks, so a second job in this directory "
-                + "would not be noticed; don't start one")
+            #expect(
+                lock.warning == "\(path)/.lock: this file system has no locks, so a second job in this directory "
+                    + "would not be noticed; don't start one")
             try lock.claim(patience: 0)
         }
     }

@@ -25,8 +25,10 @@ struct SafetensorsComparisonTests {
 
     @Test("the same tensors are equal, whatever their order in the file")
     func equal() throws {
-        let tensors: Tensors = [("0.weight", [2, 3], [1, 2, 3, 4, .nan, -0.0]), ("0.bias", [2], [0.5, .infinity]),
-                                ("none", [0, 2], [])]
+        let tensors: Tensors = [
+            ("0.weight", [2, 3], [1, 2, 3, 4, .nan, -0.0]), ("0.bias", [2], [0.5, .infinity]),
+            ("none", [0, 2], [])
+        ]
         for other in [tensors, tensors.reversed()] {
             let comparison = try compare(tensors, other)
             #expect(comparison.isEqual && comparison.firstDifference == nil)
@@ -39,8 +41,9 @@ struct SafetensorsComparisonTests {
         let values = (0..<60).map { Float($0) + 0.5 }
         var changed = values
         changed[element] = Float(bitPattern: values[element].bitPattern ^ 1)
-        let comparison = try compare([("a", [1], [7]), ("0.weight", [3, 4, 5], values)],
-                                     [("a", [1], [7]), ("0.weight", [3, 4, 5], changed)])
+        let comparison = try compare(
+            [("a", [1], [7]), ("0.weight", [3, 4, 5], values)],
+            [("a", [1], [7]), ("0.weight", [3, 4, 5], changed)])
         #expect(!comparison.isEqual && comparison.differingElements == 1)
         let difference = try #require(comparison.firstDifference)
         #expect(difference.tensor == "0.weight" && difference.type == .f32)
@@ -52,8 +55,9 @@ struct SafetensorsComparisonTests {
 
     @Test("the first difference is the first in the first file's order; all are counted, the largest is told")
     func several() throws {
-        let comparison = try compare([("b", [3], [1, 2, 3]), ("a", [2], [1, 1])],
-                                     [("a", [2], [1, 9]), ("b", [3], [1, 2.5, 1])])
+        let comparison = try compare(
+            [("b", [3], [1, 2, 3]), ("a", [2], [1, 1])],
+            [("a", [2], [1, 9]), ("b", [3], [1, 2.5, 1])])
         #expect(comparison.firstDifference?.tensor == "b" && comparison.firstDifference?.index == [1])
         #expect(comparison.differingElements == 3 && comparison.largestDifference == 8)
     }
@@ -72,10 +76,14 @@ struct SafetensorsComparisonTests {
     @Test("tensors that are missing on a side, or have another shape or type, are named and the others compared")
     func structure() throws {
         let halves: [UInt16] = [0x3c00, 0]
-        let comparison = try withTensors([("gone", [1], [1]), ("turned", [2, 3], [1, 2, 3, 4, 5, 6]), ("same", [1], [1]),
-                                          ("typed", [2], [1, 0])]) { first in
-            try withTensors([("new", [1], [1]), ("turned", [3, 2], [1, 2, 3, 4, 5, 6]),
-                             ("same", [1], [2])]) { second in
+        let comparison = try withTensors([
+            ("gone", [1], [1]), ("turned", [2, 3], [1, 2, 3, 4, 5, 6]), ("same", [1], [1]),
+            ("typed", [2], [1, 0])
+        ]) { first in
+            try withTensors([
+                ("new", [1], [1]), ("turned", [3, 2], [1, 2, 3, 4, 5, 6]),
+                ("same", [1], [2])
+            ]) { second in
                 try halves.withUnsafeBytes { bytes in
                     try compare(first, second + [TensorSource(name: "typed", shape: [2], type: .f16, bytes: bytes)])
                 }
@@ -103,26 +111,31 @@ struct SafetensorsComparisonTests {
         #expect(comparison.elementCount == count)
     }
 
-    @Test("elements of every type have their value and their distance", arguments: [
-        (.f32, 0x3dfc_d35b, 0x3dfc_d37a, "0.12345", "3dfcd35b", 0.00000023096799850463867),
-        (.f64, 0x3fb9_9999_9999_999a, 0, "0.1", "3fb999999999999a", 0.1),
-        (.f16, 0x3555, 0x3c00, "0.3333", "3555", 0.666748046875),
-        (.bf16, 0x3f80, 0xc000, "1.0", "3f80", 3),
-        (.f8e5m2, 0x3c, 0x7c, "1.0", "3c", .infinity),
-        (.f8e4m3, 0x7e, 0x01, "448.0", "7e", 447.998046875),
-        (.bool, 1, 0, "true", "01", 1),
-        (.u8, 255, 0, "255", "ff", 255),
-        (.i8, 0x80, 0x7f, "-128", "80", 255),
-        (.i64, 0x8000_0000_0000_0000, 0x7fff_ffff_ffff_ffff, "-9223372036854775808", "8000000000000000", 0x1p64),
-        (.u64, 0xffff_ffff_ffff_ffff, 0xffff_ffff_ffff_fffe, "18446744073709551615", "ffffffffffffffff", 1),
-    ] as [(Safetensors.ElementType, UInt64, UInt64, String, String, Double)])
-    func types(type: Safetensors.ElementType, first: UInt64, second: UInt64, text: String, digits: String,
-               distance: Double) throws {
+    @Test(
+        "elements of every type have their value and their distance",
+        arguments: [
+            (.f32, 0x3dfc_d35b, 0x3dfc_d37a, "0.12345", "3dfcd35b", 0.00000023096799850463867),
+            (.f64, 0x3fb9_9999_9999_999a, 0, "0.1", "3fb999999999999a", 0.1),
+            (.f16, 0x3555, 0x3c00, "0.3333", "3555", 0.666748046875),
+            (.bf16, 0x3f80, 0xc000, "1.0", "3f80", 3),
+            (.f8e5m2, 0x3c, 0x7c, "1.0", "3c", .infinity),
+            (.f8e4m3, 0x7e, 0x01, "448.0", "7e", 447.998046875),
+            (.bool, 1, 0, "true", "01", 1),
+            (.u8, 255, 0, "255", "ff", 255),
+            (.i8, 0x80, 0x7f, "-128", "80", 255),
+            (.i64, 0x8000_0000_0000_0000, 0x7fff_ffff_ffff_ffff, "-9223372036854775808", "8000000000000000", 0x1p64),
+            (.u64, 0xffff_ffff_ffff_ffff, 0xffff_ffff_ffff_fffe, "18446744073709551615", "ffffffffffffffff", 1)
+        ] as [(Safetensors.ElementType, UInt64, UInt64, String, String, Double)])
+    func types(
+        type: Safetensors.ElementType, first: UInt64, second: UInt64, text: String, digits: String,
+        distance: Double
+    ) throws {
         let comparison = try withUnsafeBytes(of: first.littleEndian) { a in
             try withUnsafeBytes(of: second.littleEndian) { b in
                 let sources = [a, b].map {
-                    TensorSource(name: "x", shape: [], type: type,
-                                 bytes: UnsafeRawBufferPointer(rebasing: $0[..<type.byteCount]))
+                    TensorSource(
+                        name: "x", shape: [], type: type,
+                        bytes: UnsafeRawBufferPointer(rebasing: $0[..<type.byteCount]))
                 }
                 return try compare([sources[0]], [sources[1]])
             }

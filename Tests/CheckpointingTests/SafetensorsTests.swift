@@ -23,14 +23,16 @@ struct SafetensorsTests {
     @Test("a small file has exactly the bytes of the format")
     func exactBytes() throws {
         let bytes = try withTensors([("0.weight", [2, 1], [1, -2]), ("a\"\\\u{1}é", [], [0.5])]) { try encoded($0) }
-        let header = #"{"__metadata__":{"format":"pt"},"0.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"#
+        let header =
+            #"{"__metadata__":{"format":"pt"},"0.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"#
             + #""a\"\\\u0001é":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}"#
         let padded = header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
         #expect(bytes == file(padded) + [0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 0, 0, 0, 0x3f])
         #expect(padded.utf8.count % 8 == 0)
-        #expect(try withTensors([("0.weight", [2, 1], [1, -2]), ("a\"\\\u{1}é", [], [0.5])]) {
-            try Safetensors.digest(of: $0)
-        } == SHA256.hexadecimal(of: bytes))
+        #expect(
+            try withTensors([("0.weight", [2, 1], [1, -2]), ("a\"\\\u{1}é", [], [0.5])]) {
+                try Safetensors.digest(of: $0)
+            } == SHA256.hexadecimal(of: bytes))
     }
 
     @Test("what was written is read back, wider elements first")
@@ -42,10 +44,12 @@ struct SafetensorsTests {
             try withTensors([("b", [3], [1, 2, .nan]), ("empty", [0, 4], [])]) { floats in
                 try step.withUnsafeBytes { stepBytes in
                     try scales.withUnsafeBytes { scaleBytes in
-                        try write(encoded(floats + [
-                            TensorSource(name: "step", shape: [], type: .i64, bytes: stepBytes),
-                            TensorSource(name: "scales", shape: [2], type: .f64, bytes: scaleBytes),
-                        ]), to: path)
+                        try write(
+                            encoded(
+                                floats + [
+                                    TensorSource(name: "step", shape: [], type: .i64, bytes: stepBytes),
+                                    TensorSource(name: "scales", shape: [2], type: .f64, bytes: scaleBytes)
+                                ]), to: path)
                     }
                 }
             }
@@ -61,11 +65,13 @@ struct SafetensorsTests {
             try readScales.withUnsafeMutableBufferPointer { try file.copy("scales", into: $0) }
             #expect(readStep == step && readScales == scales)
             #expect(try file.digest() == SHA256.hexadecimal(of: contents(of: path)))
-            #expect(failure { _ = try file.floats("step") }?.message
+            #expect(
+                failure { _ = try file.floats("step") }?.message
                     == "\(path): tensor \"step\" is I64, expected F32, F64, F16 or BF16")
             #expect(failure { _ = try file.floats("scale") }?.message.contains("did you mean \"scales\"?") == true)
             var two: [Float] = [0, 0]
-            #expect(failure { try two.withUnsafeMutableBufferPointer { try file.copy("b", into: $0) } }?.message
+            #expect(
+                failure { try two.withUnsafeMutableBufferPointer { try file.copy("b", into: $0) } }?.message
                     == "\(path): tensor \"b\" is [3], 3 elements, where 2 are expected")
         }
     }
@@ -74,7 +80,8 @@ struct SafetensorsTests {
     func halves() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/halves.safetensors"
-            let header = #"{"h":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]},"#
+            let header =
+                #"{"h":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]},"#
                 + #""b":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]}}"#
             // 1, -2, the smallest subnormal, infinity; then 1 and -3.140625.
             try write(file(header) + [0, 0x3c, 0, 0xc0, 1, 0, 0, 0x7c, 0x80, 0x3f, 0x49, 0xc0], to: path)
@@ -88,7 +95,8 @@ struct SafetensorsTests {
     func foreignHeader() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/a.safetensors"
-            let header = #"  {"z":{"shape":[1],"data_offsets":[1,5],"dtype":"F32"}, "__metadata__":{"a":[1]},"#
+            let header =
+                #"  {"z":{"shape":[1],"data_offsets":[1,5],"dtype":"F32"}, "__metadata__":{"a":[1]},"#
                 + #" "y":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}}"#
             try write(file(String(header.dropFirst(2))) + [1, 0, 0, 0x80, 0x3f], to: path)
             let file = try SafetensorsFile(path: path)
@@ -113,21 +121,27 @@ struct SafetensorsTests {
             (file(entry("3")), "the header is wrong: \"w\" has the wrong type"),
             (file(entry(#"{"dtype":"F32","shape":[2]}"#)), "\"w\" has no \"data_offsets\""),
             (file(entry(#"{"dtype":"F32","shape":[2.5],"data_offsets":[0,8]}"#), data: 8), "the header is wrong"),
-            (file(entry(#"{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}"#), data: 8),
-             "the header is wrong"),
+            (
+                file(entry(#"{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}"#), data: 8),
+                "the header is wrong"
+            ),
             (file(entry(#"{"dtype":"F33","shape":[2],"data_offsets":[0,8]}"#), data: 8), "unknown type \"F33\""),
             (file(entry(#"{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}"#), data: 8), "impossible shape [-2]"),
-            (file(entry(#"{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}"#), data: 8),
-             "impossible shape"),
+            (
+                file(entry(#"{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}"#), data: 8),
+                "impossible shape"
+            ),
             (file(entry(#"{"dtype":"F32","shape":[2],"data_offsets":[0]}"#), data: 8), "has 1 data_offsets"),
             (file(entry(#"{"dtype":"F32","shape":[2],"data_offsets":[0,4]}"#), data: 8), "takes 8 bytes"),
             (file(entry(#"{"dtype":"F32","shape":[2],"data_offsets":[8,0]}"#), data: 8), "begins at byte 8"),
             (file(entry(#"{"dtype":"F32","shape":[2],"data_offsets":[4,12]}"#), data: 12), "a gap or an overlap"),
-            (file(entry(#"{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}"#)),
-             "truncated: tensor \"w\" ends at byte 9223372036854775807 of the data, of which there are 0"),
+            (
+                file(entry(#"{"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]}"#)),
+                "truncated: tensor \"w\" ends at byte 9223372036854775807 of the data, of which there are 0"
+            ),
             (file(entry(good), data: 7), "truncated: tensor \"w\" ends at byte 8 of the data, of which there are 7"),
             (file(entry(good), data: 9), "1 bytes follow the last tensor"),
-            (file("{\"v\":\(good),\"w\":\(good)}", data: 8), "a gap or an overlap"),
+            (file("{\"v\":\(good),\"w\":\(good)}", data: 8), "a gap or an overlap")
         ]
         try withTemporaryDirectory { directory in
             let path = directory + "/x.safetensors"
@@ -146,7 +160,8 @@ struct SafetensorsTests {
     @Test("SHA-256 gives the sums of the standard, in one piece and in many")
     func sums() throws {
         #expect(try SHA256.hexadecimal(of: []) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
-        #expect(try SHA256.hexadecimal(of: "abc".utf8)
+        #expect(
+            try SHA256.hexadecimal(of: "abc".utf8)
                 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         var sum = try SHA256()
         try Array("a".utf8).withUnsafeBytes { try sum.update($0) }

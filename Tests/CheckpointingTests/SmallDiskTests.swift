@@ -4,8 +4,9 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("A real disk that fills up",
-       .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
+@Suite(
+    "A real disk that fills up",
+    .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
 struct SmallDiskTests {
     @Test("a full disk fails the save with what to do, keeps the older checkpoint, and room again lets it go on")
     func full() throws {

@@ -40,8 +40,10 @@ func names(in directory: String) throws -> [String] {
 }
 
 /// Calls `body` with tensors over these values, one after the other; they live for the call.
-func withTensors<Result>(_ tensors: [(name: String, shape: [Int], values: [Float])],
-                         _ body: ([TensorSource]) throws -> Result) rethrows -> Result {
+func withTensors<Result>(
+    _ tensors: [(name: String, shape: [Int], values: [Float])],
+    _ body: ([TensorSource]) throws -> Result
+) rethrows -> Result {
     func next(_ index: Int, _ sources: [TensorSource]) throws -> Result {
         if index == tensors.count { return try body(sources) }
         return try tensors[index].values.withUnsafeBufferPointer { buffer in
@@ -57,25 +59,31 @@ func weights(_ step: Int) -> [Float] { (0..<60).map { Float(step) + Float($0) / 
 
 /// Saves the checkpoint of a step.
 @discardableResult
-func save(_ step: Int, in store: CheckpointStore, to places: CheckpointPlaces = .numbered,
-          keep: Int = 2) throws -> SavedCheckpoint {
+func save(
+    _ step: Int, in store: CheckpointStore, to places: CheckpointPlaces = .numbered,
+    keep: Int = 2
+) throws -> SavedCheckpoint {
     try withTensors([("0.weight", [5, 12], weights(step)), ("0.bias", [3], [1, 2, Float(step)])]) { model in
         try withTensors([("0.weight.m", [60], weights(-step))]) { optimizer in
-            try store.save(step: step, model: model, optimizer: optimizer, state: Data("{\"epoch\": \(step)}".utf8),
-                           to: places, keep: keep)
+            try store.save(
+                step: step, model: model, optimizer: optimizer, state: Data("{\"epoch\": \(step)}".utf8),
+                to: places, keep: keep)
         }
     }
 }
 
 /// Expects that a loaded checkpoint holds exactly what `save` wrote for its step.
-func expectWhole(_ checkpoint: LoadedCheckpoint, _ comment: Comment? = nil,
-                 sourceLocation: SourceLocation = #_sourceLocation) throws {
+func expectWhole(
+    _ checkpoint: LoadedCheckpoint, _ comment: Comment? = nil,
+    sourceLocation: SourceLocation = #_sourceLocation
+) throws {
     let step = checkpoint.step
     #expect(try checkpoint.model.floats("0.weight") == weights(step), comment, sourceLocation: sourceLocation)
     #expect(try checkpoint.model.floats("0.bias") == [1, 2, Float(step)], comment, sourceLocation: sourceLocation)
     #expect(try checkpoint.optimizer.floats("0.weight.m") == weights(-step), comment, sourceLocation: sourceLocation)
-    #expect(String(decoding: checkpoint.state, as: UTF8.self) == "{\"epoch\": \(step)}", comment,
-            sourceLocation: sourceLocation)
+    #expect(
+        String(decoding: checkpoint.state, as: UTF8.self) == "{\"epoch\": \(step)}", comment,
+        sourceLocation: sourceLocation)
 }
 
 extension RunLock {

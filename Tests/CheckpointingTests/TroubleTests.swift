@@ -11,8 +11,10 @@ struct TroubleTests {
     private static let codes = [EIO, EACCES, ESTALE, EMFILE, ENOMEM]
 
     /// Runs `body` with a run of steps 1 and 2, on a disk on which `call` of paths that end in `ending` fails.
-    private func withTrouble(_ call: String, _ ending: String, _ code: Int32,
-                             _ body: (CheckpointStore, FaultyDisk) throws -> Void) throws {
+    private func withTrouble(
+        _ call: String, _ ending: String, _ code: Int32,
+        _ body: (CheckpointStore, FaultyDisk) throws -> Void
+    ) throws {
         try withTemporaryDirectory { path in
             let healthy = CheckpointStore(runDirectory: path, fileSystem: FaultyDisk())
             try save(1, in: healthy)
@@ -28,25 +30,32 @@ struct TroubleTests {
     /// Memory is what the system refuses; everything else is trouble with files.
     private static func exitCode(_ code: Int32) -> ExitCode { code == ENOMEM ? .systemRefused : .inputOutput }
 
-    @Test("a checkpoint that can't be read stops the search with 74: an older one isn't taken, nothing is touched", arguments: [
-        ("open", "step-00000002"), ("open", "step-00000002/state.json"), ("read", "step-00000002/state.json"),
-        ("open", "step-00000002/model.safetensors"), ("read", "step-00000002/model.safetensors"),
-        ("read", "step-00000002/optimizer.safetensors"), ("readdir", "checkpoints"), ("open", "checkpoints"),
-        ("stat", "step-00000002"), ("stat", "step-00000002/model.safetensors"),
-    ], codes)
+    @Test(
+        "a checkpoint that can't be read stops the search with 74: an older one isn't taken, nothing is touched",
+        arguments: [
+            ("open", "step-00000002"), ("open", "step-00000002/state.json"), ("read", "step-00000002/state.json"),
+            ("open", "step-00000002/model.safetensors"), ("read", "step-00000002/model.safetensors"),
+            ("read", "step-00000002/optimizer.safetensors"), ("readdir", "checkpoints"), ("open", "checkpoints"),
+            ("stat", "step-00000002"), ("stat", "step-00000002/model.safetensors")
+        ], codes)
     func search(_ fault: (call: String, ending: String), code: Int32) throws {
         try withTrouble(fault.call, fault.ending, code) { store, disk in
             let found = failure { _ = try store.newestValid() }
             #expect(found?.code == Self.exitCode(code), "\(found?.message ?? "")")
             #expect(found?.message.contains("\(fault.ending): \(fault.call) failed") == true, "\(found?.message ?? "")")
-            #expect(failure { _ = try LoadedCheckpoint.open(checkpointOrRun: parentDirectory(of: store.directory),
-                                                            fileSystem: disk) }?.code == Self.exitCode(code))
+            #expect(
+                failure {
+                    _ = try LoadedCheckpoint.open(
+                        checkpointOrRun: parentDirectory(of: store.directory),
+                        fileSystem: disk)
+                }?.code == Self.exitCode(code))
             #expect(disk.log == [])
         }
     }
 
-    @Test("a step that can't be read isn't set aside when it is written again: the save fails",
-          arguments: ["model.safetensors", "state.json"], codes)
+    @Test(
+        "a step that can't be read isn't set aside when it is written again: the save fails",
+        arguments: ["model.safetensors", "state.json"], codes)
     func unreadableStep(file: String, code: Int32) throws {
         try withTrouble("read", "step-00000002/" + file, code) { store, _ in
             let found = failure { _ = try save(2, in: store) }
@@ -79,7 +88,9 @@ struct TroubleTests {
             let store = CheckpointStore(runDirectory: path, fileSystem: FaultyDisk())
             let state = Data("{\"x\": \"\(String(repeating: "x", count: 64 << 20))\"}".utf8)
             let found = failure {
-                _ = try withTensors([("w", [1], [1])]) { try store.save(step: 1, model: $0, optimizer: [], state: state, keep: 1) }
+                _ = try withTensors([("w", [1], [1])]) {
+                    try store.save(step: 1, model: $0, optimizer: [], state: state, keep: 1)
+                }
             }
             #expect(found?.code == .inputOutput && found?.message.contains("the state of step 1 takes 67") == true)
             let left = try names(in: store.directory)

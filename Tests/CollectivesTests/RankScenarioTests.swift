@@ -7,8 +7,12 @@ import Testing
 struct RankScenarioTests {
     private static let program = buildFolder + "/rank-scenarios"
 
-    @Test("the communicator's calls do what they say", arguments: ["broadcast", "all-gather", "all-gather-in-place",
-                                                                   "exchange", "all-reduce", "agree-on-success"], [1, 2, 3, 4, 5])
+    @Test(
+        "the communicator's calls do what they say",
+        arguments: [
+            "broadcast", "all-gather", "all-gather-in-place",
+            "exchange", "all-reduce", "agree-on-success"
+        ], [1, 2, 3, 4, 5])
     func communication(_ scenario: String, ranks: Int) throws {
         let result = try MPIRun.child(ranks: ranks, Self.program, [scenario]).run()
         #expect(result.status == 0, "\(result)")
@@ -28,8 +32,9 @@ struct RankScenarioTests {
 
     /// Parts of one byte, of sizes that leave a rest, and of the size of a message of the scenario. A message that isn't
     /// split traps.
-    @Test("messages larger than MPI counts are split, and arrive whole and in order", arguments: [1, 7, 17, 1000],
-          ["broadcast", "all-gather", "all-gather-in-place", "exchange"])
+    @Test(
+        "messages larger than MPI counts are split, and arrive whole and in order", arguments: [1, 7, 17, 1000],
+        ["broadcast", "all-gather", "all-gather-in-place", "exchange"])
     func splitMessages(part: Int, scenario: String) throws {
         var child = MPIRun.child(ranks: 3, Self.program, [scenario])
         child.environment["SCENARIO_LARGEST_PART"] = String(part)

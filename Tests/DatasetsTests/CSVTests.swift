@@ -29,8 +29,10 @@ struct CSVTests {
     @Test("CRLF, a byte order mark, quotation marks, blanks, no last line end and blank last lines are read")
     func dialects() throws {
         let plain = try splits("a,y\n1,x\n2,z\n").train
-        for text in ["a,y\r\n1,x\r\n2,z\r\n", "\u{FEFF}a,y\n1,x\n2,z", "\"a\",\"y\"\n\"1\",x\n 2 ,\t\"z\" \n\n \r\n\n",
-                     "a,y\n1,x\n2,z\r"] {
+        for text in [
+            "a,y\r\n1,x\r\n2,z\r\n", "\u{FEFF}a,y\n1,x\n2,z", "\"a\",\"y\"\n\"1\",x\n 2 ,\t\"z\" \n\n \r\n\n",
+            "a,y\n1,x\n2,z\r"
+        ] {
             let other = try splits(text).train
             #expect(other.inputRows() == plain.inputRows(), "\(text)")
             #expect(other.classNames == plain.classNames, "\(text)")
@@ -57,8 +59,10 @@ struct CSVTests {
     @Test("semicolons, tabs and runs of blanks separate cells where the configuration says so")
     func delimiters() throws {
         let expected: [[Float]] = [[1, 2], [3, 4]]
-        for (text, delimiter) in [("1;2;0\n3;4;1", "\";\""), ("1\t2\t0\n3\t4\t1", "tab"),
-                                  ("  1 2  0\n3\t4 1  \n", "space")] {
+        for (text, delimiter) in [
+            ("1;2;0\n3;4;1", "\";\""), ("1\t2\t0\n3\t4\t1", "tab"),
+            ("  1 2  0\n3\t4 1  \n", "space")
+        ] {
             let train = try splits(text, train: "target: -1, header: false, delimiter: \(delimiter)").train
             #expect(train.inputRows() == expected, "\(delimiter)")
         }
@@ -72,7 +76,8 @@ struct CSVTests {
     @Test("a gzip table reads like a plain one, and one that is damaged is refused")
     func compressed() throws {
         let text = "a,y\n" + (0..<3000).map { "\($0),c\($0 % 3)\n" }.joined()
-        let packed = try gzip(Array(text.utf8)), path = try files.write("table.gz", packed)
+        let packed = try gzip(Array(text.utf8))
+        let path = try files.write("table.gz", packed)
         let train = try load("format: csv\ntrain: {path: \(path), target: y}").train
         #expect(try train.digest() == splits(text).train.digest())
         let torn = try files.write("torn.gz", Array(packed.dropLast(40)))
@@ -84,12 +89,14 @@ struct CSVTests {
     @Test("skip_lines passes over a first line such as scikit-learn's")
     func skippedLines() throws {
         let text = "3,2,setosa,virginica\n5.1,3.5,0\n4.9,3,1\n4.7,3.2,0\n"
-        let splits = try splits(text, train: "header: false, skip_lines: 1, target: -1",
-                                extra: "class_names: [setosa, virginica]")
+        let splits = try splits(
+            text, train: "header: false, skip_lines: 1, target: -1",
+            extra: "class_names: [setosa, virginica]")
         #expect(splits.train.inputRows() == [[5.1, 3.5], [4.9, 3], [4.7, 3.2]])
         #expect(splits.train.classList == [0, 1, 0])
         #expect(splits.train.classNames == ["setosa", "virginica"])
-        let new = try files.write("new.csv", "5.1,3.5\n4.9,3\n"), labelled = try files.write("labelled.csv", text)
+        let new = try files.write("new.csv", "5.1,3.5\n4.9,3\n")
+        let labelled = try files.write("labelled.csv", text)
         #expect(try splits.preprocessing.inputs(from: new).count == 2)
         #expect(try splits.preprocessing.inputs(from: labelled).count == 3)
         #expect(try splits.preprocessing.samples(from: labelled).classList == [0, 1, 0])
@@ -100,8 +107,9 @@ struct CSVTests {
         let table = try files.write("x.csv.gz", try gzip(Array("1 2\n3 4\n5 6\n".utf8)))
         let targets = try files.write("y.csv.gz", try gzip(Array("1.510000000000000000e+02\n7.5e1\n141\n".utf8)))
         let options = "header: false, delimiter: space"
-        let splits = try load("format: csv\ntrain: {path: \(table), targets: \(targets), \(options)}\n"
-            + "validation: {path: \(table), targets: \(targets)}")
+        let splits = try load(
+            "format: csv\ntrain: {path: \(table), targets: \(targets), \(options)}\n"
+                + "validation: {path: \(table), targets: \(targets)}")
         for dataset in [splits.train, try #require(splits.validation)] {
             #expect(dataset.targetKind == .values(count: 1))
             #expect(dataset.targetRows(columns: 1) == [[151], [75], [141]])
@@ -154,8 +162,10 @@ struct CSVTests {
     func givenClassNames() throws {
         let names = "class_names: [small, large]"
         #expect(try splits("a,y\n1,small\n2,large\n", extra: names).train.classList == [0, 1])
-        expectFailure(.badData, "table.csv:3: column \"y\"", "\"larg\" is not one of the classes",
-                      "did you mean \"large\"") {
+        expectFailure(
+            .badData, "table.csv:3: column \"y\"", "\"larg\" is not one of the classes",
+            "did you mean \"large\""
+        ) {
             _ = try splits("a,y\n1,small\n2,larg\n", extra: names)
         }
     }
@@ -166,8 +176,9 @@ struct CSVTests {
     func categorical() throws {
         let text = "colour,size,y\nred,1,0.5\nblue,2,1\nred,10,2\n"
         #expect(try splits(text).train.inputRows() == [[0, 1, 1], [1, 0, 2], [0, 1, 10]])
-        #expect(try splits(text, train: "target: y, categorical: [size]").train.inputRows()
-            == [[0, 1, 1, 0, 0], [1, 0, 0, 0, 1], [0, 1, 0, 1, 0]])
+        #expect(
+            try splits(text, train: "target: y, categorical: [size]").train.inputRows()
+                == [[0, 1, 1, 0, 0], [1, 0, 0, 0, 1], [0, 1, 0, 1, 0]])
         let standardized = try splits(text, extra: "standardize: true")
         #expect(standardized.preprocessing.normalization.mean[..<2] == [0, 0])
         #expect(standardized.train.inputRows().map { Array($0[..<2]) } == [[0, 1], [1, 0], [0, 1]])
@@ -178,8 +189,9 @@ struct CSVTests {
 
     @Test("features chooses and orders the inputs, by name or number")
     func features() throws {
-        #expect(try splits("a,b,c,y\n1,2,3,4\n5,6,7,9\n", train: "target: y, features: [c, 0]").train.inputRows()
-            == [[3, 1], [7, 5]])
+        #expect(
+            try splits("a,b,c,y\n1,2,3,4\n5,6,7,9\n", train: "target: y, features: [c, 0]").train.inputRows()
+                == [[3, 1], [7, 5]])
         expectFailure(.badConfiguration, "data.train.features", "no column \"bb\"", "did you mean \"b\"") {
             _ = try splits("a,b,y\n1,2,3\n", train: "target: y, features: [bb]")
         }
@@ -193,8 +205,10 @@ struct CSVTests {
 
     @Test("an unknown target is refused with the nearest name, a number out of range with the range")
     func unknownTarget() throws {
-        expectFailure(.badConfiguration, "data.train.target", "no column \"specis\"", "did you mean \"species\"",
-                      "its columns: a, species") { _ = try splits("a,species\n1,x\n", train: "target: specis") }
+        expectFailure(
+            .badConfiguration, "data.train.target", "no column \"specis\"", "did you mean \"species\"",
+            "its columns: a, species"
+        ) { _ = try splits("a,species\n1,x\n", train: "target: specis") }
         expectFailure(.badConfiguration, "data.train.target", "no column -3", "0 to 1") {
             _ = try splits("1,2\n", train: "header: false, target: -3")
         }
@@ -217,8 +231,10 @@ struct CSVTests {
 
     @Test("text where numbers stand is refused with line, column and what to do")
     func textAmongNumbers() throws {
-        expectFailure(.badData, "table.csv:4: column \"b\": expected a number", "2 of the column's 3", "found \"4O\"",
-                      "categorical: [\"b\"]") { _ = try splits("a,b,y\n1,2,0\n1,3,1\n1,4O,1\n") }
+        expectFailure(
+            .badData, "table.csv:4: column \"b\": expected a number", "2 of the column's 3", "found \"4O\"",
+            "categorical: [\"b\"]"
+        ) { _ = try splits("a,b,y\n1,2,0\n1,3,1\n1,4O,1\n") }
         expectFailure(.badData, "table.csv:2: column \"1\"", "0x10") {
             _ = try splits("1,2,0\n1,0x10,1\n", train: "header: false, target: -1")
         }
@@ -230,8 +246,9 @@ struct CSVTests {
         expectFailure(.badData, "table.csv:4: expected 2 cells, found 1") { _ = try splits("a,y\n1,2\n\n1\n1,2\n") }
     }
 
-    @Test("missing values are refused with line and column",
-          arguments: ["", "NA", "nan", "NaN", "N/A", "null", "?", "\"\""])
+    @Test(
+        "missing values are refused with line and column",
+        arguments: ["", "NA", "nan", "NaN", "N/A", "null", "?", "\"\""])
     func missing(_ cell: String) throws {
         expectFailure(.badData, "table.csv:3: column \"b\": the value is missing", "data.missing: mean") {
             _ = try splits("a,b,y\n1,2,0\n1,\(cell),1\n")
@@ -255,8 +272,9 @@ struct CSVTests {
         }
     }
 
-    @Test("infinite numbers, and those too large for Float32, are refused",
-          arguments: ["inf", "-Infinity", "1e999", "1e39"])
+    @Test(
+        "infinite numbers, and those too large for Float32, are refused",
+        arguments: ["inf", "-Infinity", "1e999", "1e39"])
     func infinite(_ cell: String) throws {
         expectFailure(.badData, "table.csv:3: column \"a\"") { _ = try splits("a,y\n1,2\n\(cell),3\n") }
     }
@@ -265,8 +283,10 @@ struct CSVTests {
     func noTable() throws {
         expectFailure(.badData, "table.csv: an empty set") { _ = try splits("") }
         expectFailure(.badData, "table.csv: an empty set") { _ = try splits("a,y\n\n") }
-        for (bytes, message) in [([0x61, 0x2C, 0x79, 0x0A, 0x31, 0x2C, 0xE9, 0x0A] as [UInt8], "isn't UTF-8"),
-                                 ([0xFF, 0xFE, 0x61, 0], "UTF-16"), ([0x61, 0, 0x62], "not a text file")] {
+        for (bytes, message) in [
+            ([0x61, 0x2C, 0x79, 0x0A, 0x31, 0x2C, 0xE9, 0x0A] as [UInt8], "isn't UTF-8"),
+            ([0xFF, 0xFE, 0x61, 0], "UTF-16"), ([0x61, 0, 0x62], "not a text file")
+        ] {
             let path = try files.write("bytes.csv", bytes)
             expectFailure(.badData, "bytes.csv", message) {
                 _ = try load("format: csv\ntrain: {path: \(path), target: y}")
@@ -279,10 +299,12 @@ struct CSVTests {
 
     @Test("numbers are read as exactly as Swift reads them")
     func exactNumbers() throws {
-        let numbers = ["0.1", "123456789.123", "9007199254740993e1", "1.7976931348623157e308", "4.9e-324", "1e23",
-                       "8.5e-22", "0.000000000000000000000012345678901234567890", "123456789012345678901234567890",
-                       "-0.30000000000000004",
-                       "1E+5", "007", "5e-1", "18446744073709551617", "3.1415926535897932384626433"]
+        let numbers = [
+            "0.1", "123456789.123", "9007199254740993e1", "1.7976931348623157e308", "4.9e-324", "1e23",
+            "8.5e-22", "0.000000000000000000000012345678901234567890", "123456789012345678901234567890",
+            "-0.30000000000000004",
+            "1E+5", "007", "5e-1", "18446744073709551617", "3.1415926535897932384626433"
+        ]
         for number in numbers {
             #expect(DecimalNumber.parse(Array(number.utf8), 0..<number.utf8.count) == Double(number), "\(number)")
         }
@@ -307,8 +329,10 @@ struct CSVTests {
         #expect(labelled.classNames == ["cat", "dog"])
         expectFailure(.badData, "without.csv: no column \"y\"") { _ = try trained.preprocessing.samples(from: without) }
         let green = try files.write("green.csv", "colour,size,y\ngreen,5,cat\n")
-        expectFailure(.badData, "green.csv:2: column \"colour\": \"green\" is not one of the categories",
-                      "known: blue, red") {
+        expectFailure(
+            .badData, "green.csv:2: column \"colour\": \"green\" is not one of the categories",
+            "known: blue, red"
+        ) {
             _ = try trained.preprocessing.inputs(from: green)
         }
         let cow = try files.write("cow.csv", "colour,size,y\nred,5,cow\n")
@@ -334,8 +358,9 @@ struct CSVTests {
     @Test("a validation file is read with the columns and numbers of the training file")
     func validationFile() throws {
         let held = try files.write("held.csv", "size,y,colour\n5,cat,blue\n")
-        let splits = try splits("colour,size,y\nred,1,cat\nblue,3,dog\n",
-                                extra: "standardize: true\nvalidation: {path: \(held)}")
+        let splits = try splits(
+            "colour,size,y\nred,1,cat\nblue,3,dog\n",
+            extra: "standardize: true\nvalidation: {path: \(held)}")
         let validation = try #require(splits.validation)
         #expect(validation.inputRows() == [[1, 0, 3]])
         #expect(validation.classList == [0])

@@ -10,20 +10,24 @@ struct ClassLabelTests {
 
     init() throws { files = try TestFiles() }
 
-    private func splits(_ labels: [String], _ extra: String = "", train: String = "",
-                        preference: TargetPreference? = .classes) throws -> DataSplits {
+    private func splits(
+        _ labels: [String], _ extra: String = "", train: String = "",
+        preference: TargetPreference? = .classes
+    ) throws -> DataSplits {
         let path = try files.write("table.csv", "a,y\n" + labels.map { "1,\($0)\n" }.joined())
         return try configuration("format: csv\ntrain: {path: \(path), target: y\(train)}\n\(extra)")
             .load(preference: preference)
     }
 
-    @Test("labels keep their spelling, whatever numbers they look like", arguments: [
-        (["30000000000", "30000000001"], ["30000000000", "30000000001"]),
-        (["9007199254740993", "9007199254740992"], ["9007199254740992", "9007199254740993"]),
-        (["1.10", "1.1", "1.0"], ["1.0", "1.1", "1.10"]),
-        (["007", "7"], ["007", "7"]), (["0.0", "1.0"], ["0.0", "1.0"]), (["-1", "1"], ["-1", "1"]),
-        (["1e3", "2e2"], ["2e2", "1e3"]), (["+1", "-1"], ["-1", "+1"]), (["10", "9", "1"], ["1", "9", "10"]),
-    ])
+    @Test(
+        "labels keep their spelling, whatever numbers they look like",
+        arguments: [
+            (["30000000000", "30000000001"], ["30000000000", "30000000001"]),
+            (["9007199254740993", "9007199254740992"], ["9007199254740992", "9007199254740993"]),
+            (["1.10", "1.1", "1.0"], ["1.0", "1.1", "1.10"]),
+            (["007", "7"], ["007", "7"]), (["0.0", "1.0"], ["0.0", "1.0"]), (["-1", "1"], ["-1", "1"]),
+            (["1e3", "2e2"], ["2e2", "1e3"]), (["+1", "-1"], ["-1", "+1"]), (["10", "9", "1"], ["1", "9", "10"])
+        ])
     func spelling(_ labels: [String], _ names: [String]) throws {
         let splits = try splits(labels, "target_kind: class")
         #expect(splits.train.classNames == names)
@@ -65,33 +69,38 @@ struct ClassLabelTests {
         }
     }
 
-    @Test("one class only is an error", arguments: [
-        (["a", "a"], ""), (["0", "0"], ""), (["7", "7"], "target_kind: class"), (["1", "1"], "classes: 2"),
-        (["no", "no"], "class_names: [no, yes]"),
-    ])
+    @Test(
+        "one class only is an error",
+        arguments: [
+            (["a", "a"], ""), (["0", "0"], ""), (["7", "7"], "target_kind: class"), (["1", "1"], "classes: 2"),
+            (["no", "no"], "class_names: [no, yes]")
+        ])
     func oneClass(_ labels: [String], _ extra: String) throws {
         expectFailure(.badData, "table.csv: column \"y\"", "one class \"\(labels[0])\"", "two or more") {
             _ = try splits(labels, extra)
         }
     }
 
-    @Test("what the loss asks for and what the data hold decide together", arguments: [
-        (["0", "1", "2"], TargetPreference.classes, TargetKind.classes(count: 3)),
-        (["0", "1", "2"], .numbers, .values(count: 1)), (["0", "1"], .numbers, .values(count: 1)),
-        (["0", "1"], .answers, .classes(count: 2)), (["1", "2"], .answers, .classes(count: 2)),
-        (["-1", "1"], .answers, .classes(count: 2)), (["0", "1", "2"], .answers, .classes(count: 3)),
-        (["0", "2", "5"], .answers, .values(count: 1)), (["0.5", "1"], .answers, .values(count: 1)),
-        (["1", "2", "5"], .classes, .classes(count: 3)), (["0.5", "1"], .classes, .values(count: 1)),
-        (["a", "b"], .numbers, .classes(count: 2)),
-    ])
+    @Test(
+        "what the loss asks for and what the data hold decide together",
+        arguments: [
+            (["0", "1", "2"], TargetPreference.classes, TargetKind.classes(count: 3)),
+            (["0", "1", "2"], .numbers, .values(count: 1)), (["0", "1"], .numbers, .values(count: 1)),
+            (["0", "1"], .answers, .classes(count: 2)), (["1", "2"], .answers, .classes(count: 2)),
+            (["-1", "1"], .answers, .classes(count: 2)), (["0", "1", "2"], .answers, .classes(count: 3)),
+            (["0", "2", "5"], .answers, .values(count: 1)), (["0.5", "1"], .answers, .values(count: 1)),
+            (["1", "2", "5"], .classes, .classes(count: 3)), (["0.5", "1"], .classes, .values(count: 1)),
+            (["a", "b"], .numbers, .classes(count: 2))
+        ])
     func preferences(_ labels: [String], _ preference: TargetPreference, _ kind: TargetKind) throws {
         let labels = labels + labels
         #expect(try splits(labels, preference: preference).train.targetKind == kind)
         if labels[0] != "a" {
             #expect(try splits(labels, "target_kind: value", preference: preference).train.targetKind == .values(count: 1))
         }
-        #expect(try splits(labels, "target_kind: class", preference: preference).train.targetKind
-            == .classes(count: Set(labels).count))
+        #expect(
+            try splits(labels, "target_kind: class", preference: preference).train.targetKind
+                == .classes(count: Set(labels).count))
     }
 
     @Test("whole numbers that are nearly all different are no classes, if nobody says so")
@@ -114,8 +123,10 @@ struct ClassLabelTests {
 
     // MARK: - IDX
 
-    private func pictures(_ labels: [UInt8], _ extra: String = "", type: UInt8 = 8, dimensions: [Int]? = nil,
-                          preference: TargetPreference? = .classes) throws -> DataSplits {
+    private func pictures(
+        _ labels: [UInt8], _ extra: String = "", type: UInt8 = 8, dimensions: [Int]? = nil,
+        preference: TargetPreference? = .classes
+    ) throws -> DataSplits {
         let files = try files.subdirectory()
         let inputs = try files.write("inputs", idx([labels.count, 1], labels))
         let targets = try files.write("targets", idx(type: type, dimensions ?? [labels.count], labels))
@@ -123,10 +134,12 @@ struct ClassLabelTests {
             .load(preference: preference)
     }
 
-    @Test("IDX labels with gaps, or that don't begin at 0, become classes in ascending order", arguments: [
-        ([1, 26, 1, 3], ["1", "3", "26"], [0, 2, 0, 1] as [Int32]), ([5, 0], ["0", "5"], [1, 0]),
-        ([255, 1], ["1", "255"], [1, 0]),
-    ] as [([UInt8], [String], [Int32])])
+    @Test(
+        "IDX labels with gaps, or that don't begin at 0, become classes in ascending order",
+        arguments: [
+            ([1, 26, 1, 3], ["1", "3", "26"], [0, 2, 0, 1] as [Int32]), ([5, 0], ["0", "5"], [1, 0]),
+            ([255, 1], ["1", "255"], [1, 0])
+        ] as [([UInt8], [String], [Int32])])
     func gaps(_ labels: [UInt8], _ names: [String], _ classes: [Int32]) throws {
         let splits = try pictures(labels)
         #expect(splits.train.classNames == names)

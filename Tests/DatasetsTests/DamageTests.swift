@@ -12,7 +12,8 @@ struct DamageTests {
     private func damaged(_ bytes: [UInt8], _ alphabet: [UInt8], round: Int) -> [UInt8] {
         var bytes = bytes
         for change in 0...random.integer(below: 4, 0, ordinal: UInt64(round)) {
-            let index = UInt32(change * 3 + 1), ordinal = UInt64(round)
+            let index = UInt32(change * 3 + 1)
+            let ordinal = UInt64(round)
             let place = random.integer(below: bytes.count, index, ordinal: ordinal)
             let byte = alphabet[random.integer(below: alphabet.count, index + 1, ordinal: ordinal)]
             switch random.integer(below: 3, index + 2, ordinal: ordinal) {
@@ -48,8 +49,9 @@ struct DamageTests {
         let alphabet = Array("\",;\n\r\t 0e.-?x\u{FEFF}".utf8) + [0, 0xFF]
         let refused = try refusals(rounds: 600) { round in
             let path = try files.write("table.csv", damaged(Array(text.utf8), alphabet, round: round))
-            return try load("format: csv\nmissing: mean\nstandardize: true\nvalidation_fraction: 0.4\n"
-                + "train: {path: \(path), target: -1, delimiter: \"\(delimiter)\"}")
+            return try load(
+                "format: csv\nmissing: mean\nstandardize: true\nvalidation_fraction: 0.4\n"
+                    + "train: {path: \(path), target: -1, delimiter: \"\(delimiter)\"}")
         }
         #expect(refused > 100 && refused < 600)
     }

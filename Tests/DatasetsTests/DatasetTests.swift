@@ -23,8 +23,9 @@ struct DatasetTests {
         #expect(classes.classList == [1, 0])
         #expect(classes.targetRows(columns: 3) == [[0, 1, 0], [1, 0, 0]])
         #expect(classes.className(2) == "2")
-        let values = Dataset(inputs: [1, 2, 3, 4], inputShape: Shape([1]), values: [5, 6, 7, 8, 9, 10, 11, 12],
-                             valueCount: 2)
+        let values = Dataset(
+            inputs: [1, 2, 3, 4], inputShape: Shape([1]), values: [5, 6, 7, 8, 9, 10, 11, 12],
+            valueCount: 2)
         #expect(values.count == 4)
         #expect(values.targetRows(columns: 2) == [[5, 6], [7, 8], [9, 10], [11, 12]])
     }
@@ -33,7 +34,8 @@ struct DatasetTests {
     func slices() {
         let dataset = Dataset(inputs: [1, 2, 3, 4], inputShape: Shape([1]), classes: [0, 1, 2, 3], classCount: 4)
         let order: [Int32] = [3, 2, 1, 0]
-        let buffer = AlignedBuffer<Float>(count: 2), classes = AlignedBuffer<Int32>(count: 2, repeating: 9)
+        let buffer = AlignedBuffer<Float>(count: 2)
+        let classes = AlignedBuffer<Int32>(count: 2, repeating: 9)
         dataset.gatherInputs(order[1..<3], into: buffer.matrix(rows: 2, columns: 1))
         dataset.gatherClasses(order[1..<3], into: classes.elements)
         #expect(Array(buffer.elements) == [3, 2])
@@ -50,9 +52,11 @@ struct DatasetTests {
         #expect(try dataset([1, 2, 3, 4], extra: "normalize: {mean: 1}").digest() != digest)
         #expect(try dataset([1, 2, 3, 4], extra: "class_names: [a, b]").digest() != digest)
         let flat = Dataset(inputs: [1, 2], inputShape: Shape([2]), classes: [0], classCount: 2)
-        for other in [Dataset(inputs: [1, 2], inputShape: Shape([2, 1]), classes: [0], classCount: 2),
-                      Dataset(inputs: [1, 2], inputShape: Shape([2]), classes: [0], classCount: 3),
-                      Dataset(inputs: [1, 2], inputShape: Shape([2]), values: [0], valueCount: 1)] {
+        for other in [
+            Dataset(inputs: [1, 2], inputShape: Shape([2, 1]), classes: [0], classCount: 2),
+            Dataset(inputs: [1, 2], inputShape: Shape([2]), classes: [0], classCount: 3),
+            Dataset(inputs: [1, 2], inputShape: Shape([2]), values: [0], valueCount: 1)
+        ] {
             #expect(try other.digest() != flat.digest())
         }
     }
@@ -76,7 +80,7 @@ struct DatasetTests {
             (csv + "target_kind: values", ["data.target_kind", "did you mean \"value\""]),
             (csv + "target_kind: value\nclasses: 3", ["data.target_kind", "asks for 3 classes"]),
             (csv + "class_names: [a, a]", ["data.class_names"]),
-            (csv + "class_names: [a, b]\nclasses: 3", ["data.class_names", "2 names", "3 classes"]),
+            (csv + "class_names: [a, b]\nclasses: 3", ["data.class_names", "2 names", "3 classes"])
         ]
         for (yaml, parts) in cases {
             do {

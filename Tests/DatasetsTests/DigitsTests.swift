@@ -37,8 +37,9 @@ struct DigitsTests {
         // for r in part: h.update(bytes(r[:64]) + struct.pack("<i", r[64]))
         let raw = try load("normalize: {scale: 1}")
         #expect(try raw.train.digest() == "c12e836626d9ee65bcc2d0ccead0869496001bc1b231051f7f7749abecaec468")
-        #expect(try #require(raw.validation).digest()
-            == "434849a425cc19b6aa52ccaa23a26fd4936679f27638c05806ab41fbc6deabcb")
+        #expect(
+            try #require(raw.validation).digest()
+                == "434849a425cc19b6aa52ccaa23a26fd4936679f27638c05806ab41fbc6deabcb")
     }
 
     @Test("options that contradict the built-in digits are refused")

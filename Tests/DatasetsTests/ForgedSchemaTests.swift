@@ -14,16 +14,17 @@ struct ForgedSchemaTests {
         "0", "-1", "1", "2", "3", "4", "5", "9223372036854775807", "-9223372036854775808", "2147483648", "4611686018427387904",
         "0.5", "1e308", "-1e308", "1e-320", "\"\"", "\"a\"", "\"b\"", "\"y\"", "\",\"", "\";\"", "\"\\n\"", "\"\\u0000\"",
         "\"tab\"", "\"space\"", "\"0\"", "null", "true", "false", "[]", "{}", "[0]", "[1,1]", "[\"red\",\"red\"]",
-        "[\"red\"]", "[1,2,3]",
+        "[\"red\"]", "[1,2,3]"
     ]
 
     /// The paths of all values in a JSON tree.
     private static func paths(_ tree: Any, _ path: [AnyHashable] = []) -> [[AnyHashable]] {
-        let below: [[AnyHashable]] = switch tree {
-        case let object as [String: Any]: object.keys.sorted().flatMap { paths(object[$0] ?? 0, path + [$0]) }
-        case let list as [Any]: list.indices.flatMap { paths(list[$0], path + [$0]) }
-        default: []
-        }
+        let below: [[AnyHashable]] =
+            switch tree {
+            case let object as [String: Any]: object.keys.sorted().flatMap { paths(object[$0] ?? 0, path + [$0]) }
+            case let list as [Any]: list.indices.flatMap { paths(list[$0], path + [$0]) }
+            default: []
+            }
         return (path.isEmpty ? [] : [path]) + below
     }
 
@@ -35,7 +36,9 @@ struct ForgedSchemaTests {
             return object
         }
         if var list = tree as? [Any], let index = key.base as? Int, list.indices.contains(index) {
-            if isLast, value == nil { list.remove(at: index) } else {
+            if isLast, value == nil {
+                list.remove(at: index)
+            } else {
                 list[index] = isLast ? value ?? 0 : replacing(path.dropFirst(), in: list[index], with: value)
             }
             return list
@@ -69,7 +72,8 @@ struct ForgedSchemaTests {
     func tables() throws {
         let path = try files.write("t.csv", "a,c,b,y\n1,red,2,cat\n,blue,3,dog\n5,red,7,cat\n")
         let trained = try load("format: csv\ntrain: {path: \(path), target: y}\nmissing: mean\nstandardize: true")
-        let others = try ["a,c,b\n1,red,2\n", "1,red,2\n", "b,a,c,y,z\n1,2,blue,dog,3\n", "7\n"]
+        let others =
+            try ["a,c,b\n1,red,2\n", "1,red,2\n", "b,a,c,y,z\n1,2,blue,dog,3\n", "7\n"]
             .enumerated().map { try files.write("other-\($0).csv", $1) } + [path]
         let accepted = try forge(trained.preprocessing) { preprocessing in
             for other in others {
@@ -86,7 +90,8 @@ struct ForgedSchemaTests {
     func weightedTables() throws {
         let path = try files.write("t.csv", "a,w,c\n1,2,red\n2,0.5,blue\n")
         let yaml = "format: csv\ntrain: {path: \(path), weight: w}\ntarget_kind: input"
-        let others = try ["a,c\n1,red\n", "1,2\n", "1,2,red\n", "7\n"]
+        let others =
+            try ["a,c\n1,red\n", "1,2\n", "1,2,red\n", "7\n"]
             .enumerated().map { try files.write("other-\($0).csv", $1) } + [path]
         let accepted = try forge(try load(yaml).preprocessing) { preprocessing in
             for other in others {
@@ -103,7 +108,8 @@ struct ForgedSchemaTests {
         let inputs = try files.write("inputs", idx([3, 2], [1, 2, 3, 4, 5, 6]))
         let targets = try files.write("targets", idx([3], [3, 5, 9]))
         let yaml = "format: idx\ntrain: {inputs: \(inputs), targets: \(targets)}"
-        let table = try files.write("t.csv", "1,2,3\n4,5,9\n"), plain = try files.write("p.csv", "1,2\n4,5\n")
+        let table = try files.write("t.csv", "1,2,3\n4,5,9\n")
+        let plain = try files.write("p.csv", "1,2\n4,5\n")
         let accepted = try forge(try load(yaml).preprocessing) { preprocessing in
             for other in [table, plain, inputs] {
                 _ = try? preprocessing.inputs(from: other).inputRows()
@@ -114,12 +120,14 @@ struct ForgedSchemaTests {
         #expect(accepted > 10)
     }
 
-    @Test("a feature that is the target as well, and columns that are named twice, are refused", arguments: [
-        ("\"index\":0,\"mean\"", "\"index\":3,\"mean\""), ("\"index\":0,\"mean\"", "\"index\":1,\"mean\""),
-        ("\"name\":\"a\"", "\"name\":\"b\""), ("\"name\":\"a\"", "\"name\":\"y\""), ("\"skipLines\":0", "\"skipLines\":-1"),
-        ("\"decimal\":\".\"", "\"decimal\":\"x\""), ("\"thousands\":\"\"", "\"thousands\":\".\""),
-        ("\"delimiter\":\",\"", "\"delimiter\":\"\\n\""), ("\"delimiter\":\",\"", "\"delimiter\":\"ab\""),
-    ])
+    @Test(
+        "a feature that is the target as well, and columns that are named twice, are refused",
+        arguments: [
+            ("\"index\":0,\"mean\"", "\"index\":3,\"mean\""), ("\"index\":0,\"mean\"", "\"index\":1,\"mean\""),
+            ("\"name\":\"a\"", "\"name\":\"b\""), ("\"name\":\"a\"", "\"name\":\"y\""), ("\"skipLines\":0", "\"skipLines\":-1"),
+            ("\"decimal\":\".\"", "\"decimal\":\"x\""), ("\"thousands\":\"\"", "\"thousands\":\".\""),
+            ("\"delimiter\":\",\"", "\"delimiter\":\"\\n\""), ("\"delimiter\":\",\"", "\"delimiter\":\"ab\"")
+        ])
     func twice(_ original: String, _ replacement: String) throws {
         let path = try files.write("t.csv", "a,c,b,y\n1,red,2,cat\n,blue,3,dog\n5,red,7,cat\n")
         let trained = try load("format: csv\ntrain: {path: \(path), target: y}\nmissing: mean")

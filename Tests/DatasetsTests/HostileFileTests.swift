@@ -19,8 +19,10 @@ struct HostileFileTests {
         let pipe = files.path("pipe")
         try #require(mkfifo(pipe, 0o600) == 0)
         let targets = try files.write("targets", idx([2], [0, 1]))
-        for (path, kind) in [(pipe, "a pipe"), ("/dev/zero", "a device"), ("/dev/null", "a device"),
-                             (files.directory.path, "a directory")] {
+        for (path, kind) in [
+            (pipe, "a pipe"), ("/dev/zero", "a device"), ("/dev/null", "a device"),
+            (files.directory.path, "a directory")
+        ] {
             expectFailure(.badData, "\(path): \(kind), not a regular file") { _ = try train(path) }
             expectFailure(.badData, "\(path): \(kind), not a regular file") {
                 _ = try load("format: idx\ntrain: {inputs: \(path), targets: \(targets)}")
@@ -28,8 +30,9 @@ struct HostileFileTests {
         }
     }
 
-    @Test("millions of empty lines, of blanks and of carriage returns are passed over in time that grows with their number",
-          arguments: ["\n", "\r", " \n", "\r\r\n", "#\n"])
+    @Test(
+        "millions of empty lines, of blanks and of carriage returns are passed over in time that grows with their number",
+        arguments: ["\n", "\r", " \n", "\r\r\n", "#\n"])
     func emptyLines(_ line: String) throws {
         let many = String(repeating: line, count: 1_000_000)
         let path = try files.write("table.csv", many + "a,y\n1,p\n" + many + "2,q\n" + many)
@@ -58,7 +61,8 @@ struct HostileFileTests {
     @Test("a cell of megabytes is a text like another, and short in messages")
     func longCell() throws {
         let long = String(repeating: "x", count: 3_000_000)
-        #expect(try train(try files.write("table.csv", "a,y\n\(long),p\nb,q\n\(long),p\n")).inputRows() == [[0, 1], [1, 0], [0, 1]])
+        #expect(
+            try train(try files.write("table.csv", "a,y\n\(long),p\nb,q\n\(long),p\n")).inputRows() == [[0, 1], [1, 0], [0, 1]])
         let trained = try load("format: csv\ntrain: {path: \(files.path("table.csv")), target: y}").preprocessing
         let other = try files.write("other.csv", "a\n\(long)y\n")
         do {

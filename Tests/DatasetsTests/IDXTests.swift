@@ -13,7 +13,8 @@ struct IDXTests {
     private func splits(_ inputs: [UInt8], _ targets: [UInt8], extra: String = "") throws -> DataSplits {
         // A directory each: a file that is mapped is not to be written again.
         let files = try files.subdirectory()
-        let inputPath = try files.write("inputs", inputs), targetPath = try files.write("targets", targets)
+        let inputPath = try files.write("inputs", inputs)
+        let targetPath = try files.write("targets", targets)
         return try load("format: idx\ntrain: {inputs: \(inputPath), targets: \(targetPath)}\n\(extra)")
     }
 
@@ -25,9 +26,9 @@ struct IDXTests {
             (0x08, [0, 255, 7, 128], [0, 255, 7, 128]),
             (0x09, [0, 255, 7, 128], [0, -1, 7, -128]),
             (0x0B, [Int16(-300), 300, 0, .min].flatMap(bigEndian), [-300, 300, 0, -32768]),
-            (0x0C, [Int32(-70000), 70000, 1, .min].flatMap(bigEndian), [-70000, 70000, 1, -2147483648]),
+            (0x0C, [Int32(-70000), 70000, 1, .min].flatMap(bigEndian), [-70000, 70000, 1, -2_147_483_648]),
             (0x0D, [Float(-1.5), 0.1, 3e30, 0].flatMap { bigEndian($0.bitPattern) }, [-1.5, 0.1, 3e30, 0]),
-            (0x0E, [-1.5, 0.1, 3e30, 0].flatMap { bigEndian(($0 as Double).bitPattern) }, [-1.5, 0.1, 3e30, 0]),
+            (0x0E, [-1.5, 0.1, 3e30, 0].flatMap { bigEndian(($0 as Double).bitPattern) }, [-1.5, 0.1, 3e30, 0])
         ]
         for (type, bytes, numbers) in cases {
             let train = try splits(idx(type: type, [2, 2], bytes), twoLabels).train
@@ -48,7 +49,8 @@ struct IDXTests {
     @Test("plain and gzip files, in one member or two, give the same numbers and digest")
     func compression() throws {
         let bytes = (0..<6000).map { UInt8(truncatingIfNeeded: $0 * 7 % 251) }
-        let inputs = idx([20, 300], bytes), targets = idx([20], (0..<20).map { UInt8($0 % 4) })
+        let inputs = idx([20, 300], bytes)
+        let targets = idx([20], (0..<20).map { UInt8($0 % 4) })
         let plain = try splits(inputs, targets).train
         let packed = try splits(try gzip(inputs), try gzip(targets)).train
         let members = try splits(try gzip(Array(inputs[..<1000])) + gzip(Array(inputs[1000...])), targets).train
@@ -67,8 +69,10 @@ struct IDXTests {
         for (found, byte) in zip(single.inputRows().joined(), [0.0, 255, 51, 102]) {
             #expect(abs(Double(found) - (byte / 255 - 0.1307) / 0.3081) < 3e-7)
         }
-        let lists = try splits(inputs, twoLabels,
-                               extra: "normalize: {scale: [1, 2], mean: [1, 0.5], std: [2, 4]}").train
+        let lists = try splits(
+            inputs, twoLabels,
+            extra: "normalize: {scale: [1, 2], mean: [1, 0.5], std: [2, 4]}"
+        ).train
         #expect(lists.inputRows() == [[-0.5, 31.75], [25, 12.625]])
         expectFailure(.badConfiguration, "data.normalize.mean", "list of 3", "2 inputs") {
             _ = try splits(inputs, twoLabels, extra: "normalize: {mean: [1, 2, 3]}")
@@ -78,9 +82,11 @@ struct IDXTests {
     @Test("standardize takes mean and population deviation per input from the training split; a constant has 1")
     func standardize() throws {
         let inputs = idx([4, 2], [1, 9, 3, 9, 5, 9, 7, 9])
-        let held = try files.write("held", idx([1, 2], [9, 10])), labels = try files.write("labels", idx([1], [1]))
-        let splits = try splits(inputs, idx([4], [0, 1, 0, 1]),
-                                extra: "standardize: true\nvalidation: {inputs: \(held), targets: \(labels)}")
+        let held = try files.write("held", idx([1, 2], [9, 10]))
+        let labels = try files.write("labels", idx([1], [1]))
+        let splits = try splits(
+            inputs, idx([4], [0, 1, 0, 1]),
+            extra: "standardize: true\nvalidation: {inputs: \(held), targets: \(labels)}")
         #expect(splits.preprocessing.normalization.mean == [4, 9])
         #expect(splits.preprocessing.normalization.std == [Double(5).squareRoot(), 1])
         let root = Float(Double(5).squareRoot())
@@ -149,7 +155,8 @@ struct IDXTests {
 
     @Test("a truncated or oversized file is refused with the bytes expected and found, plain and gzip")
     func lengths() throws {
-        let short = idx([2, 3], [1, 2, 3, 4, 5]), long = idx([2, 3], Array(0..<8))
+        let short = idx([2, 3], [1, 2, 3, 4, 5])
+        let long = idx([2, 3], Array(0..<8))
         expectFailure(.badData, "inputs: truncated", "2×3 elements of 1 byte,", "expected 18 bytes", "found 17") {
             _ = try splits(short, twoLabels)
         }
@@ -208,7 +215,8 @@ struct IDXTests {
         expectFailure(.badData, "sample 0: label out of range", "0 to 1", "found 5") {
             _ = try splits(inputs, idx([2], [5, 0]), extra: "classes: 2")
         }
-        let held = try files.write("held", inputs), heldLabels = try files.write("held-labels", idx([2], [0, 2]))
+        let held = try files.write("held", inputs)
+        let heldLabels = try files.write("held-labels", idx([2], [0, 2]))
         expectFailure(.badData, "held-labels: sample 1: label out of range", "0 to 1", "found 2") {
             _ = try splits(inputs, twoLabels, extra: "validation: {inputs: \(held), targets: \(heldLabels)}")
         }
@@ -228,10 +236,12 @@ struct IDXTests {
 
     @Test("a validation split of another shape is refused")
     func otherShape() throws {
-        let held = try files.write("held", idx([1, 3], [1, 2, 3])), labels = try files.write("labels", idx([1], [0]))
+        let held = try files.write("held", idx([1, 3], [1, 2, 3]))
+        let labels = try files.write("labels", idx([1], [0]))
         expectFailure(.badData, "held: samples of shape [3]", "expected [2]") {
-            _ = try splits(idx([2, 2], [1, 2, 3, 4]), twoLabels,
-                           extra: "validation: {inputs: \(held), targets: \(labels)}")
+            _ = try splits(
+                idx([2, 2], [1, 2, 3, 4]), twoLabels,
+                extra: "validation: {inputs: \(held), targets: \(labels)}")
         }
     }
 

@@ -25,14 +25,16 @@ struct PreprocessingTests {
         #expect(try JSONDecoder().decode(Preprocessing.self, from: JSONEncoder().encode(digits)) == digits)
     }
 
-    @Test("preprocessing whose parts don't fit each other is refused when it is decoded", arguments: [
-        ("\"inputDimensions\":[3]", "\"inputDimensions\":[-3]"), ("\"inputDimensions\":[3]", "\"inputDimensions\":[4]"),
-        ("\"inputDimensions\":[3]", "\"inputDimensions\":[4611686018427387904,4]"),
-        ("[\"cat\",\"dog\"]", "[\"cat\"]"), ("[\"cat\",\"dog\"]", "[\"cat\",\"cat\"]"),
-        ("\"std\":[1,1,", "\"std\":[0,1,"), ("\"std\":[1,1,", "\"std\":[1,1,1,"),
-        ("\"columnCount\":3", "\"columnCount\":1"), ("[\"blue\",\"red\"]", "[\"red\",\"red\"]"),
-        ("{\"count\":2}", "{\"count\":-2}"),
-    ])
+    @Test(
+        "preprocessing whose parts don't fit each other is refused when it is decoded",
+        arguments: [
+            ("\"inputDimensions\":[3]", "\"inputDimensions\":[-3]"), ("\"inputDimensions\":[3]", "\"inputDimensions\":[4]"),
+            ("\"inputDimensions\":[3]", "\"inputDimensions\":[4611686018427387904,4]"),
+            ("[\"cat\",\"dog\"]", "[\"cat\"]"), ("[\"cat\",\"dog\"]", "[\"cat\",\"cat\"]"),
+            ("\"std\":[1,1,", "\"std\":[0,1,"), ("\"std\":[1,1,", "\"std\":[1,1,1,"),
+            ("\"columnCount\":3", "\"columnCount\":1"), ("[\"blue\",\"red\"]", "[\"red\",\"red\"]"),
+            ("{\"count\":2}", "{\"count\":-2}")
+        ])
     func tampered(_ original: String, _ replacement: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
@@ -55,8 +57,9 @@ struct PreprocessingTests {
             _ = try configuration("format: digits").load(with: preprocessing)
         }
         let digits = try load("format: digits")
-        #expect(try configuration("normalize: {scale: 3}").load(with: digits.preprocessing).train.digest()
-            == digits.train.digest())
+        #expect(
+            try configuration("normalize: {scale: 3}").load(with: digits.preprocessing).train.digest()
+                == digits.train.digest())
     }
 
     @Test("a network trained on other data than tables takes IDX, and CSV with one sample per row")

@@ -39,8 +39,10 @@ struct TableFormTests {
 
     @Test("a comment ends a line, or is one; not inside of quotation marks")
     func comments() throws {
-        let train = try splits("# made by hand\na,y # names\n1,x#first\n  # nothing\n2,\"z#\" # last\n#\n",
-                               train: "target: y, comment: \"#\"").train
+        let train = try splits(
+            "# made by hand\na,y # names\n1,x#first\n  # nothing\n2,\"z#\" # last\n#\n",
+            train: "target: y, comment: \"#\""
+        ).train
         #expect(train.inputRows() == [[1], [2]])
         #expect(train.classNames == ["x", "z#"])
         expectFailure(.badConfiguration, "data.train.comment", "\",\" is also the delimiter") {
@@ -60,15 +62,17 @@ struct TableFormTests {
 
     // MARK: - Numbers
 
-    @Test("numbers are read with the decimal mark and the separators that the file has", arguments: [
-        ("decimal: \",\"", ["1,5", "-0,25", "+3", "1,5e3", ",5", "7,"], [1.5, -0.25, 3, 1500, 0.5, 7]),
-        ("thousands: \",\"", ["1,234.5", "-1,234,567", "12", "1,00,000", "1e3"], [1234.5, -1_234_567, 12, 100_000, 1000]),
-        ("decimal: \",\", thousands: \".\"", ["1.234,5", "1.234.567", "0,5"], [1234.5, 1_234_567, 0.5]),
-        ("decimal: \",\", thousands: space", ["1 234,5", "12 345 678"], [1234.5, 12_345_678]),
-        ("thousands: \"'\"", ["1'234.5", "999"], [1234.5, 999]),
-        ("thousands: \"\\u202F\", decimal: \",\"", ["1\u{202F}234,5", "2"], [1234.5, 2]),
-        ("thousands: _", ["1_000", "2"], [1000, 2]),
-    ])
+    @Test(
+        "numbers are read with the decimal mark and the separators that the file has",
+        arguments: [
+            ("decimal: \",\"", ["1,5", "-0,25", "+3", "1,5e3", ",5", "7,"], [1.5, -0.25, 3, 1500, 0.5, 7]),
+            ("thousands: \",\"", ["1,234.5", "-1,234,567", "12", "1,00,000", "1e3"], [1234.5, -1_234_567, 12, 100_000, 1000]),
+            ("decimal: \",\", thousands: \".\"", ["1.234,5", "1.234.567", "0,5"], [1234.5, 1_234_567, 0.5]),
+            ("decimal: \",\", thousands: space", ["1 234,5", "12 345 678"], [1234.5, 12_345_678]),
+            ("thousands: \"'\"", ["1'234.5", "999"], [1234.5, 999]),
+            ("thousands: \"\\u202F\", decimal: \",\"", ["1\u{202F}234,5", "2"], [1234.5, 2]),
+            ("thousands: _", ["1_000", "2"], [1000, 2])
+        ])
     func numberStyles(_ options: String, _ cells: [String], _ expected: [Double]) throws {
         let text = "a;y\n" + cells.enumerated().map { "\($1);\(Double($0) + 0.5)\n" }.joined()
         let asText = text.replacingOccurrences(of: ".5\n", with: options.contains("decimal") ? ",5\n" : ".5\n")
@@ -76,8 +80,12 @@ struct TableFormTests {
         #expect(rows == expected.map { [Float($0)] })
     }
 
-    @Test("a separator in the wrong place is no number", arguments: ["1,5", "12,34", "1234,567", "1,2345", ",123", "1,234,5",
-                                                                   "1.5,000", "1,,234"])
+    @Test(
+        "a separator in the wrong place is no number",
+        arguments: [
+            "1,5", "12,34", "1234,567", "1,2345", ",123", "1,234,5",
+            "1.5,000", "1,,234"
+        ])
     func misplacedSeparators(_ cell: String) throws {
         expectFailure(.badData, "table.csv:3: column \"a\"", "found \"\(cell)\"") {
             _ = try splits("a;y\n1,234;0.5\n\(cell);1\n5;2\n6;2\n", train: "target: y, delimiter: \";\", thousands: \",\"")
@@ -86,8 +94,9 @@ struct TableFormTests {
 
     @Test("quoted numbers may hold the delimiter, and blanks")
     func quotedNumbers() throws {
-        #expect(try splits("a,y\n\"1,234\",0.5\n\" 7 \",1\n", train: "target: y, thousands: \",\"").train.inputRows()
-            == [[1234], [7]])
+        #expect(
+            try splits("a,y\n\"1,234\",0.5\n\" 7 \",1\n", train: "target: y, thousands: \",\"").train.inputRows()
+                == [[1234], [7]])
     }
 
     @Test("what counts as missing can be said; then the usual markers are values")
@@ -108,7 +117,7 @@ struct TableFormTests {
             ("delimiter: space, thousands: space", ["data.train.thousands", "a space is also the delimiter"]),
             ("thousands: \"0\"", ["data.train.thousands", "neither a digit"]), ("thousands: ab", ["data.train.thousands"]),
             ("decimal: x", ["data.train.decimal"]), ("comment: ab", ["data.train.comment", "one character"]),
-            ("unknown_category: skip", ["data.train.unknown_category", "error, ignore"]),
+            ("unknown_category: skip", ["data.train.unknown_category", "error, ignore"])
         ] {
             do {
                 _ = try configuration("format: csv\ntrain: {path: a, target: y, \(options)}")
@@ -125,9 +134,10 @@ struct TableFormTests {
     @Test("a validation file has the format of the training file, but for what it says itself")
     func validationFormat() throws {
         let held = try files.write("held.csv", "|1x3\na|b\n\"7,5\"|yes\n\n")
-        let splits = try splits("a;y\n1,5;no\n2;yes\n", train: "target: y, delimiter: \";\", decimal: \",\"",
-                                extra: "validation: {path: \(held), delimiter: \"|\", skip_lines: 1, header: false, "
-                                    + "comment: a}")
+        let splits = try splits(
+            "a;y\n1,5;no\n2;yes\n", train: "target: y, delimiter: \";\", decimal: \",\"",
+            extra: "validation: {path: \(held), delimiter: \"|\", skip_lines: 1, header: false, "
+                + "comment: a}")
         #expect(try #require(splits.validation).inputRows() == [[7.5]])
         #expect(splits.validation?.classList == [1])
     }
@@ -167,8 +177,10 @@ struct TableFormTests {
     func unknownCategories() throws {
         let held = try files.write("held.csv", "c,y\ngreen,0.5\nred,1\n")
         let text = "c,y\nred,0.5\nblue,1\nred,2\n"
-        expectFailure(.badData, "held.csv:2: column \"c\": \"green\" is not one of the categories",
-                      "data.validation.unknown_category: ignore") {
+        expectFailure(
+            .badData, "held.csv:2: column \"c\": \"green\" is not one of the categories",
+            "data.validation.unknown_category: ignore"
+        ) {
             _ = try self.splits(text, extra: "validation: {path: \(held)}")
         }
         let splits = try splits(text, train: "target: y, unknown_category: ignore", extra: "validation: {path: \(held)}")

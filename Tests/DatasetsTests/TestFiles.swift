@@ -54,7 +54,8 @@ func gzip(_ bytes: [UInt8]) throws -> [UInt8] {
     let size = Int32(MemoryLayout<z_stream>.size)
     try #require(deflateInit2_(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, size) == Z_OK)
     defer { deflateEnd(&stream) }
-    var input = bytes, output = [UInt8](repeating: 0, count: Int(deflateBound(&stream, UInt(bytes.count))))
+    var input = bytes
+    var output = [UInt8](repeating: 0, count: Int(deflateBound(&stream, UInt(bytes.count))))
     let written: Int = try input.withUnsafeMutableBufferPointer { source in
         try output.withUnsafeMutableBufferPointer { target in
             stream.next_in = source.baseAddress
@@ -80,8 +81,10 @@ func configuration(_ yaml: String) throws -> DataConfiguration {
 func load(_ yaml: String) throws -> DataSplits { try configuration(yaml).load() }
 
 /// Expects a failure with this code whose one-line message holds all of `parts`.
-func expectFailure(_ code: ExitCode, _ parts: String..., sourceLocation: SourceLocation = #_sourceLocation,
-                   _ body: () throws -> Void) {
+func expectFailure(
+    _ code: ExitCode, _ parts: String..., sourceLocation: SourceLocation = #_sourceLocation,
+    _ body: () throws -> Void
+) {
     do {
         try body()
         Issue.record("nothing was refused; expected \(parts)", sourceLocation: sourceLocation)

@@ -56,7 +56,9 @@ struct TextTests {
         expectFailure(.badConfiguration, "data.context") { _ = try splits("abc", "") }
         expectFailure(.badConfiguration, "data.context") { _ = try splits("abc", "context: 0") }
         for option in ["normalize: {scale: 2}", "standardize: true", "target_kind: class", "classes: 3", "class_names: [a]"] {
-            expectFailure(.badConfiguration, "leave it out with format: text") { _ = try splits("abcabc", "context: 1\n\(option)") }
+            expectFailure(.badConfiguration, "leave it out with format: text") {
+                _ = try splits("abcabc", "context: 1\n\(option)")
+            }
         }
         let held = try files.write("v.txt", "ab\nabx")
         expectFailure(.badData, "v.txt:2:3: the character \"x\"", "training text") {
@@ -69,8 +71,10 @@ struct TextTests {
 
     @Test("the digest tells texts, contexts and strides apart")
     func digests() throws {
-        let digests = try [("abcabcabc", "context: 2"), ("abcabcabd", "context: 2"), ("abcabcabc", "context: 4"),
-                           ("abcabcabc", "context: 2\nstride: 1")].map { try splits($0, $1).train.digest() }
+        let digests = try [
+            ("abcabcabc", "context: 2"), ("abcabcabd", "context: 2"), ("abcabcabc", "context: 4"),
+            ("abcabcabc", "context: 2\nstride: 1")
+        ].map { try splits($0, $1).train.digest() }
         #expect(Set(digests).count == 4)
         #expect(try splits("abcabcabc", "context: 2").train.digest() == digests[0])
     }
@@ -80,9 +84,11 @@ struct TextTests {
         let preprocessing = try splits("abcabcabc", "context: 2").preprocessing
         let text = try #require(String(data: JSONEncoder().encode(preprocessing), encoding: .utf8))
         #expect(try JSONDecoder().decode(Preprocessing.self, from: Data(text.utf8)) == preprocessing)
-        let changes = [("[97,98,99]", "[97,99,98]"), ("[97,98,99]", "[]"), ("[97,98,99]", "[97,98,55296]"),
-                       ("\"context\":2", "\"context\":0"), ("\"context\":2", "\"context\":3"), ("\"stride\":2", "\"stride\":-1"),
-                       ("\"classes\":3", "\"classes\":4")]
+        let changes = [
+            ("[97,98,99]", "[97,99,98]"), ("[97,98,99]", "[]"), ("[97,98,99]", "[97,98,55296]"),
+            ("\"context\":2", "\"context\":0"), ("\"context\":2", "\"context\":3"), ("\"stride\":2", "\"stride\":-1"),
+            ("\"classes\":3", "\"classes\":4")
+        ]
         for (from, to) in changes {
             let forged = text.replacingOccurrences(of: from, with: to)
             #expect(forged != text, "\(from) in \(text)")

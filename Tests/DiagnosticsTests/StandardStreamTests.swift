@@ -15,9 +15,11 @@ struct StandardStreamTests {
 
     /// Both ends of a new terminal (pts(4)); ioctls, because posix_openpt and its like can't be called from Swift.
     private func terminal() -> (master: Int32, slave: Int32) {
-        let unlock: UInt = 0x4004_5431, number: UInt = 0x8004_5430 // TIOCSPTLCK and TIOCGPTN
+        let unlock: UInt = 0x4004_5431
+        let number: UInt = 0x8004_5430  // TIOCSPTLCK and TIOCGPTN
         let master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
-        var isLocked: Int32 = 0, index: Int32 = -1
+        var isLocked: Int32 = 0
+        var index: Int32 = -1
         guard ioctl(master, unlock, &isLocked) == 0, ioctl(master, number, &index) == 0 else { return (master, -1) }
         return (master, open("/dev/pts/\(index)", O_RDWR | O_NOCTTY | O_CLOEXEC))
     }
@@ -25,8 +27,12 @@ struct StandardStreamTests {
     @Test("a full disk is an error that says so")
     func full() {
         withStream(open("/dev/full", O_WRONLY | O_CLOEXEC)) { stream in
-            #expect(throws: Failure(.inputOutput, "standard output can't be written: No space left on device; what was "
-                + "printed is incomplete")) { try stream.write("text") }
+            #expect(
+                throws: Failure(
+                    .inputOutput,
+                    "standard output can't be written: No space left on device; what was "
+                        + "printed is incomplete")
+            ) { try stream.write("text") }
         }
     }
 

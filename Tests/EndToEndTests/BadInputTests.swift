@@ -20,13 +20,15 @@ struct BadInputTests {
     @Test("a bad run directory is refused", arguments: BadInput.runDirectories)
     func runDirectory(_ row: BadInput) throws { try check(row) }
 
-    @Test("on three ranks one speaks, all end with its code",
-          .enabled(if: MPIRun.isAvailable, "mpirun is not installed"),
-          arguments: rows.filter(\.onRanks))
+    @Test(
+        "on three ranks one speaks, all end with its code",
+        .enabled(if: MPIRun.isAvailable, "mpirun is not installed"),
+        arguments: rows.filter(\.onRanks))
     func ranks(_ row: BadInput) throws { try check(row, ranks: 3) }
 
-    @Test("a wrong command line on three ranks is told once",
-          .enabled(if: MPIRun.isAvailable, "mpirun is not installed"))
+    @Test(
+        "a wrong command line on three ranks is told once",
+        .enabled(if: MPIRun.isAvailable, "mpirun is not installed"))
     func usageOnRanks() throws {
         try withWorkbench { bench in
             let outcome = try bench.dtrain("train", "--bogus", ranks: 3)
@@ -62,9 +64,10 @@ struct BadInputTests {
             try #require(running.waitUntil { _ in bench.exists("run/checkpoints/step-00000000/state.json") })
             let holder = bench.text("run/.lock").split(separator: "\n").first.map(String.init) ?? "nobody"
             for ranks in MPIRun.isAvailable ? [nil, 3] : [nil] as [Int?] {
-                expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", ranks: ranks),
-                              .cannotCreate,
-                              ["run: in use by another job", holder, "--run"])
+                expectRefusal(
+                    try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", ranks: ranks),
+                    .cannotCreate,
+                    ["run: in use by another job", holder, "--run"])
             }
             // Without --resume it is refused at once for the run that it holds.
             expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "run"), .cannotCreate, ["holds a run already"])
@@ -90,9 +93,10 @@ struct BadInputTests {
 
     // MARK: - A run directory that can't be written
 
-    @Test("a run directory that may not be written is refused",
-          .enabled(if: Self.lowered != nil, "runs as root, and the program can't be run as another user"),
-          arguments: [["--run", "locked/run"], ["--run", "locked"], []])
+    @Test(
+        "a run directory that may not be written is refused",
+        .enabled(if: Self.lowered != nil, "runs as root, and the program can't be run as another user"),
+        arguments: [["--run", "locked/run"], ["--run", "locked"], []])
     func notWritable(_ place: [String]) throws {
         try withWorkbench { bench in
             let lowered = try #require(Self.lowered)
@@ -120,10 +124,12 @@ struct BadInputTests {
 
     // MARK: - Launchers
 
-    @Test("several ranks by the launcher's word, one by MPI's: refused", arguments: [
-        ["OMPI_COMM_WORLD_SIZE": "2"], ["OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"],
-        ["PMI_SIZE": "4", "PMI_RANK": "0"],
-    ])
+    @Test(
+        "several ranks by the launcher's word, one by MPI's: refused",
+        arguments: [
+            ["OMPI_COMM_WORLD_SIZE": "2"], ["OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"],
+            ["PMI_SIZE": "4", "PMI_RANK": "0"]
+        ])
     func launcherMismatch(_ environment: [String: String]) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits)
@@ -137,8 +143,13 @@ struct BadInputTests {
     func slurm() throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits)
-            expectSuccess(try bench.dtrain(["train", "c.yaml"], environment: ["SLURM_NTASKS": "8", "SLURM_PROCID": "0",
-                                                                              "SLURM_JOB_ID": "77"]))
+            expectSuccess(
+                try bench.dtrain(
+                    ["train", "c.yaml"],
+                    environment: [
+                        "SLURM_NTASKS": "8", "SLURM_PROCID": "0",
+                        "SLURM_JOB_ID": "77"
+                    ]))
         }
     }
 }

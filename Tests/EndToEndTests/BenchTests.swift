@@ -10,29 +10,37 @@ struct BenchTests {
             let outcome = try bench.dtrain("bench", "--windows", "2", "--seconds", "0.1")
             expectSuccess(outcome)
             #expect(outcome.output.hasPrefix("digits: 9,610 parameters, 64 samples a step, 1 rank\n"))
-            for start in ["window 1/2 ", "window 2/2 ", "throughput ", "step ", "matrix products ", "parameters ",
-                          "µs per step ", "rank 0 "] {
+            for start in [
+                "window 1/2 ", "window 2/2 ", "throughput ", "step ", "matrix products ", "parameters ",
+                "µs per step ", "rank 0 "
+            ] {
                 #expect(outcome.outputLines.filter { $0.hasPrefix(start) }.count == 1, "\(start): \(outcome)")
             }
             #expect(bench.names(".").isEmpty)
         }
     }
 
-    @Test("--json prints one object for each window, on rank 0 alone",
-          arguments: [nil, 2, 3].filter { $0 == nil || MPIRun.isAvailable })
+    @Test(
+        "--json prints one object for each window, on rank 0 alone",
+        arguments: [nil, 2, 3].filter { $0 == nil || MPIRun.isAvailable })
     func json(ranks: Int?) throws {
         try withWorkbench { bench in
             try bench.write("small.yaml", Material.digits)
-            let outcome = try bench.dtrain(["bench", "small.yaml", "--windows", "3", "--seconds", "0.3", "--json", "--set",
-                                            "training.global_batch_size=32"], ranks: ranks)
+            let outcome = try bench.dtrain(
+                [
+                    "bench", "small.yaml", "--windows", "3", "--seconds", "0.3", "--json", "--set",
+                    "training.global_batch_size=32"
+                ], ranks: ranks)
             expectSuccess(outcome)
             #expect(outcome.outputLines.count == 3, "\(outcome)")
             for line in outcome.outputLines {
                 let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
                 #expect(object["program"] as? String == "dtrain" && object["workload"] as? String == "small")
                 #expect(object["ranks"] as? Int == ranks ?? 1)
-                for key in ["samples_per_second", "gflops", "peak_gflops", "seconds", "peak_memory_bytes",
-                            "memory_gbytes_per_second"] {
+                for key in [
+                    "samples_per_second", "gflops", "peak_gflops", "seconds", "peak_memory_bytes",
+                    "memory_gbytes_per_second"
+                ] {
                     #expect(object[key] as? Double ?? 0 > 0, "\(key): \(line)")
                 }
                 #expect(object["steps"] as? Int ?? 0 >= 1 && object["sgemm_gflops"] != nil)
@@ -47,8 +55,9 @@ struct BenchTests {
         }
     }
 
-    @Test("the limit is our own: a variable that slows OpenBLAS down, or narrower vectors, leave no share above it",
-          arguments: [["OPENBLAS_CORETYPE": "Prescott"], ["DTRAIN_SIMD": "256"], [:]])
+    @Test(
+        "the limit is our own: a variable that slows OpenBLAS down, or narrower vectors, leave no share above it",
+        arguments: [["OPENBLAS_CORETYPE": "Prescott"], ["DTRAIN_SIMD": "256"], [:]])
     func limit(environment: [String: String]) throws {
         try withWorkbench { bench in
             let arguments = ["bench", "--windows", "2", "--seconds", "0.2", "--json", "--set", "model.layers.0.dense.units=512"]
@@ -56,7 +65,8 @@ struct BenchTests {
             expectSuccess(outcome)
             for line in outcome.outputLines {
                 let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-                let products = object["gflops"] as? Double ?? .infinity, peak = object["peak_gflops"] as? Double ?? 0
+                let products = object["gflops"] as? Double ?? .infinity
+                let peak = object["peak_gflops"] as? Double ?? 0
                 #expect(products < peak, "\(environment): \(line)")
             }
         }

@@ -18,12 +18,15 @@ struct CommandTests {
             #expect(bench.names("runs/digits") == ["checkpoints", "config.yaml", "metrics.jsonl"])
             #expect(run.checkpoints.first == "best" && run.steps.first == 0)
             for checkpoint in run.checkpoints {
-                #expect(bench.names("runs/digits/checkpoints/\(checkpoint)")
-                    == ["model.safetensors", "optimizer.safetensors", "state.json"])
+                #expect(
+                    bench.names("runs/digits/checkpoints/\(checkpoint)")
+                        == ["model.safetensors", "optimizer.safetensors", "state.json"])
             }
             #expect(outcome.digest == run.digest)
 
-            let steps = try run.log("step"), validations = try run.log("validation"), ends = try run.log("end")
+            let steps = try run.log("step")
+            let validations = try run.log("validation")
+            let ends = try run.log("end")
             #expect(steps.map(\.step) == stride(from: 10, through: run.steps.last ?? 0, by: 10).map { $0 })
             for key in ["loss", "accuracy", "learning_rate", "epoch"] {
                 #expect(steps.allSatisfy { $0.numbers[key]?.isFinite ?? false }, "\(key)")
@@ -78,9 +81,11 @@ struct CommandTests {
     func overrides() throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits)
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "a", "--set", "model.layers.0.dense.units=24",
-                                           "--set", "training.max_steps=9", "--set", "training.max_steps=3",
-                                           "--set", "optimizer={sgd: {momentum: 0.5}}", "--seed", "5"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "a", "--set", "model.layers.0.dense.units=24",
+                    "--set", "training.max_steps=9", "--set", "training.max_steps=3",
+                    "--set", "optimizer={sgd: {momentum: 0.5}}", "--seed", "5"))
             let written = bench.text("a/config.yaml")
             for text in ["units: 24", "max_steps: 3", "momentum: 0.5", "seed: 5"] {
                 #expect(written.contains(text), "\(text)")
@@ -116,7 +121,9 @@ struct CommandTests {
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run"))
             let outcome = try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "--steps", "3")
             expectSuccess(outcome)
-            #expect(outcome.errors.contains("nothing to do: the run is at step 5 already; give a larger --steps than 3\n"), "\(outcome)")
+            #expect(
+                outcome.errors.contains("nothing to do: the run is at step 5 already; give a larger --steps than 3\n"),
+                "\(outcome)")
             #expect(!outcome.errors.contains("configuration asks for") && !outcome.output.contains("as asked"))
             let shorter = try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "--set", "training.max_steps=2")
             #expect(shorter.errors.contains("nothing to do: 5 steps are done, the configuration asks for 2"), "\(shorter)")
@@ -139,8 +146,10 @@ struct CommandTests {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits)
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "a", "--seed", "3"))
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "b", "--initialize",
-                                           "a/checkpoints/\(bench.files("a").last)/model.safetensors"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "b", "--initialize",
+                    "a/checkpoints/\(bench.files("a").last)/model.safetensors"))
             #expect(bench.files("b").model("step-00000000") == bench.files("a").model(bench.files("a").last))
             #expect(bench.files("b").digest != bench.files("a").digest)
         }
@@ -153,8 +162,11 @@ struct CommandTests {
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "a", "--seed", "3", "--quiet"))
             let file = "a/checkpoints/\(bench.files("a").last)/model.safetensors"
             let head = ["--set", "model.layers.2={dense: {units: 10, name: head}}"]
-            let outcome = try bench.dtrain(["train", "c.yaml", "--run", "b", "--initialize", file, "--set", "initialize.skip=[head]",
-                                            "--set", "model.freeze=[\"0\"]"] + head)
+            let outcome = try bench.dtrain(
+                [
+                    "train", "c.yaml", "--run", "b", "--initialize", file, "--set", "initialize.skip=[head]",
+                    "--set", "model.freeze=[\"0\"]"
+                ] + head)
             expectSuccess(outcome)
             #expect(outcome.errors.contains("note: \(file): loaded 0.weight, 0.bias\n"), "\(outcome)")
             #expect(outcome.errors.contains("note: initialized anew: head.weight, head.bias\n"), "\(outcome)")
@@ -165,14 +177,18 @@ struct CommandTests {
             // From the configuration alone, and the other way round.
             try bench.write("d.yaml", Material.digits + "initialize: {path: \(file), only: [\"0\"]}\n")
             expectSuccess(try bench.dtrain(["train", "d.yaml", "--run", "c"] + head))
-            #expect(try SafetensorsFile(path: bench.path("c/checkpoints/step-00000000/model.safetensors")).floats("0.weight")
-                        == whole.floats("0.weight"))
-            expectRefusal(try bench.dtrain("train", "d.yaml", "--run", "e", "--set", "initialize.only=[\"7\"]"), .badConfiguration,
-                          ["initialize: no parameter is called \"7\""])
-            expectRefusal(try bench.dtrain("train", "d.yaml", "--run", "e", "--set", "initialize.skip=[\"*\"]"), .badConfiguration,
-                          ["leave nothing to load"])
-            expectRefusal(try bench.dtrain(["train", "c.yaml", "--run", "e", "--initialize", file] + head), .badData,
-                          ["no tensor \"head.weight\""])
+            #expect(
+                try SafetensorsFile(path: bench.path("c/checkpoints/step-00000000/model.safetensors")).floats("0.weight")
+                    == whole.floats("0.weight"))
+            expectRefusal(
+                try bench.dtrain("train", "d.yaml", "--run", "e", "--set", "initialize.only=[\"7\"]"), .badConfiguration,
+                ["initialize: no parameter is called \"7\""])
+            expectRefusal(
+                try bench.dtrain("train", "d.yaml", "--run", "e", "--set", "initialize.skip=[\"*\"]"), .badConfiguration,
+                ["leave nothing to load"])
+            expectRefusal(
+                try bench.dtrain(["train", "c.yaml", "--run", "e", "--initialize", file] + head), .badData,
+                ["no tensor \"head.weight\""])
         }
     }
 
@@ -181,12 +197,14 @@ struct CommandTests {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits(steps: 1))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "first"))
-            let model = try Data(contentsOf: URL(fileURLWithPath: bench.path("first/checkpoints/step-00000001/model.safetensors")))
+            let model = try Data(
+                contentsOf: URL(fileURLWithPath: bench.path("first/checkpoints/step-00000001/model.safetensors")))
             for (bits, name) in [(Float.nan.bitPattern, "NaN"), (Float.infinity.bitPattern, "infinity")] {
                 let end = withUnsafeBytes(of: bits.littleEndian) { Data($0) }
                 try (model.dropLast(4) + end).write(to: URL(fileURLWithPath: bench.path("w.safetensors")))
-                expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "second", "--initialize", "w.safetensors"), .badData,
-                              ["w.safetensors: \"", "holds \(name) (element ", "weights must be finite numbers"])
+                expectRefusal(
+                    try bench.dtrain("train", "c.yaml", "--run", "second", "--initialize", "w.safetensors"), .badData,
+                    ["w.safetensors: \"", "holds \(name) (element ", "weights must be finite numbers"])
             }
         }
     }
@@ -199,8 +217,11 @@ struct CommandTests {
             try bench.write("t.csv", Material.csv(Material.trees()))
             let bare = Material.table("t.csv", units: units, sections: "loss: \(loss)")
             try bench.write("bare.yaml", bare)
-            try bench.write("ending.yaml", bare.replacing("{units: \(units)}\n",
-                                                          with: "{units: \(units)}\n    - \(activation)\n"))
+            try bench.write(
+                "ending.yaml",
+                bare.replacing(
+                    "{units: \(units)}\n",
+                    with: "{units: \(units)}\n    - \(activation)\n"))
             expectSuccess(try bench.dtrain("train", "bare.yaml", "--run", "bare"))
             let outcome = try bench.dtrain("train", "ending.yaml", "--run", "ending")
             expectSuccess(outcome)
@@ -221,13 +242,17 @@ struct CommandTests {
         }
     }
 
-    @Test("--help names every command and option", arguments: [
-        ([], ["train", "eval", "predict", "inspect", "gradcheck", "bench"]),
-        (["train"],
-         ["--set", "--run", "--resume", "--initialize", "--steps", "--seed", "--ranks", "--trace", "--quiet", "--no-mpi"]),
-        (["eval"], ["--split", "--data"]), (["predict"], ["--output"]), (["inspect"], ["--set"]),
-        (["gradcheck"], ["--set"]), (["bench"], ["--windows", "--seconds", "--json", "--set", "--ranks"]),
-    ])
+    @Test(
+        "--help names every command and option",
+        arguments: [
+            ([], ["train", "eval", "predict", "inspect", "gradcheck", "bench"]),
+            (
+                ["train"],
+                ["--set", "--run", "--resume", "--initialize", "--steps", "--seed", "--ranks", "--trace", "--quiet", "--no-mpi"]
+            ),
+            (["eval"], ["--split", "--data"]), (["predict"], ["--output"]), (["inspect"], ["--set"]),
+            (["gradcheck"], ["--set"]), (["bench"], ["--windows", "--seconds", "--json", "--set", "--ranks"])
+        ])
     func help(_ command: [String], names: [String]) throws {
         try withWorkbench { bench in
             let outcome = try bench.dtrain(command + ["--help"])
@@ -236,21 +261,24 @@ struct CommandTests {
         }
     }
 
-    @Test("a wrong command line ends with 64 and says what is wrong", arguments: [
-        (["trian"], "did you mean \"train\"?"), (["evall", "runs/x"], "did you mean \"eval\"?"),
-        (["--bogus"], "--bogus"), (["train", "--stps", "3"], "--stps"), (["--steps", "x"], "x"), (["--steps=-1"], "-1"),
-        (["--set"], "--set"), (["--seed", "1.5"], "1.5"), (["eval"], "checkpoint"), (["predict", "a"], "input"),
-        (["eval", "a", "--split", "test"], "test"), (["train", "--resume", "--initialize", "a"], "--initialize"),
-        (["bench", "--windows", "0"], "--windows"), (["bench", "--seconds", "0"], "--seconds"),
-        (["bench", "--seconds", "soon"], "--seconds"), (["bench", "--windows", "2.5"], "--windows"),
-        (["gradcheck", "--samples", "0"], "--samples"), (["train", "a.yaml", "b.yaml"], "b.yaml"),
-        (["--set", "units"], "key=value"), (["--set", "=3"], "key=value"),
-        (["--set", "model.layers.3.relu=1"], "index"),
-        (["--ranks", "0"], "0"), (["--ranks", "many"], "many"), (["--seed=-1"], "-1"),
-        (["eval", "a", "--targets", "b"], "--data"), (["eval", "a", "--split", "train", "--data", "b"], "exclude each other"),
-        (["--run", "r", "--resume", ""], "an empty path"), (["--run", "r", "--resume="], "an empty path"),
-        (["predict", "a", "b", "--output", ""], "an empty path"), (["inspect", "--ranks", "1025"], "1 to 1024"),
-    ])
+    @Test(
+        "a wrong command line ends with 64 and says what is wrong",
+        arguments: [
+            (["trian"], "did you mean \"train\"?"), (["evall", "runs/x"], "did you mean \"eval\"?"),
+            (["--bogus"], "--bogus"), (["train", "--stps", "3"], "--stps"), (["--steps", "x"], "x"), (["--steps=-1"], "-1"),
+            (["--set"], "--set"), (["--seed", "1.5"], "1.5"), (["eval"], "checkpoint"), (["predict", "a"], "input"),
+            (["eval", "a", "--split", "test"], "test"), (["train", "--resume", "--initialize", "a"], "--initialize"),
+            (["bench", "--windows", "0"], "--windows"), (["bench", "--seconds", "0"], "--seconds"),
+            (["bench", "--seconds", "soon"], "--seconds"), (["bench", "--windows", "2.5"], "--windows"),
+            (["gradcheck", "--samples", "0"], "--samples"), (["train", "a.yaml", "b.yaml"], "b.yaml"),
+            (["--set", "units"], "key=value"), (["--set", "=3"], "key=value"),
+            (["--set", "model.layers.3.relu=1"], "index"),
+            (["--ranks", "0"], "0"), (["--ranks", "many"], "many"), (["--seed=-1"], "-1"),
+            (["eval", "a", "--targets", "b"], "--data"),
+            (["eval", "a", "--split", "train", "--data", "b"], "exclude each other"),
+            (["--run", "r", "--resume", ""], "an empty path"), (["--run", "r", "--resume="], "an empty path"),
+            (["predict", "a", "b", "--output", ""], "an empty path"), (["inspect", "--ranks", "1025"], "1 to 1024")
+        ])
     func usage(_ arguments: [String], part: String) throws {
         try withWorkbench { bench in
             // A seed that is out of range is a key of the configuration.
@@ -267,9 +295,12 @@ struct CommandTests {
     @Test("an argument that isn't text in UTF-8 would name another file, and is refused")
     func foreignBytes() throws {
         try withWorkbench { bench in
-            let result = try ChildProcess("/bin/bash", ["-c", "exec \"$0\" --run $'r\\xff' --steps 1", Workbench.program],
-                                          directory: bench.path("")).run()
-            #expect(result.status == 64 && result.errors.contains("argument 2, ") && result.errors.contains("UTF-8"), "\(result)")
+            let result = try ChildProcess(
+                "/bin/bash", ["-c", "exec \"$0\" --run $'r\\xff' --steps 1", Workbench.program],
+                directory: bench.path("")
+            ).run()
+            #expect(
+                result.status == 64 && result.errors.contains("argument 2, ") && result.errors.contains("UTF-8"), "\(result)")
             #expect(bench.names("") == [])
         }
     }
@@ -278,7 +309,9 @@ struct CommandTests {
     func nonsenseInEnvironment(name: String) throws {
         try withWorkbench { bench in
             let outcome = try bench.dtrain(["--run", "r", "--steps", "1"], environment: [name: "much"])
-            #expect(outcome.status == 78 && outcome.errors.contains("\(name): ") && outcome.errors.contains("\"much\""), "\(outcome)")
+            #expect(
+                outcome.status == 78 && outcome.errors.contains("\(name): ") && outcome.errors.contains("\"much\""),
+                "\(outcome)")
             #expect(!bench.exists("r"))
         }
     }
@@ -299,8 +332,11 @@ struct CommandTests {
             try bench.write("c.yaml", Material.digits)
             let outcome = try bench.dtrain("inspect", "c.yaml", "--set", "training.max_steps=7")
             expectSuccess(outcome)
-            for text in ["1,438 samples to train", "359 to validate",
-                         "0      dense  [16]    1,040", "2      dense  [10]    170", "total                 1,210", "memory:", "exp_avg_sq", "max_steps: 7", "epsilon: 1e-08"] {
+            for text in [
+                "1,438 samples to train", "359 to validate",
+                "0      dense  [16]    1,040", "2      dense  [10]    170", "total                 1,210", "memory:",
+                "exp_avg_sq", "max_steps: 7", "epsilon: 1e-08"
+            ] {
                 #expect(outcome.output.contains(text), "\"\(text)\" is not in \(outcome.output)")
             }
             #expect(bench.names("") == ["c.yaml"])
@@ -312,7 +348,8 @@ struct CommandTests {
     func inspectPlan() throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits(steps: 3))
-            let plain = try bench.dtrain("inspect", "c.yaml"), planned = try bench.dtrain("inspect", "c.yaml", "--plan")
+            let plain = try bench.dtrain("inspect", "c.yaml")
+            let planned = try bench.dtrain("inspect", "c.yaml", "--plan")
             expectSuccess(planned)
             #expect(!plain.output.contains("as fused") && planned.outputLines.contains("as fused: 0 dense + 1 relu, 2 dense"))
             #expect(planned.output.contains("rank 0 of 1, bytes"))
@@ -323,8 +360,9 @@ struct CommandTests {
         }
     }
 
-    @Test("inspect of a checkpoint and of a run prints layers, step and digest",
-          arguments: ["run", "run/checkpoints/best", "run/checkpoints/step-00000000"])
+    @Test(
+        "inspect of a checkpoint and of a run prints layers, step and digest",
+        arguments: ["run", "run/checkpoints/best", "run/checkpoints/step-00000000"])
     func inspectCheckpoint(_ subject: String) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits(steps: 30))
@@ -345,7 +383,9 @@ struct CommandTests {
     @Test("gradcheck of gradients that are no numbers names the parameters and ends with 1")
     func wrongGradients() throws {
         try withWorkbench { bench in
-            try bench.write("c.yaml", """
+            try bench.write(
+                "c.yaml",
+                """
                 data: {format: digits}
                 model:
                   layers: [dense: {units: 10, initializer: {uniform: {bound: 1e38}}}]
@@ -362,7 +402,9 @@ struct CommandTests {
     func vanishingGradients() throws {
         try withWorkbench { bench in
             // Behind the softmax and the sigmoid gradients are a ten-thousandth of the loss.
-            try bench.write("c.yaml", """
+            try bench.write(
+                "c.yaml",
+                """
                 data: {format: digits}
                 model:
                   layers:
@@ -388,7 +430,9 @@ struct CommandTests {
     @Test("gradcheck agrees for a network of every layer, and names each parameter")
     func gradcheck() throws {
         try withWorkbench { bench in
-            try bench.write("c.yaml", """
+            try bench.write(
+                "c.yaml",
+                """
                 data: {format: digits}
                 model:
                   layers:
@@ -415,8 +459,10 @@ struct CommandTests {
                 """)
             let outcome = try bench.dtrain("gradcheck", "c.yaml")
             expectSuccess(outcome)
-            let parameters = ["1.weight", "1.bias", "3.weight", "3.bias", "5.weight", "8.0.weight", "8.0.bias",
-                              "8.2.weight", "8.2.bias", "middle.weight", "middle.bias", "13.weight", "13.bias"]
+            let parameters = [
+                "1.weight", "1.bias", "3.weight", "3.bias", "5.weight", "8.0.weight", "8.0.bias",
+                "8.2.weight", "8.2.bias", "middle.weight", "middle.bias", "13.weight", "13.bias"
+            ]
             let rows = outcome.outputLines.filter { $0.hasPrefix("ok  ") }
             #expect(rows.count == parameters.count, "\(outcome)")
             for parameter in parameters { #expect(rows.contains { $0.contains(", \(parameter): ") }, "\(parameter)") }

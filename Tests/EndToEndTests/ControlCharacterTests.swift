@@ -19,8 +19,9 @@ struct ControlCharacterTests {
         }
         #expect(harmful.isEmpty, "\(harmful.map { String($0.value, radix: 16) }): \(outcome)", sourceLocation: sourceLocation)
         #expect(outcome.errorLines.allSatisfy { $0.unicodeScalars.count < 1100 }, "\(outcome)", sourceLocation: sourceLocation)
-        #expect(outcome.messages.count == (code == .success || code == .negative ? 0 : 1), "\(outcome)",
-                sourceLocation: sourceLocation)
+        #expect(
+            outcome.messages.count == (code == .success || code == .negative ? 0 : 1), "\(outcome)",
+            sourceLocation: sourceLocation)
     }
 
     @Test("in paths")
@@ -53,34 +54,42 @@ struct ControlCharacterTests {
     func commandLine() throws {
         try withWorkbench { bench in
             let nasty = Self.nasty
-            for arguments in [["--" + nasty], ["--" + nasty + "=3"], ["-" + nasty], ["--steps", nasty], ["--steps=" + nasty],
-                              ["eval", "r", "--split", nasty], ["train", "a.yaml", nasty], [nasty, nasty, nasty],
-                              ["--" + String(repeating: nasty, count: 200)], ["--seed", nasty]] {
+            for arguments in [
+                ["--" + nasty], ["--" + nasty + "=3"], ["-" + nasty], ["--steps", nasty], ["--steps=" + nasty],
+                ["eval", "r", "--split", nasty], ["train", "a.yaml", nasty], [nasty, nasty, nasty],
+                ["--" + String(repeating: nasty, count: 200)], ["--seed", nasty]
+            ] {
                 expectHarmless(try bench.dtrain(arguments), .usage)
             }
             for override in [nasty, "training.\(nasty)=3", "=\(nasty)", "training.epochs=\(nasty)", "training.seed=[\(nasty)"] {
                 let outcome = try bench.dtrain("--set", override)
-                expectHarmless(Outcome(result: outcome.result, survivors: []), outcome.status == 78 ? .badConfiguration : .usage,
-                               messages: 1)
+                expectHarmless(
+                    Outcome(result: outcome.result, survivors: []), outcome.status == 78 ? .badConfiguration : .usage,
+                    messages: 1)
             }
         }
     }
 
     /// The same where a usage error is a message of ours.
-    private func expectHarmless(_ outcome: Outcome, _ code: ExitCode, messages: Int,
-                                sourceLocation: SourceLocation = #_sourceLocation) {
-        #expect(outcome.messages.count == messages && outcome.status == code.rawValue, "\(outcome)", sourceLocation: sourceLocation)
+    private func expectHarmless(
+        _ outcome: Outcome, _ code: ExitCode, messages: Int,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        #expect(
+            outcome.messages.count == messages && outcome.status == code.rawValue, "\(outcome)", sourceLocation: sourceLocation)
         let harmful = (outcome.output + outcome.errors).unicodeScalars.filter {
             $0 != "\n" && [.control, .format].contains($0.properties.generalCategory)
         }
         #expect(harmful.isEmpty, "\(outcome)", sourceLocation: sourceLocation)
     }
 
-    @Test("in a configuration", arguments: [
-        "data: {format: QUOTED}", "data: {format: digits, QUOTED: 1}", "QUOTED: {a: 1}", "data: [QUOTED]",
-        "data: {format: csv, train: {path: QUOTED, target: a}}", "metrics: [QUOTED]", "loss: QUOTED",
-        "training: {epochs: QUOTED}", "optimizer: {QUOTED: {learning_rate: 1}}", "data: QUOTED: x",
-    ])
+    @Test(
+        "in a configuration",
+        arguments: [
+            "data: {format: QUOTED}", "data: {format: digits, QUOTED: 1}", "QUOTED: {a: 1}", "data: [QUOTED]",
+            "data: {format: csv, train: {path: QUOTED, target: a}}", "metrics: [QUOTED]", "loss: QUOTED",
+            "training: {epochs: QUOTED}", "optimizer: {QUOTED: {learning_rate: 1}}", "data: QUOTED: x"
+        ])
     func configuration(_ line: String) throws {
         try withWorkbench { bench in
             let rest = "model: {layers: [{dense: {units: 10}}]}\n" + (line.hasPrefix("data") ? "" : "data: {format: digits}\n")
@@ -94,7 +103,8 @@ struct ControlCharacterTests {
     @Test("in the name of a layer, which gradcheck, inspect and verify print")
     func layerName() throws {
         try withWorkbench { bench in
-            let named = "data: {format: digits}\nmodel: {layers: [{dense: {units: 10, name: NAME}}]}\ntraining: {max_steps: 2}\n"
+            let named =
+                "data: {format: digits}\nmodel: {layers: [{dense: {units: 10, name: NAME}}]}\ntraining: {max_steps: 2}\n"
             try bench.write("a.yaml", named.replacing("NAME", with: Self.quoted))
             try bench.write("b.yaml", named.replacing("NAME", with: "plain"))
             for name in ["a", "b"] {
@@ -135,7 +145,8 @@ struct ControlCharacterTests {
     @Test("in safetensors files and states that a stranger made")
     func forged() throws {
         try withWorkbench { bench in
-            let header = Array(#"{"\u001b[31mred\n\u001b]0;t\u0007\u202e":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#.utf8)
+            let header = Array(
+                #"{"\u001b[31mred\n\u001b]0;t\u0007\u202e":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#.utf8)
             let file = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) } + header + [0, 0, 0, 0]
             try bench.write("a.safetensors", file)
             try bench.write("b.safetensors", file.dropLast() + [1])
@@ -143,8 +154,11 @@ struct ControlCharacterTests {
             try bench.write("c.yaml", Material.digits)
             expectHarmless(try bench.dtrain("train", "c.yaml", "--initialize", "a.safetensors"), .badData)
             expectHarmless(try bench.dtrain("train", "c.yaml", "--run", "r"), .success)
-            let state = "r/checkpoints/step-00000004/state.json", text = bench.text(state)
-            for (name, change) in [("configuration", #""configuration":"\u001b[2J\u202e"#), ("build", #""build":"\u001b[2J\u202e"#)] {
+            let state = "r/checkpoints/step-00000004/state.json"
+            let text = bench.text(state)
+            for (name, change) in [
+                ("configuration", #""configuration":"\u001b[2J\u202e"#), ("build", #""build":"\u001b[2J\u202e"#)
+            ] {
                 let changed = text.replacing("\"\(name)\":\"", with: change)
                 #expect(changed != text, "no \(name) in \(text)")
                 try bench.write(state, changed)
@@ -154,4 +168,3 @@ struct ControlCharacterTests {
         }
     }
 }
-

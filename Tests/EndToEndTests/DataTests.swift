@@ -11,13 +11,16 @@ struct DataTests {
 
     /// Names that a careless writer or reader of CSV would spoil.
     private static let names = [
-        "a,b", "say \"x\"", "\"", "\"\"", "new\nline", "cr\rhere", "crlf\r\nhere", " lead", "trail ", "\ttab", "end\r", "\nstart",
-        ",\u{301}", "\"\u{301}", "\n\u{308}", "\u{FEFF}mark", "=1+1", "#", ";", "'", "\u{2028}", "\u{85}", "\u{B}", "🙂", "o\u{308}",
-        "NA x", "1.10", "a\\\"b", "\\n", "%s",
+        "a,b", "say \"x\"", "\"", "\"\"", "new\nline", "cr\rhere", "crlf\r\nhere", " lead", "trail ", "\ttab", "end\r",
+        "\nstart",
+        ",\u{301}", "\"\u{301}", "\n\u{308}", "\u{FEFF}mark", "=1+1", "#", ";", "'", "\u{2028}", "\u{85}", "\u{B}", "🙂",
+        "o\u{308}",
+        "NA x", "1.10", "a\\\"b", "\\n", "%s"
     ]
 
-    @Test("is read back by Python's csv, whatever the classes are called",
-          .enabled(if: Self.python != nil, "no python3"))
+    @Test(
+        "is read back by Python's csv, whatever the classes are called",
+        .enabled(if: Self.python != nil, "no python3"))
     func pythonReadsPredictions() throws {
         try withWorkbench { bench in
             func quoted(_ text: String) -> String {
@@ -30,7 +33,9 @@ struct DataTests {
                 "\(Double(row * 37 % 101) / 10),\(quoted(Self.names[row % Self.names.count]))\n"
             }
             try bench.write("t.csv", "u,\(quoted("na,me\""))\n" + rows.joined())
-            try bench.write("c.yaml", """
+            try bench.write(
+                "c.yaml",
+                """
                 data: {format: csv, train: {path: t.csv, target: 1}, target_kind: class}
                 model: {layers: [dense: {units: \(Self.names.count)}]}
                 training: {max_steps: 2, global_batch_size: 8, micro_batch_size: 4}
@@ -38,7 +43,8 @@ struct DataTests {
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--quiet"))
             let outcome = try bench.dtrain("predict", "run", "t.csv", "--output", "out.csv")
             expectSuccess(outcome)
-            let program = "import csv, json, sys; rows = list(csv.reader(open(sys.argv[1], newline='', encoding='utf-8'))); "
+            let program =
+                "import csv, json, sys; rows = list(csv.reader(open(sys.argv[1], newline='', encoding='utf-8'))); "
                 + "print(json.dumps(rows))"
             let read = try bench.run(try #require(Self.python), ["-c", program, "out.csv"])
             #expect(read.status == 0, "\(read)")
@@ -66,8 +72,9 @@ struct DataTests {
 
     // MARK: - Files that change
 
-    @Test("a mapped file that is cut while it is used ends the job with an error that names it, and nothing is lost",
-          arguments: MPIRun.isAvailable ? [nil, 2] : [nil] as [Int?])
+    @Test(
+        "a mapped file that is cut while it is used ends the job with an error that names it, and nothing is lost",
+        arguments: MPIRun.isAvailable ? [nil, 2] : [nil] as [Int?])
     func cutFile(_ ranks: Int?) throws {
         try withWorkbench { bench in
             try bench.write("x", Material.images)
@@ -83,10 +90,12 @@ struct DataTests {
         }
     }
 
-    @Test("a pipe where data belong is refused, also for predict and eval", arguments: [
-        ["predict", "run", "pipe"], ["eval", "run", "--data", "pipe"], ["eval", "run", "--data", "x", "--targets", "pipe"],
-        ["train", "c.yaml", "--run", "new", "--set", "data.train.targets=pipe"],
-    ])
+    @Test(
+        "a pipe where data belong is refused, also for predict and eval",
+        arguments: [
+            ["predict", "run", "pipe"], ["eval", "run", "--data", "pipe"], ["eval", "run", "--data", "x", "--targets", "pipe"],
+            ["train", "c.yaml", "--run", "new", "--set", "data.train.targets=pipe"]
+        ])
     func pipes(_ command: [String]) throws {
         try withWorkbench { bench in
             try bench.write("x", Material.images)
@@ -100,16 +109,18 @@ struct DataTests {
 
     // MARK: - State that somebody has made
 
-    @Test("a checkpoint whose state was forged is refused before anything is done with it", arguments: [
-        ("\"failures\":0", "\"failures\":9223372036854775807"), ("\"skippedSteps\":0", "\"skippedSteps\":-3"),
-        ("\"skippedSteps\":0", "\"skippedSteps\":9"), ("\"epochSamples\":256", "\"epochSamples\":9223372036854775807"),
-        ("\"epochSamples\":256", "\"epochSamples\":-1"), ("\"parameterCount\":1210", "\"parameterCount\":-1"),
-        ("\"inputDimensions\":[64]", "\"inputDimensions\":[9223372036854775807]"),
-        ("\"inputDimensions\":[64]", "\"inputDimensions\":[4294967296]"),
-        ("\"inputDimensions\":[64]", "\"inputDimensions\":[]"), ("\"scale\":[16]", "\"scale\":[0]"),
-        ("{\"classes\":{\"count\":10}}", "{\"classes\":{\"count\":9223372036854775807}}"),
-        ("{\"classes\":{\"count\":10}}", "{\"values\":{\"count\":9223372036854775807}}"),
-    ])
+    @Test(
+        "a checkpoint whose state was forged is refused before anything is done with it",
+        arguments: [
+            ("\"failures\":0", "\"failures\":9223372036854775807"), ("\"skippedSteps\":0", "\"skippedSteps\":-3"),
+            ("\"skippedSteps\":0", "\"skippedSteps\":9"), ("\"epochSamples\":256", "\"epochSamples\":9223372036854775807"),
+            ("\"epochSamples\":256", "\"epochSamples\":-1"), ("\"parameterCount\":1210", "\"parameterCount\":-1"),
+            ("\"inputDimensions\":[64]", "\"inputDimensions\":[9223372036854775807]"),
+            ("\"inputDimensions\":[64]", "\"inputDimensions\":[4294967296]"),
+            ("\"inputDimensions\":[64]", "\"inputDimensions\":[]"), ("\"scale\":[16]", "\"scale\":[0]"),
+            ("{\"classes\":{\"count\":10}}", "{\"classes\":{\"count\":9223372036854775807}}"),
+            ("{\"classes\":{\"count\":10}}", "{\"values\":{\"count\":9223372036854775807}}")
+        ])
     func forgedState(_ original: String, _ replacement: String) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits)
@@ -127,8 +138,9 @@ struct DataTests {
                 expectRefusal(try bench.dtrain(command), .badData, [])
             }
             // A resume finds in the data anew what was forged of the preprocessing, or refuses as well.
-            let resumed = try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "--quiet", "--set",
-                                           "training.max_steps=5")
+            let resumed = try bench.dtrain(
+                "train", "c.yaml", "--run", "run", "--resume", "--quiet", "--set",
+                "training.max_steps=5")
             if resumed.status == ExitCode.success.rawValue {
                 expectSuccess(try bench.dtrain("eval", "run"))
             } else {

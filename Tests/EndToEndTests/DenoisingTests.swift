@@ -29,7 +29,8 @@ struct DenoisingTests {
             try bench.write("noisy.yaml", Self.configuration(Self.noise))
             try bench.write("clean.yaml", Self.configuration(", target_kind: input"))
             for name in ["noisy", "clean"] { expectSuccess(try bench.dtrain("train", "\(name).yaml", "--run", name)) }
-            let noisy = try losses(bench, "noisy"), clean = try losses(bench, "clean")
+            let noisy = try losses(bench, "noisy")
+            let clean = try losses(bench, "clean")
             try #require(noisy.count == 16 && clean.count == 16)
             // The same samples in the same order: without noise the second epoch is the first once more.
             #expect(clean[..<8] == clean[8...])
@@ -42,10 +43,13 @@ struct DenoisingTests {
                 expectSameResult(bench.files(run), bench.files("noisy"), "stopped after \(stop)")
             }
             let other = ["--set", "data.augmentation=[gaussian_noise: {std: 0.2}]"]
-            expectRefusal(try bench.dtrain(["train", "noisy.yaml", "--run", "noisy", "--resume"] + other), .badConfiguration,
-                          ["data.augmentation[0].gaussian_noise.std: 0.3 → 0.2"])
-            expectSuccess(try bench.dtrain("train", "noisy.yaml", "--run", "from", "--initialize",
-                                           "stop3/checkpoints/\(bench.files("stop3").last)/model.safetensors"))
+            expectRefusal(
+                try bench.dtrain(["train", "noisy.yaml", "--run", "noisy", "--resume"] + other), .badConfiguration,
+                ["data.augmentation[0].gaussian_noise.std: 0.3 → 0.2"])
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "noisy.yaml", "--run", "from", "--initialize",
+                    "stop3/checkpoints/\(bench.files("stop3").last)/model.safetensors"))
             #expect(bench.files("from").digest == bench.files("noisy").digest)
             expectSuccess(try bench.dtrain("gradcheck", "noisy.yaml"))
             let inspected = try bench.dtrain("inspect", "noisy.yaml")
@@ -73,13 +77,21 @@ struct DenoisingTests {
         }
     }
 
-    @Test("what doesn't fit is refused with what to change", arguments: [
-        (", target_kind: input", 64, "cross_entropy", 78, "cross_entropy needs classes, but data.target_kind: input"),
-        (", target_kind: input", 10, "mean_squared_error", 78, "has 10 outputs, but the data have 64 inputs to give back; "
-            + "mean_squared_error needs 64: set units: 64"),
-        (", target_kind: input, standardize: true", 64, "binary_cross_entropy", 65, " of sample 0, which is its target as well"),
-        (", target_kind: input, augmentation: [noise]", 64, "huber", 78, "unknown augmentation \"noise\""),
-    ] as [(String, Int, String, Int32, String)])
+    @Test(
+        "what doesn't fit is refused with what to change",
+        arguments: [
+            (", target_kind: input", 64, "cross_entropy", 78, "cross_entropy needs classes, but data.target_kind: input"),
+            (
+                ", target_kind: input", 10, "mean_squared_error", 78,
+                "has 10 outputs, but the data have 64 inputs to give back; "
+                    + "mean_squared_error needs 64: set units: 64"
+            ),
+            (
+                ", target_kind: input, standardize: true", 64, "binary_cross_entropy", 65,
+                " of sample 0, which is its target as well"
+            ),
+            (", target_kind: input, augmentation: [noise]", 64, "huber", 78, "unknown augmentation \"noise\"")
+        ] as [(String, Int, String, Int32, String)])
     func misfits(data: String, units: Int, loss: String, code: Int32, message: String) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Self.configuration(data, units: units, loss: loss))

@@ -37,7 +37,7 @@ struct DisagreementTests {
         Difference(name: "the configuration", arguments: ["--set", "training.summation=arrival"]),
         Difference(name: "the configuration", arguments: ["--seed", "3"]),
         Difference(name: "the training data", files: ["t.csv": Material.csv(column: 0, replacedBy: "0.5")]),
-        Difference(name: "the validation data", files: ["v.csv": Material.csv(column: 0, replacedBy: "0.5")]),
+        Difference(name: "the validation data", files: ["v.csv": Material.csv(column: 0, replacedBy: "0.5")])
     ]
 
     /// Every pair in the full matrices, else each by itself.
@@ -60,7 +60,9 @@ struct DisagreementTests {
                 }
                 try bench.write("\(folder)/c.yaml", Material.table("t.csv", steps: 8))
             }
-            for (name, text) in one.files.merging(other.files, uniquingKeysWith: { $1 }) { try bench.write("two/\(name)", text) }
+            for (name, text) in one.files.merging(other.files, uniquingKeysWith: { $1 }) {
+                try bench.write("two/\(name)", text)
+            }
             var program = Workbench.program
             if one.hasOtherProgram || other.hasOtherProgram {
                 try bench.write("dtrain", Array(bench.bytes(program)) + [0])
@@ -69,7 +71,8 @@ struct DisagreementTests {
             }
             let command = ["train", "c.yaml", "--set", "data.validation={path: v.csv}"]
             let environment = one.environment.merging(other.environment) { $1 }.map { "\($0.key)=\($0.value)" }
-            let second = [":", "-np", "1", "-wdir", bench.path("two"), "env"] + environment + [program] + command
+            let second =
+                [":", "-np", "1", "-wdir", bench.path("two"), "env"] + environment + [program] + command
                 + one.arguments + (first == second ? [] : other.arguments)
             let outcome = try Workbench(folder: bench.path("one")).dtrain(command + second, ranks: 1)
             // These two exclude each other: rank 1 has nothing to compare, but is heard.
@@ -86,7 +89,8 @@ struct DisagreementTests {
     func commands() throws {
         try withWorkbench { bench in
             let outcome = try bench.dtrain(["train", "--quiet", ":", "-np", "1", Workbench.program, "bench"], ranks: 1)
-            expectRefusal(outcome, .badConfiguration, ["rank 1 differs from rank 0 in the command: found bench, expected train"])
+            expectRefusal(
+                outcome, .badConfiguration, ["rank 1 differs from rank 0 in the command: found bench, expected train"])
         }
     }
 }

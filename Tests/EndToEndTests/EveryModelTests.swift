@@ -29,15 +29,17 @@ struct EveryModelTests {
     private static let numbers = "format: csv, train: {path: t.csv, target: z}, validation_fraction: 0.3"
     private static let many = "format: csv, train: {path: t.csv, target: [z, v]}, validation_fraction: 0.3"
 
-    private static func table(_ name: String, options: String, layers: String = "dense: {units: 3}", sections: String = "",
-                              input: String = "t.csv") -> Model {
+    private static func table(
+        _ name: String, options: String, layers: String = "dense: {units: 3}", sections: String = "",
+        input: String = "t.csv"
+    ) -> Model {
         Model(testDescription: name, data: options, layers: layers, sections: sections, input: input, labelled: [input])
     }
 
     private static let metricsOfClasses: [(String, String)] = [
         ("accuracy", "accuracy"), ("top_k", "{top_k: {k: 2}}"), ("top_k alone", "top_k"), ("precision", "precision"),
         ("recall", "recall"), ("f1", "f1"), ("confusion_matrix", "confusion_matrix"),
-        ("all of them", "accuracy, {top_k: {k: 1}}, {top_k: {k: 3}}, f1, precision, recall, confusion_matrix"), ("none", ""),
+        ("all of them", "accuracy, {top_k: {k: 1}}, {top_k: {k: 3}}, f1, precision, recall, confusion_matrix"), ("none", "")
     ]
     private static let metricsOfAnswers = ["roc_auc", "accuracy", "f1, precision, recall, confusion_matrix"]
     private static let metricsOfNumbers = ["mean_squared_error", "mae", "r2, mse, mean_absolute_error"]
@@ -45,12 +47,16 @@ struct EveryModelTests {
     private static let metrics: [Model] = {
         var models = metricsOfClasses.map { table("the metric \($0.0)", options: kinds, sections: "metrics: [\($0.1)]") }
         for name in metricsOfAnswers {
-            models.append(table("answers: the metric \(name)", options: answers, layers: "dense: {units: 1}",
-                                sections: "loss: binary_cross_entropy\nmetrics: [\(name)]"))
+            models.append(
+                table(
+                    "answers: the metric \(name)", options: answers, layers: "dense: {units: 1}",
+                    sections: "loss: binary_cross_entropy\nmetrics: [\(name)]"))
         }
         for name in metricsOfNumbers {
-            models.append(table("numbers: the metric \(name)", options: numbers, layers: "dense: {units: 1}",
-                                sections: "loss: mean_squared_error\nmetrics: [\(name)]"))
+            models.append(
+                table(
+                    "numbers: the metric \(name)", options: numbers, layers: "dense: {units: 1}",
+                    sections: "loss: mean_squared_error\nmetrics: [\(name)]"))
         }
         return models
     }()
@@ -59,75 +65,114 @@ struct EveryModelTests {
         ("cross_entropy: {label_smoothing: 0.1}", kinds, 3), ("binary_cross_entropy", answers, 1),
         ("binary_cross_entropy", kinds, 3), ("mean_squared_error", kinds, 3), ("mean_squared_error", numbers, 1),
         ("mean_squared_error", answers, 1), ("mean_absolute_error", many, 2), ("huber: {delta: 0.5}", numbers, 1),
-        ("huber", many, 2), ("cross_entropy", answers, 2),
+        ("huber", many, 2), ("cross_entropy", answers, 2)
     ]
     private static let losses: [Model] = lossRows.map { row in
         let loss = row.loss.contains(":") ? row.loss : row.loss + ": {}"
-        return table("the loss \(row.loss) with \(row.units) outputs", options: row.data, layers: "dense: {units: \(row.units)}",
-                     sections: "loss: {\(loss)}")
+        return table(
+            "the loss \(row.loss) with \(row.units) outputs", options: row.data, layers: "dense: {units: \(row.units)}",
+            sections: "loss: {\(loss)}")
     }
 
     private static let layerNames: [String] = [
         "relu", "sigmoid", "tanh", "silu", "softmax", "leaky_relu: {slope: 0.1}", "elu: {alpha: 0.5}", "gelu",
         "gelu: {approximation: tanh}", "dropout: {rate: 0.3}", "flatten", "residual: {layers: [dense: {units: 4}, relu]}",
         "dense: {units: 4, bias: false, name: middle, initializer: {uniform: {bound: 0.1}}}",
-        "dense: {units: 4, initializer: {normal: {mean: 0.1, standard_deviation: 0.2}}}", "dense: {units: 4, initializer: zeros}",
+        "dense: {units: 4, initializer: {normal: {mean: 0.1, standard_deviation: 0.2}}}",
+        "dense: {units: 4, initializer: zeros}"
     ]
     private static let finalLayers: [Model] = [
         table("a final softmax", options: kinds, layers: "dense: {units: 3}, softmax"),
-        table("a final sigmoid", options: answers, layers: "dense: {units: 1}, sigmoid", sections: "loss: binary_cross_entropy"),
+        table("a final sigmoid", options: answers, layers: "dense: {units: 1}, sigmoid", sections: "loss: binary_cross_entropy")
     ]
-    private static let layers: [Model] = layerNames.map { name in
-        table("the layer \(name)", options: kinds, layers: "dense: {units: 4}, \(name), dense: {units: 3}")
-    } + finalLayers
+    private static let layers: [Model] =
+        layerNames.map { name in
+            table("the layer \(name)", options: kinds, layers: "dense: {units: 4}, \(name), dense: {units: 3}")
+        } + finalLayers
 
     private static let formats: [Model] = [
-        Model(testDescription: "digits", data: "format: digits", layers: "dense: {units: 10}", input: "digits.csv",
-              labelled: ["digits-labelled.csv"]),
-        Model(testDescription: "IDX", data: "format: idx, train: {inputs: x, targets: y}, validation_fraction: 0.5, normalize: "
-            + "{scale: 255, mean: 0.5, std: 2}", layers: "flatten, dense: {units: 3}", input: "x", labelled: ["x", "y"]),
-        Model(testDescription: "IDX, labels with gaps", data: "format: idx, train: {inputs: x, targets: gaps}, validation: "
-            + "{inputs: x, targets: gaps}", layers: "flatten, dense: {units: 3}", input: "x", labelled: ["x", "gaps"]),
-        Model(testDescription: "IDX, numbers", data: "format: idx, train: {inputs: x, targets: y}, standardize: true, "
-            + "validation_fraction: 0.5", layers: "flatten, dense: {units: 1}", sections: "loss: mean_squared_error", input: "x",
-              labelled: ["x", "y"]),
-        Model(testDescription: "IDX, class names", data: "format: idx, train: {inputs: x, targets: y}, validation_fraction: 0.5, "
-            + "class_names: [ant, \"1.10\", \"a,b\"]", layers: "flatten, dense: {units: 3}", input: "x", labelled: ["x", "y"]),
-        table("a validation file, categories, statistics", options: "format: csv, train: {path: t.csv, target: kind, "
-            + "features: [u, colour, v], categorical: [v, colour], unknown_category: ignore}, validation: {path: t.csv}, "
-            + "missing: mean, standardize: true"),
-        table("every format option", options: "format: csv, train: {path: odd.csv, target: kind, delimiter: \"|\", decimal: \",\", "
-            + "thousands: space, missing_values: [\"-\"], comment: \"#\", skip_lines: 1}, missing: mean, "
-            + "validation: {path: t.csv, delimiter: \",\", decimal: \".\", thousands: \"_\", comment: \"%\", skip_lines: 0, "
-            + "missing_values: [none]}", input: "odd.csv"),
-        table("no header", options: "format: csv, train: {path: bare.csv, target: -1, header: false}, validation_fraction: 0.3",
-              input: "bare.csv"),
-        Model(testDescription: "a file of targets", data: "format: csv, train: {path: inputs.csv, targets: targets.csv}, "
-            + "validation: {path: inputs.csv, targets: targets.csv}", layers: "dense: {units: 3}", input: "inputs.csv",
-              labelled: ["inputs.csv", "targets.csv"]),
-        Model(testDescription: "text", data: "format: text, train: {path: words.txt}, validation_fraction: 0.5, context: 5, stride: 2",
-              layers: "embedding: {embedding_dim: 4}, dense: {units: 7, tied_to: 0}", input: "words.txt", labelled: ["words.txt"]),
-        table("labels like versions", options: "format: csv, train: {path: t.csv, target: version}, target_kind: class, "
-            + "validation_fraction: 0.3"),
+        Model(
+            testDescription: "digits", data: "format: digits", layers: "dense: {units: 10}", input: "digits.csv",
+            labelled: ["digits-labelled.csv"]),
+        Model(
+            testDescription: "IDX",
+            data: "format: idx, train: {inputs: x, targets: y}, validation_fraction: 0.5, normalize: "
+                + "{scale: 255, mean: 0.5, std: 2}", layers: "flatten, dense: {units: 3}", input: "x", labelled: ["x", "y"]),
+        Model(
+            testDescription: "IDX, labels with gaps",
+            data: "format: idx, train: {inputs: x, targets: gaps}, validation: "
+                + "{inputs: x, targets: gaps}", layers: "flatten, dense: {units: 3}", input: "x", labelled: ["x", "gaps"]),
+        Model(
+            testDescription: "IDX, numbers",
+            data: "format: idx, train: {inputs: x, targets: y}, standardize: true, "
+                + "validation_fraction: 0.5", layers: "flatten, dense: {units: 1}", sections: "loss: mean_squared_error",
+            input: "x",
+            labelled: ["x", "y"]),
+        Model(
+            testDescription: "IDX, class names",
+            data: "format: idx, train: {inputs: x, targets: y}, validation_fraction: 0.5, "
+                + "class_names: [ant, \"1.10\", \"a,b\"]", layers: "flatten, dense: {units: 3}", input: "x",
+            labelled: ["x", "y"]),
+        table(
+            "a validation file, categories, statistics",
+            options: "format: csv, train: {path: t.csv, target: kind, "
+                + "features: [u, colour, v], categorical: [v, colour], unknown_category: ignore}, validation: {path: t.csv}, "
+                + "missing: mean, standardize: true"),
+        table(
+            "every format option",
+            options: "format: csv, train: {path: odd.csv, target: kind, delimiter: \"|\", decimal: \",\", "
+                + "thousands: space, missing_values: [\"-\"], comment: \"#\", skip_lines: 1}, missing: mean, "
+                + "validation: {path: t.csv, delimiter: \",\", decimal: \".\", thousands: \"_\", comment: \"%\", skip_lines: 0, "
+                + "missing_values: [none]}", input: "odd.csv"),
+        table(
+            "no header", options: "format: csv, train: {path: bare.csv, target: -1, header: false}, validation_fraction: 0.3",
+            input: "bare.csv"),
+        Model(
+            testDescription: "a file of targets",
+            data: "format: csv, train: {path: inputs.csv, targets: targets.csv}, "
+                + "validation: {path: inputs.csv, targets: targets.csv}", layers: "dense: {units: 3}", input: "inputs.csv",
+            labelled: ["inputs.csv", "targets.csv"]),
+        Model(
+            testDescription: "text",
+            data: "format: text, train: {path: words.txt}, validation_fraction: 0.5, context: 5, stride: 2",
+            layers: "embedding: {embedding_dim: 4}, dense: {units: 7, tied_to: 0}", input: "words.txt", labelled: ["words.txt"]),
+        table(
+            "labels like versions",
+            options: "format: csv, train: {path: t.csv, target: version}, target_kind: class, "
+                + "validation_fraction: 0.3"),
         table("labels that are ids", options: "format: csv, train: {path: t.csv, target: id}, validation_fraction: 0.3"),
-        table("labels that YAML has words for", options: "format: csv, train: {path: t.csv, target: word}, class_names: "
-            + "[\"null\", \"yes\", \"~\"], validation_fraction: 0.3"),
-        table("classes by number", options: "format: csv, train: {path: t.csv, target: count}, classes: 5, "
-            + "validation_fraction: 0.3, split_seed: 7", layers: "dense: {units: 5}"),
-        table("a count as a number", options: "format: csv, train: {path: t.csv, target: count}, validation_fraction: 0.3",
-              layers: "dense: {units: 1}", sections: "loss: huber"),
-        Model(testDescription: "digits that are their targets", data: "format: digits, target_kind: input, augmentation: "
-            + "[gaussian_noise: {std: 0.1}, masking_noise: {rate: 0.1}, salt_and_pepper: {rate: 0.1}]", layers: "dense: {units: 64}",
-              sections: "loss: mean_squared_error", input: "digits.csv", labelled: ["digits.csv"]),
-        Model(testDescription: "IDX images that are their targets", data: "format: idx, train: {inputs: x}, "
-            + "target_kind: input, validation_fraction: 0.5, normalize: {scale: 255}", layers: "flatten, dense: {units: 16}",
-              sections: "loss: binary_cross_entropy", input: "x", labelled: ["x"]),
-        table("a table whose features are the targets, with weights", options: "format: csv, train: {path: t.csv, features: "
-            + "[u, v, colour], weight: z}, target_kind: input, validation_fraction: 0.3", layers: "dense: {units: 4}",
-              sections: "loss: huber"),
+        table(
+            "labels that YAML has words for",
+            options: "format: csv, train: {path: t.csv, target: word}, class_names: "
+                + "[\"null\", \"yes\", \"~\"], validation_fraction: 0.3"),
+        table(
+            "classes by number",
+            options: "format: csv, train: {path: t.csv, target: count}, classes: 5, "
+                + "validation_fraction: 0.3, split_seed: 7", layers: "dense: {units: 5}"),
+        table(
+            "a count as a number", options: "format: csv, train: {path: t.csv, target: count}, validation_fraction: 0.3",
+            layers: "dense: {units: 1}", sections: "loss: huber"),
+        Model(
+            testDescription: "digits that are their targets",
+            data: "format: digits, target_kind: input, augmentation: "
+                + "[gaussian_noise: {std: 0.1}, masking_noise: {rate: 0.1}, salt_and_pepper: {rate: 0.1}]",
+            layers: "dense: {units: 64}",
+            sections: "loss: mean_squared_error", input: "digits.csv", labelled: ["digits.csv"]),
+        Model(
+            testDescription: "IDX images that are their targets",
+            data: "format: idx, train: {inputs: x}, "
+                + "target_kind: input, validation_fraction: 0.5, normalize: {scale: 255}",
+            layers: "flatten, dense: {units: 16}",
+            sections: "loss: binary_cross_entropy", input: "x", labelled: ["x"]),
+        table(
+            "a table whose features are the targets, with weights",
+            options: "format: csv, train: {path: t.csv, features: "
+                + "[u, v, colour], weight: z}, target_kind: input, validation_fraction: 0.3", layers: "dense: {units: 4}",
+            sections: "loss: huber"),
         table("weights", options: "format: csv, train: {path: t.csv, target: kind, weight: z}, validation: {path: t.csv}"),
-        table("a gzip table", options: "format: csv, train: {path: t.csv.gz, target: kind}, validation_fraction: 0.3",
-              input: "t.csv.gz"),
+        table(
+            "a gzip table", options: "format: csv, train: {path: t.csv.gz, target: kind}, validation_fraction: 0.3",
+            input: "t.csv.gz")
     ]
 
     private static let sectionRows: [String] = [
@@ -138,14 +183,16 @@ struct EveryModelTests {
         "schedule: {reduce_on_plateau: {monitor: validation_accuracy, factor: 0.1, patience: 0, threshold: 0.1, cooldown: 1, "
             + "minimum: 0.00001}}",
         "gradient_clipping: {norm: 1}", "gradient_clipping: {value: 0.1}", "regularization: {l1: 0.1, l2: 0.2}",
-        "validation: {every_steps: 1}", "checkpoint: {every_steps: 1, keep: 1, monitor: validation_f1, on_error: stop}\nmetrics: [f1]",
-        "early_stopping: {monitor: validation_accuracy, patience: 1, minimum_improvement: 0.1, target: 2}",
+        "validation: {every_steps: 1}",
+        "checkpoint: {every_steps: 1, keep: 1, monitor: validation_f1, on_error: stop}\nmetrics: [f1]",
+        "early_stopping: {monitor: validation_accuracy, patience: 1, minimum_improvement: 0.1, target: 2}"
     ]
     private static let trainingRows: [String] = [
         "seed: 3, shuffle: false", "threads: 2, log_every: 1, verify_every: 1, audit: true", "summation: arrival",
-        "synchronization: allreduce, on_nonfinite: skip", "epochs: 3",
+        "synchronization: allreduce, on_nonfinite: skip", "epochs: 3"
     ]
-    private static let options: [Model] = sectionRows.map { table("the option \($0)", options: kinds, sections: $0) }
+    private static let options: [Model] =
+        sectionRows.map { table("the option \($0)", options: kinds, sections: $0) }
         + trainingRows.map {
             Model(testDescription: "training: \($0)", data: kinds, layers: "dense: {units: 3}", training: ", \($0)")
         }
@@ -159,22 +206,31 @@ struct EveryModelTests {
             try bench.write("c.yaml", model.configuration)
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--quiet"))
             let targets = model.labelled.count > 1 ? ["--targets", model.labelled[1]] : []
-            for command in [["eval", "run"], ["eval", "run", "--split", "train", "--json"],
-                            ["eval", "run", "--data", model.labelled[0]] + targets, ["predict", "run", model.input],
-                            ["inspect", "run"], ["inspect", "run/config.yaml"]] {
+            for command in [
+                ["eval", "run"], ["eval", "run", "--split", "train", "--json"],
+                ["eval", "run", "--data", model.labelled[0]] + targets, ["predict", "run", model.input],
+                ["inspect", "run"], ["inspect", "run/config.yaml"]
+            ] {
                 let outcome = try bench.dtrain(command)
                 expectSuccess(outcome)
                 #expect(!outcome.output.isEmpty, "\(command)")
             }
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "--quiet", "--set",
-                                           "training.max_steps=3"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "run", "--resume", "--quiet", "--set",
+                    "training.max_steps=3"))
         }
     }
 
     private static func row(_ row: Int) -> [String] {
-        let u = Double(row * 37 % 101) / 100, v = Double(row * 53 % 89) / 8, z = Double(row * 7 % 24) / 10
-        let colour = ["red", "blue"][row % 2], kind = ["ash", "birch", "oak"][row % 3], answer = ["no", "yes"][row / 3 % 2]
-        let version = ["1.1", "1.10", "2.0"][row % 3], word = ["null2", "yes", "~"][row % 3]
+        let u = Double(row * 37 % 101) / 100
+        let v = Double(row * 53 % 89) / 8
+        let z = Double(row * 7 % 24) / 10
+        let colour = ["red", "blue"][row % 2]
+        let kind = ["ash", "birch", "oak"][row % 3]
+        let answer = ["no", "yes"][row / 3 % 2]
+        let version = ["1.1", "1.10", "2.0"][row % 3]
+        let word = ["null2", "yes", "~"][row % 3]
         return ["\(u)", "\(v)", colour, kind, answer, "\(z)", version, "3000000000\(row % 3)", word, "\(row % 5)"]
     }
 

@@ -22,10 +22,12 @@ struct ImbalanceTests {
         """
     }
 
-    @Test("class_weights and pos_weight make the rare class be found", arguments: [
-        ("cross_entropy", "{cross_entropy: {class_weights: [9, 1]}}", 2),
-        ("binary_cross_entropy", "{binary_cross_entropy: {pos_weight: 0.1111}}", 1),
-    ])
+    @Test(
+        "class_weights and pos_weight make the rare class be found",
+        arguments: [
+            ("cross_entropy", "{cross_entropy: {class_weights: [9, 1]}}", 2),
+            ("binary_cross_entropy", "{binary_cross_entropy: {pos_weight: 0.1111}}", 1)
+        ])
     func rareClass(plain: String, weighted: String, units: Int) throws {
         try withWorkbench { bench in
             try bench.write("t.csv", Self.table)
@@ -42,12 +44,17 @@ struct ImbalanceTests {
         }
     }
 
-    @Test("weights that don't fit the classes are refused with both numbers", arguments: [
-        ("{cross_entropy: {class_weights: [1, 2, 3]}}", "loss.cross_entropy.class_weights: expected a weight for each of the 2 classes, found 3"),
-        ("{cross_entropy: {class_weights: [0, 0]}}", "class_weights: all are 0"),
-        ("{cross_entropy: {class_weights: [1, -1]}}", "class_weights: expected a number of 0 or more"),
-        ("{cross_entropy: {ignore_index: 2}}", "ignore_index: expected a class from 0 to 1, found 2"),
-    ])
+    @Test(
+        "weights that don't fit the classes are refused with both numbers",
+        arguments: [
+            (
+                "{cross_entropy: {class_weights: [1, 2, 3]}}",
+                "loss.cross_entropy.class_weights: expected a weight for each of the 2 classes, found 3"
+            ),
+            ("{cross_entropy: {class_weights: [0, 0]}}", "class_weights: all are 0"),
+            ("{cross_entropy: {class_weights: [1, -1]}}", "class_weights: expected a number of 0 or more"),
+            ("{cross_entropy: {ignore_index: 2}}", "ignore_index: expected a class from 0 to 1, found 2")
+        ])
     func misfits(loss: String, message: String) throws {
         try withWorkbench { bench in
             try bench.write("t.csv", Self.table)
@@ -62,15 +69,18 @@ struct ImbalanceTests {
             try bench.write("t.csv", "x,k\n" + (0..<20).map { "\($0).5,\($0 < 10 ? "a" : "b")\n" }.joined())
             let text = Self.configuration("{cross_entropy: {ignore_index: 0}}", units: 2)
                 .replacing("validation_fraction: 0.25", with: "split_seed: 0")
-                .replacing("epochs: 12, global_batch_size: 50, micro_batch_size: 10", with: "max_steps: 4, global_batch_size: 10, "
-                    + "micro_batch_size: 5, shuffle: false")
+                .replacing(
+                    "epochs: 12, global_batch_size: 50, micro_batch_size: 10",
+                    with: "max_steps: 4, global_batch_size: 10, "
+                        + "micro_batch_size: 5, shuffle: false")
             try bench.write("c.yaml", text)
             let stopped = try bench.dtrain("train", "c.yaml", "--run", "stop")
             #expect(stopped.status == 65 && stopped.errors.contains("step 1: "), "\(stopped)")
             let skipped = try bench.dtrain("train", "c.yaml", "--run", "skip", "--set", "training.on_nonfinite=skip")
             expectSuccess(skipped)
-            #expect(skipped.errors.contains("step 1: ") && skipped.errors.contains("step 3: ")
-                        && !skipped.errors.contains("step 2: "), "\(skipped)")
+            #expect(
+                skipped.errors.contains("step 1: ") && skipped.errors.contains("step 3: ")
+                    && !skipped.errors.contains("step 2: "), "\(skipped)")
         }
     }
 }

@@ -15,8 +15,10 @@ enum Material {
         """
 
     /// The digits with another number of steps, more keys of `training`, and more sections.
-    static func digits(steps: Int, batch: Int = 64, microBatch: Int = 16, training: String = "",
-                       sections: String = "") -> String {
+    static func digits(
+        steps: Int, batch: Int = 64, microBatch: Int = 16, training: String = "",
+        sections: String = ""
+    ) -> String {
         """
         data: {format: digits}
         model:
@@ -50,7 +52,8 @@ enum Material {
     /// Two numbers u and v, and a kind: "ash" where u < v, else "birch".
     static func trees(rows: Int = 60) -> [[String]] {
         (0..<rows).map { row in
-            let u = Double(row * 37 % 101) / 100, v = Double(row * 53 % 89) / 88
+            let u = Double(row * 37 % 101) / 100
+            let v = Double(row * 53 % 89) / 88
             return ["\(u)", "\(v)", u < v ? "ash" : "birch"]
         }
     }
@@ -67,8 +70,10 @@ enum Material {
     }
 
     /// Trains on a table of `trees`.
-    static func table(_ path: String, target: String = "kind", units: Int = 2, data: String = "", steps: Int = 4,
-                      sections: String = "") -> String {
+    static func table(
+        _ path: String, target: String = "kind", units: Int = 2, data: String = "", steps: Int = 4,
+        sections: String = ""
+    ) -> String {
         """
         data:
           format: csv
@@ -88,9 +93,10 @@ enum Material {
     /// An IDX file: two zero bytes, the type, the number of dimensions, the dimensions, the elements
     /// (http://yann.lecun.com/exdb/mnist/).
     static func idx(_ dimensions: [Int], _ elements: [UInt8], type: UInt8 = 8) -> [UInt8] {
-        [0, 0, type, UInt8(dimensions.count)] + dimensions.flatMap { size in
-            (0..<4).map { UInt8(truncatingIfNeeded: size >> (24 - 8 * $0)) }
-        } + elements
+        [0, 0, type, UInt8(dimensions.count)]
+            + dimensions.flatMap { size in
+                (0..<4).map { UInt8(truncatingIfNeeded: size >> (24 - 8 * $0)) }
+            } + elements
     }
 
     static let imageCount = 42
@@ -111,8 +117,10 @@ enum Material {
     static let labels = idx([imageCount], (0..<imageCount).map { UInt8($0 % 3) })
 
     /// Trains on IDX files.
-    static func pictures(inputs: String = "x", targets: String = "y", units: Int = 3, data: String = "",
-                         steps: Int = 4, sections: String = "") -> String {
+    static func pictures(
+        inputs: String = "x", targets: String = "y", units: Int = 3, data: String = "",
+        steps: Int = 4, sections: String = ""
+    ) -> String {
         """
         data:
           format: idx
@@ -129,6 +137,6 @@ enum Material {
     }
 }
 
-private extension Array {
-    func appending(_ others: [Element]) -> [Element] { self + others }
+extension Array {
+    fileprivate func appending(_ others: [Element]) -> [Element] { self + others }
 }

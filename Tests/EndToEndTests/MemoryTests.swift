@@ -35,15 +35,19 @@ struct MemoryTests {
         let job = try bench.start(["train", configuration, "--run", "run-\(ranks ?? 1)", "--quiet"], ranks: ranks)
         // Rank 0 holds most: the copy for checkpoints.
         let measured = Double(try peaks(job).values.max() ?? 0) / 1e6
-        #expect(abs(foreseen - measured) <= 0.1 * measured,
-                "\(configuration) on \(ranks ?? 1): \(foreseen) MB foreseen, \(measured) MB measured")
+        #expect(
+            abs(foreseen - measured) <= 0.1 * measured,
+            "\(configuration) on \(ranks ?? 1): \(foreseen) MB foreseen, \(measured) MB measured")
     }
 
-    @Test("inspect foresees the peak within a tenth where parameters take most of it",
-          arguments: [nil, 2, 3].filter { $0 == nil || MPIRun.isAvailable })
+    @Test(
+        "inspect foresees the peak within a tenth where parameters take most of it",
+        arguments: [nil, 2, 3].filter { $0 == nil || MPIRun.isAvailable })
     func parameters(ranks: Int?) throws {
         try withWorkbench { bench in
-            try bench.write("wide.yaml", """
+            try bench.write(
+                "wide.yaml",
+                """
                 data: {format: digits}
                 model: {layers: [dense: {units: 1536}, relu, dense: {units: 1536}, relu, dense: {units: 10}]}
                 optimizer: {adam: {}}
@@ -57,9 +61,13 @@ struct MemoryTests {
     func data() throws {
         try withWorkbench { bench in
             var text = (0..<40).map { "x\($0)," }.joined() + "y\n"
-            for row in 0..<60_000 { text += (0..<40).map { "\((row * 7919 + $0 * 104_729) % 9973)," }.joined() + "\(row % 977).5\n" }
+            for row in 0..<60_000 {
+                text += (0..<40).map { "\((row * 7919 + $0 * 104_729) % 9973)," }.joined() + "\(row % 977).5\n"
+            }
             try bench.write("large.csv", text)
-            try bench.write("large.yaml", """
+            try bench.write(
+                "large.yaml",
+                """
                 data: {format: csv, train: {path: large.csv, target: y}, standardize: true}
                 model: {layers: [dense: {units: 8}, relu, dense: {units: 1}]}
                 loss: mean_squared_error
@@ -72,7 +80,9 @@ struct MemoryTests {
     @Test("likewise where activations and waiting gradients do")
     func activations() throws {
         try withWorkbench { bench in
-            try bench.write("deep.yaml", """
+            try bench.write(
+                "deep.yaml",
+                """
                 data: {format: digits}
                 model: {layers: [dense: {units: 4096}, relu, dense: {units: 128}, silu, dense: {units: 10}]}
                 optimizer: {sgd: {}}
@@ -89,11 +99,20 @@ struct MemoryTests {
             let wide = Array(repeating: "dense: {units: 90000}", count: 20).joined(separator: ", ")
             try bench.write("huge.yaml", "data: {format: digits}\nmodel: {layers: [\(wide), dense: {units: 10}]}\n")
             let outcome = try bench.dtrain("train", "huge.yaml")
-            expectRefusal(outcome, .badConfiguration, ["training takes", "weights 615.6 GB", "this machine has",
-                                                       "use smaller layers"])
+            expectRefusal(
+                outcome, .badConfiguration,
+                [
+                    "training takes", "weights 615.6 GB", "this machine has",
+                    "use smaller layers"
+                ])
             // A bound on addresses is held against what is taken already and what is to come.
-            let limited = try bench.run("/bin/sh", ["-c", "ulimit -v 3000000; exec \(Workbench.program) train --run limited "
-                + "--set 'model.layers=[dense: {units: 20000}, relu, dense: {units: 10000}, dense: {units: 10}]'"])
+            let limited = try bench.run(
+                "/bin/sh",
+                [
+                    "-c",
+                    "ulimit -v 3000000; exec \(Workbench.program) train --run limited "
+                        + "--set 'model.layers=[dense: {units: 20000}, relu, dense: {units: 10000}, dense: {units: 10}]'"
+                ])
             #expect(limited.status == 78 && limited.errors.contains("a process may have 3.1 GB (ulimit -v)"), "\(limited)")
         }
     }

@@ -7,7 +7,8 @@ enum OrdinaryUser {
 
     /// Root becomes `nobody`; others stay who they are.
     private static func arguments(_ program: String, _ arguments: [String]) -> (String, [String]) {
-        getuid() != 0 ? (program, arguments)
+        getuid() != 0
+            ? (program, arguments)
             : ("/usr/bin/setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", program] + arguments)
     }
 

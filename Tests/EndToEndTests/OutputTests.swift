@@ -28,7 +28,10 @@ struct OutputTests {
     func inPlace() throws {
         try withModel { bench, expected in
             for (input, output) in [("a.csv", "a.csv"), ("b.csv", "link"), ("link", "b.csv"), ("c.csv", "./sub/../c.csv")] {
-                for name in ["a.csv", "b.csv", "c.csv"] { try? bench.remove(name); try bench.copy("t.csv", to: name) }
+                for name in ["a.csv", "b.csv", "c.csv"] {
+                    try? bench.remove(name)
+                    try bench.copy("t.csv", to: name)
+                }
                 mkdir(bench.path("sub"), 0o755)
                 unlink(bench.path("link"))
                 symlink("b.csv", bench.path("link"))
@@ -58,15 +61,22 @@ struct OutputTests {
     @Test("standard output, descriptors and pipes are written into where they stand")
     func streams() throws {
         try withModel { bench, expected in
-            let program = Workbench.program, text = String(decoding: expected, as: UTF8.self)
+            let program = Workbench.program
+            let text = String(decoding: expected, as: UTF8.self)
             for (script, wanted) in [
-                ("{ echo first; \"$0\" predict run t.csv --output /dev/stdout; echo last; } > out", "first\n" + text + "last\n"),
+                (
+                    "{ echo first; \"$0\" predict run t.csv --output /dev/stdout; echo last; } > out",
+                    "first\n" + text + "last\n"
+                ),
                 ("\"$0\" predict run t.csv --output out > out", text),
-                ("{ echo first; \"$0\" predict run t.csv --output /dev/fd/7 >&2; echo last; } 7>&1 > out 7>&1", "first\n" + text + "last\n"),
+                (
+                    "{ echo first; \"$0\" predict run t.csv --output /dev/fd/7 >&2; echo last; } 7>&1 > out 7>&1",
+                    "first\n" + text + "last\n"
+                ),
                 ("\"$0\" predict run t.csv --output >(cat > out); sleep 0.3", text),
                 ("mkfifo p; cat p > out & \"$0\" predict run t.csv --output p; wait; test -p p", text),
                 ("\"$0\" predict run t.csv --output /dev/full; test $? = 74 && echo full > out", "full\n"),
-                ("\"$0\" predict run t.csv > /dev/full; test $? = 74 && echo full > out", "full\n"),
+                ("\"$0\" predict run t.csv > /dev/full; test $? = 74 && echo full > out", "full\n")
             ] {
                 unlink(bench.path("out"))
                 let result = try bench.run("/bin/bash", ["-c", script, program])
@@ -88,8 +98,9 @@ struct OutputTests {
         }
     }
 
-    @Test("a file that can be written in a directory that can't is overwritten; mode and owner stay",
-          .enabled(if: OrdinaryUser.isPossible, "\(OrdinaryUser.reason)"))
+    @Test(
+        "a file that can be written in a directory that can't is overwritten; mode and owner stay",
+        .enabled(if: OrdinaryUser.isPossible, "\(OrdinaryUser.reason)"))
     func unwritableDirectory() throws {
         try withModel { bench, expected in
             try bench.write("closed/out.csv", String(repeating: "yesterday", count: 1000))
@@ -104,15 +115,18 @@ struct OutputTests {
             let after = status(bench, "closed/out.csv")
             #expect(bench.bytes("closed/out.csv") == expected)
             #expect(after.st_mode == before.st_mode && after.st_uid == before.st_uid && after.st_ino == before.st_ino)
-            expectRefusal(try bench.asOrdinaryUser("predict", "run", "t.csv", "--output", "closed/new.csv"), .cannotCreate,
-                          ["closed/new.csv: open failed: Permission denied", "name a file elsewhere"])
+            expectRefusal(
+                try bench.asOrdinaryUser("predict", "run", "t.csv", "--output", "closed/new.csv"), .cannotCreate,
+                ["closed/new.csv: open failed: Permission denied", "name a file elsewhere"])
             chmod(bench.path("closed/out.csv"), 0o440)
-            expectRefusal(try bench.asOrdinaryUser("predict", "run", "t.csv", "--output", "closed/out.csv"), .cannotCreate,
-                          ["closed/out.csv", "Permission denied"])
+            expectRefusal(
+                try bench.asOrdinaryUser("predict", "run", "t.csv", "--output", "closed/out.csv"), .cannotCreate,
+                ["closed/out.csv", "Permission denied"])
             // Nor is it replaced where its directory would allow that.
             chmod(bench.path("closed"), 0o755)
-            expectRefusal(try bench.asOrdinaryUser("predict", "run", "t.csv", "--output", "closed/out.csv"), .cannotCreate,
-                          ["closed/out.csv", "Permission denied"])
+            expectRefusal(
+                try bench.asOrdinaryUser("predict", "run", "t.csv", "--output", "closed/out.csv"), .cannotCreate,
+                ["closed/out.csv", "Permission denied"])
             #expect(bench.bytes("closed/out.csv") == expected)
         }
     }
@@ -125,7 +139,9 @@ struct OutputTests {
             #expect(outcome.status == 73 && bench.text("trace.json") == "yesterday", "\(outcome)")
             symlink("trace.json", bench.path("link.json"))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run2", "--trace", "link.json"))
-            #expect(bench.text("trace.json").hasPrefix("{\"displayTimeUnit\"") && status(bench, "link.json").st_mode & S_IFMT == S_IFLNK)
+            #expect(
+                bench.text("trace.json").hasPrefix("{\"displayTimeUnit\"")
+                    && status(bench, "link.json").st_mode & S_IFMT == S_IFLNK)
         }
     }
 }

@@ -19,16 +19,18 @@ struct PyTorchTests {
         let validationAccuracy: Double
     }
 
-    @Test("from PyTorch's initial weights 50 steps follow PyTorch's losses, gradient norms and weights",
-          arguments: [("adam.yaml", "losses.json"), ("sgd.yaml", "losses-sgd.json")])
+    @Test(
+        "from PyTorch's initial weights 50 steps follow PyTorch's losses, gradient norms and weights",
+        arguments: [("adam.yaml", "losses.json"), ("sgd.yaml", "losses-sgd.json")])
     func follow(_ configuration: String, table: String) throws {
         try withWorkbench { bench in
             let folder = Self.references + "/follow/"
             let decoder = JSONDecoder()
             decoder.keyDecodingStrategy = .convertFromSnakeCase
             let expected = try decoder.decode(Followed.self, from: bench.bytes(folder + table))
-            let outcome = try bench.dtrain("train", folder + configuration, "--run", "run", "--initialize",
-                                           folder + expected.initial)
+            let outcome = try bench.dtrain(
+                "train", folder + configuration, "--run", "run", "--initialize",
+                folder + expected.initial)
             expectSuccess(outcome)
             let steps = try bench.files("run").log("step")
             #expect(steps.count == 50 && expected.losses.count == 50)
@@ -51,16 +53,21 @@ struct PyTorchTests {
         }
     }
 
-    private func expectClose(_ value: Double?, _ expected: Double, _ what: String,
-                             sourceLocation: SourceLocation = #_sourceLocation) {
+    private func expectClose(
+        _ value: Double?, _ expected: Double, _ what: String,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
         let difference = abs((value ?? .nan) - expected) / abs(expected)
-        #expect(difference <= 1e-4, "\(what): \(value ?? .nan), PyTorch has \(expected)",
-                sourceLocation: sourceLocation)
+        #expect(
+            difference <= 1e-4, "\(what): \(value ?? .nan), PyTorch has \(expected)",
+            sourceLocation: sourceLocation)
     }
 
-    @Test("a checkpoint loads into torch.nn.Sequential and judges the digits alike",
-          .enabled(if: Self.python != nil,
-                   "no python3 that imports torch, safetensors and sklearn (DTRAIN_PYTHON names one)"))
+    @Test(
+        "a checkpoint loads into torch.nn.Sequential and judges the digits alike",
+        .enabled(
+            if: Self.python != nil,
+            "no python3 that imports torch, safetensors and sklearn (DTRAIN_PYTHON names one)"))
     func loadCheckpoint() throws {
         try withWorkbench { bench in
             let python = try #require(Self.python)
@@ -68,18 +75,24 @@ struct PyTorchTests {
             let units = bench.text("run/config.yaml").split(separator: "\n").compactMap { line in
                 line.contains("units: ") ? line.split(separator: " ").last.map(String.init) : nil
             }
-            let result = try bench.run(python, [Self.references + "/load_checkpoint.py",
-                                                "run/checkpoints/\(bench.files("run").last)", "--units",
-                                                (["64"] + units).joined(separator: ",")])
+            let result = try bench.run(
+                python,
+                [
+                    Self.references + "/load_checkpoint.py",
+                    "run/checkpoints/\(bench.files("run").last)", "--units",
+                    (["64"] + units).joined(separator: ",")
+                ])
             try #require(result.status == 0, "\(result)")
             struct Judged: Decodable {
-                let validation_loss: Double
-                let validation_accuracy: Double
+                let validationLoss: Double
+                let validationAccuracy: Double
             }
-            let judged = try JSONDecoder().decode(Judged.self, from: Data(result.output.utf8))
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            let judged = try decoder.decode(Judged.self, from: Data(result.output.utf8))
             let end = try #require(bench.files("run").log("end").first)
-            expectClose(end.numbers["validation_loss"], judged.validation_loss, "validation loss")
-            expectClose(end.numbers["validation_accuracy"], judged.validation_accuracy, "validation accuracy")
+            expectClose(end.numbers["validation_loss"], judged.validationLoss, "validation loss")
+            expectClose(end.numbers["validation_accuracy"], judged.validationAccuracy, "validation accuracy")
         }
     }
 

@@ -17,74 +17,88 @@ struct RankTests {
 
     static let scenarios: [Scenario] = [
         Scenario(name: "plain digits", configuration: nil, microBatches: 4),
-        Scenario(name: "dropout, momentum, clipping by norm, cosine with warm-up, label smoothing", configuration: """
-            data: {format: digits}
-            model:
-              layers:
-                - dense: {units: 40}
-                - gelu
-                - dropout: {rate: 0.3}
-                - dense: {units: 10}
-            loss: {cross_entropy: {label_smoothing: 0.1}}
-            optimizer: {sgd: {learning_rate: 0.2, momentum: 0.9, nesterov: true, weight_decay: 0.001}}
-            schedule: {cosine: {warmup_steps: 5}}
-            gradient_clipping: {norm: 0.5}
-            metrics: [accuracy, f1, confusion_matrix]
-            training: {epochs: 2, global_batch_size: 96, micro_batch_size: 16, log_every: 1}
-            """, microBatches: 6),
+        Scenario(
+            name: "dropout, momentum, clipping by norm, cosine with warm-up, label smoothing",
+            configuration: """
+                data: {format: digits}
+                model:
+                  layers:
+                    - dense: {units: 40}
+                    - gelu
+                    - dropout: {rate: 0.3}
+                    - dense: {units: 10}
+                loss: {cross_entropy: {label_smoothing: 0.1}}
+                optimizer: {sgd: {learning_rate: 0.2, momentum: 0.9, nesterov: true, weight_decay: 0.001}}
+                schedule: {cosine: {warmup_steps: 5}}
+                gradient_clipping: {norm: 0.5}
+                metrics: [accuracy, f1, confusion_matrix]
+                training: {epochs: 2, global_batch_size: 96, micro_batch_size: 16, log_every: 1}
+                """, microBatches: 6),
         // 1,438 samples: 14 batches of 100 and one of 38, cut into 24, 24, 24, 24, 4 and 24, 14.
-        Scenario(name: "short last batches and micro-batches", configuration: """
-            data: {format: digits}
-            model: {layers: [{dense: {units: 20}}, tanh, {dense: {units: 10}}]}
-            optimizer: {rmsprop: {learning_rate: 0.002}}
-            training: {epochs: 2, global_batch_size: 100, micro_batch_size: 24, log_every: 1}
-            """, microBatches: 5),
-        Scenario(name: "more ranks than micro-batches", configuration: """
-            data: {format: digits}
-            model: {layers: [{dense: {units: 16}}, relu, {dense: {units: 10}}]}
-            training: {max_steps: 30, global_batch_size: 32, micro_batch_size: 16, log_every: 1}
-            checkpoint: {every_steps: 7}
-            validation: {every_steps: 10}
-            """, microBatches: 2),
+        Scenario(
+            name: "short last batches and micro-batches",
+            configuration: """
+                data: {format: digits}
+                model: {layers: [{dense: {units: 20}}, tanh, {dense: {units: 10}}]}
+                optimizer: {rmsprop: {learning_rate: 0.002}}
+                training: {epochs: 2, global_batch_size: 100, micro_batch_size: 24, log_every: 1}
+                """, microBatches: 5),
+        Scenario(
+            name: "more ranks than micro-batches",
+            configuration: """
+                data: {format: digits}
+                model: {layers: [{dense: {units: 16}}, relu, {dense: {units: 10}}]}
+                training: {max_steps: 30, global_batch_size: 32, micro_batch_size: 16, log_every: 1}
+                checkpoint: {every_steps: 7}
+                validation: {every_steps: 10}
+                """, microBatches: 2),
         // 1,024 samples of 64 numbers are gathered by a thread where one rank has a second core, the 414 left are not.
-        Scenario(name: "batches that a thread gathers", configuration: """
-            data: {format: digits}
-            model: {layers: [{dense: {units: 16}}, relu, {dropout: {rate: 0.2}}, {dense: {units: 10}}]}
-            training: {epochs: 6, global_batch_size: 1024, micro_batch_size: 128, log_every: 1}
-            validation: {every_steps: 5}
-            """, microBatches: 8),
-        Scenario(name: "a residual network", configuration: """
-            data: {format: digits, standardize: true}
-            model:
-              layers:
-                - dense: {units: 24, initializer: he_normal}
-                - residual: {layers: [{dense: {units: 24}}, silu, {dense: {units: 24}}]}
-                - residual: {layers: [elu, {dense: {units: 24, bias: false}}]}
-                - dense: {units: 10}
-                - softmax
-            optimizer: {adamw: {learning_rate: 0.003, weight_decay: 0.05}}
-            gradient_clipping: {value: 0.01}
-            training: {max_steps: 30, global_batch_size: 112, micro_batch_size: 16, log_every: 1}
-            """, microBatches: 7),
-        Scenario(name: "a regression with huber", configuration: """
-            data:
-              format: csv
-              train: {path: t.csv, target: [w, z]}
-              standardize: true
-              validation_fraction: 0.3
-            model: {layers: [{dense: {units: 8}}, sigmoid, {dense: {units: 2}}]}
-            loss: huber
-            optimizer: {adagrad: {learning_rate: 0.05}}
-            regularization: {l1: 0.001, l2: 0.001}
-            metrics: [mse, mae, r2]
-            training: {epochs: 4, global_batch_size: 9, micro_batch_size: 3, log_every: 1}
-            """, microBatches: 3),
+        Scenario(
+            name: "batches that a thread gathers",
+            configuration: """
+                data: {format: digits}
+                model: {layers: [{dense: {units: 16}}, relu, {dropout: {rate: 0.2}}, {dense: {units: 10}}]}
+                training: {epochs: 6, global_batch_size: 1024, micro_batch_size: 128, log_every: 1}
+                validation: {every_steps: 5}
+                """, microBatches: 8),
+        Scenario(
+            name: "a residual network",
+            configuration: """
+                data: {format: digits, standardize: true}
+                model:
+                  layers:
+                    - dense: {units: 24, initializer: he_normal}
+                    - residual: {layers: [{dense: {units: 24}}, silu, {dense: {units: 24}}]}
+                    - residual: {layers: [elu, {dense: {units: 24, bias: false}}]}
+                    - dense: {units: 10}
+                    - softmax
+                optimizer: {adamw: {learning_rate: 0.003, weight_decay: 0.05}}
+                gradient_clipping: {value: 0.01}
+                training: {max_steps: 30, global_batch_size: 112, micro_batch_size: 16, log_every: 1}
+                """, microBatches: 7),
+        Scenario(
+            name: "a regression with huber",
+            configuration: """
+                data:
+                  format: csv
+                  train: {path: t.csv, target: [w, z]}
+                  standardize: true
+                  validation_fraction: 0.3
+                model: {layers: [{dense: {units: 8}}, sigmoid, {dense: {units: 2}}]}
+                loss: huber
+                optimizer: {adagrad: {learning_rate: 0.05}}
+                regularization: {l1: 0.001, l2: 0.001}
+                metrics: [mse, mae, r2]
+                training: {epochs: 4, global_batch_size: 9, micro_batch_size: 3, log_every: 1}
+                """, microBatches: 3)
     ]
 
-    private static let numbers = Material.csv(Material.trees(rows: 71).map { row in
-        let u = Double(row[0]) ?? 0, v = Double(row[1]) ?? 0
-        return [row[0], row[1], "\(u * u - v)", "\(3 * u + v * v)"]
-    }, header: "u,v,w,z")
+    private static let numbers = Material.csv(
+        Material.trees(rows: 71).map { row in
+            let u = Double(row[0]) ?? 0
+            let v = Double(row[1]) ?? 0
+            return [row[0], row[1], "\(u * u - v)", "\(3 * u + v * v)"]
+        }, header: "u,v,w,z")
 
     @Test("1, 2, 3, 4, 5 and 7 ranks end in the bits of plain dtrain, and log the same lines", arguments: scenarios)
     func sameBits(_ scenario: Scenario) throws {
@@ -159,8 +173,9 @@ struct RankTests {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits(steps: 12, batch: 32, microBatch: 16))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "plain"))
-            let idle = try bench.dtrain("train", "c.yaml", "--run", "idle", "--set", "training.synchronization=allreduce",
-                                        ranks: ranks)
+            let idle = try bench.dtrain(
+                "train", "c.yaml", "--run", "idle", "--set", "training.synchronization=allreduce",
+                ranks: ranks)
             expectSuccess(idle)
             #expect(idle.digest == bench.files("plain").digest)
             let losses = try ["plain", "idle"].map { try bench.files($0).log("step").map { $0.numbers["loss"] } }
@@ -191,26 +206,31 @@ struct RankTests {
         }
     }
 
-    @Test("a rank that holds another configuration or other data is named before anything is trained",
-          arguments: [("configuration", "c.yaml"), ("training data", "t.csv")])
+    @Test(
+        "a rank that holds another configuration or other data is named before anything is trained",
+        arguments: [("configuration", "c.yaml"), ("training data", "t.csv")])
     func disagreement(_ what: String, file: String) throws {
         try withWorkbench { bench in
             for (folder, cell) in [("one", "0.25"), ("two", file == "t.csv" ? "0.5" : "0.25")] {
                 try bench.write("\(folder)/t.csv", Material.csv(column: 0, replacedBy: cell))
-                try bench.write("\(folder)/c.yaml",
-                                Material.table("t.csv", steps: folder == "two" && file == "c.yaml" ? 9 : 8))
+                try bench.write(
+                    "\(folder)/c.yaml",
+                    Material.table("t.csv", steps: folder == "two" && file == "c.yaml" ? 9 : 8))
             }
             let command = ["train", "c.yaml", "--run", bench.path("run")]
             let outcome = try Workbench(folder: bench.path("one")).dtrain(
                 command + [":", "-np", "2", "-wdir", bench.path("two"), Workbench.program] + command, ranks: 2)
-            expectRefusal(outcome, .badConfiguration, ["rank 2 differs from rank 0 in the \(what)"]
-                + (file == "c.yaml" ? ["found max_steps: 9, expected max_steps: 8"] : []))
+            expectRefusal(
+                outcome, .badConfiguration,
+                ["rank 2 differs from rank 0 in the \(what)"]
+                    + (file == "c.yaml" ? ["found max_steps: 9, expected max_steps: 8"] : []))
             #expect(bench.names("run").isEmpty)
         }
     }
 
-    @Test("--version and inspect under mpirun don't start MPI and don't hang",
-          arguments: [["--version"], ["inspect"]])
+    @Test(
+        "--version and inspect under mpirun don't start MPI and don't hang",
+        arguments: [["--version"], ["inspect"]])
     func withoutMPI(_ arguments: [String]) throws {
         try withWorkbench { bench in expectSuccess(try bench.dtrain(arguments, ranks: 2)) }
     }

@@ -26,15 +26,16 @@ struct ResumePathTests {
     func forms() throws {
         try withRuns { bench in
             try FileManager.default.createSymbolicLink(atPath: bench.path("to-run"), withDestinationPath: "run")
-            try FileManager.default.createSymbolicLink(atPath: bench.path("to-step"),
-                                                       withDestinationPath: "run/checkpoints/step-00000018")
+            try FileManager.default.createSymbolicLink(
+                atPath: bench.path("to-step"),
+                withDestinationPath: "run/checkpoints/step-00000018")
             let forms: [(directory: String, path: String)] = [
                 (".", "run/checkpoints/step-00000018/"), (".", "run/checkpoints/step-00000018///"),
                 (".", "./run/./checkpoints/../checkpoints//step-00000018"),
                 (".", bench.path("run/checkpoints/step-00000018")), (".", "to-run/checkpoints/step-00000018/"),
                 (".", "to-step"), (".", "to-step/"), ("run", "checkpoints/step-00000018"),
                 ("run/checkpoints", "step-00000018/"), ("run/checkpoints/step-00000018", "."),
-                ("run/checkpoints/best", "../step-00000018"),
+                ("run/checkpoints/best", "../step-00000018")
             ]
             for (directory, path) in forms {
                 let configuration = bench.path("c.yaml")
@@ -76,8 +77,10 @@ struct ResumePathTests {
     @Test("a checkpoint that was set aside goes on in its run; what has taken its number is set aside in turn")
     func superseded() throws {
         try withRuns { bench in
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--resume", "run/checkpoints/step-00000018", "--set",
-                                           "optimizer.adam.learning_rate=0.001"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--resume", "run/checkpoints/step-00000018", "--set",
+                    "optimizer.adam.learning_rate=0.001"))
             let other = bench.files("run").model("step-00000027")
             #expect(other != bench.files("whole").model("step-00000027"))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--resume", "run/checkpoints/step-00000027.superseded-1"))
@@ -111,7 +114,8 @@ struct ResumePathTests {
                 #expect(!outcome.errors.contains("set aside") && !bench.exists("runs"), "\(outcome)")
             }
             expectSameResult(bench.files("run"), bench.files("whole"))
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "new", "--resume", "whole", "--set", "training.epochs=5"))
+            expectSuccess(
+                try bench.dtrain("train", "c.yaml", "--run", "new", "--resume", "whole", "--set", "training.epochs=5"))
             #expect(bench.files("new").steps.first == 60 && bench.files("whole").steps.last == 60)
         }
     }
@@ -122,17 +126,23 @@ struct ResumePathTests {
         try withRuns { bench in
             try bench.copy("whole/checkpoints/step-00000018", to: "kept/good")
             let before = bench.snapshot()
-            expectRefusal(try bench.dtrain("train", "c.yaml", "--resume", "kept/good/", ranks: ranks), .usage,
-                          ["kept/good: a checkpoint that is in no run directory", "--run"])
-            expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "kept/good", ranks: ranks),
-                          .cannotCreate, ["run: holds a run already", "kept/good", "--resume alone", "--run"])
-            expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "new", "--resume", "kept/bad", ranks: ranks),
-                          .missingInput, ["kept/bad: there is no checkpoint here"])
-            expectRefusal(try bench.dtrain("train", "c.yaml", "--resume", "kept", ranks: ranks), .badData,
-                          ["kept: not a checkpoint"])
+            expectRefusal(
+                try bench.dtrain("train", "c.yaml", "--resume", "kept/good/", ranks: ranks), .usage,
+                ["kept/good: a checkpoint that is in no run directory", "--run"])
+            expectRefusal(
+                try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "kept/good", ranks: ranks),
+                .cannotCreate, ["run: holds a run already", "kept/good", "--resume alone", "--run"])
+            expectRefusal(
+                try bench.dtrain("train", "c.yaml", "--run", "new", "--resume", "kept/bad", ranks: ranks),
+                .missingInput, ["kept/bad: there is no checkpoint here"])
+            expectRefusal(
+                try bench.dtrain("train", "c.yaml", "--resume", "kept", ranks: ranks), .badData,
+                ["kept: not a checkpoint"])
             #expect(bench.snapshot() == before)
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "new", "--resume", "kept/good", "--steps", "20",
-                                           ranks: ranks))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "new", "--resume", "kept/good", "--steps", "20",
+                    ranks: ranks))
             #expect(bench.files("new").steps == [18, 20])
         }
     }
@@ -143,8 +153,9 @@ struct ResumePathTests {
             try bench.remove("run/checkpoints")
             if isEmpty { mkdir(bench.path("run/checkpoints"), 0o755) }
             let before = bench.snapshot()
-            expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume"), .missingInput,
-                          ["run: metrics.jsonl tells of step 60, but there is no checkpoint in run/checkpoints", "mounted"])
+            expectRefusal(
+                try bench.dtrain("train", "c.yaml", "--run", "run", "--resume"), .missingInput,
+                ["run: metrics.jsonl tells of step 60, but there is no checkpoint in run/checkpoints", "mounted"])
             #expect(bench.snapshot() == before)
         }
     }

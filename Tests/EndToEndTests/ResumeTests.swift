@@ -67,8 +67,9 @@ struct ResumeTests {
         }
     }
 
-    @Test("resumed on another number of ranks", .enabled(if: MPIRun.isAvailable, "mpirun is not installed"),
-          arguments: [(nil, 3), (3, nil), (2, 5), (5, 2)] as [(Int?, Int?)])
+    @Test(
+        "resumed on another number of ranks", .enabled(if: MPIRun.isAvailable, "mpirun is not installed"),
+        arguments: [(nil, 3), (3, nil), (2, 5), (5, 2)] as [(Int?, Int?)])
     func otherRankCount(_ before: Int?, _ after: Int?) throws {
         try withWhole { bench in
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--steps", "22", ranks: before))
@@ -81,9 +82,11 @@ struct ResumeTests {
     func path() throws {
         try withWhole { bench in
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run"))
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume",
-                                           "run/checkpoints/step-00000018",
-                                           "--steps", "20"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "run", "--resume",
+                    "run/checkpoints/step-00000018",
+                    "--steps", "20"))
             #expect(bench.files("run").steps == [0, 9, 18, 20])
             expectSuccess(try bench.dtrain("train", "c.yaml", "--resume", "run/checkpoints/step-00000018"))
             expectSameResult(bench.files("run"), bench.files("whole"))
@@ -94,8 +97,10 @@ struct ResumeTests {
     @Test("resumed from the checkpoint of another run into a new directory")
     func elsewhere() throws {
         try withWhole { bench in
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "new", "--resume",
-                                           "whole/checkpoints/step-00000045"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "new", "--resume",
+                    "whole/checkpoints/step-00000045"))
             #expect(bench.files("new").digest == bench.files("whole").digest)
             #expect(bench.files("new").optimizer("step-00000060") == bench.files("whole").optimizer("step-00000060"))
             #expect(try bench.files("new").log("step").map(\.step) == Array(46...60))
@@ -105,8 +110,10 @@ struct ResumeTests {
     @Test("a run that goes on elsewhere has a checkpoint of its own before its first step")
     func elsewhereFromTheStart() throws {
         try withWhole { bench in
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "new", "--steps", "46", "--resume",
-                                           "whole/checkpoints/step-00000045", "--set", "checkpoint.keep=9"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "new", "--steps", "46", "--resume",
+                    "whole/checkpoints/step-00000045", "--set", "checkpoint.keep=9"))
             #expect(bench.files("new").steps == [45, 46])
             #expect(bench.files("new").model("step-00000045") == bench.files("whole").model("step-00000045"))
         }
@@ -119,15 +126,20 @@ struct ResumeTests {
             let refused = try bench.dtrain("train", "c.yaml", "--resume", "whole/checkpoints/step-00000018", "--seed", "7")
             #expect(refused.status == 78, "\(refused)")
             #expect(bench.files("whole").steps == steps)
-            let accepted = try bench.dtrain("train", "c.yaml", "--run", "./whole/", "--steps", "19", "--resume",
-                                            "whole/checkpoints/step-00000018")
+            let accepted = try bench.dtrain(
+                "train", "c.yaml", "--run", "./whole/", "--steps", "19", "--resume",
+                "whole/checkpoints/step-00000018")
             expectSuccess(accepted)
             #expect(bench.files("whole").steps == [0, 9, 18, 19])
         }
     }
 
-    @Test("metrics may change on a resume within an epoch", arguments: [("[accuracy, f1]", "[accuracy]"),
-                                                                        ("[accuracy]", "[accuracy, f1]")])
+    @Test(
+        "metrics may change on a resume within an epoch",
+        arguments: [
+            ("[accuracy, f1]", "[accuracy]"),
+            ("[accuracy]", "[accuracy, f1]")
+        ])
     func changedMetrics(before: String, after: String) throws {
         try withWhole { bench in
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--steps", "20", "--set", "metrics=\(before)"))
@@ -164,7 +176,8 @@ struct ResumeTests {
     @Test("resuming a finished run changes nothing and repeats its digest")
     func finished() throws {
         try withWhole { bench in
-            let model = bench.files("whole").model("step-00000060"), steps = bench.files("whole").rawLines("step")
+            let model = bench.files("whole").model("step-00000060")
+            let steps = bench.files("whole").rawLines("step")
             let outcome = try bench.dtrain("train", "c.yaml", "--run", "whole", "--resume")
             expectSuccess(outcome)
             #expect(bench.files("whole").model("step-00000060") == model)
@@ -173,12 +186,14 @@ struct ResumeTests {
         }
     }
 
-    @Test("epochs, learning rate and intervals may change; the change is told and logged", arguments: [
-        ("training.epochs=5", "training.epochs: 4 → 5"),
-        ("optimizer.adam.learning_rate=0.001", "optimizer.adam.learning_rate: 0.06 → 0.001"),
-        ("checkpoint.every_steps=11", "checkpoint.every_steps: 9 → 11"),
-        ("training.threads=2", "training.threads: 1 → 2"),
-    ])
+    @Test(
+        "epochs, learning rate and intervals may change; the change is told and logged",
+        arguments: [
+            ("training.epochs=5", "training.epochs: 4 → 5"),
+            ("optimizer.adam.learning_rate=0.001", "optimizer.adam.learning_rate: 0.06 → 0.001"),
+            ("checkpoint.every_steps=11", "checkpoint.every_steps: 9 → 11"),
+            ("training.threads=2", "training.threads: 1 → 2")
+        ])
     func allowed(_ override: String, change: String) throws {
         try withWhole { bench in
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--steps", "20"))
@@ -197,7 +212,9 @@ struct ResumeTests {
             for name in ["train", "validation"] {
                 try bench.write("\(name).csv", "x,y\n" + (1...12).map { "\($0).5,\(2 * $0).25\n" }.joined())
             }
-            try bench.write("c.yaml", """
+            try bench.write(
+                "c.yaml",
+                """
                 data: {format: csv, train: {path: train.csv, target: y}, validation: {path: validation.csv}}
                 model: {layers: [dense: {units: 1}]}
                 loss: mean_squared_error
@@ -206,8 +223,9 @@ struct ResumeTests {
                 """)
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--steps", "2"))
             try bench.write("\(split).csv", "x,y\n" + (1...12).map { "\($0).5,\(3 * $0).25\n" }.joined())
-            expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume"), .badConfiguration,
-                          ["was made with other \(split == "train" ? "training" : split) data", "resume with the same data"])
+            expectRefusal(
+                try bench.dtrain("train", "c.yaml", "--run", "run", "--resume"), .badConfiguration,
+                ["was made with other \(split == "train" ? "training" : split) data", "resume with the same data"])
         }
     }
 
@@ -219,8 +237,10 @@ struct ResumeTests {
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "whole"))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--steps", "3"))
             try FileManager.default.moveItem(atPath: bench.path("t.csv"), toPath: bench.path("u.csv"))
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "--set",
-                                           "data.train.path=u.csv"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "run", "--resume", "--set",
+                    "data.train.path=u.csv"))
             expectSameResult(bench.files("run"), bench.files("whole"))
         }
     }
@@ -243,15 +263,18 @@ struct SignalTests {
         """
 
     /// Starts a run, sends it a signal when it has made a few steps, and waits for its end.
-    private func interrupt(_ bench: Workbench, _ arguments: [String], ranks: Int? = nil,
-                           signal: Int32) throws -> Outcome {
+    private func interrupt(
+        _ bench: Workbench, _ arguments: [String], ranks: Int? = nil,
+        signal: Int32
+    ) throws -> Outcome {
         let job = try bench.start(["train", "c.yaml", "--run", "run"] + arguments, ranks: ranks)
         let running = try job.begin()
         // The log may not be there yet.
         let log = bench.path("run/metrics.jsonl")
-        try #require(running.waitUntil { _ in
-            (FileManager.default.contents(atPath: log) ?? Data()).range(of: Data("\"step\":".utf8)) != nil
-        }, "\(running.errors)")
+        try #require(
+            running.waitUntil { _ in
+                (FileManager.default.contents(atPath: log) ?? Data()).range(of: Data("\"step\":".utf8)) != nil
+            }, "\(running.errors)")
         running.send(signal)
         return try job.wait()
     }
@@ -271,8 +294,9 @@ struct SignalTests {
         #expect(try run.log("step").map(\.step) == Array(stride(from: 5, through: 2500, by: 5)))
     }
 
-    @Test("SIGUSR1, SIGTERM and SIGINT: finish the step, checkpoint, 75; resumed, the bits are the same",
-          arguments: [SIGUSR1, SIGTERM, SIGINT])
+    @Test(
+        "SIGUSR1, SIGTERM and SIGINT: finish the step, checkpoint, 75; resumed, the bits are the same",
+        arguments: [SIGUSR1, SIGTERM, SIGINT])
     func plain(_ signal: Int32) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Self.configuration)
@@ -280,8 +304,9 @@ struct SignalTests {
         }
     }
 
-    @Test("SIGUSR1 to mpirun stops all ranks after the same step with 75",
-          .enabled(if: MPIRun.isAvailable, "mpirun is not installed"))
+    @Test(
+        "SIGUSR1 to mpirun stops all ranks after the same step with 75",
+        .enabled(if: MPIRun.isAvailable, "mpirun is not installed"))
     func mpirun() throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Self.configuration)
@@ -289,8 +314,9 @@ struct SignalTests {
         }
     }
 
-    @Test("SIGTERM, SIGINT and SIGUSR1 to dtrain --ranks stop the ranks with 75",
-          .enabled(if: MPIRun.isAvailable, "mpirun is not installed"), arguments: [SIGTERM, SIGINT, SIGUSR1])
+    @Test(
+        "SIGTERM, SIGINT and SIGUSR1 to dtrain --ranks stop the ranks with 75",
+        .enabled(if: MPIRun.isAvailable, "mpirun is not installed"), arguments: [SIGTERM, SIGINT, SIGUSR1])
     func ranksOption(_ signal: Int32) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Self.configuration)
@@ -323,8 +349,9 @@ struct SignalTests {
             let end = try #require(text.range(of: "\"sha256\": \"", options: .backwards)).lowerBound
             let sealed = text[..<end].replacing(entry, with: "")
             try bench.write(path, sealed + "\"sha256\": \"\(try SHA256.hexadecimal(of: sealed.utf8))\"\n}\n")
-            expectRefusal(try bench.dtrain("train", "c.yaml", "--run", "r", "--resume", "--set", "training.drop_last=true"),
-                          .badConfiguration, ["training.drop_last: nothing → true"])
+            expectRefusal(
+                try bench.dtrain("train", "c.yaml", "--run", "r", "--resume", "--set", "training.drop_last=true"),
+                .badConfiguration, ["training.drop_last: nothing → true"])
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "r", "--resume"))
             #expect(bench.files("r").digest == bench.files("whole").digest)
         }

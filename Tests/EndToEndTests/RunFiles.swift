@@ -41,16 +41,21 @@ extension Workbench {
 
 /// Expects two runs to have ended in the same bits: weights, optimizer state, and what was logged of steps and
 /// validations.
-func expectSameResult(_ one: RunFiles, _ other: RunFiles, _ comment: String = "",
-                      sourceLocation: SourceLocation = #_sourceLocation) {
+func expectSameResult(
+    _ one: RunFiles, _ other: RunFiles, _ comment: String = "",
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
     #expect(one.last == other.last, "\(comment)", sourceLocation: sourceLocation)
-    #expect(one.model(one.last) == other.model(other.last), "model.safetensors differs \(comment)",
-            sourceLocation: sourceLocation)
-    #expect(one.optimizer(one.last) == other.optimizer(other.last), "optimizer.safetensors differs \(comment)",
-            sourceLocation: sourceLocation)
+    #expect(
+        one.model(one.last) == other.model(other.last), "model.safetensors differs \(comment)",
+        sourceLocation: sourceLocation)
+    #expect(
+        one.optimizer(one.last) == other.optimizer(other.last), "optimizer.safetensors differs \(comment)",
+        sourceLocation: sourceLocation)
     for event in ["step", "validation"] {
-        #expect(one.rawLines(event) == other.rawLines(event), "\(event) lines differ \(comment)",
-                sourceLocation: sourceLocation)
+        #expect(
+            one.rawLines(event) == other.rawLines(event), "\(event) lines differ \(comment)",
+            sourceLocation: sourceLocation)
     }
 }
 

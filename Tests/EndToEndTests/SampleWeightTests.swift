@@ -11,7 +11,8 @@ struct SampleWeightTests {
     }
 
     private static let rows: [Row] = (0..<40).map { (row: Int) -> Row in
-        let a = Double(row * 37 % 41), b = Double(row * 23 % 29)
+        let a = Double(row * 37 % 41)
+        let b = Double(row * 23 % 29)
         return Row(a: a / 20 - 1, b: b / 14 - 1, weight: row % 4)
     }
 
@@ -38,11 +39,13 @@ struct SampleWeightTests {
         """
     }
 
-    @Test("in full batches whole weights are what repeated rows are", arguments: [
-        ("mean_squared_error", "y", 1), ("{huber: {delta: 0.5}}", "y", 1), ("mean_absolute_error", "[y, a2]", 2),
-        ("cross_entropy", "k", 2), ("{cross_entropy: {class_weights: [1, 3], label_smoothing: 0.1}}", "k", 2),
-        ("{binary_cross_entropy: {pos_weight: 2}}", "k", 1),
-    ])
+    @Test(
+        "in full batches whole weights are what repeated rows are",
+        arguments: [
+            ("mean_squared_error", "y", 1), ("{huber: {delta: 0.5}}", "y", 1), ("mean_absolute_error", "[y, a2]", 2),
+            ("cross_entropy", "k", 2), ("{cross_entropy: {class_weights: [1, 3], label_smoothing: 0.1}}", "k", 2),
+            ("{binary_cross_entropy: {pos_weight: 2}}", "k", 1)
+        ])
     func repeatedRows(loss: String, target: String, units: Int) throws {
         try withWorkbench { bench in
             // A second target that is no feature: b once more.
@@ -56,8 +59,11 @@ struct SampleWeightTests {
             try bench.write("repeated.csv", withSecondTarget(Self.repeated))
             let count = Self.rows.reduce(0) { $0 + $1.weight }
             for (name, weight, batch) in [("weighted", ", weight: w", 40), ("repeated", "", count)] {
-                try bench.write("\(name).yaml", Self.configuration("path: \(name).csv, target: \(target)\(weight)", loss: loss,
-                                                                    units: units, batch: batch))
+                try bench.write(
+                    "\(name).yaml",
+                    Self.configuration(
+                        "path: \(name).csv, target: \(target)\(weight)", loss: loss,
+                        units: units, batch: batch))
                 expectSuccess(try bench.dtrain("train", "\(name).yaml", "--run", name))
             }
             let losses = try ["weighted", "repeated"].map { try bench.files($0).log("step").compactMap { $0.numbers["loss"] } }
@@ -75,29 +81,37 @@ struct SampleWeightTests {
     func evaluation() throws {
         try withWorkbench { bench in
             try bench.write("t.csv", Self.weighted)
-            let plainText = Self.configuration("path: t.csv, target: y, weight: w", loss: "mean_squared_error", units: 1, batch: 10)
-            try bench.write("c.yaml", plainText
-                .replacing("loss:", with: "metrics: [mean_squared_error]\nvalidation: {every_steps: 5}\nloss:")
-                .replacing("}}\nmodel", with: "}, validation: {path: t.csv}}\nmodel"))
+            let plainText = Self.configuration(
+                "path: t.csv, target: y, weight: w", loss: "mean_squared_error", units: 1, batch: 10)
+            try bench.write(
+                "c.yaml",
+                plainText
+                    .replacing("loss:", with: "metrics: [mean_squared_error]\nvalidation: {every_steps: 5}\nloss:")
+                    .replacing("}}\nmodel", with: "}, validation: {path: t.csv}}\nmodel"))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--set", "training.on_nonfinite=skip"))
             try bench.write("new.csv", "a,b\n" + Self.rows.map { "\($0.a),\($0.b)\n" }.joined())
             let predicted = try bench.dtrain("predict", "run", "new.csv")
             expectSuccess(predicted)
             let predictions = predicted.outputLines.dropFirst().compactMap { Double($0) }
             try #require(predictions.count == 40)
-            var sum = 0.0, weightedSum = 0.0, total = 0.0
+            var sum = 0.0
+            var weightedSum = 0.0
+            var total = 0.0
             for (prediction, row) in zip(predictions, Self.rows) {
-                let square = (prediction - row.y) * (prediction - row.y), weight = Double(row.weight)
+                let square = (prediction - row.y) * (prediction - row.y)
+                let weight = Double(row.weight)
                 (sum, weightedSum, total) = (sum + square, weightedSum + weight * square, total + weight)
             }
-            let weighted = weightedSum / total, plain = sum / 40
+            let weighted = weightedSum / total
+            let plain = sum / 40
             for command in [["eval", "run"], ["eval", "run", "--split", "train"], ["eval", "run", "--data", "t.csv"]] {
                 let outcome = try bench.dtrain(command + ["--json"])
                 expectSuccess(outcome)
                 let line = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
                 // Predictions and targets are Float32.
                 #expect(abs(try #require(line["loss"] as? Double) - weighted) < 8 * 0x1p-24 * max(1, weighted), "\(line)")
-                #expect(abs(try #require(line["mean_squared_error"] as? Double) - plain) < 8 * 0x1p-24 * max(1, plain), "\(line)")
+                #expect(
+                    abs(try #require(line["mean_squared_error"] as? Double) - plain) < 8 * 0x1p-24 * max(1, plain), "\(line)")
             }
             #expect(abs(weighted - plain) > 1e-4)
             let last = try #require(try bench.files("run").log("validation").last?.numbers["loss"])
@@ -110,12 +124,16 @@ struct SampleWeightTests {
         try withWorkbench { bench in
             let lines = Self.rows.indices.map { "\($0 % 3),\($0 % 5),\($0).5,\($0 < 10 ? 0 : 1)\n" }
             try bench.write("t.csv", "a,b,y,w\n" + lines.joined())
-            try bench.write("c.yaml", Self.configuration("path: t.csv, target: y, weight: w", loss: "mean_squared_error", units: 1,
-                                                         batch: 10))
+            try bench.write(
+                "c.yaml",
+                Self.configuration(
+                    "path: t.csv, target: y, weight: w", loss: "mean_squared_error", units: 1,
+                    batch: 10))
             let stopped = try bench.dtrain("train", "c.yaml", "--run", "stop")
             #expect(stopped.status == 65 && stopped.errors.contains("step 1: "), "\(stopped)")
-            let skipped = try bench.dtrain("train", "c.yaml", "--run", "skip", "--set", "training.on_nonfinite=skip",
-                                           "--set", "optimizer.sgd.learning_rate=0.0001")
+            let skipped = try bench.dtrain(
+                "train", "c.yaml", "--run", "skip", "--set", "training.on_nonfinite=skip",
+                "--set", "optimizer.sgd.learning_rate=0.0001")
             expectSuccess(skipped)
             for step in 1...8 { #expect(skipped.errors.contains("step \(step): ") == (step % 4 == 1), "\(skipped)") }
         }

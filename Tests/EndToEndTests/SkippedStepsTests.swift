@@ -17,7 +17,8 @@ struct SkippedStepsTests {
 
         /// What the step's sample costs before its update; the first step begins with zeros.
         func loss(_ step: Int) -> Double {
-            let w = step == 1 ? [0, 0, 0] : weights[step - 2], row = rows[step - 1]
+            let w = step == 1 ? [0, 0, 0] : weights[step - 2]
+            let row = rows[step - 1]
             let error = w[0] * row[0] + w[1] * row[1] + w[2] - row[2]
             return error * error
         }
@@ -30,9 +31,10 @@ struct SkippedStepsTests {
         return try table.map { row in
             // JSON is YAML.
             let optimizer = try JSONSerialization.data(withJSONObject: #require(row["optimizer"]))
-            return Case(name: try #require(row["name"] as? String), optimizer: String(decoding: optimizer, as: UTF8.self),
-                        skipped: try #require(row["skipped"] as? [Int]), rows: try #require(row["rows"] as? [[Double]]),
-                        weights: try #require(row["weights"] as? [[Double]]))
+            return Case(
+                name: try #require(row["name"] as? String), optimizer: String(decoding: optimizer, as: UTF8.self),
+                skipped: try #require(row["skipped"] as? [Int]), rows: try #require(row["rows"] as? [[Double]]),
+                weights: try #require(row["weights"] as? [[Double]]))
         }
     }
 
@@ -44,7 +46,9 @@ struct SkippedStepsTests {
             try withWorkbench { bench in
                 let lines = ["a,b,y"] + example.rows.map { row in row.map { "\(Float($0))" }.joined(separator: ",") }
                 try bench.write("data.csv", lines.joined(separator: "\n") + "\n")
-                try bench.write("c.yaml", """
+                try bench.write(
+                    "c.yaml",
+                    """
                     data: {format: csv, train: {path: data.csv, target: y}}
                     model: {layers: [dense: {units: 1, initializer: zeros}]}
                     loss: mean_squared_error
@@ -58,9 +62,11 @@ struct SkippedStepsTests {
                 let steps = try bench.files("run").log("step")
                 #expect(steps.count == example.rows.count)
                 for (index, step) in steps.enumerated() where !example.skipped.contains(index + 1) {
-                    let loss = step.numbers["loss"] ?? .nan, expected = example.loss(index + 1)
-                    #expect(abs(loss - expected) <= 1e-4 * max(1, expected),
-                            "\(example.name), step \(index + 1): loss \(loss), PyTorch has \(expected)")
+                    let loss = step.numbers["loss"] ?? .nan
+                    let expected = example.loss(index + 1)
+                    #expect(
+                        abs(loss - expected) <= 1e-4 * max(1, expected),
+                        "\(example.name), step \(index + 1): loss \(loss), PyTorch has \(expected)")
                 }
                 let model = try SafetensorsFile(path: bench.path("run/checkpoints/step-00000012/model.safetensors"))
                 let own = try (model.floats("0.weight") + model.floats("0.bias")).map { Double($0) }

@@ -7,10 +7,14 @@ import Testing
 @Suite("Stopping and keeping")
 struct StoppingTests {
     /// Trains digits with more sections and returns the files of the run.
-    private func train(_ bench: Workbench, epochs: Int? = nil, steps: Int? = nil, sections: String,
-                       learningRate: Double = 0.003) throws -> (outcome: Outcome, files: RunFiles) {
+    private func train(
+        _ bench: Workbench, epochs: Int? = nil, steps: Int? = nil, sections: String,
+        learningRate: Double = 0.003
+    ) throws -> (outcome: Outcome, files: RunFiles) {
         let length = [epochs.map { "epochs: \($0)" }, steps.map { "max_steps: \($0)" }].compactMap { $0 }
-        try bench.write("c.yaml", """
+        try bench.write(
+            "c.yaml",
+            """
             data: {format: digits}
             model: {layers: [{dense: {units: 16}}, relu, {dense: {units: 10}}]}
             optimizer: {adam: {learning_rate: \(learningRate)}}
@@ -28,10 +32,13 @@ struct StoppingTests {
     func patience(_ patience: Int) throws {
         try withWorkbench { bench in
             // A rate so high that the loss soon jumps about.
-            let (outcome, run) = try train(bench, epochs: 200, sections: "early_stopping: {patience: \(patience)}",
-                                           learningRate: 0.1)
+            let (outcome, run) = try train(
+                bench, epochs: 200, sections: "early_stopping: {patience: \(patience)}",
+                learningRate: 0.1)
             let losses = try run.log("validation").compactMap { $0.numbers["loss"] }
-            var best = Double.infinity, failures = 0, expected = 0
+            var best = Double.infinity
+            var failures = 0
+            var expected = 0
             for loss in losses where failures < patience {
                 failures = loss < best ? 0 : failures + 1
                 best = min(best, loss)
@@ -48,10 +55,13 @@ struct StoppingTests {
     @Test("early stopping counts no gain below minimum_improvement")
     func minimumImprovement() throws {
         try withWorkbench { bench in
-            let (_, run) = try train(bench, epochs: 60,
-                                     sections: "early_stopping: {patience: 2, minimum_improvement: 0.02}")
+            let (_, run) = try train(
+                bench, epochs: 60,
+                sections: "early_stopping: {patience: 2, minimum_improvement: 0.02}")
             let losses = try run.log("validation").compactMap { $0.numbers["loss"] }
-            var best = Double.infinity, failures = 0, expected = 0
+            var best = Double.infinity
+            var failures = 0
+            var expected = 0
             for loss in losses where failures < 2 {
                 if loss < best - 0.02 {
                     best = loss
@@ -70,10 +80,12 @@ struct StoppingTests {
     @Test("early stopping on a metric that should rise, at a target that is good enough")
     func target() throws {
         try withWorkbench { bench in
-            let (outcome, run) = try train(bench, epochs: 60, sections: """
-                metrics: [accuracy, f1]
-                early_stopping: {monitor: validation_accuracy, target: 0.9}
-                """)
+            let (outcome, run) = try train(
+                bench, epochs: 60,
+                sections: """
+                    metrics: [accuracy, f1]
+                    early_stopping: {monitor: validation_accuracy, target: 0.9}
+                    """)
             let accuracies = try run.log("validation").compactMap { $0.numbers["accuracy"] }
             #expect((accuracies.last ?? 0) >= 0.9 && accuracies.dropLast().allSatisfy { $0 < 0.9 })
             #expect(accuracies.count < 60)
@@ -85,9 +97,11 @@ struct StoppingTests {
     @Test("a run that stopped early doesn't go on when it is resumed")
     func stoppedForGood() throws {
         try withWorkbench { bench in
-            let (_, run) = try train(bench, epochs: 60,
-                                     sections: "early_stopping: {monitor: validation_accuracy, target: 0.8}")
-            let digest = run.digest, steps = run.rawLines("step")
+            let (_, run) = try train(
+                bench, epochs: 60,
+                sections: "early_stopping: {monitor: validation_accuracy, target: 0.8}")
+            let digest = run.digest
+            let steps = run.rawLines("step")
             let outcome = try bench.dtrain("train", "c.yaml", "--run", "run", "--resume")
             expectSuccess(outcome)
             #expect(run.digest == digest && outcome.digest == digest && run.rawLines("step") == steps)
@@ -97,8 +111,9 @@ struct StoppingTests {
     @Test("a run that stopped early goes on when it is resumed with another rule")
     func otherRule() throws {
         try withWorkbench { bench in
-            let (_, run) = try train(bench, epochs: 60,
-                                     sections: "early_stopping: {monitor: validation_accuracy, target: 0.8}")
+            let (_, run) = try train(
+                bench, epochs: 60,
+                sections: "early_stopping: {monitor: validation_accuracy, target: 0.8}")
             let steps = run.rawLines("step").count
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--resume", "--set", "early_stopping.target=2"))
             #expect(run.rawLines("step").count > steps)
@@ -111,7 +126,9 @@ struct StoppingTests {
             // Two units whose outputs become infinite, and a third that subtracts them.
             try bench.write("train.csv", "a,b,y\n" + (1...12).map { "\($0).5,0.5,\(2 * $0).25\n" }.joined())
             try bench.write("validation.csv", "a,b,y\n3e38,3e38,1\n3e38,3e38,2\n")
-            try bench.write("c.yaml", """
+            try bench.write(
+                "c.yaml",
+                """
                 data: {format: csv, train: {path: train.csv, target: y}, validation: {path: validation.csv}}
                 model: {layers: [dense: {units: 4, initializer: {uniform: {bound: 8}}}, dense: {units: 1}]}
                 loss: mean_squared_error
@@ -144,8 +161,9 @@ struct StoppingTests {
     @Test("best is the checkpoint of the best validation, and evaluates to it")
     func best() throws {
         try withWorkbench { bench in
-            let (outcome, run) = try train(bench, epochs: 12, sections: "checkpoint: {every_steps: 12, keep: 100}",
-                                           learningRate: 0.05)
+            let (outcome, run) = try train(
+                bench, epochs: 12, sections: "checkpoint: {every_steps: 12, keep: 100}",
+                learningRate: 0.05)
             let validations = try run.log("validation")
             let best = try #require(validations.min { ($0.numbers["loss"] ?? .nan) < ($1.numbers["loss"] ?? .nan) })
             let step = try #require(best.step)
@@ -188,11 +206,17 @@ struct StoppingTests {
     @Test("reduce_on_plateau lowers the rate after `patience` bad validations, waits, and stops at its minimum")
     func plateau() throws {
         try withWorkbench { bench in
-            let (_, run) = try train(bench, epochs: 30, sections: """
-                schedule: {reduce_on_plateau: {patience: 1, factor: 0.5, cooldown: 1, minimum: 0.02, threshold: 0.001}}
-                """, learningRate: 0.1)
+            let (_, run) = try train(
+                bench, epochs: 30,
+                sections: """
+                    schedule: {reduce_on_plateau: {patience: 1, factor: 0.5, cooldown: 1, minimum: 0.02, threshold: 0.001}}
+                    """, learningRate: 0.1)
             // The rule of PyTorch's ReduceLROnPlateau, replayed from what was logged.
-            var rate = 0.1, best = Double.infinity, bad = 0, cooldown = 0, changes = 0
+            var rate = 0.1
+            var best = Double.infinity
+            var bad = 0
+            var cooldown = 0
+            var changes = 0
             var rates: [Int: Double] = [:]
             for validation in try run.log("validation") {
                 let loss = validation.numbers["loss"] ?? .nan
@@ -231,8 +255,9 @@ struct NonFiniteTests {
         checkpoint: {every_steps: 1, keep: 100}
         """
 
-    @Test("the run stops with step, layer and rank, and no checkpoint is torn",
-          arguments: MPIRun.isAvailable ? [nil, 3] : [nil] as [Int?])
+    @Test(
+        "the run stops with step, layer and rank, and no checkpoint is torn",
+        arguments: MPIRun.isAvailable ? [nil, 3] : [nil] as [Int?])
     func stops(ranks: Int?) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits(steps: 40, sections: Self.sections))
@@ -247,12 +272,14 @@ struct NonFiniteTests {
     @Test("on_nonfinite: skip leaves the step out with a warning and goes on")
     func skips() throws {
         try withWorkbench { bench in
-            try bench.write("c.yaml",
-                            Material.digits(steps: 6, training: ", on_nonfinite: skip", sections: Self.sections))
+            try bench.write(
+                "c.yaml",
+                Material.digits(steps: 6, training: ", on_nonfinite: skip", sections: Self.sections))
             let outcome = try bench.dtrain("train", "c.yaml", "--run", "run")
             expectSuccess(outcome)
-            #expect(outcome.errors.contains("warning: step 2: ") && outcome.errors.contains("the step is skipped"),
-                    "\(outcome)")
+            #expect(
+                outcome.errors.contains("warning: step 2: ") && outcome.errors.contains("the step is skipped"),
+                "\(outcome)")
             #expect(bench.files("run").steps == Array(0...6))
             try expectWholeCheckpoints(bench)
             // Skipped steps leave the weights as they were.
@@ -274,14 +301,21 @@ struct NonFiniteTests {
         """
     }
 
-    @Test("a loss that isn't finite, or an update that makes weights infinite, stops the run with the step before it saved",
-          arguments: [
-              // The error's sign is finite where the error isn't.
-              (line("units: 1, initializer: {uniform: {bound: 3.0e+38}}", "loss: mean_absolute_error"),
-               "the loss is not finite, though all gradients are"),
-              (line("units: 1", "loss: mean_squared_error\noptimizer: {sgd: {learning_rate: 1.0e+38}}\ncheckpoint: {every_steps: 1}"),
-               "the update made weights infinite or NaN in layer 0 (dense)"),
-          ])
+    @Test(
+        "a loss that isn't finite, or an update that makes weights infinite, stops the run with the step before it saved",
+        arguments: [
+            // The error's sign is finite where the error isn't.
+            (
+                line("units: 1, initializer: {uniform: {bound: 3.0e+38}}", "loss: mean_absolute_error"),
+                "the loss is not finite, though all gradients are"
+            ),
+            (
+                line(
+                    "units: 1",
+                    "loss: mean_squared_error\noptimizer: {sgd: {learning_rate: 1.0e+38}}\ncheckpoint: {every_steps: 1}"),
+                "the update made weights infinite or NaN in layer 0 (dense)"
+            )
+        ])
     func extremes(configuration: String, message: String) throws {
         try withWorkbench { bench in
             try bench.write("line.csv", "x,y\n" + (1...20).map { "\($0 + 10).5,\(2 * $0).25\n" }.joined())
@@ -292,12 +326,14 @@ struct NonFiniteTests {
         }
     }
 
-    @Test("skipping is the same at every rank count", .enabled(if: MPIRun.isAvailable, "mpirun is not installed"),
-          arguments: [2, 3])
+    @Test(
+        "skipping is the same at every rank count", .enabled(if: MPIRun.isAvailable, "mpirun is not installed"),
+        arguments: [2, 3])
     func skipsOnRanks(ranks: Int) throws {
         try withWorkbench { bench in
-            try bench.write("c.yaml",
-                            Material.digits(steps: 6, training: ", on_nonfinite: skip", sections: Self.sections))
+            try bench.write(
+                "c.yaml",
+                Material.digits(steps: 6, training: ", on_nonfinite: skip", sections: Self.sections))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "plain"))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "ranks", ranks: ranks))
             expectSameResult(bench.files("ranks"), bench.files("plain"))

@@ -10,7 +10,8 @@ struct StrangerTests {
     /// Runs `body` with a run that can go on, and a victim beside it that must stay as it is.
     private func withVictim(_ body: (Workbench) throws -> Void) throws {
         try withWorkbench { bench in
-            try bench.write("c.yaml", Material.digits(steps: 4, sections: "validation: {every_steps: 2}\ncheckpoint: {every_steps: 2}"))
+            try bench.write(
+                "c.yaml", Material.digits(steps: 4, sections: "validation: {every_steps: 2}\ncheckpoint: {every_steps: 2}"))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "base", "--quiet"))
             try bench.write("victim/thesis.txt", "precious")
             try bench.write("victim/sub/deep.txt", "deep")
@@ -20,26 +21,33 @@ struct StrangerTests {
 
     private func expectVictim(_ bench: Workbench, _ comment: String, sourceLocation: SourceLocation = #_sourceLocation) {
         #expect(bench.names("victim") == ["sub", "thesis.txt"], "\(comment)", sourceLocation: sourceLocation)
-        #expect(bench.text("victim/thesis.txt") == "precious" && bench.text("victim/sub/deep.txt") == "deep", "\(comment)",
-                sourceLocation: sourceLocation)
+        #expect(
+            bench.text("victim/thesis.txt") == "precious" && bench.text("victim/sub/deep.txt") == "deep", "\(comment)",
+            sourceLocation: sourceLocation)
     }
 
-    @Test("links make no command touch what they lead to; a resume names them and changes nothing",
-          arguments: [nil, 2].filter { $0 == nil || MPIRun.isAvailable })
+    @Test(
+        "links make no command touch what they lead to; a resume names them and changes nothing",
+        arguments: [nil, 2].filter { $0 == nil || MPIRun.isAvailable })
     func links(ranks: Int?) throws {
         try withVictim { bench in
-            let directories = ["checkpoints", "checkpoints/.incomplete-x", "checkpoints/.deleting-step-00000000",
-                               "checkpoints/.replaced-best", "checkpoints/step-00000009", "checkpoints/best"]
-            let files = ["metrics.jsonl", "config.yaml", ".lock", "checkpoints/step-00000004/model.safetensors",
-                         "checkpoints/step-00000004/state.json"]
+            let directories = [
+                "checkpoints", "checkpoints/.incomplete-x", "checkpoints/.deleting-step-00000000",
+                "checkpoints/.replaced-best", "checkpoints/step-00000009", "checkpoints/best"
+            ]
+            let files = [
+                "metrics.jsonl", "config.yaml", ".lock", "checkpoints/step-00000004/model.safetensors",
+                "checkpoints/step-00000004/state.json"
+            ]
             for name in ranks == nil ? directories + files : ["checkpoints/.incomplete-x", "metrics.jsonl"] {
                 try bench.copy("base", to: "r")
                 try? bench.remove("r/\(name)")
                 let target = files.contains(name) ? "victim/thesis.txt" : "victim"
                 symlink(bench.path(target), bench.path("r/\(name)"))
                 let before = bench.snapshot()
-                let outcome = try bench.dtrain("train", "c.yaml", "--run", "r", "--resume", "--set", "training.max_steps=6",
-                                               ranks: ranks)
+                let outcome = try bench.dtrain(
+                    "train", "c.yaml", "--run", "r", "--resume", "--set", "training.max_steps=6",
+                    ranks: ranks)
                 #expect([65, 73].contains(outcome.status) && outcome.messages.count == 1, "\(name): \(outcome)")
                 #expect(outcome.messages.first?.hasPrefix("r/\(name): a symbolic link, expected a ") == true, "\(outcome)")
                 #expect(bench.snapshot() == before, "\(name)")
@@ -59,8 +67,9 @@ struct StrangerTests {
                 try bench.copy("base", to: "r")
                 try? bench.remove("r/\(name)")
                 try FileManager.default.linkItem(atPath: bench.path("victim/thesis.txt"), toPath: bench.path("r/\(name)"))
-                let outcome = try bench.dtrain("train", "c.yaml", "--run", "r", "--resume", "--quiet", "--set",
-                                               "training.max_steps=6")
+                let outcome = try bench.dtrain(
+                    "train", "c.yaml", "--run", "r", "--resume", "--quiet", "--set",
+                    "training.max_steps=6")
                 #expect(outcome.status == (name == ".lock" ? 73 : 0), "\(name): \(outcome)")
                 expectVictim(bench, name)
                 try bench.remove("r")
@@ -71,8 +80,10 @@ struct StrangerTests {
     @Test("pipes where files of a run belong are refused, and no command waits for them")
     func pipes() throws {
         try withVictim { bench in
-            for name in ["metrics.jsonl", "config.yaml", ".lock", "checkpoints", "checkpoints/step-00000004/state.json",
-                         "checkpoints/step-00000004/model.safetensors"] {
+            for name in [
+                "metrics.jsonl", "config.yaml", ".lock", "checkpoints", "checkpoints/step-00000004/state.json",
+                "checkpoints/step-00000004/model.safetensors"
+            ] {
                 try bench.copy("base", to: "r")
                 try? bench.remove("r/\(name)")
                 mkfifo(bench.path("r/\(name)"), 0o600)
@@ -95,8 +106,9 @@ struct StrangerTests {
             try bench.write("r/checkpoints/step-00000007", "mine too")
             try bench.remove("r/checkpoints/best")
             try bench.write("r/checkpoints/best", "and this")
-            let outcome = try bench.dtrain("train", "c.yaml", "--run", "r", "--resume", "--set", "training.max_steps=8", "--set",
-                                           "checkpoint.every_steps=1", "--set", "validation.every_steps=1")
+            let outcome = try bench.dtrain(
+                "train", "c.yaml", "--run", "r", "--resume", "--set", "training.max_steps=8", "--set",
+                "checkpoint.every_steps=1", "--set", "validation.every_steps=1")
             expectSuccess(outcome)
             #expect(outcome.errors.contains("r/checkpoints/step-00000007: a file, not a checkpoint"), "\(outcome)")
             #expect(outcome.errors.contains("r/checkpoints/best: a file, not a checkpoint"), "\(outcome)")
@@ -107,13 +119,16 @@ struct StrangerTests {
         }
     }
 
-    @Test("what can't be read stops a resume with 74 and is named; nothing is passed over, nothing is changed",
-          .enabled(if: OrdinaryUser.isPossible, "\(OrdinaryUser.reason)"))
+    @Test(
+        "what can't be read stops a resume with 74 and is named; nothing is passed over, nothing is changed",
+        .enabled(if: OrdinaryUser.isPossible, "\(OrdinaryUser.reason)"))
     func unreadable() throws {
         try withVictim { bench in
-            for name in ["checkpoints", "checkpoints/step-00000004", "checkpoints/step-00000004/state.json",
-                         "checkpoints/step-00000004/model.safetensors", "checkpoints/step-00000004/optimizer.safetensors",
-                         "metrics.jsonl", "checkpoints/best", "checkpoints/best/state.json"] {
+            for name in [
+                "checkpoints", "checkpoints/step-00000004", "checkpoints/step-00000004/state.json",
+                "checkpoints/step-00000004/model.safetensors", "checkpoints/step-00000004/optimizer.safetensors",
+                "metrics.jsonl", "checkpoints/best", "checkpoints/best/state.json"
+            ] {
                 try bench.copy("base", to: "r")
                 let mode = permissions(of: bench.path("r/\(name)"))
                 chmod(bench.path("r/\(name)"), 0)
@@ -140,20 +155,26 @@ struct StrangerTests {
         return status.st_mode & 0o7777
     }
 
-    @Test("a state that was forged, its seal right, is refused: every count is looked at before it is used", arguments: [
-        (#""step":4"#, #""step":5"#), (#""step":4"#, #""step":-4"#), (#""step":4"#, #""step":9223372036854775807"#),
-        (#""skippedSteps":0"#, #""skippedSteps":5"#), (#""skippedSteps":0"#, #""skippedSteps":-1"#),
-        (#""epochSamples":[0-9]+"#, #""epochSamples":-1"#), (#""epochSamples":[0-9]+"#, #""epochSamples":0"#),
-        (#""epochSamples":[0-9]+"#, #""epochSamples":9223372036854775807"#), (#""epochSamples":[0-9]+"#, #""epochSamples":1000000"#),
-        (#""epochSums":\[[^\]]*\]"#, #""epochSums":[]"#),
-        (#""failures":0"#, #""failures":9223372036854775807"#), (#""failures":0"#, #""failures":-1"#),
-        (#""bestStep":[0-9]+"#, #""bestStep":5"#), (#""bestStep":[0-9]+"#, #""bestStep":-9223372036854775808"#),
-        (#""bestStep":[0-9]+,"#, ""), (#""parameterCount":[0-9]+"#, #""parameterCount":-1"#),
-        (#""earlyStopping":\{"#, #""plateau":{"badReports":9223372036854775807,"cooldownLeft":0,"rate":0.1},"earlyStopping":{"#),
-        (#""earlyStopping":\{"#, #""plateau":{"badReports":0,"cooldownLeft":-1,"rate":0.1},"earlyStopping":{"#),
-        (#""earlyStopping":\{"#, #""plateau":{"badReports":0,"cooldownLeft":0,"rate":"nan"},"earlyStopping":{"#),
-        (#""bestValue":[-0-9.e]+"#, #""bestValue":"nan""#), (#""build":"[^"]*","#, ""), (#""step":4"#, #""step":4.5"#),
-    ])
+    @Test(
+        "a state that was forged, its seal right, is refused: every count is looked at before it is used",
+        arguments: [
+            (#""step":4"#, #""step":5"#), (#""step":4"#, #""step":-4"#), (#""step":4"#, #""step":9223372036854775807"#),
+            (#""skippedSteps":0"#, #""skippedSteps":5"#), (#""skippedSteps":0"#, #""skippedSteps":-1"#),
+            (#""epochSamples":[0-9]+"#, #""epochSamples":-1"#), (#""epochSamples":[0-9]+"#, #""epochSamples":0"#),
+            (#""epochSamples":[0-9]+"#, #""epochSamples":9223372036854775807"#),
+            (#""epochSamples":[0-9]+"#, #""epochSamples":1000000"#),
+            (#""epochSums":\[[^\]]*\]"#, #""epochSums":[]"#),
+            (#""failures":0"#, #""failures":9223372036854775807"#), (#""failures":0"#, #""failures":-1"#),
+            (#""bestStep":[0-9]+"#, #""bestStep":5"#), (#""bestStep":[0-9]+"#, #""bestStep":-9223372036854775808"#),
+            (#""bestStep":[0-9]+,"#, ""), (#""parameterCount":[0-9]+"#, #""parameterCount":-1"#),
+            (
+                #""earlyStopping":\{"#,
+                #""plateau":{"badReports":9223372036854775807,"cooldownLeft":0,"rate":0.1},"earlyStopping":{"#
+            ),
+            (#""earlyStopping":\{"#, #""plateau":{"badReports":0,"cooldownLeft":-1,"rate":0.1},"earlyStopping":{"#),
+            (#""earlyStopping":\{"#, #""plateau":{"badReports":0,"cooldownLeft":0,"rate":"nan"},"earlyStopping":{"#),
+            (#""bestValue":[-0-9.e]+"#, #""bestValue":"nan""#), (#""build":"[^"]*","#, ""), (#""step":4"#, #""step":4.5"#)
+        ])
     func forged(pattern: String, replacement: String) throws {
         try withVictim { bench in
             let path = "base/checkpoints/step-00000004/state.json"
@@ -165,7 +186,8 @@ struct StrangerTests {
             try #require(body != text[start..<end], "\(pattern) is not in \(text[start..<end].prefix(400))")
             let sealed = String(text[..<start]) + body
             try bench.write(path, sealed + "\"sha256\": \"\(try SHA256.hexadecimal(of: sealed.utf8))\"\n}\n")
-            for command in [["train", "c.yaml", "--run", "base", "--resume", "--set", "training.max_steps=6"], ["eval", "base"]] {
+            for command in [["train", "c.yaml", "--run", "base", "--resume", "--set", "training.max_steps=6"], ["eval", "base"]]
+            {
                 // Only a resume knows how many samples an epoch has.
                 if command[0] == "eval", replacement == #""epochSamples":1000000"# { continue }
                 expectRefusal(try bench.dtrain(command), .badData, ["step-00000004/state.json: "])

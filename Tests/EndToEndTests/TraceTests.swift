@@ -18,15 +18,17 @@ struct TraceTests {
     private static func read(_ bench: Workbench, _ name: String) throws -> (events: [Event], other: [String: Any]) {
         let whole = try #require(try JSONSerialization.jsonObject(with: bench.bytes(name)) as? [String: Any])
         let events = try #require(whole["traceEvents"] as? [[String: Any]]).map { event in
-            Event(kind: event["ph"] as? String ?? "", name: event["name"] as? String ?? "", rank: event["pid"] as? Int ?? -1,
-                  row: event["tid"] as? Int ?? -1, start: event["ts"] as? Double ?? -1, duration: event["dur"] as? Double ?? -1,
-                  arguments: event["args"] as? [String: Any] ?? [:])
+            Event(
+                kind: event["ph"] as? String ?? "", name: event["name"] as? String ?? "", rank: event["pid"] as? Int ?? -1,
+                row: event["tid"] as? Int ?? -1, start: event["ts"] as? Double ?? -1, duration: event["dur"] as? Double ?? -1,
+                arguments: event["args"] as? [String: Any] ?? [:])
         }
         return (events, try #require(whole["otherData"] as? [String: Any]))
     }
 
-    @Test("a trace has a named row for each rank and phase, and its stretches make up the steps",
-          arguments: [nil, 2, 3].filter { $0 == nil || MPIRun.isAvailable }, ["owner", "allreduce"])
+    @Test(
+        "a trace has a named row for each rank and phase, and its stretches make up the steps",
+        arguments: [nil, 2, 3].filter { $0 == nil || MPIRun.isAvailable }, ["owner", "allreduce"])
     func rows(ranks: Int?, strategy: String) throws {
         try withWorkbench { bench in
             // Something to compute and to own for each of three ranks, in the short last step of an epoch too.
@@ -52,7 +54,8 @@ struct TraceTests {
                 let timed = own.filter { $0.kind == "X" }
                 for step in 1...40 {
                     let stretches = timed.filter { $0.arguments["step"] as? Int == step }
-                    let start = stretches.map(\.start).min() ?? 0, end = stretches.map { $0.start + $0.duration }.max() ?? 0
+                    let start = stretches.map(\.start).min() ?? 0
+                    let end = stretches.map { $0.start + $0.duration }.max() ?? 0
                     let sum = stretches.reduce(0) { $0 + $1.duration }
                     #expect(abs(sum - (end - start)) < 0.001 * Double(stretches.count), "rank \(rank), step \(step)")
                 }
@@ -76,8 +79,10 @@ struct TraceTests {
     func bounded() throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits(steps: 40_000).replacing("log_every: 1", with: "log_every: 1000"))
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--trace", "t.json", "--set",
-                                           "validation.every_steps=100000", "--set", "checkpoint.every_steps=100000"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "run", "--trace", "t.json", "--set",
+                    "validation.every_steps=100000", "--set", "checkpoint.every_steps=100000"))
             let (events, other) = try Self.read(bench, "t.json")
             let dropped = try #require((other["dropped_events"] as? [Int])?.first)
             let timed = events.filter { $0.kind == "X" }
@@ -90,14 +95,16 @@ struct TraceTests {
     func interrupted(ranks: Int?) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.endless)
-            let job = try bench.start(["train", "c.yaml", "--run", "run", "--trace", "t.json", "--set", "training.log_every=1"],
-                                      ranks: ranks)
+            let job = try bench.start(
+                ["train", "c.yaml", "--run", "run", "--trace", "t.json", "--set", "training.log_every=1"],
+                ranks: ranks)
             let running = try job.begin()
             // A step that is in the log was made by every rank.
             let log = bench.path("run/metrics.jsonl")
-            try #require(running.waitUntil { _ in
-                (FileManager.default.contents(atPath: log) ?? Data()).range(of: Data("\"step\":".utf8)) != nil
-            }, "\(running.errors)")
+            try #require(
+                running.waitUntil { _ in
+                    (FileManager.default.contents(atPath: log) ?? Data()).range(of: Data("\"step\":".utf8)) != nil
+                }, "\(running.errors)")
             kill(running.identifier, SIGUSR1)
             let outcome = try job.wait()
             #expect(outcome.status == 75, "\(outcome)")
@@ -106,9 +113,11 @@ struct TraceTests {
         }
     }
 
-    @Test("a path that can't be written is told before anything is done", arguments: [
-        ("none/t.json", "No such file"), ("folder", "directory"), ("", "No such file"), ("c.yaml/t.json", "directory"),
-    ], [nil, 3].filter { $0 == nil || MPIRun.isAvailable })
+    @Test(
+        "a path that can't be written is told before anything is done",
+        arguments: [
+            ("none/t.json", "No such file"), ("folder", "directory"), ("", "No such file"), ("c.yaml/t.json", "directory")
+        ], [nil, 3].filter { $0 == nil || MPIRun.isAvailable })
     func badPath(_ path: (String, String), ranks: Int?) throws {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits)

@@ -6,15 +6,19 @@ struct TrainedModelTests {
     /// A run on a table with names for classes, well trained.
     private func trees(_ bench: Workbench, sections: String = "", data: String = "standardize: true") throws {
         try bench.write("t.csv", Material.csv(Material.trees()))
-        try bench.write("c.yaml", Material.table("t.csv", data: "\(data)\n  validation_fraction: 0.25", steps: 400,
-                                                 sections: "optimizer: {adam: {learning_rate: 0.05}}\n\(sections)"))
+        try bench.write(
+            "c.yaml",
+            Material.table(
+                "t.csv", data: "\(data)\n  validation_fraction: 0.25", steps: 400,
+                sections: "optimizer: {adam: {learning_rate: 0.05}}\n\(sections)"))
         expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--quiet"))
     }
 
     // MARK: - eval
 
-    @Test("eval of a split gives what training logged, for a run and for its last checkpoint",
-          arguments: ["run", "run/checkpoints/step-00000400"])
+    @Test(
+        "eval of a split gives what training logged, for a run and for its last checkpoint",
+        arguments: ["run", "run/checkpoints/step-00000400"])
     func evaluate(_ subject: String) throws {
         try withWorkbench { bench in
             try trees(bench, sections: "metrics: [accuracy, f1, precision, recall, confusion_matrix]")
@@ -24,9 +28,10 @@ struct TrainedModelTests {
             for key in ["loss", "accuracy", "f1", "precision", "recall"] {
                 let value = try #require(end.numbers["validation_" + key])
                 let texts = ["\(value)", value == value.rounded() ? "\(Int(value))" : "\(value)"]
-                #expect(texts.contains { text in
-                    [",", "}"].contains { outcome.output.contains("\"\(key)\":\(text)\($0)") }
-                }, "\(key) \(value) \(outcome)")
+                #expect(
+                    texts.contains { text in
+                        [",", "}"].contains { outcome.output.contains("\"\(key)\":\(text)\($0)") }
+                    }, "\(key) \(value) \(outcome)")
             }
             #expect(outcome.output.contains("\"samples\":15") && outcome.outputLines.count == 1)
             let plain = try bench.dtrain("eval", subject)
@@ -43,8 +48,11 @@ struct TrainedModelTests {
             expectSuccess(split)
             #expect(split.output.contains("45 samples"))
             // Columns in another order and one more: they are found by their names.
-            try bench.write("all.csv", Material.csv(Material.trees().map { [$0[2], "7", $0[1], $0[0]] },
-                                                    header: "kind,age,v,u"))
+            try bench.write(
+                "all.csv",
+                Material.csv(
+                    Material.trees().map { [$0[2], "7", $0[1], $0[0]] },
+                    header: "kind,age,v,u"))
             let file = try bench.dtrain("eval", "run", "--data", "all.csv")
             expectSuccess(file)
             #expect(file.output.contains("60 samples"))
@@ -123,11 +131,15 @@ struct TrainedModelTests {
         try withWorkbench { bench in
             try bench.write("x", Material.images)
             try bench.write("y", Material.labels)
-            try bench.write("c.yaml",
-                            Material.pictures(data: "normalize: {scale: 255}\n  class_names: [top, middle, low]",
-                                                        steps: 150))
-            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--set",
-                                           "optimizer.adam.learning_rate=0.02"))
+            try bench.write(
+                "c.yaml",
+                Material.pictures(
+                    data: "normalize: {scale: 255}\n  class_names: [top, middle, low]",
+                    steps: 150))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", "c.yaml", "--run", "run", "--set",
+                    "optimizer.adam.learning_rate=0.02"))
             let outcome = try bench.dtrain("predict", "run", "x")
             expectSuccess(outcome)
             let lines = outcome.outputLines
@@ -146,12 +158,17 @@ struct TrainedModelTests {
     @Test("predict of numbers: one column per output")
     func predictNumbers() throws {
         try withWorkbench { bench in
-            try bench.write("t.csv",
-                            Material.csv(Material.trees().map { [$0[0], $0[1], "\((Double($0[0]) ?? 0) * 2)"] },
-                                                  header: "u,v,w"))
-            try bench.write("c.yaml", Material.table("t.csv", target: "w", units: 1, steps: 600,
-                                                     sections: "loss: mean_squared_error\n"
-                                                         + "optimizer: {adam: {learning_rate: 0.02}}"))
+            try bench.write(
+                "t.csv",
+                Material.csv(
+                    Material.trees().map { [$0[0], $0[1], "\((Double($0[0]) ?? 0) * 2)"] },
+                    header: "u,v,w"))
+            try bench.write(
+                "c.yaml",
+                Material.table(
+                    "t.csv", target: "w", units: 1, steps: 600,
+                    sections: "loss: mean_squared_error\n"
+                        + "optimizer: {adam: {learning_rate: 0.02}}"))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--quiet"))
             let outcome = try bench.dtrain("predict", "run", "t.csv")
             expectSuccess(outcome)

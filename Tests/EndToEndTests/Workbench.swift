@@ -19,8 +19,10 @@ struct Workbench: Sendable {
     private static let markVariable = "DTRAIN_TEST_MARK"
 
     /// Runs dtrain to its end: plain, or under mpirun on so many ranks.
-    func dtrain(_ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:],
-                timeLimitSeconds: Double = 120) throws -> Outcome {
+    func dtrain(
+        _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:],
+        timeLimitSeconds: Double = 120
+    ) throws -> Outcome {
         let job = try start(arguments, ranks: ranks, environment: environment, timeLimitSeconds: timeLimitSeconds)
         return ranks == nil ? try job.wait() : try Self.turn.withLock { _ in try job.wait() }
     }
@@ -31,17 +33,23 @@ struct Workbench: Sendable {
     }
 
     /// Prepares a run of dtrain; it begins with `begin`, or with `wait`.
-    func start(_ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:],
-               timeLimitSeconds: Double = 120) throws -> Job {
+    func start(
+        _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:],
+        timeLimitSeconds: Double = 120
+    ) throws -> Job {
         let mark = UUID().uuidString
         var all = environment
         all[Self.markVariable] = mark
         for name in launcherVariables where all[name] == nil { all[name] = "" }
-        let child = ranks.map {
-            MPIRun.child(ranks: $0, Self.program, arguments, directory: folder, environment: all,
-                         timeLimitSeconds: timeLimitSeconds)
-        } ?? ChildProcess(Self.program, arguments, directory: folder, environment: all,
-                          timeLimitSeconds: timeLimitSeconds)
+        let child =
+            ranks.map {
+                MPIRun.child(
+                    ranks: $0, Self.program, arguments, directory: folder, environment: all,
+                    timeLimitSeconds: timeLimitSeconds)
+            }
+            ?? ChildProcess(
+                Self.program, arguments, directory: folder, environment: all,
+                timeLimitSeconds: timeLimitSeconds)
         return Job(child: child, mark: "\(Self.markVariable)=\(mark)")
     }
 
@@ -72,8 +80,9 @@ struct Workbench: Sendable {
 
     func write(_ name: String, _ bytes: [UInt8]) throws {
         let place = URL(fileURLWithPath: path(name))
-        try FileManager.default.createDirectory(at: place.deletingLastPathComponent(),
-                                                withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            at: place.deletingLastPathComponent(),
+            withIntermediateDirectories: true)
         try Data(bytes).write(to: place)
     }
 
@@ -191,8 +200,10 @@ func expectSuccess(_ outcome: Outcome, sourceLocation: SourceLocation = #_source
 }
 
 /// Expects one message of one line with the given parts, the exit code, and nothing left behind.
-func expectRefusal(_ outcome: Outcome, _ code: ExitCode, _ parts: [String],
-                   sourceLocation: SourceLocation = #_sourceLocation) {
+func expectRefusal(
+    _ outcome: Outcome, _ code: ExitCode, _ parts: [String],
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
     expectEnd(outcome, code, sourceLocation: sourceLocation)
     #expect(outcome.messages.count == 1, "\(outcome)", sourceLocation: sourceLocation)
     let message = outcome.messages.first ?? ""

@@ -55,13 +55,17 @@ struct AuditTests {
             let audit = try Audit(bench.run("run"))
             #expect(audit.brokenEpochs(3, sampleCount: Self.sampleCount) == [])
             for index in audit.lines.indices {
-                var missing = audit, doubled = audit, replaced = audit
-                let line = audit.lines[index], epoch = line.epoch
+                var missing = audit
+                var doubled = audit
+                var replaced = audit
+                let line = audit.lines[index]
+                let epoch = line.epoch
                 missing.lines.remove(at: index)
                 doubled.lines.append(line)
                 let other = audit.lines[(index + 1) % audit.lines.count]
-                replaced.lines[index] = .init(event: "audit", step: line.step, epoch: epoch, samples: line.samples,
-                                              hash: other.hash)
+                replaced.lines[index] = .init(
+                    event: "audit", step: line.step, epoch: epoch, samples: line.samples,
+                    hash: other.hash)
                 for broken in [missing, doubled, replaced] {
                     #expect(broken.brokenEpochs(3, sampleCount: Self.sampleCount) == [epoch])
                 }

@@ -16,8 +16,10 @@ struct Bench: Sendable {
 
     /// Trains `c.yaml` into the run directory `run` to the end; anything but success is an issue. Without `ranks` it is
     /// a plain process, else mpirun; with `hostSize` the machine is cut into hosts of so many ranks.
-    func train(_ run: String, ranks: Int? = nil, hostSize: Int? = nil, _ arguments: [String] = [],
-               sourceLocation: SourceLocation = #_sourceLocation) throws {
+    func train(
+        _ run: String, ranks: Int? = nil, hostSize: Int? = nil, _ arguments: [String] = [],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
         let result = try start(run, ranks: ranks, hostSize: hostSize, arguments).wait()
         #expect(result.status == 0 && !result.timedOut, "\(run): \(result)", sourceLocation: sourceLocation)
     }
@@ -26,19 +28,24 @@ struct Bench: Sendable {
     /// nothing elsewhere.
     ///
     /// - Parameter sharedMemory: where windows lie, if not in the folder as well.
-    func start(_ run: String, ranks: Int? = nil, hostSize: Int? = nil, sharedMemory: String? = nil,
-               _ arguments: [String] = []) throws -> ChildProcess.Running {
+    func start(
+        _ run: String, ranks: Int? = nil, hostSize: Int? = nil, sharedMemory: String? = nil,
+        _ arguments: [String] = []
+    ) throws -> ChildProcess.Running {
         let all = ["train", "c.yaml", "--run", run, "--quiet"] + arguments
-        var environment = ["OMPI_MCA_orte_tmpdir_base": folder, "OMPI_MCA_btl_vader_backing_directory": folder,
-                           "OMPI_MCA_osc_sm_backing_directory": sharedMemory ?? folder,
-                           "DTRAIN_NODE_SIZE": hostSize.map(String.init) ?? ""]
+        var environment = [
+            "OMPI_MCA_orte_tmpdir_base": folder, "OMPI_MCA_btl_vader_backing_directory": folder,
+            "OMPI_MCA_osc_sm_backing_directory": sharedMemory ?? folder,
+            "DTRAIN_NODE_SIZE": hostSize.map(String.init) ?? ""
+        ]
         // Only what a test says itself counts, wherever the tests were started.
         for name in ["DTRAIN_JOB", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK"] {
             environment[name] = ""
         }
-        let child = ranks.map {
-            MPIRun.child(ranks: $0, Self.program, all, directory: folder, environment: environment, timeLimitSeconds: 120)
-        } ?? ChildProcess(Self.program, all, directory: folder, environment: environment, timeLimitSeconds: 120)
+        let child =
+            ranks.map {
+                MPIRun.child(ranks: $0, Self.program, all, directory: folder, environment: environment, timeLimitSeconds: 120)
+            } ?? ChildProcess(Self.program, all, directory: folder, environment: environment, timeLimitSeconds: 120)
         return try child.start()
     }
 
@@ -114,16 +121,20 @@ func differences(_ files: [String: Data], _ others: [String: Data]) -> [String] 
         }
         let lines = String(decoding: one, as: UTF8.self).split(separator: "\n")
         let otherLines = String(decoding: other, as: UTF8.self).split(separator: "\n")
-        let at = zip(lines, otherLines).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+        let at =
+            zip(lines, otherLines).enumerated().first { $0.element.0 != $0.element.1 }?.offset
             ?? min(lines.count, otherLines.count)
-        return "\(name): \(lines.count) and \(otherLines.count) lines, line \(at + 1) is \(lines.dropFirst(at).first ?? "nothing") "
+        return
+            "\(name): \(lines.count) and \(otherLines.count) lines, line \(at + 1) is \(lines.dropFirst(at).first ?? "nothing") "
             + "and \(otherLines.dropFirst(at).first ?? "nothing")"
     }
 }
 
 /// Expects the same files with the same bytes.
-func expectSame(_ files: [String: Data], _ others: [String: Data], _ comment: String,
-                sourceLocation: SourceLocation = #_sourceLocation) {
+func expectSame(
+    _ files: [String: Data], _ others: [String: Data], _ comment: String,
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
     #expect(!files.isEmpty, "\(comment): no files", sourceLocation: sourceLocation)
     for difference in differences(files, others) {
         Issue.record("\(comment): \(difference)", sourceLocation: sourceLocation)

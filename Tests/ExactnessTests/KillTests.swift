@@ -32,11 +32,13 @@ struct KillTests {
         var testDescription: String { name }
     }
 
-    @Test("a killed run goes on from its last checkpoint and ends in the same bits, with every step in the log once", arguments: [
-        Case(name: "one process, then 2 ranks", before: nil, after: 2, takesAll: true),
-        Case(name: "one of 3 ranks, then a plain process", before: 3, after: nil, takesAll: false),
-        Case(name: "all of 2 ranks and mpirun, then 3 ranks", before: 2, after: 3, takesAll: true),
-    ])
+    @Test(
+        "a killed run goes on from its last checkpoint and ends in the same bits, with every step in the log once",
+        arguments: [
+            Case(name: "one process, then 2 ranks", before: nil, after: 2, takesAll: true),
+            Case(name: "one of 3 ranks, then a plain process", before: 3, after: nil, takesAll: false),
+            Case(name: "all of 2 ranks and mpirun, then 3 ranks", before: 2, after: 3, takesAll: true)
+        ])
     func killed(_ killing: Case) throws {
         try withBench(Self.configuration) { bench in
             try bench.train("whole")

@@ -26,8 +26,9 @@ struct RankMatrixTests {
         }
     }
 
-    @Test("a run leaves the same files whichever ranks share memory and whichever send messages",
-          arguments: [0, 1, 4, 7, 10].map { examples[$0] })
+    @Test(
+        "a run leaves the same files whichever ranks share memory and whichever send messages",
+        arguments: [0, 1, 4, 7, 10].map { examples[$0] })
     func hosts(_ example: Example) throws {
         try withBench(example.text + "\n") { bench in
             try bench.train("plain")
@@ -40,8 +41,9 @@ struct RankMatrixTests {
         }
     }
 
-    @Test("where memory can't be shared, a line says so, and messages make the same files",
-          .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
+    @Test(
+        "where memory can't be shared, a line says so, and messages make the same files",
+        .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
     func noRoomForWindows() throws {
         try withBench(examples[0].text + "\n") { bench in
             try bench.train("plain")
@@ -70,7 +72,8 @@ struct RankMatrixTests {
     /// Expects another model and other losses at one of the rank counts at least.
     private func expectDifference(_ text: String, rankCounts: [Int], sourceLocation: SourceLocation = #_sourceLocation) throws {
         try withBench(text + "\n") { bench in
-            var models: Set<Data> = [], losses: Set<[Double?]> = []
+            var models: Set<Data> = []
+            var losses: Set<[Double?]> = []
             for ranks in rankCounts {
                 try bench.train("ranks\(ranks)", ranks: ranks, sourceLocation: sourceLocation)
                 let run = bench.run("ranks\(ranks)")
@@ -88,7 +91,8 @@ struct RankMatrixTests {
         #expect(steps.compactMap(\.step) == Array(1...steps.count), "a line for each step")
         #expect(run.files.keys.contains("checkpoints/best/model.safetensors") == run.log.contains("\"validation\""))
         let losses = steps.map { $0.numbers["loss"] }
-        let withoutLoss = losses.count { $0 == nil }, withoutNorm = steps.count { $0.numbers["gradient_norm"] == nil }
+        let withoutLoss = losses.count { $0 == nil }
+        let withoutNorm = steps.count { $0.numbers["gradient_norm"] == nil }
         if example.text.contains("on_nonfinite") {
             // Three epochs: one sample spoils the loss, another one in most epochs another step's gradient.
             #expect(withoutLoss == 3 && (4...6).contains(withoutNorm), "\(withoutLoss), \(withoutNorm)")
@@ -97,8 +101,9 @@ struct RankMatrixTests {
         }
         #expect(Set(losses).count > losses.count / 2, "the losses move")
         let end = try #require(run.log.split(separator: "\n").last)
-        #expect(end.contains("\"reason\":\"complete\"") != example.text.contains("patience: 3,")
-            || example.text.contains("target: 0.8"), "\(end)")
+        #expect(
+            end.contains("\"reason\":\"complete\"") != example.text.contains("patience: 3,")
+                || example.text.contains("target: 0.8"), "\(end)")
         if example.text.contains("target: 0.8") { #expect(end.contains("the target was 0.8"), "\(end)") }
     }
 
@@ -109,8 +114,9 @@ struct RankMatrixTests {
         for (name, data) in files where name == "config.yaml" || name.hasSuffix("/state.json") {
             let text = String(decoding: data, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
                 .filter { !$0.hasPrefix("\"sha256\": ") }.joined(separator: "\n")
-            result[name] = Data(text.replacingOccurrences(of: "threads: 2", with: "threads: 1")
-                .replacingOccurrences(of: "\"training.threads\":\"2\"", with: "\"training.threads\":\"1\"").utf8)
+            result[name] = Data(
+                text.replacingOccurrences(of: "threads: 2", with: "threads: 1")
+                    .replacingOccurrences(of: "\"training.threads\":\"2\"", with: "\"training.threads\":\"1\"").utf8)
         }
         return result
     }

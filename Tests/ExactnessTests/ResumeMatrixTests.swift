@@ -42,7 +42,12 @@ struct ResumeMatrixTests {
 
     /// Where a run of `stoppedEarly` is stopped.
     enum Point: Int, CaseIterable, Sendable {
-        case first = 1, middleOfEpoch = 10, lastOfEpoch = 14, firstOfEpoch = 15, validation = 16, lastButOne = 19
+        case first = 1
+        case middleOfEpoch = 10
+        case lastOfEpoch = 14
+        case firstOfEpoch = 15
+        case validation = 16
+        case lastButOne = 19
         /// The step after which it stops by itself.
         case earlyStop = 20
     }

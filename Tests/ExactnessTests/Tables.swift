@@ -9,15 +9,18 @@ enum Tables {
         try bench.write("extreme.csv", text(rows: 60, columns: 5, extremes: [23: "3.4e38", 41: "1e25"]) { _, sum in "\(sum)" })
         try bench.write("text.txt", prose(characters: 5003))
         // Weights 0 to 1.5 in the first column, a batch of nothing but 0 among them; the rest are features.
-        try bench.write("weighted.csv", text(rows: 149, columns: 9) { row, sum in
-            "\(sum > 0 ? "up" : "down"),\(row / 8 == 3 ? 0 : Double(row % 7) / 4)"
-        }.replacingOccurrences(of: ",y\n", with: ",y,w\n"))
+        try bench.write(
+            "weighted.csv",
+            text(rows: 149, columns: 9) { row, sum in
+                "\(sum > 0 ? "up" : "down"),\(row / 8 == 3 ? 0 : Double(row % 7) / 4)"
+            }.replacingOccurrences(of: ",y\n", with: ",y,w\n"))
         try bench.write("usual.csv", text(rows: 31, columns: 5, seed: 9) { _, sum in "\(sum)" })
     }
 
     /// Words of some letters, with repetitions as a text has them.
     private static func prose(characters count: Int) -> String {
-        var state: UInt64 = 3, text = ""
+        var state: UInt64 = 3
+        var text = ""
         while text.count < count {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             for index in 0...Int(state >> 60) % 6 {
@@ -29,8 +32,10 @@ enum Tables {
         return String(text.prefix(count))
     }
 
-    private static func text(rows: Int, columns: Int, extremes: [Int: String] = [:], seed: UInt64 = 1,
-                             target: (_ row: Int, _ sum: Double) -> String) -> String {
+    private static func text(
+        rows: Int, columns: Int, extremes: [Int: String] = [:], seed: UInt64 = 1,
+        target: (_ row: Int, _ sum: Double) -> String
+    ) -> String {
         // Knuth's 64-bit linear congruence (MMIX).
         var state = seed
         func next() -> Double {

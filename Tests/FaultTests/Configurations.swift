@@ -4,8 +4,10 @@ enum Configurations {
     ///   - layers: units of the hidden layers.
     ///   - steps: where the run ends.
     ///   - every: steps between checkpoints.
-    static func digits(layers: [Int] = [16], steps: Int, batch: Int = 64, microBatch: Int = 16, every: Int,
-                       keep: Int = 3, validateEvery: Int = 1_000_000_000, onError: String = "warn") -> String {
+    static func digits(
+        layers: [Int] = [16], steps: Int, batch: Int = 64, microBatch: Int = 16, every: Int,
+        keep: Int = 3, validateEvery: Int = 1_000_000_000, onError: String = "warn"
+    ) -> String {
         let hidden = layers.map { "    - dense: {units: \($0)}\n    - relu\n" }.joined()
         return """
             data: {format: digits}

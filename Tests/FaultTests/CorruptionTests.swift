@@ -20,10 +20,10 @@ extension FaultTests {
         private static func damages(others: [(String, Data)]) -> [Damage] {
             let cuts: [(String, @Sendable (Int) -> Int)] = [
                 ("emptied", { _ in 0 }), ("cut to a byte", { _ in 1 }), ("cut in the header", { _ in 40 }),
-                ("cut in the middle", { $0 / 2 }), ("without its last byte", { $0 - 1 }),
+                ("cut in the middle", { $0 / 2 }), ("without its last byte", { $0 - 1 })
             ]
             let flips: [(String, @Sendable (Int) -> Int)] = [
-                ("first byte", { _ in 0 }), ("header", { _ in 20 }), ("middle", { $0 / 2 }), ("last byte", { $0 - 1 }),
+                ("first byte", { _ in 0 }), ("header", { _ in 20 }), ("middle", { $0 / 2 }), ("last byte", { $0 - 1 })
             ]
             return cuts.map { cut in Damage(name: cut.0) { Data($0.prefix(cut.1($0.count))) } }
                 + flips.map { flip in
@@ -47,8 +47,10 @@ extension FaultTests {
         /// Runs that stopped after step 6: `base`, and `other` with another seed; and `reference`, which never stopped.
         private func prepare(_ bench: FaultBench) throws {
             try bench.write("c.yaml", Self.config)
-            for (run, more) in [("reference", []), ("base", ["--steps", "6"]),
-                                ("other", ["--steps", "6", "--seed", "5"])] {
+            for (run, more) in [
+                ("reference", []), ("base", ["--steps", "6"]),
+                ("other", ["--steps", "6", "--seed", "5"])
+            ] {
                 let ended = try bench.train(.plain, run, more)
                 try #require(ended.status == 0, "\(ended)")
             }
@@ -60,8 +62,10 @@ extension FaultTests {
             try withFaultBench { bench in
                 try prepare(bench)
                 for file in Self.files {
-                    let others = [("of another run", bench.bytes("other/checkpoints/\(Self.newest)/\(file)")),
-                                  ("of another step", bench.bytes("base/checkpoints/step-00000004/\(file)"))]
+                    let others = [
+                        ("of another run", bench.bytes("other/checkpoints/\(Self.newest)/\(file)")),
+                        ("of another step", bench.bytes("base/checkpoints/step-00000004/\(file)"))
+                    ]
                     for kind in Self.damages(others: others) {
                         try bench.copy("base", to: "r")
                         defer { try? bench.remove("r") }
@@ -82,20 +86,26 @@ extension FaultTests {
             }
         }
 
-        private func expectFallBack(_ bench: FaultBench, _ launch: Launch, _ comment: String, naming file: String,
-                                    sourceLocation: SourceLocation = #_sourceLocation) throws {
+        private func expectFallBack(
+            _ bench: FaultBench, _ launch: Launch, _ comment: String, naming file: String,
+            sourceLocation: SourceLocation = #_sourceLocation
+        ) throws {
             let damaged = bench.state("r").path + "/checkpoints/\(Self.newest)"
             let ended = try bench.train(launch, "r", ["--resume"])
             expectEnd(ended, .success, comment, sourceLocation: sourceLocation)
             let rejected = ended.warnings.filter { $0.contains("is damaged and passed over") }
-            #expect(rejected.count == 1 && rejected[0].contains("\(Self.newest) ") && rejected[0].contains(file),
-                    "\(comment): \(ended)", sourceLocation: sourceLocation)
-            #expect(ended.warnings.filter { $0.contains("set aside as") }.count == 1, "\(comment): \(ended)",
-                    sourceLocation: sourceLocation)
-            #expect(ended.result.output.contains("step-00000004 at step 4"), "\(comment): \(ended)",
-                    sourceLocation: sourceLocation)
-            #expect(FileManager.default.fileExists(atPath: damaged + ".damaged-1"), "\(comment)",
-                    sourceLocation: sourceLocation)
+            #expect(
+                rejected.count == 1 && rejected[0].contains("\(Self.newest) ") && rejected[0].contains(file),
+                "\(comment): \(ended)", sourceLocation: sourceLocation)
+            #expect(
+                ended.warnings.filter { $0.contains("set aside as") }.count == 1, "\(comment): \(ended)",
+                sourceLocation: sourceLocation)
+            #expect(
+                ended.result.output.contains("step-00000004 at step 4"), "\(comment): \(ended)",
+                sourceLocation: sourceLocation)
+            #expect(
+                FileManager.default.fileExists(atPath: damaged + ".damaged-1"), "\(comment)",
+                sourceLocation: sourceLocation)
             expectSame(bench.state("r"), bench.state("reference"), comment, sourceLocation: sourceLocation)
         }
 
@@ -112,14 +122,16 @@ extension FaultTests {
                 try bench.remove("s/checkpoints/\(Self.newest)")
                 try bench.copy("other/checkpoints/\(Self.newest)", to: "s/checkpoints/\(Self.newest)")
                 let before = bench.inventory("s")
-                expectRefusal(try bench.train(.plain, "s", ["--resume"]), .badConfiguration,
-                              [Self.newest, "training.seed"])
+                expectRefusal(
+                    try bench.train(.plain, "s", ["--resume"]), .badConfiguration,
+                    [Self.newest, "training.seed"])
                 #expect(bench.inventory("s") == before)
             }
         }
 
-        @Test("where every checkpoint is damaged the run is refused with 65 and nothing in its directory is touched",
-              arguments: [Launch.plain, .bare(3)])
+        @Test(
+            "where every checkpoint is damaged the run is refused with 65 and nothing in its directory is touched",
+            arguments: [Launch.plain, .bare(3)])
         func allDamaged(launch: Launch) throws {
             try withFaultBench { bench in
                 try prepare(bench)
@@ -130,8 +142,9 @@ extension FaultTests {
                 }
                 try bench.remove("base/checkpoints/best/state.json")
                 // What a killed writer leaves stays too.
-                try bench.write("base/checkpoints/.incomplete-step-00000008/model.safetensors",
-                                Data(repeating: 7, count: 99))
+                try bench.write(
+                    "base/checkpoints/.incomplete-step-00000008/model.safetensors",
+                    Data(repeating: 7, count: 99))
                 try bench.write("base/checkpoints/.deleting-step-00000000/state.json", "{}")
                 let before = bench.inventory("base")
                 let ended = try bench.train(launch, "base", ["--resume"])
@@ -170,12 +183,17 @@ extension FaultTests {
                 try prepare(bench)
                 let checkpoint = "base/checkpoints/\(Self.newest)"
                 for file in Self.files {
-                    for kind in Self.damages(others: []) where ["emptied", "cut in the middle", "missing",
-                                                                "a bit flipped: middle"].contains(kind.name) {
+                    for kind in Self.damages(others: [])
+                    where [
+                        "emptied", "cut in the middle", "missing",
+                        "a bit flipped: middle"
+                    ].contains(kind.name) {
                         let good = bench.bytes("\(checkpoint)/\(file)")
                         try damage(bench, "\(checkpoint)/\(file)", kind)
-                        for arguments in [["eval", checkpoint], ["predict", checkpoint, "x.csv"],
-                                          ["inspect", checkpoint]] {
+                        for arguments in [
+                            ["eval", checkpoint], ["predict", checkpoint, "x.csv"],
+                            ["inspect", checkpoint]
+                        ] {
                             let ended = try bench.run(.plain, arguments)
                             expectRefusal(ended, .badData, [Self.newest])
                         }

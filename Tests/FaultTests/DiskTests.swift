@@ -9,8 +9,9 @@ extension FaultTests {
     struct DiskTests {
         /// About 85,000 parameters: a checkpoint is a megabyte.
         private static func config(onError: String = "warn") -> String {
-            Configurations.digits(layers: [256, 256], steps: 100_000_000, microBatch: 32, every: 50, keep: 2,
-                                  onError: onError)
+            Configurations.digits(
+                layers: [256, 256], steps: 100_000_000, microBatch: 32, every: 50, keep: 2,
+                onError: onError)
         }
 
         /// Runs `body` with a folder on the normal disk and the path of a run directory on a small one.
@@ -23,8 +24,10 @@ extension FaultTests {
 
         /// Waits until the run has written some checkpoints, holds the process that writes between two of them while
         /// `change` does its harm, and lets it go on. Returns the checkpoints' steps at that moment.
-        private func interfere(_ job: ChildProcess.Running, _ run: RunState,
-                               _ change: () throws -> Void) throws -> [Int] {
+        private func interfere(
+            _ job: ChildProcess.Running, _ run: RunState,
+            _ change: () throws -> Void
+        ) throws -> [Int] {
             for _ in 0..<1000 {
                 try #require(job.waitUntil { _ in (run.steps.last ?? 0) > 0 }, "\(job.output)\(job.errors)")
                 guard let writer = job.ranks().first ?? job.processes().first else { break }
@@ -42,8 +45,9 @@ extension FaultTests {
             return []
         }
 
-        @Test("a disk that stays full: training goes on, ends with 74, and with room comes to the same bits",
-              .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"), arguments: [Launch.plain, .script(2)])
+        @Test(
+            "a disk that stays full: training goes on, ends with 74, and with room comes to the same bits",
+            .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"), arguments: [Launch.plain, .script(2)])
         func fullToTheEnd(launch: Launch) throws {
             try withSmallDisk { bench, path in
                 try expectSurvived(bench, path, launch, "No space left on device") {
@@ -54,8 +58,9 @@ extension FaultTests {
             }
         }
 
-        @Test("a directory that becomes read-only is survived like a full disk",
-              .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
+        @Test(
+            "a directory that becomes read-only is survived like a full disk",
+            .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
         func readOnlyLater() throws {
             try withSmallDisk { bench, path in
                 try expectSurvived(bench, path, .plain, "Read-only file system") {
@@ -68,8 +73,10 @@ extension FaultTests {
 
         /// Expects that a run goes on after `harm`, warning of the reason, ends with 74 and the checkpoints
         /// that it had; and that after `repair` it goes on to the same bits.
-        private func expectSurvived(_ bench: FaultBench, _ path: String, _ launch: Launch, _ reason: String,
-                                    harm: () throws -> Void, repair: () throws -> Void) throws {
+        private func expectSurvived(
+            _ bench: FaultBench, _ path: String, _ launch: Launch, _ reason: String,
+            harm: () throws -> Void, repair: () throws -> Void
+        ) throws {
             let run = bench.state(path)
             let job = try bench.start(launch, ["train", "c.yaml", "--run", path])
             let steps = try interfere(job, run, harm)
@@ -78,10 +85,15 @@ extension FaultTests {
             #expect(warned, "\(job.errors)")
             job.send(SIGUSR1)
             let ended = Ended(job)
-            expectRefusal(ended, .inputOutput, ["the checkpoint of step", "the last one, could not be written",
-                                                "--resume"])
-            #expect(ended.warnings.contains { $0.contains("no checkpoint was written") && $0.contains(reason) },
-                    "\(ended)")
+            expectRefusal(
+                ended, .inputOutput,
+                [
+                    "the checkpoint of step", "the last one, could not be written",
+                    "--resume"
+                ])
+            #expect(
+                ended.warnings.contains { $0.contains("no checkpoint was written") && $0.contains(reason) },
+                "\(ended)")
             #expect(run.steps == steps && run.hidden.isEmpty, "\(run.entries), before: \(steps)")
             try repair()
             let end = max(run.loggedStep, steps.last ?? 0) + 25
@@ -89,8 +101,9 @@ extension FaultTests {
             expectSame(run, try bench.reference(steps: end))
         }
 
-        @Test("a disk that is full for a while: checkpoints and log catch up, the run ends with 0 and the same bits",
-              .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
+        @Test(
+            "a disk that is full for a while: checkpoints and log catch up, the run ends with 0 and the same bits",
+            .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
         func fullForAWhile() throws {
             try withSmallDisk { bench, path in
                 let run = bench.state(path)
@@ -103,8 +116,9 @@ extension FaultTests {
             }
         }
 
-        @Test("checkpoint.on_error: stop ends the run with 74 at the first checkpoint that fails",
-              .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"), arguments: [Launch.plain, .script(2)])
+        @Test(
+            "checkpoint.on_error: stop ends the run with 74 at the first checkpoint that fails",
+            .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"), arguments: [Launch.plain, .script(2)])
         func stops(launch: Launch) throws {
             try withSmallDisk(Self.config(onError: "stop")) { bench, path in
                 let run = bench.state(path)
@@ -116,8 +130,9 @@ extension FaultTests {
             }
         }
 
-        @Test("a read-only directory is refused with 73 at the start, of a new run and of an old one",
-              .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
+        @Test(
+            "a read-only directory is refused with 73 at the start, of a new run and of an old one",
+            .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
         func readOnlyAtStart() throws {
             try withSmallDisk { bench, path in
                 let arguments = ["train", "c.yaml", "--run", path, "--steps", "60"]
@@ -140,10 +155,15 @@ extension FaultTests {
                 try bench.write("c.yaml", Configurations.digits(steps: 1000, every: 100))
                 // The limit on the size of a file hits the log, which grows; checkpoints are smaller.
                 let ended = try bench.shell("ulimit -f 64; exec", ["train", "c.yaml", "--run", "r", "--steps", "900"])
-                expectRefusal(ended, .inputOutput, ["metrics.jsonl", "File too large", "lines of metrics are lost",
-                                                    "the checkpoint of step 900 is safe"])
+                expectRefusal(
+                    ended, .inputOutput,
+                    [
+                        "metrics.jsonl", "File too large", "lines of metrics are lost",
+                        "the checkpoint of step 900 is safe"
+                    ])
                 #expect(ended.warnings.contains { $0.contains("metrics.jsonl") }, "\(ended)")
-                let run = bench.state("r"), whole = try bench.reference(steps: 900)
+                let run = bench.state("r")
+                let whole = try bench.reference(steps: 900)
                 #expect(run.steps == whole.steps)
                 #expect(run.file("model.safetensors", step: 900) == whole.file("model.safetensors", step: 900))
                 // What was written is whole lines after a resume, each step once.
@@ -153,8 +173,9 @@ extension FaultTests {
             }
         }
 
-        @Test("a limit on the size of a file is like a full disk: nobody dies of it, and without it the run comes to its end",
-              arguments: [1, 4, 8])
+        @Test(
+            "a limit on the size of a file is like a full disk: nobody dies of it, and without it the run comes to its end",
+            arguments: [1, 4, 8])
         func fileSizeLimit(kilobytes: Int) throws {
             try withFaultBench { bench in
                 // Weights of 7.5 KB, optimizer state of 15 KB, a state of 3 KB.
@@ -197,7 +218,8 @@ extension FaultTests {
                 // A later step is in the log, and the checkpoint still has the name of an unfinished one.
                 let seen = job.waitUntil(seconds: 120) { _ in
                     guard let name = run.hidden.first(where: { $0.hasPrefix(".incomplete-step-") }),
-                          let step = Int(name.dropFirst(".incomplete-step-".count)), step > 0 else { return false }
+                        let step = Int(name.dropFirst(".incomplete-step-".count)), step > 0
+                    else { return false }
                     return run.loggedStep > step && run.hidden.contains(name)
                 }
                 #expect(seen, "\(job.output)\(job.errors)")

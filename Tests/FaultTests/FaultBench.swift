@@ -42,26 +42,33 @@ struct FaultBench: Sendable {
     // MARK: - Jobs
 
     /// Starts `dtrain` with these arguments.
-    func start(_ launch: Launch = .plain, _ arguments: [String], scriptOptions: [String] = [],
-               limit: Double = 120) throws -> ChildProcess.Running {
+    func start(
+        _ launch: Launch = .plain, _ arguments: [String], scriptOptions: [String] = [],
+        limit: Double = 120
+    ) throws -> ChildProcess.Running {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
         var environment = ["PATH": parent(Self.program) + ":" + path]
         for name in launcherVariables { environment[name] = "" }
-        let child = switch launch {
-        case .plain:
-            ChildProcess(Self.program, arguments, directory: folder, environment: environment, timeLimitSeconds: limit)
-        case .script(let ranks):
-            ChildProcess("/bin/bash", [Self.script, "-np", String(ranks)] + scriptOptions + ["dtrain"] + arguments,
-                         directory: folder, environment: environment, timeLimitSeconds: limit)
-        case .option(let ranks):
-            ChildProcess(Self.program, arguments + ["--ranks", String(ranks)], directory: folder,
-                         environment: environment, timeLimitSeconds: limit)
-        case .bare(let ranks):
-            // What a killed mpirun leaves in shared memory goes with the folder.
-            MPIRun.child(ranks: ranks, Self.program, arguments, directory: folder, environment: environment.merging([
-                "OMPI_MCA_orte_tmpdir_base": folder, "OMPI_MCA_btl_vader_backing_directory": folder,
-            ]) { _, new in new }, timeLimitSeconds: limit)
-        }
+        let child =
+            switch launch {
+            case .plain:
+                ChildProcess(Self.program, arguments, directory: folder, environment: environment, timeLimitSeconds: limit)
+            case .script(let ranks):
+                ChildProcess(
+                    "/bin/bash", [Self.script, "-np", String(ranks)] + scriptOptions + ["dtrain"] + arguments,
+                    directory: folder, environment: environment, timeLimitSeconds: limit)
+            case .option(let ranks):
+                ChildProcess(
+                    Self.program, arguments + ["--ranks", String(ranks)], directory: folder,
+                    environment: environment, timeLimitSeconds: limit)
+            case .bare(let ranks):
+                // What a killed mpirun leaves in shared memory goes with the folder.
+                MPIRun.child(
+                    ranks: ranks, Self.program, arguments, directory: folder,
+                    environment: environment.merging([
+                        "OMPI_MCA_orte_tmpdir_base": folder, "OMPI_MCA_btl_vader_backing_directory": folder
+                    ]) { _, new in new }, timeLimitSeconds: limit)
+            }
         return try child.start()
     }
 
@@ -72,10 +79,14 @@ struct FaultBench: Sendable {
 
     /// Starts `dtrain` from a shell, in which it stands behind `before` (`ulimit -f 1; exec`) and ahead of `after`
     /// (`> /dev/full`).
-    func startShell(_ before: String, _ arguments: [String], _ after: String = "",
-                    limit: Double = 60) throws -> ChildProcess.Running {
-        try ChildProcess("/bin/bash", ["-c", "ulimit -c 0; \(before) \"$0\" \"$@\" \(after)", Self.program] + arguments,
-                         directory: folder, timeLimitSeconds: limit).start()
+    func startShell(
+        _ before: String, _ arguments: [String], _ after: String = "",
+        limit: Double = 60
+    ) throws -> ChildProcess.Running {
+        try ChildProcess(
+            "/bin/bash", ["-c", "ulimit -c 0; \(before) \"$0\" \"$@\" \(after)", Self.program] + arguments,
+            directory: folder, timeLimitSeconds: limit
+        ).start()
     }
 
     /// The same, and waits for its end.
@@ -84,8 +95,10 @@ struct FaultBench: Sendable {
     }
 
     /// `train c.yaml --run r …`
-    func train(_ launch: Launch = .plain, _ run: String = "r", config: String = "c.yaml", _ more: [String] = [],
-               limit: Double = 120) throws -> Ended {
+    func train(
+        _ launch: Launch = .plain, _ run: String = "r", config: String = "c.yaml", _ more: [String] = [],
+        limit: Double = 120
+    ) throws -> Ended {
         try self.run(launch, ["train", config, "--run", run] + more, limit: limit)
     }
 
@@ -108,8 +121,9 @@ struct FaultBench: Sendable {
     /// Puts bytes into a file as they are, in place.
     func write(_ name: String, _ bytes: Data) throws {
         let place = URL(fileURLWithPath: path(name))
-        try FileManager.default.createDirectory(at: place.deletingLastPathComponent(),
-                                                withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            at: place.deletingLastPathComponent(),
+            withIntermediateDirectories: true)
         try bytes.write(to: place)
     }
 
@@ -126,7 +140,8 @@ struct FaultBench: Sendable {
         for name in ["."] + names where !name.hasSuffix(".lock") {
             var status = stat()
             lstat("\(path(directory))/\(name)", &status)
-            let sum = status.st_mode & S_IFMT == S_IFREG
+            let sum =
+                status.st_mode & S_IFMT == S_IFREG
                 ? (try? SHA256.hexadecimal(of: bytes("\(directory)/\(name)"))) ?? "unreadable" : "directory"
             found[name] = "\(status.st_size) bytes, \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec), \(sum)"
         }
@@ -205,36 +220,47 @@ struct Ended: CustomStringConvertible {
 }
 
 /// Expects the exit code, in time, and no process left.
-func expectEnd(_ ended: Ended, _ code: ExitCode, _ comment: String = "",
-               sourceLocation: SourceLocation = #_sourceLocation) {
-    #expect(ended.status == code.rawValue && !ended.result.timedOut && ended.left.isEmpty, "\(comment) \(ended)",
-            sourceLocation: sourceLocation)
+func expectEnd(
+    _ ended: Ended, _ code: ExitCode, _ comment: String = "",
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
+    #expect(
+        ended.status == code.rawValue && !ended.result.timedOut && ended.left.isEmpty, "\(comment) \(ended)",
+        sourceLocation: sourceLocation)
 }
 
 /// Expects the exit code and one message with these parts.
-func expectRefusal(_ ended: Ended, _ code: ExitCode, _ parts: [String],
-                   sourceLocation: SourceLocation = #_sourceLocation) {
+func expectRefusal(
+    _ ended: Ended, _ code: ExitCode, _ parts: [String],
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
     expectEnd(ended, code, sourceLocation: sourceLocation)
-    #expect(ended.messages.count == 1 && parts.allSatisfy { ended.messages.first?.contains($0) == true },
-            "expected one message with \(parts): \(ended)", sourceLocation: sourceLocation)
+    #expect(
+        ended.messages.count == 1 && parts.allSatisfy { ended.messages.first?.contains($0) == true },
+        "expected one message with \(parts): \(ended)", sourceLocation: sourceLocation)
 }
 
 /// Expects that a run has come to the same bits as another: all files of its newest checkpoint, and every line of steps
 /// and validations, each once.
-func expectSame(_ one: RunState, _ other: RunState, _ comment: String = "",
-                sourceLocation: SourceLocation = #_sourceLocation) {
+func expectSame(
+    _ one: RunState, _ other: RunState, _ comment: String = "",
+    sourceLocation: SourceLocation = #_sourceLocation
+) {
     guard let step = other.steps.last, one.steps.last == step else {
-        Issue.record("the newest checkpoints are \(one.entries) and \(other.entries) \(comment)",
-                     sourceLocation: sourceLocation)
+        Issue.record(
+            "the newest checkpoints are \(one.entries) and \(other.entries) \(comment)",
+            sourceLocation: sourceLocation)
         return
     }
     for name in ["model.safetensors", "optimizer.safetensors", "state.json"] {
-        #expect(one.file(name, step: step) == other.file(name, step: step) && !one.file(name, step: step).isEmpty,
-                "\(name) differs \(comment)", sourceLocation: sourceLocation)
+        #expect(
+            one.file(name, step: step) == other.file(name, step: step) && !one.file(name, step: step).isEmpty,
+            "\(name) differs \(comment)", sourceLocation: sourceLocation)
     }
     for event in ["step", "validation"] {
-        #expect(one.lines(event) == other.lines(event), "\(event) lines differ \(comment)",
-                sourceLocation: sourceLocation)
+        #expect(
+            one.lines(event) == other.lines(event), "\(event) lines differ \(comment)",
+            sourceLocation: sourceLocation)
     }
     #expect(one.hidden.isEmpty, "left: \(one.hidden) \(comment)", sourceLocation: sourceLocation)
 }

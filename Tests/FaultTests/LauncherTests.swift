@@ -23,18 +23,23 @@ extension FaultTests {
         private func child(_ line: String, _ launcher: Launcher, _ mpi: FakeMPI) -> ChildProcess {
             var environment = ["PATH": mpi.path]
             for name in launcherVariables { environment[name] = "" }
-            return ChildProcess("/bin/bash", ["-c", line.replacingOccurrences(of: "LAUNCH", with: launcher.command)],
-                                directory: mpi.folder, environment: environment)
+            return ChildProcess(
+                "/bin/bash", ["-c", line.replacingOccurrences(of: "LAUNCH", with: launcher.command)],
+                directory: mpi.folder, environment: environment)
         }
 
         // MARK: - Output
 
-        @Test("a reader that goes away stops nothing, whoever it is", arguments: Launcher.allCases, [
-            "LAUNCH | head -n 1", "LAUNCH 2>&1 | head -n 1", "LAUNCH | true", "LAUNCH | head -c 3; true", "LAUNCH 2> >(true)",
-            "trap '' PIPE; LAUNCH | head -n 1", "LAUNCH > >(sed q) 2> >(true)",
-        ])
+        @Test(
+            "a reader that goes away stops nothing, whoever it is", arguments: Launcher.allCases,
+            [
+                "LAUNCH | head -n 1", "LAUNCH 2>&1 | head -n 1", "LAUNCH | true", "LAUNCH | head -c 3; true",
+                "LAUNCH 2> >(true)",
+                "trap '' PIPE; LAUNCH | head -n 1", "LAUNCH > >(sed q) 2> >(true)"
+            ])
         func readerGone(launcher: Launcher, line: String) throws {
-            let mpi = try FakeMPI("""
+            let mpi = try FakeMPI(
+                """
                 echo first; echo warning >&2
                 for ((i = 0; i < 300; i++)); do printf '%01000d\\n' $i; echo more >&2; done
                 touch $here/finished
@@ -45,16 +50,19 @@ extension FaultTests {
             #expect(!result.errors.contains("error") && !result.errors.contains("ipe"), "\(result)")
         }
 
-        @Test("a full disk behind standard output stops nothing either, is told at the end, and gives 74",
-              arguments: Launcher.allCases, ["LAUNCH > /dev/full", "trap '' PIPE; LAUNCH > /dev/full", "LAUNCH >> /dev/full"])
+        @Test(
+            "a full disk behind standard output stops nothing either, is told at the end, and gives 74",
+            arguments: Launcher.allCases, ["LAUNCH > /dev/full", "trap '' PIPE; LAUNCH > /dev/full", "LAUNCH >> /dev/full"])
         func fullDisk(launcher: Launcher, line: String) throws {
             let mpi = try FakeMPI("for i in 1 2 3; do echo line; sleep 0.01; done; touch $here/finished")
             defer { mpi.remove() }
             let result = try child(line, launcher, mpi).run()
             #expect(result.status == ExitCode.inputOutput.rawValue && mpi.exists("finished"), "\(result)")
-            #expect(result.errors == (launcher == .option
-                ? "dtrain: error: standard output can't be written: No space left on device; what was printed is incomplete\n"
-                : "local.sh: standard output: write failed: No space left on device\n"))
+            #expect(
+                result.errors
+                    == (launcher == .option
+                        ? "dtrain: error: standard output can't be written: No space left on device; what was printed is incomplete\n"
+                        : "local.sh: standard output: write failed: No space left on device\n"))
         }
 
         @Test("what nobody has said about the end of a job, the launcher says", arguments: Launcher.allCases)
@@ -66,21 +74,27 @@ extension FaultTests {
                 return (result.status, result.errors)
             }
             let killed = try end("kill -KILL $$")
-            #expect(killed.status == 137 && killed.errors.contains(launcher == .option ? "killed by signal 9 (Killed)" : "killed by SIGKILL")
-                        && killed.errors.hasSuffix("go on with --resume\n"), "\(killed)")
+            #expect(
+                killed.status == 137
+                    && killed.errors.contains(launcher == .option ? "killed by signal 9 (Killed)" : "killed by SIGKILL")
+                    && killed.errors.hasSuffix("go on with --resume\n"), "\(killed)")
             let told = try end("echo why >&2; exit 65")
             #expect(told.status == 65 && told.errors == "why\n", "\(told)")
             guard launcher == .option else { return }
             let silent = try end("exit 1")
-            #expect(silent.status == 1 && silent.errors.contains("nobody said why") && silent.errors.contains("mpirun -np 2 dtrain"),
-                    "\(silent)")
+            #expect(
+                silent.status == 1 && silent.errors.contains("nobody said why")
+                    && silent.errors.contains("mpirun -np 2 dtrain"),
+                "\(silent)")
             #expect(try end("echo why >&2; exit 1").errors == "why\n")
         }
 
-        @Test("a signal to all processes of a job doesn't reach mpirun, which would kill the ranks",
-              arguments: Launcher.allCases, ["TERM", "INT", "HUP"])
+        @Test(
+            "a signal to all processes of a job doesn't reach mpirun, which would kill the ranks",
+            arguments: Launcher.allCases, ["TERM", "INT", "HUP"])
         func signalToAll(launcher: Launcher, signal: String) throws {
-            let mpi = try FakeMPI("""
+            let mpi = try FakeMPI(
+                """
                 kill -\(signal) $$
                 touch $here/survived
                 exit 75
@@ -90,7 +104,9 @@ extension FaultTests {
             #expect(result.status == ExitCode.interrupted.rawValue && mpi.exists("survived"), "\(result)")
         }
 
-        @Test("limits under which Open MPI would wait for ever are refused", arguments: ["ulimit -f 4000", "ulimit -n 35", "ulimit -n 9"])
+        @Test(
+            "limits under which Open MPI would wait for ever are refused",
+            arguments: ["ulimit -f 4000", "ulimit -n 35", "ulimit -n 9"])
         func limits(limit: String) throws {
             let mpi = try FakeMPI("touch $here/started")
             defer { mpi.remove() }
@@ -100,18 +116,21 @@ extension FaultTests {
             #expect(result.errors.split(separator: "\n").count == 1)
         }
 
-        @Test("a full disk doesn't hide how the job ended, nor does one behind standard error count",
-              arguments: Launcher.allCases, [("LAUNCH > /dev/full", 65), ("LAUNCH 2> /dev/full", 0), ("LAUNCH 2> /dev/full", 75)])
+        @Test(
+            "a full disk doesn't hide how the job ended, nor does one behind standard error count",
+            arguments: Launcher.allCases, [("LAUNCH > /dev/full", 65), ("LAUNCH 2> /dev/full", 0), ("LAUNCH 2> /dev/full", 75)])
         func fullDiskAndCode(launcher: Launcher, end: (line: String, code: Int32)) throws {
             let mpi = try FakeMPI("echo line; echo line >&2; exit \(end.code)")
             defer { mpi.remove() }
             #expect(try child(end.line, launcher, mpi).run().status == end.code)
         }
 
-        @Test("both streams come through byte for byte; in the order of writing where they go to one place",
-              arguments: Launcher.allCases)
+        @Test(
+            "both streams come through byte for byte; in the order of writing where they go to one place",
+            arguments: Launcher.allCases)
         func bytes(launcher: Launcher) throws {
-            let mpi = try FakeMPI("""
+            let mpi = try FakeMPI(
+                """
                 for ((i = 0; i < 200; i++)); do echo out $i; echo err $i >&2; done
                 printf '\\0\\377\\r no end of line'
                 """)
@@ -119,8 +138,9 @@ extension FaultTests {
             let both = try child("LAUNCH > both 2>&1", launcher, mpi).run()
             #expect(both.status == 0, "\(both)")
             let lines = (0..<200).map { "out \($0)\nerr \($0)\n" }.joined()
-            #expect(FileManager.default.contents(atPath: mpi.folder + "/both")
-                == Data(lines.utf8) + [0, 255] + Data("\r no end of line".utf8))
+            #expect(
+                FileManager.default.contents(atPath: mpi.folder + "/both")
+                    == Data(lines.utf8) + [0, 255] + Data("\r no end of line".utf8))
             let result = try child("LAUNCH > out", launcher, mpi).run()
             #expect(result.errors == (0..<200).map { "err \($0)\n" }.joined())
             let out = FileManager.default.contents(atPath: mpi.folder + "/out")
@@ -140,7 +160,8 @@ extension FaultTests {
 
         @Test("something that mpirun leaves behind with the job's output open holds nobody up", arguments: Launcher.allCases)
         func leftBehind(launcher: Launcher) throws {
-            let mpi = try FakeMPI("""
+            let mpi = try FakeMPI(
+                """
                 env -u DTRAIN_SESSION bash -c 'touch "$0/started"; while [[ ! -e $0/go ]]; do sleep 0.05; done' "$here" &
                 while [[ ! -e $here/started ]]; do sleep 0.01; done
                 echo done
@@ -158,10 +179,12 @@ extension FaultTests {
         // MARK: - Life
 
         /// Bash runs its last trap on all but the first; Swift survives those of a crash that another process sends.
-        @Test("a launcher that is killed takes its job with it, by whatever signal",
-              arguments: Launcher.allCases, [SIGKILL, SIGALRM, SIGUSR2])
+        @Test(
+            "a launcher that is killed takes its job with it, by whatever signal",
+            arguments: Launcher.allCases, [SIGKILL, SIGALRM, SIGUSR2])
         func killed(launcher: Launcher, signal: Int32) throws {
-            let mpi = try FakeMPI("""
+            let mpi = try FakeMPI(
+                """
                 trap '' TERM INT HUP QUIT
                 touch $here/started
                 while :; do sleep 0.05; done
@@ -175,10 +198,12 @@ extension FaultTests {
             #expect(left.isEmpty, "\(left)")
         }
 
-        @Test("signals that were ignored at the start stay so, the others ask to stop", arguments: Launcher.allCases,
-              [("HUP", SIGHUP), ("INT", SIGINT), ("TERM", SIGTERM), ("USR1", SIGUSR1)])
+        @Test(
+            "signals that were ignored at the start stay so, the others ask to stop", arguments: Launcher.allCases,
+            [("HUP", SIGHUP), ("INT", SIGINT), ("TERM", SIGTERM), ("USR1", SIGUSR1)])
         func ignored(launcher: Launcher, signal: (name: String, number: Int32)) throws {
-            let mpi = try FakeMPI("""
+            let mpi = try FakeMPI(
+                """
                 # It starts with SIGUSR1 ignored, as mpirun does, and bash traps nothing that it was started to ignore.
                 if [[ -z ${hears:-} ]]; then hears=1 exec env --default-signal=USR1 bash "$0" "$@"; fi
                 trap 'touch $here/asked' USR1

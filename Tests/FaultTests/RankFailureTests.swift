@@ -12,10 +12,13 @@ extension FaultTests {
         /// What is promised is 2 s; machines that run tests are busy.
         private static let secondsToGo = 4.0
 
-        private func waitForSteps(_ job: ChildProcess.Running, _ run: RunState, beyond step: Int = 2,
-                                  sourceLocation: SourceLocation = #_sourceLocation) throws {
-            try #require(job.waitUntil { _ in run.loggedStep > step }, "\(job.output)\(job.errors)",
-                         sourceLocation: sourceLocation)
+        private func waitForSteps(
+            _ job: ChildProcess.Running, _ run: RunState, beyond step: Int = 2,
+            sourceLocation: SourceLocation = #_sourceLocation
+        ) throws {
+            try #require(
+                job.waitUntil { _ in run.loggedStep > step }, "\(job.output)\(job.errors)",
+                sourceLocation: sourceLocation)
         }
 
         private func kill(_ victim: Victim, of job: ChildProcess.Running) throws {
@@ -29,17 +32,21 @@ extension FaultTests {
         }
 
         /// Goes on with a run on other ranks and compares with one that was never interrupted.
-        private func expectResumable(_ bench: FaultBench, _ launch: Launch,
-                                     sourceLocation: SourceLocation = #_sourceLocation) throws {
+        private func expectResumable(
+            _ bench: FaultBench, _ launch: Launch,
+            sourceLocation: SourceLocation = #_sourceLocation
+        ) throws {
             let run = bench.state("r")
             let end = (run.steps.last ?? 0) + 25
-            expectEnd(try bench.train(launch, "r", ["--resume", "--steps", String(end)]), .success,
-                      sourceLocation: sourceLocation)
+            expectEnd(
+                try bench.train(launch, "r", ["--resume", "--steps", String(end)]), .success,
+                sourceLocation: sourceLocation)
             expectSame(run, try bench.reference(steps: end), sourceLocation: sourceLocation)
         }
 
-        @Test("a killed rank, mpirun, launcher or job is gone with everything it left, and the run goes on to the same bits",
-              arguments: [Launch.script(3), .option(3)], Victim.allCases)
+        @Test(
+            "a killed rank, mpirun, launcher or job is gone with everything it left, and the run goes on to the same bits",
+            arguments: [Launch.script(3), .option(3)], Victim.allCases)
         func killed(launch: Launch, victim: Victim) throws {
             try withFaultBench { bench in
                 try bench.write("c.yaml", Configurations.endless())
@@ -93,8 +100,9 @@ extension FaultTests {
                 let job = try bench.start(.bare(2), ["train", "c.yaml", "--run", "r"])
                 try waitForSteps(job, bench.state("r"))
                 let owner = try #require(job.ranks().first).identifier
-                expectRefusal(try bench.train(.plain, "r", ["--resume"]), .cannotCreate,
-                              ["r: in use by another job", "process \(owner) on"])
+                expectRefusal(
+                    try bench.train(.plain, "r", ["--resume"]), .cannotCreate,
+                    ["r: in use by another job", "process \(owner) on"])
                 // Without --resume there is nothing to wait for.
                 expectRefusal(try bench.train(.plain, "r"), .cannotCreate, ["holds a run already"])
                 job.send(SIGUSR1)
@@ -106,8 +114,9 @@ extension FaultTests {
         func failsAlone() throws {
             try withFaultBench { bench in
                 let program = buildFolder + "/rank-scenarios"
-                let child = ChildProcess("/bin/bash", [FaultBench.script, "-np", "3", program, "abort"],
-                                         directory: bench.folder)
+                let child = ChildProcess(
+                    "/bin/bash", [FaultBench.script, "-np", "3", program, "abort"],
+                    directory: bench.folder)
                 let ended = Ended(try child.start())
                 expectEnd(ended, .inputOutput)
             }
@@ -117,8 +126,9 @@ extension FaultTests {
         func restart() throws {
             try withFaultBench { bench in
                 try bench.write("c.yaml", Configurations.endless())
-                let job = try bench.start(.script(3), ["train", "c.yaml", "--run", "r", "--steps", "1500"],
-                                          scriptOptions: ["--restart", "3"])
+                let job = try bench.start(
+                    .script(3), ["train", "c.yaml", "--run", "r", "--steps", "1500"],
+                    scriptOptions: ["--restart", "3"])
                 let run = bench.state("r")
                 for death in 1...2 {
                     try waitForSteps(job, run, beyond: 30 * death)
@@ -130,7 +140,8 @@ extension FaultTests {
                     let isBack = job.waitUntil { running in
                         let lines = running.output.split(separator: "\n").filter { $0.hasPrefix("resumed from") }
                         guard lines.count == death, let last = lines.last?.split(separator: " ").last,
-                              let step = Int(last.filter(\.isNumber)) else { return false }
+                            let step = Int(last.filter(\.isNumber))
+                        else { return false }
                         return run.loggedStep > step
                     }
                     Measurements.note("--restart: training again after", Date().timeIntervalSince(before))
@@ -148,23 +159,29 @@ extension FaultTests {
             try withFaultBench { bench in
                 try bench.write("c.yaml", Configurations.endless())
                 try bench.write("d.csv", "a,b\n1,x\n2\n")
-                try bench.write("bad-data.yaml", """
+                try bench.write(
+                    "bad-data.yaml",
+                    """
                     data: {format: csv, train: {path: d.csv, target: b}}
                     model: {layers: [{dense: {units: 2}}]}
 
                     """)
                 try bench.write("bad.yaml", "training: {epoch: 3}\n")
-                for (arguments, code) in [(["c.yaml", "--no-such-option"], ExitCode.usage),
-                                          (["bad-data.yaml"], .badData),
-                                          (["missing.yaml"], .missingInput), (["bad.yaml"], .badConfiguration)] {
-                    let job = try bench.start(.script(2), ["train"] + arguments + ["--run", "x"],
-                                              scriptOptions: ["--restart", "3"])
+                for (arguments, code) in [
+                    (["c.yaml", "--no-such-option"], ExitCode.usage),
+                    (["bad-data.yaml"], .badData),
+                    (["missing.yaml"], .missingInput), (["bad.yaml"], .badConfiguration)
+                ] {
+                    let job = try bench.start(
+                        .script(2), ["train"] + arguments + ["--run", "x"],
+                        scriptOptions: ["--restart", "3"])
                     let ended = Ended(job)
                     expectEnd(ended, code, "\(arguments)")
                     #expect(!ended.result.errors.contains("starting again"), "\(ended)")
                 }
-                let job = try bench.start(.script(2), ["train", "c.yaml", "--run", "r"],
-                                          scriptOptions: ["--restart", "3"])
+                let job = try bench.start(
+                    .script(2), ["train", "c.yaml", "--run", "r"],
+                    scriptOptions: ["--restart", "3"])
                 try waitForSteps(job, bench.state("r"))
                 job.send(SIGTERM)
                 let ended = Ended(job)

@@ -15,31 +15,38 @@ extension FaultTests {
             var testDescription: String { "\(SignalTests.names[signal] ?? "?") to \(launch)" }
         }
 
-        static let cases: [Case] = [Launch.plain, .script(3), .option(3)].flatMap { launch in
-            [SIGUSR1, SIGTERM, SIGINT].map { Case(launch: launch, signal: $0) }
-        } + [Case(launch: .bare(3), signal: SIGUSR1), Case(launch: .plain, signal: SIGHUP)]
+        static let cases: [Case] =
+            [Launch.plain, .script(3), .option(3)].flatMap { launch in
+                [SIGUSR1, SIGTERM, SIGINT].map { Case(launch: launch, signal: $0) }
+            } + [Case(launch: .bare(3), signal: SIGUSR1), Case(launch: .plain, signal: SIGHUP)]
 
         /// Expects that a job was stopped by a signal: all ranks after the same step, of which there is a checkpoint,
         /// and from which another number of ranks comes to the same bits.
-        private func expectInterrupted(_ ended: Ended, _ bench: FaultBench, resumedBy other: Launch, more: Int = 3,
-                                       sourceLocation: SourceLocation = #_sourceLocation) throws {
+        private func expectInterrupted(
+            _ ended: Ended, _ bench: FaultBench, resumedBy other: Launch, more: Int = 3,
+            sourceLocation: SourceLocation = #_sourceLocation
+        ) throws {
             expectEnd(ended, .interrupted, sourceLocation: sourceLocation)
             #expect(ended.messages.isEmpty, "\(ended)", sourceLocation: sourceLocation)
             let run = bench.state("r")
             let step = try #require(ended.interruptedStep, "\(ended)", sourceLocation: sourceLocation)
-            #expect(run.steps.last == step && run.hidden.isEmpty, "stopped after \(step): \(run.entries)",
-                    sourceLocation: sourceLocation)
-            #expect(run.lines("step").compactMap { RunState.step(of: $0) } == Array(1...step),
-                    sourceLocation: sourceLocation)
-            #expect(run.lines("end").count == 1 && run.lines("end")[0].contains("\"reason\":\"interrupted\""),
-                    sourceLocation: sourceLocation)
+            #expect(
+                run.steps.last == step && run.hidden.isEmpty, "stopped after \(step): \(run.entries)",
+                sourceLocation: sourceLocation)
+            #expect(
+                run.lines("step").compactMap { RunState.step(of: $0) } == Array(1...step),
+                sourceLocation: sourceLocation)
+            #expect(
+                run.lines("end").count == 1 && run.lines("end")[0].contains("\"reason\":\"interrupted\""),
+                sourceLocation: sourceLocation)
             let resumed = try bench.train(other, "r", ["--resume", "--steps", String(step + more)])
             expectEnd(resumed, .success, sourceLocation: sourceLocation)
             expectSame(run, try bench.reference(steps: step + more), sourceLocation: sourceLocation)
         }
 
-        @Test("the step is finished, a checkpoint written, the exit code is 75, and the run goes on to the same bits",
-              arguments: cases)
+        @Test(
+            "the step is finished, a checkpoint written, the exit code is 75, and the run goes on to the same bits",
+            arguments: cases)
         func stops(_ one: Case) throws {
             try withFaultBench { bench in
                 try bench.write("c.yaml", Configurations.endless())
@@ -64,21 +71,23 @@ extension FaultTests {
             }
         }
 
-        @Test("a signal that comes as soon as the program can hear it leaves a run that can be resumed",
-              arguments: [Launch.plain, .script(3), .option(3)], [0.0, 0.3])
+        @Test(
+            "a signal that comes as soon as the program can hear it leaves a run that can be resumed",
+            arguments: [Launch.plain, .script(3), .option(3)], [0.0, 0.3])
         func startUp(launch: Launch, delaySeconds: Double) throws {
             try withFaultBench { bench in
                 try bench.write("c.yaml", Configurations.endless())
                 let job = try bench.start(launch, ["train", "c.yaml", "--run", "r"])
-                try #require(job.waitUntil { running in
-                    guard let program = running.processes().first(where: { $0.identifier == running.identifier }) else {
-                        return false
-                    }
-                    // It takes signals by waiting for them, and while it waits the kernel shows them as not blocked;
-                    // but once mpirun is there, it has begun to.
-                    if case .option = launch { return program.blocks(SIGTERM) || running.processes().count > 1 }
-                    return program.catches(SIGTERM)
-                }, "\(job.output)\(job.errors)")
+                try #require(
+                    job.waitUntil { running in
+                        guard let program = running.processes().first(where: { $0.identifier == running.identifier }) else {
+                            return false
+                        }
+                        // It takes signals by waiting for them, and while it waits the kernel shows them as not blocked;
+                        // but once mpirun is there, it has begun to.
+                        if case .option = launch { return program.blocks(SIGTERM) || running.processes().count > 1 }
+                        return program.catches(SIGTERM)
+                    }, "\(job.output)\(job.errors)")
                 usleep(UInt32(delaySeconds * 1e6))
                 job.send(SIGTERM)
                 let ended = Ended(job)
@@ -91,8 +100,9 @@ extension FaultTests {
             }
         }
 
-        @Test("a signal that was ignored when the program started, as nohup and shells do it, stays ignored",
-              arguments: [("HUP", SIGHUP), ("INT", SIGINT), ("TERM", SIGTERM), ("USR1", SIGUSR1)])
+        @Test(
+            "a signal that was ignored when the program started, as nohup and shells do it, stays ignored",
+            arguments: [("HUP", SIGHUP), ("INT", SIGINT), ("TERM", SIGTERM), ("USR1", SIGUSR1)])
         func ignored(name: String, signal: Int32) throws {
             try withFaultBench { bench in
                 try bench.write("c.yaml", Configurations.endless())
@@ -113,8 +123,11 @@ extension FaultTests {
         func validation(launch: Launch) throws {
             try withFaultBench { bench in
                 // Nearly all of the time is spent in validations.
-                try bench.write("c.yaml", Configurations.digits(layers: [512], steps: 100_000_000, batch: 4,
-                                                                microBatch: 2, every: 20, validateEvery: 1))
+                try bench.write(
+                    "c.yaml",
+                    Configurations.digits(
+                        layers: [512], steps: 100_000_000, batch: 4,
+                        microBatch: 2, every: 20, validateEvery: 1))
                 let job = try bench.start(launch, ["train", "c.yaml", "--run", "r"])
                 try #require(job.waitUntil { _ in bench.state("r").loggedStep >= 3 }, "\(job.output)\(job.errors)")
                 job.send(SIGUSR1)
@@ -130,9 +143,10 @@ extension FaultTests {
                 try bench.write("c.yaml", Configurations.heavy(every: 5))
                 let job = try bench.start(launch, ["train", "c.yaml", "--run", "r"])
                 let run = bench.state("r")
-                try #require(job.waitUntil { _ in
-                    run.steps.contains(0) && run.hidden.contains { $0.hasPrefix(".incomplete") }
-                }, "\(job.output)\(job.errors)")
+                try #require(
+                    job.waitUntil { _ in
+                        run.steps.contains(0) && run.hidden.contains { $0.hasPrefix(".incomplete") }
+                    }, "\(job.output)\(job.errors)")
                 job.send(SIGTERM)
                 try expectInterrupted(Ended(job), bench, resumedBy: .plain, more: 1)
             }
@@ -142,8 +156,11 @@ extension FaultTests {
         func secondInterrupt() throws {
             try withFaultBench { bench in
                 // A step takes most of a second: the first SIGINT waits for its end.
-                try bench.write("c.yaml", Configurations.digits(layers: [2048, 2048], steps: 100_000_000, batch: 1437,
-                                                                microBatch: 256, every: 1000))
+                try bench.write(
+                    "c.yaml",
+                    Configurations.digits(
+                        layers: [2048, 2048], steps: 100_000_000, batch: 1437,
+                        microBatch: 256, every: 1000))
                 let job = try bench.start(.plain, ["train", "c.yaml", "--run", "r"])
                 try #require(job.waitUntil { _ in bench.state("r").steps == [0] }, "\(job.output)\(job.errors)")
                 job.send(SIGINT)

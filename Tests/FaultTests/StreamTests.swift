@@ -16,7 +16,7 @@ extension FaultTests {
             ["eval", "r"], ["eval", "r", "--json"], ["inspect", "r"], ["inspect", "c.yaml"],
             ["predict", "r", "p.csv"], ["verify", "r", "r"], ["gradcheck", "c.yaml", "--elements", "2"],
             ["bench", "c.yaml", "--windows", "2", "--seconds", "0.01"],
-            ["bench", "c.yaml", "--windows", "2", "--seconds", "0.01", "--json"],
+            ["bench", "c.yaml", "--windows", "2", "--seconds", "0.01", "--json"]
         ]
 
         /// A bench with a trained run `r` and inputs for it.
@@ -31,8 +31,10 @@ extension FaultTests {
         }
 
         /// Runs every command behind a shell's words, each with a run directory of its own.
-        private func runAll(_ bench: FaultBench, _ before: String, _ after: String,
-                            _ check: (_ command: [String], _ ended: Ended) throws -> Void) throws {
+        private func runAll(
+            _ bench: FaultBench, _ before: String, _ after: String,
+            _ check: (_ command: [String], _ ended: Ended) throws -> Void
+        ) throws {
             for command in Self.commands {
                 let ended = try bench.shell(before, command, after)
                 #expect(!ended.result.errors.contains("Fatal error"), "\(command): \(ended)")
@@ -41,19 +43,23 @@ extension FaultTests {
             }
         }
 
-        @Test("a full disk behind standard output is 74 with one message, of every command", arguments: ["> /dev/full", "1< c.yaml"])
+        @Test(
+            "a full disk behind standard output is 74 with one message, of every command",
+            arguments: ["> /dev/full", "1< c.yaml"])
         func full(redirection: String) throws {
             try withRun { bench in
                 try runAll(bench, "exec", redirection) { command, ended in
                     #expect(ended.status == ExitCode.inputOutput.rawValue, "\(command): \(ended)")
-                    #expect(ended.messages.count == 1 && ended.messages[0].hasPrefix("standard output can't be written"),
-                            "\(command): \(ended)")
+                    #expect(
+                        ended.messages.count == 1 && ended.messages[0].hasPrefix("standard output can't be written"),
+                        "\(command): \(ended)")
                 }
             }
         }
 
-        @Test("a file system that is full, and a limit on the size of files, likewise",
-              .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
+        @Test(
+            "a file system that is full, and a limit on the size of files, likewise",
+            .enabled(if: SmallDisk.isPermitted, "\(SmallDisk.reason)"))
         func realDisk() throws {
             try withRun { bench in
                 try SmallDisk.run(bytes: 1 << 20) { disk in
@@ -77,7 +83,9 @@ extension FaultTests {
                     // What the program has guessed is told on the other stream.
                     let others = ended.result.errors.split(separator: "\n").filter { !$0.hasPrefix("note: ") }
                     #expect(ended.status == 0 && others.isEmpty, "\(command): \(ended)")
-                    if command[0] == "train", !command.contains("--help") { #expect(bench.state("n").steps == [0, 2], "\(command)") }
+                    if command[0] == "train", !command.contains("--help") {
+                        #expect(bench.state("n").steps == [0, 2], "\(command)")
+                    }
                 }
                 // An answer is given by the exit status all the same.
                 expectEnd(try bench.train(.plain, "other", ["--steps", "3"]), .success)
@@ -86,12 +94,14 @@ extension FaultTests {
             }
         }
 
-        @Test("descriptors that are closed lead nowhere, and never into a file of the run",
-              arguments: ["<&- >&- 2>&-", ">&- 2>&-", "<&-", ">&-", "2>&-", "<&- 2>&-", "<&- >&-"])
+        @Test(
+            "descriptors that are closed lead nowhere, and never into a file of the run",
+            arguments: ["<&- >&- 2>&-", ">&- 2>&-", "<&-", ">&-", "2>&-", "<&- 2>&-", "<&- >&-"])
         func closed(redirections: String) throws {
             try withFaultBench { bench in
                 try bench.write("c.yaml", Configurations.digits(layers: [4], steps: 30, every: 10, validateEvery: 5))
-                let ended = try bench.shell("exec", ["train", "c.yaml", "--run", "r", "--set", "checkpoint.keep=1"], redirections)
+                let ended = try bench.shell(
+                    "exec", ["train", "c.yaml", "--run", "r", "--set", "checkpoint.keep=1"], redirections)
                 expectEnd(ended, .success)
                 expectEnd(try bench.train(.plain, "whole", ["--set", "checkpoint.keep=1"]), .success)
                 expectSame(bench.state("r"), bench.state("whole"))
@@ -110,15 +120,18 @@ extension FaultTests {
             }
         }
 
-        @Test("an error that can't be printed keeps its exit code",
-              arguments: ["2> /dev/full", "2>&-", "2< c.yaml", "2> >(true)", "> /dev/full 2>&1", "<&- >&- 2>&-"])
+        @Test(
+            "an error that can't be printed keeps its exit code",
+            arguments: ["2> /dev/full", "2>&-", "2< c.yaml", "2> >(true)", "> /dev/full 2>&1", "<&- >&- 2>&-"])
         func errors(redirection: String) throws {
             try withRun { bench in
                 let cases: [([String], ExitCode)] = [
-                    (["--bogus"], .usage), (["eval"], .usage), (["--steps", "x"], .usage), (["bench", "--windows", "0"], .usage),
+                    (["--bogus"], .usage), (["eval"], .usage), (["--steps", "x"], .usage),
+                    (["bench", "--windows", "0"], .usage),
                     (["train", "missing.yaml"], .missingInput), (["eval", "missing"], .missingInput),
-                    (["predict", "r", "missing.csv"], .missingInput), (["train", "c.yaml", "--set", "model.x=1"], .badConfiguration),
-                    (["train", "c.yaml", "--run", "r"], .cannotCreate), (["predict", "r", "c.yaml"], .badData),
+                    (["predict", "r", "missing.csv"], .missingInput),
+                    (["train", "c.yaml", "--set", "model.x=1"], .badConfiguration),
+                    (["train", "c.yaml", "--run", "r"], .cannotCreate), (["predict", "r", "c.yaml"], .badData)
                 ]
                 for (arguments, code) in cases {
                     let ended = try bench.shell("exec", arguments, redirection)
@@ -127,11 +140,13 @@ extension FaultTests {
             }
         }
 
-        @Test("training goes on to its end where nobody hears it, and loses nothing",
-              arguments: [("> /dev/full", ExitCode.inputOutput), (">&4 4>&-", ExitCode.success)])
+        @Test(
+            "training goes on to its end where nobody hears it, and loses nothing",
+            arguments: [("> /dev/full", ExitCode.inputOutput), (">&4 4>&-", ExitCode.success)])
         func training(redirection: String, code: ExitCode) throws {
             try withRun { bench in
-                let ended = try bench.shell("mkfifo f; exec 3<>f 4>f 3<&-; exec", ["train", "c.yaml", "--run", "n"], redirection)
+                let ended = try bench.shell(
+                    "mkfifo f; exec 3<>f 4>f 3<&-; exec", ["train", "c.yaml", "--run", "n"], redirection)
                 expectEnd(ended, code)
                 if code == .inputOutput { expectRefusal(ended, code, ["the checkpoint of step 30 is safe"]) }
                 expectSame(bench.state("n"), try bench.reference(steps: 30))

@@ -51,8 +51,9 @@ struct DirectoryTests {
     @Test("a tree deeper than any of ours is left, without a stack that overflows")
     func depth() throws {
         try withVictim { directory, path, _ in
-            try FileManager.default.createDirectory(atPath: path + "/x" + String(repeating: "/x", count: 100),
-                                                    withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                atPath: path + "/x" + String(repeating: "/x", count: 100),
+                withIntermediateDirectories: true)
             let error = #expect(throws: SystemError.self) { try directory.removeTree("x") }
             #expect(error?.code == ELOOP)
         }
@@ -82,9 +83,12 @@ struct DirectoryTests {
             #expect(try directory.status(of: "second")?.kind == .symbolicLink)
             try directory.replaceFile("file") { sink in try Array("mine".utf8).withUnsafeBytes(sink) }
             #expect(try text(path + "/file") == "mine")
-            #expect(failure { _ = try directory.directory("directory", orFailWith: .badData) } == Failure(
-                .badData, "\(path)/directory: a symbolic link, expected a directory; links inside a run directory are not "
-                    + "followed: remove the link, or put what it leads to in its place"))
+            #expect(
+                failure { _ = try directory.directory("directory", orFailWith: .badData) }
+                    == Failure(
+                        .badData,
+                        "\(path)/directory: a symbolic link, expected a directory; links inside a run directory are not "
+                            + "followed: remove the link, or put what it leads to in its place"))
         }
     }
 
@@ -101,9 +105,13 @@ struct DirectoryTests {
     func replacedDurably() throws {
         try withVictim { _, path, _ in
             let disk = FaultyDisk()
-            try Directory(Place(path), fileSystem: disk).replaceFile("new") { sink in try Array("x".utf8).withUnsafeBytes(sink) }
-            #expect(disk.log.suffix(4) == ["fsync \(path)/.incomplete-new", "close \(path)/.incomplete-new",
-                                           "rename \(path)/new", "fsync \(path)"])
+            try Directory(Place(path), fileSystem: disk).replaceFile("new") { sink in try Array("x".utf8).withUnsafeBytes(sink)
+            }
+            #expect(
+                disk.log.suffix(4) == [
+                    "fsync \(path)/.incomplete-new", "close \(path)/.incomplete-new",
+                    "rename \(path)/new", "fsync \(path)"
+                ])
         }
     }
 
@@ -140,8 +148,10 @@ struct DirectoryTests {
             try write("0123456789", to: path + "/ten")
             try write("0123456789a", to: path + "/eleven")
             #expect(try file.bytes(at: path + "/ten").count == 10)
-            #expect(failure { _ = try file.bytes(at: path + "/eleven") } == Failure(
-                .badConfiguration, "\(path)/eleven: more than 10 bytes, which no note has; is it the right file?"))
+            #expect(
+                failure { _ = try file.bytes(at: path + "/eleven") }
+                    == Failure(
+                        .badConfiguration, "\(path)/eleven: more than 10 bytes, which no note has; is it the right file?"))
         }
     }
 
@@ -149,7 +159,8 @@ struct DirectoryTests {
     func inputs() throws {
         try withVictim { directory, path, _ in
             mkfifo(path + "/pipe", 0o600)
-            #expect(failure { _ = try InputFile(path: path + "/pipe") }
+            #expect(
+                failure { _ = try InputFile(path: path + "/pipe") }
                     == Failure(.badData, "\(path)/pipe: a named pipe, expected a file"))
             #expect(failure { _ = try InputFile(path: "/dev/zero") }?.message == "/dev/zero: a device, expected a file")
             #expect(failure { _ = try InputFile(path: path) }?.message == "\(path): a directory, expected a file")

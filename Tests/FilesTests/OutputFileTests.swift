@@ -74,8 +74,9 @@ struct OutputFileTests {
         }
     }
 
-    @Test("links stay links: what they lead to is replaced, or made",
-          arguments: ["target", "sub/target", "../elsewhere", "chain"], [true, false])
+    @Test(
+        "links stay links: what they lead to is replaced, or made",
+        arguments: ["target", "sub/target", "../elsewhere", "chain"], [true, false])
     func links(target: String, isThere: Bool) throws {
         try withTemporaryDirectory { path in
             for name in ["home/sub", "elsewhere-directory"] {
@@ -125,20 +126,27 @@ struct OutputFileTests {
     func device() throws {
         let file = try OutputFile(path: "/dev/full")
         let error = #expect(throws: SystemError.self) { try write("x", file) }
-        #expect(error?.failure() == Failure(.inputOutput, "/dev/full: write failed: No space left on device; free space on "
-            + "this file system or name a file elsewhere"))
+        #expect(
+            error?.failure()
+                == Failure(
+                    .inputOutput,
+                    "/dev/full: write failed: No space left on device; free space on "
+                        + "this file system or name a file elsewhere"))
         #expect(status("/dev/full").st_mode & S_IFMT == S_IFCHR)
     }
 
-    @Test("a descriptor is written into where it stands, by every name it has",
-          arguments: ["/dev/fd/N", "/proc/self/fd/N", "/proc/PID/fd/N", "link"])
+    @Test(
+        "a descriptor is written into where it stands, by every name it has",
+        arguments: ["/dev/fd/N", "/proc/self/fd/N", "/proc/PID/fd/N", "link"])
     func descriptors(name: String) throws {
         try withTemporaryDirectory { path in
             let descriptor = open(path + "/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
             defer { close(descriptor) }
             _ = Foundation.write(descriptor, "first ", 6)
             symlink("/dev/fd/\(descriptor)", path + "/link")
-            let real = name == "link" ? path + "/link"
+            let real =
+                name == "link"
+                ? path + "/link"
                 : name.replacing("N", with: "\(descriptor)").replacing("PID", with: "\(getpid())")
             let file = try OutputFile(path: real)
             try write("second", file)
@@ -148,11 +156,13 @@ struct OutputFileTests {
         }
     }
 
-    @Test("what can't be a file is refused with 73", arguments: [
-        ("directory", "a directory, expected the name of a file"), ("none/out", "No such file or directory"),
-        ("file/out", "Not a directory"), ("new/", "Is a directory"), ("loop", "Too many levels of symbolic links"),
-        ("to-directory", "a directory"),
-    ])
+    @Test(
+        "what can't be a file is refused with 73",
+        arguments: [
+            ("directory", "a directory, expected the name of a file"), ("none/out", "No such file or directory"),
+            ("file/out", "Not a directory"), ("new/", "Is a directory"), ("loop", "Too many levels of symbolic links"),
+            ("to-directory", "a directory")
+        ])
     func refused(name: String, reason: String) throws {
         try withTemporaryDirectory { path in
             try FileManager.default.createDirectory(atPath: path + "/directory", withIntermediateDirectories: false)
@@ -161,12 +171,15 @@ struct OutputFileTests {
             symlink("directory", path + "/to-directory")
             let found = failure { _ = try OutputFile(path: path + "/" + name) }
             #expect(found?.code == .cannotCreate)
-            #expect(found?.message.hasPrefix("\(path)/\(name): ") == true && found?.message.contains(reason) == true, "\(found?.message ?? "")")
+            #expect(
+                found?.message.hasPrefix("\(path)/\(name): ") == true && found?.message.contains(reason) == true,
+                "\(found?.message ?? "")")
         }
     }
 
-    @Test("a file in a directory that can't be written is overwritten when the new one is complete, also by a shorter one",
-          .enabled(if: getuid() != 0, "root may write anywhere; the end-to-end tests do this as another user"))
+    @Test(
+        "a file in a directory that can't be written is overwritten when the new one is complete, also by a shorter one",
+        .enabled(if: getuid() != 0, "root may write anywhere; the end-to-end tests do this as another user"))
     func unwritableDirectory() throws {
         try withTemporaryDirectory { path in
             let directory = path + "/closed"

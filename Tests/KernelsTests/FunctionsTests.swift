@@ -19,8 +19,10 @@ struct FunctionsTests {
 
     /// The largest error in units of the last place of the exact result, over finite x in `range` whose result is
     /// normal.
-    private static func largestError(in range: ClosedRange<Float>, _ function: (SIMD8<Float>) -> SIMD8<Float>,
-                                     _ exact: (Double) -> Double) -> (ulps: Double, at: Float) {
+    private static func largestError(
+        in range: ClosedRange<Float>, _ function: (SIMD8<Float>) -> SIMD8<Float>,
+        _ exact: (Double) -> Double
+    ) -> (ulps: Double, at: Float) {
         var largest = (ulps: 0.0, at: Float(0))
         sweep { x in
             let y = function(x)
@@ -29,7 +31,9 @@ struct FunctionsTests {
                 let rounded = Float(expected)
                 guard rounded.isNormal || expected == 0 else { continue }
                 // Not `Float.ulp`, which may be denormal and is flushed then.
-                let ulp = rounded == 0 ? 0x1p-126
+                let ulp =
+                    rounded == 0
+                    ? 0x1p-126
                     : Double(sign: .plus, exponent: Int(rounded.exponent) - 23, significand: 1)
                 let ulps = abs(Double(y[lane]) - expected) / ulp
                 if !(ulps <= largest.ulps) { largest = (ulps.isNaN ? .infinity : ulps, x[lane]) }
@@ -80,8 +84,10 @@ struct FunctionsTests {
     func cosineAndSine() {
         Processor.flushDenormals()
         let range = -Float.pi / 4...Float.pi / 4
-        for error in [Self.largestError(in: range, { $0.cosineAndSine.cosine }, cos),
-                      Self.largestError(in: range, { $0.cosineAndSine.sine }, sin)] { #expect(error.ulps < 2, "\(error)") }
+        for error in [
+            Self.largestError(in: range, { $0.cosineAndSine.cosine }, cos),
+            Self.largestError(in: range, { $0.cosineAndSine.sine }, sin)
+        ] { #expect(error.ulps < 2, "\(error)") }
     }
 
     @Test("the sigmoid is within 3 ulp")
@@ -112,8 +118,9 @@ struct FunctionsTests {
     @Test("tanh is within 2 ulp, and odd to the last bit")
     func hyperbolicTangent() {
         Processor.flushDenormals()
-        let error = Self.largestError(in: -Float.greatestFiniteMagnitude...Float.greatestFiniteMagnitude,
-                                      { $0.hyperbolicTangent }, tanh)
+        let error = Self.largestError(
+            in: -Float.greatestFiniteMagnitude...Float.greatestFiniteMagnitude,
+            { $0.hyperbolicTangent }, tanh)
         #expect(error.ulps < 2, "\(error)")
         let limits = SIMD8<Float>(.infinity, -.infinity, .nan, 0, -0.0, 20, -20, 3e38).hyperbolicTangent
         #expect(limits[0] == 1 && limits[1] == -1 && limits[2].isNaN && limits[5] == 1 && limits[6] == -1)
@@ -121,7 +128,8 @@ struct FunctionsTests {
         #expect(limits[7] == 1)
         var odd = true
         Self.sweep { x in
-            let y = x.hyperbolicTangent, z = (0 - x).hyperbolicTangent
+            let y = x.hyperbolicTangent
+            let z = (0 - x).hyperbolicTangent
             for lane in 0..<8 where x[lane].isFinite && x[lane] != 0 { odd = odd && y[lane] == -z[lane] }
         }
         #expect(odd)
@@ -135,8 +143,9 @@ struct FunctionsTests {
             let y = x.normalDistribution
             for lane in 0..<8 where x[lane].isFinite {
                 let exact = Double(x[lane])
-                largest.cumulative = max(largest.cumulative,
-                                         abs(Double(y.cumulative[lane]) - 0.5 * erfc(-exact / 2.0.squareRoot())))
+                largest.cumulative = max(
+                    largest.cumulative,
+                    abs(Double(y.cumulative[lane]) - 0.5 * erfc(-exact / 2.0.squareRoot())))
                 let density = exp(-exact * exact / 2) / (2 * Double.pi).squareRoot()
                 largest.density = max(largest.density, abs(Double(y.density[lane]) - density))
                 if y.cumulative[lane].isNaN || y.density[lane].isNaN { largest.cumulative = .infinity }
@@ -155,7 +164,8 @@ struct FunctionsTests {
         Self.sweep { x in
             var turned = x
             for lane in 0..<8 { turned[lane] = x[(lane + 3) % 8] }
-            let y = x.exponential, z = turned.exponential
+            let y = x.exponential
+            let z = turned.exponential
             for lane in 0..<8 where z[lane].bitPattern != y[(lane + 3) % 8].bitPattern && !x[(lane + 3) % 8].isNaN {
                 Issue.record("\(turned[lane]) in lane \(lane)")
             }

@@ -36,11 +36,13 @@ struct InputNoiseTests {
 
     @Test("normal noise lies as the normal distribution does: Kolmogorov and Smirnov")
     func distribution() {
-        let sorted = Self.sample.sorted(), count = Double(sorted.count)
-        let distance = sorted.enumerated().map { index, z in
-            let expected = erfc(-z / 2.0.squareRoot()) / 2
-            return max(abs(expected - Double(index) / count), abs(Double(index + 1) / count - expected))
-        }.max() ?? 1
+        let sorted = Self.sample.sorted()
+        let count = Double(sorted.count)
+        let distance =
+            sorted.enumerated().map { index, z in
+                let expected = erfc(-z / 2.0.squareRoot()) / 2
+                return max(abs(expected - Double(index) / count), abs(Double(index + 1) / count - expected))
+            }.max() ?? 1
         // Beyond 1.95/√n by chance once in a thousand seeds.
         #expect(distance < 1.95 / count.squareRoot(), "\(distance)")
     }
@@ -48,10 +50,13 @@ struct InputNoiseTests {
     @Test("two numbers that come from one pair, neighbours, and two draws have nothing to do with each other")
     func independence() {
         func expectIndependent(_ other: (Int) -> Int?, _ what: String) {
-            var count = 0.0, product = 0.0, squares = 0.0
+            var count = 0.0
+            var product = 0.0
+            var squares = 0.0
             for index in Self.sample.indices {
                 guard let place = other(index) else { continue }
-                let x = Self.sample[index], y = Self.sample[place]
+                let x = Self.sample[index]
+                let y = Self.sample[place]
                 (count, product, squares) = (count + 1, product + x * y, squares + x * x * y * y)
             }
             #expect(abs(product / count) < 5 / count.squareRoot(), "\(what)")
@@ -73,10 +78,13 @@ struct InputNoiseTests {
                 return [four.x, four.y, four.z, four.w]
             }
             expectAll(columns, "noise") { column in
-                let first = column & ~8, direction = numbers[first + 8]
-                let u = 1 - Double(numbers[first] >> 9) * 0x1p-23, radius = (-2 * log(u)).squareRoot()
+                let first = column & ~8
+                let direction = numbers[first + 8]
+                let u = 1 - Double(numbers[first] >> 9) * 0x1p-23
+                let radius = (-2 * log(u)).squareRoot()
                 let angle = (Double(direction >> 9) * 0x1p-23 - 0.5) * .pi / 2
-                let mirrored = cos(angle) * (direction & 2 == 0 ? 1 : -1), sine = sin(angle)
+                let mirrored = cos(angle) * (direction & 2 == 0 ? 1 : -1)
+                let sine = sin(angle)
                 let isSine = (column & 8 != 0) != (direction & 1 == 1)
                 // A handful of roundings, where the logarithm cancels least.
                 return agrees(noise[column], radius * (isSine ? sine : mirrored), within: 16 * unit * max(1, radius))
@@ -93,7 +101,7 @@ struct InputNoiseTests {
     private static let known: [UInt32] = [
         0x3eba_20dd, 0x3e58_35df, 0x3ebd_3fe1, 0xbf19_d32e, 0xbf0b_4201, 0xbe91_769e, 0x3f9d_1363,
         0x3f11_9efc, 0xbeac_c220, 0xbfc5_df42, 0xbfba_d8ab, 0x3e7f_c05d, 0xbf1b_8897, 0xbf40_5ef4,
-        0x3f40_aec7, 0x3f32_0e80, 0xbf35_9b71, 0x3dfb_9393, 0x3fda_248e, 0x3f19_3744,
+        0x3f40_aec7, 0x3f32_0e80, 0xbf35_9b71, 0x3dfb_9393, 0x3fda_248e, 0x3f19_3744
     ]
 
     @Test("a column's noise depends on its place, the draw, the stream, and not on how many columns there are")
@@ -101,17 +109,22 @@ struct InputNoiseTests {
         let all = Self.noise(100, draw: 9)
         for columns in 1...99 { #expect(Self.noise(columns, draw: 9) == Array(all.prefix(columns)), "\(columns) columns") }
         #expect(Set(all).count == 100)
-        let others = [Self.noise(100, draw: 10), Self.noise(100, draw: 9 + 1 << 32)] + [
-            RandomStream(seed: 78, purpose: .augmentation, layer: 2), RandomStream(seed: 77, purpose: .augmentation, layer: 1),
-            RandomStream(seed: 77, purpose: .dropout, layer: 2),
-        ].map { Self.noise(100, draw: 9, stream: $0) }
+        let others =
+            [Self.noise(100, draw: 10), Self.noise(100, draw: 9 + 1 << 32)]
+            + [
+                RandomStream(seed: 78, purpose: .augmentation, layer: 2),
+                RandomStream(seed: 77, purpose: .augmentation, layer: 1),
+                RandomStream(seed: 77, purpose: .dropout, layer: 2)
+            ].map { Self.noise(100, draw: 9, stream: $0) }
         for other in others { #expect(zip(all, other).allSatisfy { $0 != $1 }) }
     }
 
-    @Test("noise is scaled, added with one rounding, and touches nothing beside the row",
-          arguments: [1, 7, 8, 9, 15, 16, 17, 33])
+    @Test(
+        "noise is scaled, added with one rounding, and touches nothing beside the row",
+        arguments: [1, 7, 8, 9, 15, 16, 17, 33])
     func row(columns: Int) {
-        let given = numbers(columns, seed: 4, scale: 3), noise = Self.noise(columns, draw: 21)
+        let given = numbers(columns, seed: 4, scale: 3)
+        let noise = Self.noise(columns, draw: 21)
         let row = Guarded(given, rows: 1, columns: columns, misalignment: columns % 8)
         addNormalNoise(deviation: 0.3, stream: Self.stream, draw: 21, to: row.view.row(0))
         expectAll(columns, "sum") { row.values[$0] == given[$0].addingProduct(0.3, noise[$0]) }
@@ -133,11 +146,15 @@ struct InputNoiseTests {
     }
 
     /// Expects a share of all numbers to have the value, within five deviations of a binomial count.
-    private static func expect(_ counts: [UInt32: Int], _ value: Float, _ share: Double,
-                               sourceLocation: SourceLocation = #_sourceLocation) {
-        let total = 0x1p20, found = Double(counts[value.bitPattern] ?? 0)
-        #expect(abs(found - share * total) <= 5 * (total * share * (1 - share)).squareRoot(), "\(value): \(found)",
-                sourceLocation: sourceLocation)
+    private static func expect(
+        _ counts: [UInt32: Int], _ value: Float, _ share: Double,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let total = 0x1p20
+        let found = Double(counts[value.bitPattern] ?? 0)
+        #expect(
+            abs(found - share * total) <= 5 * (total * share * (1 - share)).squareRoot(), "\(value): \(found)",
+            sourceLocation: sourceLocation)
     }
 
     @Test("masking sets the given share to 0 and leaves the rest alone", arguments: [0, 0.01, 0.25, 0.9])
@@ -162,10 +179,13 @@ struct InputNoiseTests {
 
 @Suite("Weights of samples")
 struct SampleWeightTests {
-    @Test("losses and gradients of a sample's rows are multiplied by its weight; what weighs 0 is 0 whatever it was",
-          arguments: [1, 3])
+    @Test(
+        "losses and gradients of a sample's rows are multiplied by its weight; what weighs 0 is 0 whatever it was",
+        arguments: [1, 3])
     func weigh(rowsEach: Int) throws {
-        let weights: [Float] = [2, 0, 1, 0.3, 0], columns = 11, rows = weights.count * rowsEach
+        let weights: [Float] = [2, 0, 1, 0.3, 0]
+        let columns = 11
+        let rows = weights.count * rowsEach
         let given = numbers(rows * columns, seed: 3)
         for threads in [1, 2] {
             let gradient = Guarded(given, rows: rows, columns: columns, misalignment: 3)

@@ -10,8 +10,10 @@ struct ManyLeavesTests {
     private static let leafCounts = [21, 33, 63, 64, 65, 100, 127, 128, 129, 1000, 4097, 131_200]
 
     /// The element of a weight gradient: each leaf a chain of fused multiply-adds, leaves along the tree.
-    private static func chainSum(_ left: [Float], _ right: [Float], _ column: (left: Int, right: Int),
-                                 columns: (left: Int, right: Int), leafRows: Int) -> Float {
+    private static func chainSum(
+        _ left: [Float], _ right: [Float], _ column: (left: Int, right: Int),
+        columns: (left: Int, right: Int), leafRows: Int
+    ) -> Float {
         let rows = left.count / columns.left
         let leaves = stride(from: 0, to: rows, by: leafRows).map { first -> Float in
             (first..<min(first + leafRows, rows)).reduce(Float(0)) { sum, row in
@@ -21,14 +23,19 @@ struct ManyLeavesTests {
         return treeSum(leaves, +) ?? 0
     }
 
-    @Test("the weight gradient is the plain tree's, bit for bit, in vectors of either width",
-          arguments: leafCounts, Set([VectorWidth.narrow, .widest]).sorted { "\($0)" < "\($1)" })
+    @Test(
+        "the weight gradient is the plain tree's, bit for bit, in vectors of either width",
+        arguments: leafCounts, Set([VectorWidth.narrow, .widest]).sorted { "\($0)" < "\($1)" })
     func weightGradient(leafCount: Int, vectors: VectorWidth) {
-        let workspace = Workspace(vectors: vectors), outputs = 3, inputs = 35
+        let workspace = Workspace(vectors: vectors)
+        let outputs = 3
+        let inputs = 35
         for leafRows in leafCount > 1000 ? [1] : [1, 2] {
             let rows = leafCount * leafRows - (leafRows - 1)
-            let d = numbers(rows * outputs, seed: 1), x = numbers(rows * inputs, seed: 2)
-            let gradient = Guarded(d, rows: rows, columns: outputs), input = Guarded(x, rows: rows, columns: inputs)
+            let d = numbers(rows * outputs, seed: 1)
+            let x = numbers(rows * inputs, seed: 2)
+            let gradient = Guarded(d, rows: rows, columns: outputs)
+            let input = Guarded(x, rows: rows, columns: inputs)
             let result = Guarded(rows: outputs, columns: inputs, misalignment: 3)
             workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: leafRows, into: result.view)
             // All elements have the same tree; of many leaves some are enough.
@@ -47,7 +54,8 @@ struct ManyLeavesTests {
         for (leafRows, columns) in leafCount > 1000 ? [(1, 33)] : [(1, 7), (2, 33), (1, 64)] {
             let rows = leafCount * leafRows - (leafRows - 1)
             let values = numbers(rows * columns, seed: 3)
-            let matrix = Guarded(values, rows: rows, columns: columns), sums = Guarded(rows: 1, columns: columns)
+            let matrix = Guarded(values, rows: rows, columns: columns)
+            let sums = Guarded(rows: 1, columns: columns)
             workspace.columnSums(matrix.readOnly, leafRows: leafRows, into: sums.view)
             let expected = (0..<columns).map { column -> UInt32? in
                 let leaves = stride(from: 0, to: rows, by: leafRows).map { first -> Float in
@@ -62,9 +70,13 @@ struct ManyLeavesTests {
         }
     }
 
-    @Test("the gradient of an embedding is the plain tree's, in which leaves without the token are zeros", arguments: leafCounts, [1, 3])
+    @Test(
+        "the gradient of an embedding is the plain tree's, in which leaves without the token are zeros", arguments: leafCounts,
+        [1, 3])
     func embedding(leafCount: Int, threads: Int) throws {
-        let workspace = try Workspace(threadCount: threads), kinds = 7, width = 11
+        let workspace = try Workspace(threadCount: threads)
+        let kinds = 7
+        let width = 11
         for leafTokens in leafCount > 1000 ? [1] : [1, 2, 5] {
             let count = leafCount * leafTokens - (leafTokens - 1)
             let values = numbers(count * width, seed: 8)
@@ -72,7 +84,8 @@ struct ManyLeavesTests {
             let tokens = numbers(count, seed: 9).enumerated().map { index, number in
                 index % 97 == 40 ? 5 : Float(Int(abs(number) * 1000) % 5)
             }
-            let gradient = Guarded(values, rows: count, columns: width), result = Guarded(rows: kinds, columns: width, misalignment: 1)
+            let gradient = Guarded(values, rows: count, columns: width)
+            let result = Guarded(rows: kinds, columns: width, misalignment: 1)
             let given = Guarded(tokens, rows: 1, columns: count)
             workspace.embeddingGradient(gradient.readOnly, given.readOnly, leafTokens: leafTokens, into: result.view)
             let indices = leafCount > 1000 ? [0, 10, 12, 5 * width + 3, 6 * width] : Array(0..<kinds * width)
@@ -89,18 +102,22 @@ struct ManyLeavesTests {
         }
     }
 
-    @Test("subtrees of single leaves combine to the plain tree, in scratch of just the levels that are told",
-          arguments: leafCounts)
+    @Test(
+        "subtrees of single leaves combine to the plain tree, in scratch of just the levels that are told",
+        arguments: leafCounts)
     func combining(leafCount: Int) {
-        let count = 3, tree = SummationTree(leafCount: leafCount)
+        let count = 3
+        let tree = SummationTree(leafCount: leafCount)
         let values = numbers(leafCount * count, seed: 5)
         let sources = Guarded(values, rows: leafCount, columns: count)
         let additions = tree.additions(for: (0..<leafCount).map { $0..<$0 + 1 })
         let levels = combinationLevels(additions)
         #expect(levels <= tree.stackHeight + 1)
-        let scratch = Guarded(rows: levels, columns: count), result = Guarded(rows: 1, columns: count)
-        combineTree((0..<leafCount).map { sources.readOnly.base + $0 * count }, additions: additions, offset: 0, factor: 0.5,
-                    scratch: scratch.view.elements, into: result.view)
+        let scratch = Guarded(rows: levels, columns: count)
+        let result = Guarded(rows: 1, columns: count)
+        combineTree(
+            (0..<leafCount).map { sources.readOnly.base + $0 * count }, additions: additions, offset: 0, factor: 0.5,
+            scratch: scratch.view.elements, into: result.view)
         let expected = (0..<count).map { column in
             treeSum((0..<leafCount).map { values[$0 * count + column] }, +).map { ($0 * 0.5).bitPattern }
         }

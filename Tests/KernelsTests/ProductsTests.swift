@@ -13,8 +13,10 @@ struct ProductsTests {
     private static func sizes() -> [Sizes] {
         var result: [Sizes] = []
         for size in oddSizes {
-            result += [Sizes(rows: size, depth: 9, columns: 7), Sizes(rows: 5, depth: size, columns: 4),
-                       Sizes(rows: 7, depth: 10, columns: size), Sizes(rows: size, depth: size, columns: size)]
+            result += [
+                Sizes(rows: size, depth: 9, columns: 7), Sizes(rows: 5, depth: size, columns: 4),
+                Sizes(rows: 7, depth: 10, columns: size), Sizes(rows: size, depth: size, columns: size)
+            ]
         }
         return result
     }
@@ -35,12 +37,14 @@ struct ProductsTests {
 
     private static func check(_ product: Product, _ s: Sizes, spoil: Float?, misalignment: Int, _ workspace: Workspace) {
         // Rows × columns of both operands, and of the result, and how an element of the result is summed.
-        let (aRows, aColumns, bRows, bColumns, rows, columns): (Int, Int, Int, Int, Int, Int) = switch product {
-        case .inner, .innerWithoutBias: (s.rows, s.depth, s.columns, s.depth, s.rows, s.columns)
-        case .inputGradient: (s.rows, s.depth, s.depth, s.columns, s.rows, s.columns)
-        case .weightGradient: (s.depth, s.rows, s.depth, s.columns, s.rows, s.columns)
-        }
-        var a = numbers(aRows * aColumns, seed: 1), b = numbers(bRows * bColumns, seed: 2)
+        let (aRows, aColumns, bRows, bColumns, rows, columns): (Int, Int, Int, Int, Int, Int) =
+            switch product {
+            case .inner, .innerWithoutBias: (s.rows, s.depth, s.columns, s.depth, s.rows, s.columns)
+            case .inputGradient: (s.rows, s.depth, s.depth, s.columns, s.rows, s.columns)
+            case .weightGradient: (s.depth, s.rows, s.depth, s.columns, s.rows, s.columns)
+            }
+        var a = numbers(aRows * aColumns, seed: 1)
+        var b = numbers(bRows * bColumns, seed: 2)
         let bias = numbers(columns, seed: 3)
         if let spoil {
             a[a.count / 2] = spoil
@@ -59,14 +63,17 @@ struct ProductsTests {
         }
         let values = result.values
         expectAll(rows * columns, "\(product) \(s.testDescription)") { index in
-            let row = index / columns, column = index % columns
-            var sum = product == .inner ? Double(bias[column]) : 0, magnitude = abs(sum)
+            let row = index / columns
+            let column = index % columns
+            var sum = product == .inner ? Double(bias[column]) : 0
+            var magnitude = abs(sum)
             for k in 0..<s.depth {
-                let (x, y): (Float, Float) = switch product {
-                case .inner, .innerWithoutBias: (a[row * s.depth + k], b[column * s.depth + k])
-                case .inputGradient: (a[row * s.depth + k], b[k * columns + column])
-                case .weightGradient: (a[k * rows + row], b[k * columns + column])
-                }
+                let (x, y): (Float, Float) =
+                    switch product {
+                    case .inner, .innerWithoutBias: (a[row * s.depth + k], b[column * s.depth + k])
+                    case .inputGradient: (a[row * s.depth + k], b[k * columns + column])
+                    case .weightGradient: (a[k * rows + row], b[k * columns + column])
+                    }
                 sum += Double(x) * Double(y)
                 magnitude += abs(Double(x) * Double(y))
             }
@@ -82,8 +89,9 @@ struct ProductsTests {
         }
     }
 
-    @Test("carry NaN and infinities exactly where the plain loop does",
-          arguments: [Float.nan, .infinity, -.infinity])
+    @Test(
+        "carry NaN and infinities exactly where the plain loop does",
+        arguments: [Float.nan, .infinity, -.infinity])
     func specialNumbers(spoil: Float) {
         for (index, size) in Self.sizes().enumerated() {
             for product in Product.allCases { Self.check(product, size, spoil: spoil, misalignment: index % 8) }
@@ -96,28 +104,34 @@ struct ProductsTests {
         [1, 1, 1, 1], [3, 5, 2, 2], [16, 33, 12, 16], [17, 31, 13, 5], [32, 784, 128, 32], [33, 50, 25, 8],
         [31, 801, 200, 31], [45, 1700, 193, 16], [300, 40, 70, 32], [257, 17, 11, 256], [20, 530, 600, 7],
         [140, 1060, 520, 32], [5, 1030, 1025, 2], [64, 256, 257, 1], [7, 100, 300, 7],
-        [70, 256, 140, 16], [66, 128, 384, 64], [130, 1024, 128, 40], [35, 2048, 200, 33],
+        [70, 256, 140, 16], [66, 128, 384, 64], [130, 1024, 128, 40], [35, 2048, 200, 33]
     ]
 
-    @Test("every element is one chain of fused multiply-adds in ascending order, bit for bit, with vectors of any width",
-          arguments: shapes)
+    @Test(
+        "every element is one chain of fused multiply-adds in ascending order, bit for bit, with vectors of any width",
+        arguments: shapes)
     func chains(shape: [Int]) throws {
         let (rows, inputs, outputs, leafRows) = (shape[0], shape[1], shape[2], shape[3])
-        let x = numbers(rows * inputs, seed: 21), w = numbers(outputs * inputs, seed: 22), b = numbers(outputs, seed: 23)
+        let x = numbers(rows * inputs, seed: 21)
+        let w = numbers(outputs * inputs, seed: 22)
+        let b = numbers(outputs, seed: 23)
         let g = numbers(rows * outputs, seed: 24)
         let input = Guarded(x, rows: rows, columns: inputs, misalignment: 1)
         let weights = Guarded(w, rows: outputs, columns: inputs, misalignment: 2)
         let bias = Guarded(b, rows: 1, columns: outputs, misalignment: 3)
         let gradient = Guarded(g, rows: rows, columns: outputs, misalignment: 4)
         /// The chain over `range` of element (row, column); both operands are given by strides.
-        func chain(_ range: Range<Int>, _ left: [Float], _ leftStart: Int, _ leftStep: Int, _ right: [Float],
-                   _ rightStart: Int, _ rightStep: Int) -> Float {
+        func chain(
+            _ range: Range<Int>, _ left: [Float], _ leftStart: Int, _ leftStep: Int, _ right: [Float],
+            _ rightStart: Int, _ rightStep: Int
+        ) -> Float {
             var sum: Float = 0
             for k in range { sum = sum.addingProduct(left[leftStart + k * leftStep], right[rightStart + k * rightStep]) }
             return sum
         }
         let outputBits = (0..<rows * outputs).map { index -> UInt32 in
-            let row = index / outputs, unit = index % outputs
+            let row = index / outputs
+            let unit = index % outputs
             return (chain(0..<inputs, x, row * inputs, 1, w, unit * inputs, 1) + b[unit]).bitPattern
         }
         let inputBits = (0..<rows * inputs).map { index -> UInt32 in
@@ -138,8 +152,10 @@ struct ProductsTests {
                 workspace.innerProducts(input.readOnly, weights.readOnly, bias: bias.readOnly, into: y.view)
                 workspace.inputGradient(gradient.readOnly, weights.readOnly, into: dx.view)
                 workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: leafRows, into: dw.view)
-                for (what, bits, expected) in [("outputs", y.bits, outputBits), ("input gradient", dx.bits, inputBits),
-                                               ("weight gradient", dw.bits, weightBits)] {
+                for (what, bits, expected) in [
+                    ("outputs", y.bits, outputBits), ("input gradient", dx.bits, inputBits),
+                    ("weight gradient", dw.bits, weightBits)
+                ] {
                     expectAll(expected.count, "\(what), \(width), \(threadCount) threads") { bits[$0] == expected[$0] }
                 }
                 #expect(y.guardsHold && dx.guardsHold && dw.guardsHold)
@@ -184,9 +200,11 @@ struct ProductsTests {
                 let input = Guarded(numbers, rows: rows, columns: inputs)
                 let weights = Guarded(KernelsTests.numbers(outputs * inputs, seed: 32), rows: outputs, columns: inputs)
                 let bias = Guarded(KernelsTests.numbers(outputs, seed: 33), rows: 1, columns: outputs)
-                let fused = Guarded(rows: rows, columns: outputs), plain = Guarded(rows: rows, columns: outputs)
-                workspace.innerProducts(input.readOnly, weights.readOnly, bias: bias.readOnly, activation: activation,
-                                        into: fused.view)
+                let fused = Guarded(rows: rows, columns: outputs)
+                let plain = Guarded(rows: rows, columns: outputs)
+                workspace.innerProducts(
+                    input.readOnly, weights.readOnly, bias: bias.readOnly, activation: activation,
+                    into: fused.view)
                 workspace.innerProducts(input.readOnly, weights.readOnly, bias: bias.readOnly, into: plain.view)
                 workspace.activate(activation, plain.readOnly, into: plain.view)
                 #expect(fused.bits == plain.bits && fused.guardsHold)
@@ -208,13 +226,16 @@ struct ProductsTests {
             let wholeBack = Guarded(rows: rows, columns: depth)
             workspace.inputGradient(gradient.readOnly, weights.readOnly, into: wholeBack.view)
             for part in [1, 2, 3, 4, 5, 7, 8, 13, 16, 31] {
-                let split = Guarded(rows: rows, columns: columns), splitBack = Guarded(rows: rows, columns: depth)
+                let split = Guarded(rows: rows, columns: columns)
+                let splitBack = Guarded(rows: rows, columns: depth)
                 for first in stride(from: 0, to: rows, by: part) {
                     let range = first..<min(first + part, rows)
-                    workspace.innerProducts(input.readOnly[rows: range], weights.readOnly, bias: bias.readOnly,
-                                            into: split.view[rows: range])
-                    workspace.inputGradient(gradient.readOnly[rows: range], weights.readOnly,
-                                            into: splitBack.view[rows: range])
+                    workspace.innerProducts(
+                        input.readOnly[rows: range], weights.readOnly, bias: bias.readOnly,
+                        into: split.view[rows: range])
+                    workspace.inputGradient(
+                        gradient.readOnly[rows: range], weights.readOnly,
+                        into: splitBack.view[rows: range])
                 }
                 #expect(split.bits == whole.bits, "\(depth) → \(columns) in parts of \(part)")
                 #expect(splitBack.bits == wholeBack.bits, "\(depth) → \(columns) in parts of \(part)")
@@ -231,8 +252,10 @@ struct ProductsTests {
             let gradient = Guarded(numbers(rows * outputs, seed: 10), rows: rows, columns: outputs)
             func results(_ threadCount: Int) throws -> [[UInt32]] {
                 let workspace = try Workspace(threadCount: threadCount)
-                let y = Guarded(rows: rows, columns: outputs), dx = Guarded(rows: rows, columns: inputs)
-                let dw = Guarded(rows: outputs, columns: inputs), db = Guarded(rows: 1, columns: outputs)
+                let y = Guarded(rows: rows, columns: outputs)
+                let dx = Guarded(rows: rows, columns: inputs)
+                let dw = Guarded(rows: outputs, columns: inputs)
+                let db = Guarded(rows: 1, columns: outputs)
                 let a = Guarded(rows: rows, columns: inputs)
                 workspace.innerProducts(input.readOnly, weights.readOnly, bias: nil, into: y.view)
                 workspace.inputGradient(gradient.readOnly, weights.readOnly, into: dx.view)
@@ -252,26 +275,36 @@ struct ProductsTests {
         let input = Guarded(numbers(rows * inputs, seed: 11), rows: rows, columns: inputs)
         let weights = Guarded(numbers(outputs * inputs, seed: 12), rows: outputs, columns: inputs)
         let gradient = Guarded(numbers(rows * outputs, seed: 13), rows: rows, columns: outputs)
-        let own = Guarded(rows: rows, columns: outputs), ownInput = Guarded(rows: rows, columns: inputs)
+        let own = Guarded(rows: rows, columns: outputs)
+        let ownInput = Guarded(rows: rows, columns: inputs)
         let ownWeights = Guarded(rows: outputs, columns: inputs)
         workspace.innerProducts(input.readOnly, weights.readOnly, bias: nil, into: own.view)
         workspace.inputGradient(gradient.readOnly, weights.readOnly, into: ownInput.view)
         workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: rows, into: ownWeights.view)
-        func multiply(_ transposeA: CBLAS_TRANSPOSE, _ transposeB: CBLAS_TRANSPOSE, _ a: MatrixView, _ b: MatrixView,
-                      _ m: Int, _ n: Int, _ k: Int) -> [Float] {
+        func multiply(
+            _ transposeA: CBLAS_TRANSPOSE, _ transposeB: CBLAS_TRANSPOSE, _ a: MatrixView, _ b: MatrixView,
+            _ m: Int, _ n: Int, _ k: Int
+        ) -> [Float] {
             let result = Guarded(rows: m, columns: n)
-            cblas_sgemm(CblasRowMajor, transposeA, transposeB, Int32(m), Int32(n), Int32(k), 1, a.base,
-                        Int32(a.columns), b.base, Int32(b.columns), 0, result.view.base, Int32(n))
+            cblas_sgemm(
+                CblasRowMajor, transposeA, transposeB, Int32(m), Int32(n), Int32(k), 1, a.base,
+                Int32(a.columns), b.base, Int32(b.columns), 0, result.view.base, Int32(n))
             return result.values
         }
         // Both are within the bound of the exact sum; |operands| ≤ 1, so Σ|a·b| ≤ k.
         for (mine, theirs, k) in [
-            (own.values,
-             multiply(CblasNoTrans, CblasTrans, input.readOnly, weights.readOnly, rows, outputs, inputs), inputs),
-            (ownInput.values,
-             multiply(CblasNoTrans, CblasNoTrans, gradient.readOnly, weights.readOnly, rows, inputs, outputs), outputs),
-            (ownWeights.values,
-             multiply(CblasTrans, CblasNoTrans, gradient.readOnly, input.readOnly, outputs, inputs, rows), rows),
+            (
+                own.values,
+                multiply(CblasNoTrans, CblasTrans, input.readOnly, weights.readOnly, rows, outputs, inputs), inputs
+            ),
+            (
+                ownInput.values,
+                multiply(CblasNoTrans, CblasNoTrans, gradient.readOnly, weights.readOnly, rows, inputs, outputs), outputs
+            ),
+            (
+                ownWeights.values,
+                multiply(CblasTrans, CblasNoTrans, gradient.readOnly, input.readOnly, outputs, inputs, rows), rows
+            )
         ] {
             expectAll(mine.count, "against OpenBLAS") { index in
                 abs(Double(mine[index]) - Double(theirs[index])) <= 2 * Self.tolerance(k, Double(k))

@@ -59,11 +59,14 @@ func agrees(_ value: Float, _ expected: Double, within tolerance: Double) -> Boo
 let unit = 0x1p-24
 
 /// Errors that only a handful of lines report, with the place of the test that failed.
-func expectAll(_ count: Int, _ what: String, sourceLocation: SourceLocation = #_sourceLocation,
-               _ holds: (Int) -> Bool) {
+func expectAll(
+    _ count: Int, _ what: String, sourceLocation: SourceLocation = #_sourceLocation,
+    _ holds: (Int) -> Bool
+) {
     let failed = (0..<count).filter { !holds($0) }
-    #expect(failed.isEmpty, "\(what): \(failed.count) of \(count), first at \(failed.prefix(5))",
-            sourceLocation: sourceLocation)
+    #expect(
+        failed.isEmpty, "\(what): \(failed.count) of \(count), first at \(failed.prefix(5))",
+        sourceLocation: sourceLocation)
 }
 
 /// Level by level, as DESIGN defines the tree: node(l, i) = node(l−1, 2i) + node(l−1, 2i+1).

@@ -18,8 +18,9 @@ struct TreeSumTests {
         stride(from: 0, to: rows, by: leafRows).map { $0..<min($0 + leafRows, rows) }
     }
 
-    @Test("the weight gradient of many leaves is the tree over the leaves' gradients, bit for bit",
-          arguments: [1, 2, 3, 4, 7, 8])
+    @Test(
+        "the weight gradient of many leaves is the tree over the leaves' gradients, bit for bit",
+        arguments: [1, 2, 3, 4, 7, 8])
     func weightGradients(leafRows: Int) {
         let workspace = Workspace()
         for (outputs, inputs) in [(5, 19), (7, 16), (13, 33), (1, 1)] {
@@ -30,8 +31,9 @@ struct TreeSumTests {
                 workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: leafRows, into: whole.view)
                 let parts = Self.leaves(rows, leafRows).map { range in
                     let part = Guarded(rows: outputs, columns: inputs)
-                    workspace.weightGradient(gradient.readOnly[rows: range], input.readOnly[rows: range],
-                                             leafRows: leafRows, into: part.view)
+                    workspace.weightGradient(
+                        gradient.readOnly[rows: range], input.readOnly[rows: range],
+                        leafRows: leafRows, into: part.view)
                     return part.values
                 }
                 let root = treeSum(parts) { left, right in zip(left, right).map { $0 + $1 } }
@@ -41,8 +43,9 @@ struct TreeSumTests {
         }
     }
 
-    @Test("column sums add the rows of a leaf in order, the leaves along the tree, bit for bit",
-          arguments: [1, 2, 3, 4, 7, 8])
+    @Test(
+        "column sums add the rows of a leaf in order, the leaves along the tree, bit for bit",
+        arguments: [1, 2, 3, 4, 7, 8])
     func columnSums(leafRows: Int) {
         let workspace = Workspace()
         for columns in [1, 7, 8, 9, 16, 33] {
@@ -85,11 +88,15 @@ struct TreeSumTests {
         var values = numbers(9 * 17, seed: 5)
         values[4 * 17 + 16] = .nan
         values[2 * 17 + 3] = .infinity
-        let matrix = Guarded(values, rows: 9, columns: 17), sums = Guarded(rows: 1, columns: 17)
+        let matrix = Guarded(values, rows: 9, columns: 17)
+        let sums = Guarded(rows: 1, columns: 17)
         Workspace().columnSums(matrix.readOnly, leafRows: 4, into: sums.view)
         expectAll(17, "columns") { column in
-            column == 16 ? sums.values[column].isNaN : column == 3 ? sums.values[column] == .infinity
-                : sums.values[column].isFinite
+            column == 16
+                ? sums.values[column].isNaN
+                : column == 3
+                    ? sums.values[column] == .infinity
+                    : sums.values[column].isFinite
         }
     }
 
@@ -106,7 +113,8 @@ struct TreeSumTests {
 
     @Test("ranks' subtrees combine to the tree's sum element by element, bit for bit, times the factor")
     func combining() {
-        let count = 37, offset = 5
+        let count = 37
+        let offset = 5
         let factor: Float = 0.3
         for leafCount in Array(1...20) + [31, 33, 64, 70] {
             let tree = SummationTree(leafCount: leafCount)
@@ -126,8 +134,9 @@ struct TreeSumTests {
                 let pointers = (0..<sources.count).map { buffer.readOnly.base + $0 * (offset + count) }
                 let scratch = Guarded(rows: combinationLevels(program.additions), columns: count)
                 let result = Guarded(rows: 1, columns: count, misalignment: 3)
-                let squares = combineTree(pointers, additions: program.additions, offset: offset, factor: factor,
-                                          scratch: scratch.view.elements, into: result.view)
+                let squares = combineTree(
+                    pointers, additions: program.additions, offset: offset, factor: factor,
+                    scratch: scratch.view.elements, into: result.view)
                 #expect(result.bits == expected, "\(leafCount) leaves, \(rankCount) ranks")
                 #expect(squares == sumOfSquares(result.readOnly), "\(leafCount) leaves, \(rankCount) ranks")
                 #expect(result.guardsHold && scratch.guardsHold)

@@ -22,28 +22,34 @@ struct UpdatesTests {
         }
 
         /// Weights and states after the step are what `rule` makes of weight, gradient and states, to `roundings`.
-        func check(_ name: String, sourceLocation: SourceLocation = #_sourceLocation,
-                   _ rule: (_ w: Double, _ g: Double, _ s: [Double]) -> [Double]) {
+        func check(
+            _ name: String, sourceLocation: SourceLocation = #_sourceLocation,
+            _ rule: (_ w: Double, _ g: Double, _ s: [Double]) -> [Double]
+        ) {
             let after = [w.values] + states.map(\.values)
             expectAll(before[0].count, name, sourceLocation: sourceLocation) { index in
                 let old = before.map { Double($0[index]) }
                 let new = rule(old[0], old[1], Array(old[2...]))
                 return zip(after, new).allSatisfy { agrees($0[index], $1, within: 12 * unit * max(1, abs($1))) }
             }
-            #expect(w.guardsHold && g.guardsHold && states.allSatisfy(\.guardsHold), "\(name)",
-                    sourceLocation: sourceLocation)
+            #expect(
+                w.guardsHold && g.guardsHold && states.allSatisfy(\.guardsHold), "\(name)",
+                sourceLocation: sourceLocation)
         }
     }
 
     @Test("weights written past the caches have the same bits", arguments: oddSizes)
     func streaming(count: Int) {
-        let w = numbers(count, seed: 50), gradient = Guarded(numbers(count, seed: 51), rows: 1, columns: count)
+        let w = numbers(count, seed: 50)
+        let gradient = Guarded(numbers(count, seed: 51), rows: 1, columns: count)
         func bits(_ kept: Range<Int>, offset: Int) -> [UInt32] {
             let buffer = AlignedBuffer<Float>(count: count + 32, repeating: 7)
             let weights = MutableMatrixView(base: buffer.base + offset, rows: 1, columns: count, kept: kept)
             for index in 0..<count { weights.elements[index] = w[index] }
-            Updates.sgd(Updates.SGD(learningRate: 0.25, momentum: 0, dampening: 0, weightDecay: 0.125, isNesterov: false,
-                                    isFirstStep: false), weights: weights, gradient: gradient.readOnly)
+            Updates.sgd(
+                Updates.SGD(
+                    learningRate: 0.25, momentum: 0, dampening: 0, weightDecay: 0.125, isNesterov: false,
+                    isFirstStep: false), weights: weights, gradient: gradient.readOnly)
             Processor.finishStreaming()
             #expect((0..<buffer.count).allSatisfy { (offset..<offset + count).contains($0) || buffer[$0] == 7 })
             return weights.elements.map(\.bitPattern)
@@ -60,9 +66,11 @@ struct UpdatesTests {
         let square = Guarded([Float](repeating: 0, count: count), rows: 1, columns: count)
         let mean = Guarded([Float](repeating: 2, count: count), rows: 1, columns: count)
         let before = w.values
-        Updates.rmsprop(Updates.RMSprop(learningRate: 0.25, alpha: 0.5, oneMinusAlpha: 0.5, epsilon: 0.125, momentum: 0,
-                                        weightDecay: 0),
-                        weights: w.view, gradient: gradient.readOnly, square: square.view, mean: mean.view, momentum: nil)
+        Updates.rmsprop(
+            Updates.RMSprop(
+                learningRate: 0.25, alpha: 0.5, oneMinusAlpha: 0.5, epsilon: 0.125, momentum: 0,
+                weightDecay: 0),
+            weights: w.view, gradient: gradient.readOnly, square: square.view, mean: mean.view, momentum: nil)
         // 0.125 − 1.25² counts as 0, so that epsilon alone is left to divide by.
         expectAll(count, "rmsprop") { w.values[$0] == before[$0] - 1 }
     }
@@ -70,8 +78,9 @@ struct UpdatesTests {
     @Test("equal the plain loop and stay inside", arguments: oddSizes)
     func plainLoop(count: Int) {
         var o = Operands(count, states: 0)
-        var sgd = Updates.SGD(learningRate: 0.25, momentum: 0.5, dampening: 0.25, weightDecay: 0.125, isNesterov: false,
-                              isFirstStep: false)
+        var sgd = Updates.SGD(
+            learningRate: 0.25, momentum: 0.5, dampening: 0.25, weightDecay: 0.125, isNesterov: false,
+            isFirstStep: false)
         Updates.sgd(sgd, weights: o.w.view, gradient: o.g.readOnly)
         o.check("sgd") { w, g, _ in [w - 0.25 * (g + 0.125 * w)] }
         for (isNesterov, isFirst) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -80,29 +89,38 @@ struct UpdatesTests {
             sgd.isFirstStep = isFirst
             Updates.sgd(sgd, weights: o.w.view, gradient: o.g.readOnly, momentum: o.states[0].view)
             o.check("sgd with momentum, Nesterov \(isNesterov), first \(isFirst)") { w, g, s in
-                let g = g + 0.125 * w, b = 0.5 * s[0] + (isFirst ? 1 : 0.75) * g
+                let g = g + 0.125 * w
+                let b = 0.5 * s[0] + (isFirst ? 1 : 0.75) * g
                 return [w - 0.25 * (isNesterov ? g + 0.5 * b : b), b]
             }
         }
         for isAMSGrad in [false, true] {
             o = Operands(count, states: isAMSGrad ? 3 : 2)
-            Updates.adam(Updates.Adam(stepSize: 0.25, beta1: 0.75, beta2: 0.5, oneMinusBeta1: 0.25, oneMinusBeta2: 0.5,
-                                      correction: 0.5, epsilon: 0.125, coupledDecay: 0.25, decoupledDecay: 0.875),
-                         weights: o.w.view, gradient: o.g.readOnly, first: o.states[0].view, second: o.states[1].view,
-                         largest: isAMSGrad ? o.states[2].view : nil)
+            Updates.adam(
+                Updates.Adam(
+                    stepSize: 0.25, beta1: 0.75, beta2: 0.5, oneMinusBeta1: 0.25, oneMinusBeta2: 0.5,
+                    correction: 0.5, epsilon: 0.125, coupledDecay: 0.25, decoupledDecay: 0.875),
+                weights: o.w.view, gradient: o.g.readOnly, first: o.states[0].view, second: o.states[1].view,
+                largest: isAMSGrad ? o.states[2].view : nil)
             o.check("adam, AMSGrad \(isAMSGrad)") { w, g, s in
-                let g = g + 0.25 * w, m = 0.75 * s[0] + 0.25 * g, v = 0.5 * s[1] + 0.5 * g * g
+                let g = g + 0.25 * w
+                let m = 0.75 * s[0] + 0.25 * g
+                let v = 0.5 * s[1] + 0.5 * g * g
                 let u = isAMSGrad ? max(v, s[2]) : v
                 return [0.875 * w - 0.25 * m / (u.squareRoot() / 0.5 + 0.125), m, v] + (isAMSGrad ? [u] : [])
             }
         }
         o = Operands(count, states: 3)
-        Updates.rmsprop(Updates.RMSprop(learningRate: 0.25, alpha: 0.75, oneMinusAlpha: 0.25, epsilon: 0.125,
-                                        momentum: 0.5, weightDecay: 0.25),
-                        weights: o.w.view, gradient: o.g.readOnly, square: o.states[0].view, mean: o.states[1].view,
-                        momentum: o.states[2].view)
+        Updates.rmsprop(
+            Updates.RMSprop(
+                learningRate: 0.25, alpha: 0.75, oneMinusAlpha: 0.25, epsilon: 0.125,
+                momentum: 0.5, weightDecay: 0.25),
+            weights: o.w.view, gradient: o.g.readOnly, square: o.states[0].view, mean: o.states[1].view,
+            momentum: o.states[2].view)
         o.check("rmsprop") { w, g, s in
-            let g = g + 0.25 * w, v = 0.75 * s[0] + 0.25 * g * g, mean = 0.75 * s[1] + 0.25 * g
+            let g = g + 0.25 * w
+            let v = 0.75 * s[0] + 0.25 * g * g
+            let mean = 0.75 * s[1] + 0.25 * g
             // Where the spread cancels, its root is compared as the kernel computes it, in Float32.
             let spread = Float(v) - Float(mean) * Float(mean)
             guard spread > 0.01 else { return [] }
@@ -110,10 +128,12 @@ struct UpdatesTests {
             return [w - 0.25 * b, v, mean, b]
         }
         o = Operands(count, states: 1)
-        Updates.adagrad(Updates.Adagrad(learningRate: 0.25, epsilon: 0.125, weightDecay: 0.5), weights: o.w.view, gradient: o.g.readOnly,
-                        sum: o.states[0].view)
+        Updates.adagrad(
+            Updates.Adagrad(learningRate: 0.25, epsilon: 0.125, weightDecay: 0.5), weights: o.w.view, gradient: o.g.readOnly,
+            sum: o.states[0].view)
         o.check("adagrad") { w, g, s in
-            let g = g + 0.5 * w, sum = s[0] + g * g
+            let g = g + 0.5 * w
+            let sum = s[0] + g * g
             return [w - 0.25 * g / (sum.squareRoot() + 0.125), sum]
         }
         let scaled = Guarded(numbers(count, seed: 31), rows: 1, columns: count, misalignment: 5)

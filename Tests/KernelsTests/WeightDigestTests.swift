@@ -33,7 +33,9 @@ struct WeightDigestTests {
     @Test("shows every flip of one bit and every flip of two, whatever the bits are", arguments: [1, 3, 9, 25])
     func everyFlip(count: Int) {
         let seed = UInt64.random(in: 0...UInt64.max)
-        let buffer = Self.buffer(count, seed: seed), bits = 32 * count, before = weightDigest(buffer.readOnly)
+        let buffer = Self.buffer(count, seed: seed)
+        let bits = 32 * count
+        let before = weightDigest(buffer.readOnly)
         var missed: [(Int, Int?)] = []
         for first in 0..<bits {
             Self.flip(first, in: buffer)
@@ -51,8 +53,10 @@ struct WeightDigestTests {
 
     @Test("shows two flips far from each other, also of the same bit: signs above all")
     func distantFlips() {
-        let seed = UInt64.random(in: 0...UInt64.max), count = 70_001
-        let buffer = Self.buffer(count, seed: seed), before = weightDigest(buffer.readOnly)
+        let seed = UInt64.random(in: 0...UInt64.max)
+        let count = 70_001
+        let buffer = Self.buffer(count, seed: seed)
+        let before = weightDigest(buffer.readOnly)
         let stream = RandomStream(seed: seed, purpose: .split)
         var missed: [(Int, Int)] = []
         for pair in 0..<2000 {
@@ -73,7 +77,9 @@ struct WeightDigestTests {
     @Test("shows that two elements have changed places, and a whole one that has changed")
     func otherChanges() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        let buffer = Self.buffer(100, seed: seed), before = weightDigest(buffer.readOnly), elements = buffer.view.elements
+        let buffer = Self.buffer(100, seed: seed)
+        let before = weightDigest(buffer.readOnly)
+        let elements = buffer.view.elements
         for (first, second) in [(0, 8), (3, 99), (40, 41)] {
             elements.swapAt(first, second)
             #expect(weightDigest(buffer.readOnly) != before, "seed \(seed), elements \(first) and \(second)")

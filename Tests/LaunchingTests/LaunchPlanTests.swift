@@ -4,18 +4,24 @@ import Testing
 
 @Suite("The plan for --ranks")
 struct LaunchPlanTests {
-    private func plan(ranks: Int, cores: Int = 4, threads: Int = 1, inherited: [String: String] = [:],
-                      isRoot: Bool = false) -> LaunchPlan {
-        LaunchPlan(mpirun: "/usr/bin/mpirun", program: "/opt/dtrain", arguments: ["train", "a b.yaml"], ranks: ranks,
-                   threadsPerRank: threads, cores: cores, session: "/dev/shm/dtrain-0-1", inherited: inherited,
-                   isRoot: isRoot, isTerminal: false, columns: 90)
+    private func plan(
+        ranks: Int, cores: Int = 4, threads: Int = 1, inherited: [String: String] = [:],
+        isRoot: Bool = false
+    ) -> LaunchPlan {
+        LaunchPlan(
+            mpirun: "/usr/bin/mpirun", program: "/opt/dtrain", arguments: ["train", "a b.yaml"], ranks: ranks,
+            threadsPerRank: threads, cores: cores, session: "/dev/shm/dtrain-0-1", inherited: inherited,
+            isRoot: isRoot, isTerminal: false, columns: 90)
     }
 
     @Test("ranks that fit are bound to cores")
     func fitting() {
         let plan = plan(ranks: 4)
-        #expect(plan.commandLine == ["/usr/bin/mpirun", "-q", "-np", "4", "--oversubscribe", "--bind-to",
-                                     "core:overload-allowed", "/opt/dtrain", "train", "a b.yaml"])
+        #expect(
+            plan.commandLine == [
+                "/usr/bin/mpirun", "-q", "-np", "4", "--oversubscribe", "--bind-to",
+                "core:overload-allowed", "/opt/dtrain", "train", "a b.yaml"
+            ])
         #expect(!plan.environment.contains { $0.hasPrefix("OMPI_MCA_mpi_yield_when_idle") })
     }
 
@@ -49,10 +55,12 @@ struct LaunchPlanTests {
         #expect(environment.contains("OMPI_MCA_btl_vader_backing_directory=/dev/shm/dtrain-0-1"))
     }
 
-    @Test("the option is taken out of the arguments in both forms", arguments: [
-        (["train", "--ranks", "4", "--quiet"], ["train", "--quiet"]), (["--ranks=auto", "x"], ["x"]),
-        (["x", "--ranks"], ["x"]), (["--", "--ranks", "4"], ["--", "--ranks", "4"]), (["--ranksx"], ["--ranksx"]),
-    ])
+    @Test(
+        "the option is taken out of the arguments in both forms",
+        arguments: [
+            (["train", "--ranks", "4", "--quiet"], ["train", "--quiet"]), (["--ranks=auto", "x"], ["x"]),
+            (["x", "--ranks"], ["x"]), (["--", "--ranks", "4"], ["--", "--ranks", "4"]), (["--ranksx"], ["--ranksx"])
+        ])
     func arguments(given: [String], kept: [String]) {
         #expect(RankLauncher.argumentsWithoutRanks(given) == kept)
     }

@@ -27,7 +27,8 @@ struct LocalScriptTests {
             process.standardError = file
             process.standardInput = FileHandle.nullDevice
             // The threads that tests run on block most signals, and a child begins with its parent's mask.
-            var none = sigset_t(), former = sigset_t()
+            var none = sigset_t()
+            var former = sigset_t()
             sigemptyset(&none)
             pthread_sigmask(SIG_SETMASK, &none, &former)
             defer { pthread_sigmask(SIG_SETMASK, &former, nil) }
@@ -65,17 +66,21 @@ struct LocalScriptTests {
         #expect(run.end().code == 0)
         #expect(mpi.text("arguments").hasPrefix("-q\n-np\n\(Self.manyRanks)\n--oversubscribe\n"))
         #expect(mpi.text("arguments").hasSuffix("--bind-to\nnone\n--timeout\n60\ntrue\na b\n--set\nx=1\n"))
-        for line in ["DTRAIN_TERMINAL=0", "DTRAIN_COLUMNS=80", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
-                     "OMPI_MCA_mpi_yield_when_idle=1", "OMPI_MCA_odls_base_sigkill_timeout=0"] {
+        for line in [
+            "DTRAIN_TERMINAL=0", "DTRAIN_COLUMNS=80", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",
+            "OMPI_MCA_mpi_yield_when_idle=1", "OMPI_MCA_odls_base_sigkill_timeout=0"
+        ] {
             #expect(mpi.text("environment").split(separator: "\n").contains(Substring(line)), "\(line)")
         }
         #expect(mpi.text("environment").contains("OMPI_ALLOW_RUN_AS_ROOT=1") == (geteuid() == 0))
     }
 
-    @Test("a wrong command line is a usage error with the usage", arguments: [
-        [], ["-np"], ["-np", "0", "true"], ["-np", "x", "true"], ["-np", "2"], ["true"],
-        ["-np", "2", "--restart", "x", "true"], ["-np", "2", "--restart", "1", "true"],
-    ])
+    @Test(
+        "a wrong command line is a usage error with the usage",
+        arguments: [
+            [], ["-np"], ["-np", "0", "true"], ["-np", "x", "true"], ["-np", "2"], ["true"],
+            ["-np", "2", "--restart", "x", "true"], ["-np", "2", "--restart", "1", "true"]
+        ])
     func usage(arguments: [String]) throws {
         let mpi = try FakeMPI("touch $here/started")
         defer { mpi.remove() }
@@ -112,18 +117,21 @@ struct LocalScriptTests {
         #expect(mpi.text("starts") == "x\n")
     }
 
-    @Test("SIGTERM, SIGINT, SIGHUP and SIGUSR1 reach the ranks as SIGUSR1, and nothing is started again",
-          arguments: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+    @Test(
+        "SIGTERM, SIGINT, SIGHUP and SIGUSR1 reach the ranks as SIGUSR1, and nothing is started again",
+        arguments: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     func stopping(signal: Int32) throws {
-        let rank = try FakeMPI("""
+        let rank = try FakeMPI(
+            """
             trap 'exit 75' USR1
             trap 'exit 1' TERM INT HUP
             touch "$here/started-$OMPI_COMM_WORLD_RANK"
             while :; do sleep 0.02; done
             """, name: "rank")
         defer { rank.remove() }
-        let run = try Run(["-np", "3", "--restart", "1", rank.folder + "/rank", "--run", "r"], in: rank,
-                          path: ProcessInfo.processInfo.environment["PATH"])
+        let run = try Run(
+            ["-np", "3", "--restart", "1", rank.folder + "/rank", "--run", "r"], in: rank,
+            path: ProcessInfo.processInfo.environment["PATH"])
         #expect(rank.waitFor("started-0", "started-1", "started-2"))
         run.send(signal)
         #expect(run.end().code == 75)
@@ -132,14 +140,16 @@ struct LocalScriptTests {
 
     @Test("a second SIGINT ends the job at once with 130")
     func secondInterrupt() throws {
-        let rank = try FakeMPI("""
+        let rank = try FakeMPI(
+            """
             trap 'touch "$here/asked"' USR1
             touch "$here/started-$OMPI_COMM_WORLD_RANK"
             while :; do sleep 0.02; done
             """, name: "rank")
         defer { rank.remove() }
-        let run = try Run(["-np", "2", rank.folder + "/rank"], in: rank,
-                          path: ProcessInfo.processInfo.environment["PATH"])
+        let run = try Run(
+            ["-np", "2", rank.folder + "/rank"], in: rank,
+            path: ProcessInfo.processInfo.environment["PATH"])
         // Every rank has its trap: without it the first request would end it.
         #expect(rank.waitFor("started-0", "started-1"))
         run.send(SIGINT)
@@ -150,7 +160,8 @@ struct LocalScriptTests {
 
     @Test("ranks that survive a killed mpirun are gone when the script returns, and so are its files")
     func survivors() throws {
-        let mpi = try FakeMPI("""
+        let mpi = try FakeMPI(
+            """
             sleep 60 & echo $! > $here/survivor
             printf %s "$DTRAIN_SESSION" > $here/session
             touch "$DTRAIN_SESSION/segment"
@@ -168,8 +179,9 @@ struct LocalScriptTests {
     func leftovers() throws {
         let base = FileManager.default.isWritableFile(atPath: "/dev/shm") ? "/dev/shm" : "/tmp"
         let leftover = "\(base)/dtrain-\(geteuid())-\(Int32.max)"
-        try FileManager.default.createDirectory(atPath: leftover, withIntermediateDirectories: true,
-                                                attributes: [.posixPermissions: 0o700])
+        try FileManager.default.createDirectory(
+            atPath: leftover, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
         try Data().write(to: URL(fileURLWithPath: leftover + "/lock"))
         let mpi = try FakeMPI("exit 0")
         defer { mpi.remove() }
@@ -187,7 +199,9 @@ struct LocalScriptTests {
         planted.expectUntouched()
     }
 
-    @Test("a directory for temporary files may have any name", arguments: ["-delete", "-d e*", "a b/[c]", "--", "grüße", "new\nline"])
+    @Test(
+        "a directory for temporary files may have any name",
+        arguments: ["-delete", "-d e*", "a b/[c]", "--", "grüße", "new\nline"])
     func temporaryDirectory(name: String) throws {
         let mpi = try FakeMPI("printf %s \"$DTRAIN_SESSION\" > $here/session; test -d \"$DTRAIN_SESSION\"")
         defer { mpi.remove() }
@@ -203,8 +217,9 @@ struct LocalScriptTests {
     func cores(threads: String) throws {
         let mpi = try FakeMPI("printf '%s\\n' \"$@\" > $here/arguments")
         defer { mpi.remove() }
-        let child = ChildProcess("/bin/bash", [Self.script, "-np", "64", "true"],
-                                 environment: ["PATH": mpi.path, "OMP_NUM_THREADS": threads])
+        let child = ChildProcess(
+            "/bin/bash", [Self.script, "-np", "64", "true"],
+            environment: ["PATH": mpi.path, "OMP_NUM_THREADS": threads])
         #expect(try child.run().status == 0)
         let binding = availableCores() < 64 ? "none" : "core:overload-allowed"
         #expect(mpi.text("arguments").contains("--bind-to\n\(binding)\n"))

@@ -24,8 +24,10 @@ final class PlantedSessions {
         chmod(victim, 0o700)
 
         // Links in the places of a session and of a draft, as a link and behind a slash.
-        for name in ["dtrain-\(user)-\(Int32.max)-abcdef", "dtrain-\(user)-\(Int32.max)", ".dtrain-\(user)-\(Int32.max)-abcdef",
-                     ".dtrain-\(user)-99999999-x"] {
+        for name in [
+            "dtrain-\(user)-\(Int32.max)-abcdef", "dtrain-\(user)-\(Int32.max)", ".dtrain-\(user)-\(Int32.max)-abcdef",
+            ".dtrain-\(user)-99999999-x"
+        ] {
             symlink(victim, base + "/" + name)
             kept.append(name)
         }
@@ -84,12 +86,15 @@ final class PlantedSessions {
     /// Expects the strangers' things as they were, the dead sessions gone, and nothing new.
     func expectUntouched(sourceLocation: SourceLocation = #_sourceLocation) {
         let left = (try? FileManager.default.contentsOfDirectory(atPath: base)) ?? []
-        #expect(Set(left) == Set(kept), "gone: \(Set(kept).subtracting(left)), left: \(Set(left).subtracting(kept))",
-                sourceLocation: sourceLocation)
+        #expect(
+            Set(left) == Set(kept), "gone: \(Set(kept).subtracting(left)), left: \(Set(left).subtracting(kept))",
+            sourceLocation: sourceLocation)
         for path in ["lock", "thesis", "sub/deep"].map({ "\(victim)/\($0)" })
-            + kept.filter({ !$0.hasSuffix("file00") && !$0.hasSuffix("-x") }).map({ "\(base)/\($0)/thesis" }) {
-            #expect(FileManager.default.contents(atPath: path) == Data("precious".utf8), "\(path)",
-                    sourceLocation: sourceLocation)
+            + kept.filter({ !$0.hasSuffix("file00") && !$0.hasSuffix("-x") }).map({ "\(base)/\($0)/thesis" })
+        {
+            #expect(
+                FileManager.default.contents(atPath: path) == Data("precious".utf8), "\(path)",
+                sourceLocation: sourceLocation)
         }
     }
 

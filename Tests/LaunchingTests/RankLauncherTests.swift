@@ -8,13 +8,15 @@ import Testing
 @Suite("Starting ranks from inside", .serialized)
 struct RankLauncherTests {
     private func launcher(_ mpi: FakeMPI, ranks: Int = 2) -> RankLauncher {
-        RankLauncher(ranks: .count(ranks), arguments: ["train", "a b"], program: "/bin/true",
-                     environment: ["PATH": mpi.path])
+        RankLauncher(
+            ranks: .count(ranks), arguments: ["train", "a b"], program: "/bin/true",
+            environment: ["PATH": mpi.path])
     }
 
     @Test("the job's exit code is returned, its session directory removed", arguments: [0, 65, 75])
     func exitCode(code: Int32) throws {
-        let mpi = try FakeMPI("""
+        let mpi = try FakeMPI(
+            """
             printf '%s\\n' "$@" > "$here/arguments"
             printf %s "$DTRAIN_SESSION" > "$here/session"
             test -d "$DTRAIN_SESSION" || exit 99
@@ -37,7 +39,8 @@ struct RankLauncherTests {
 
     @Test("ranks that survive mpirun are gone when the launcher returns")
     func survivors() throws {
-        let mpi = try FakeMPI("""
+        let mpi = try FakeMPI(
+            """
             sleep 60 & echo $! > "$here/survivor"
             kill -KILL $$
             """)
@@ -63,10 +66,12 @@ struct RankLauncherTests {
         #expect(failure?.code == .usage)
     }
 
-    @Test("SIGTERM, SIGINT, SIGHUP and SIGUSR1 reach the ranks as SIGUSR1",
-          arguments: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+    @Test(
+        "SIGTERM, SIGINT, SIGHUP and SIGUSR1 reach the ranks as SIGUSR1",
+        arguments: [SIGTERM, SIGINT, SIGHUP, SIGUSR1])
     func stopping(signal: Int32) throws {
-        let rank = try FakeMPI("""
+        let rank = try FakeMPI(
+            """
             trap 'exit 75' USR1
             trap 'exit 1' TERM INT HUP
             touch "$here/started-$OMPI_COMM_WORLD_RANK"
@@ -81,7 +86,8 @@ struct RankLauncherTests {
 
     @Test("a second SIGINT ends the job at once with 130")
     func secondInterrupt() throws {
-        let rank = try FakeMPI("""
+        let rank = try FakeMPI(
+            """
             trap 'touch "$here/asked"' USR1
             touch "$here/started-$OMPI_COMM_WORLD_RANK"
             while :; do sleep 0.02; done

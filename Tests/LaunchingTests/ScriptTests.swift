@@ -20,7 +20,9 @@ struct ScriptTests {
             try write("here/kept", "precious")
             for name in ["curl", "apt-get", "python3"] { try program(name, "exit 1") }
             // "good" has the sum of every file that is asked for.
-            try program("sha256sum", """
+            try program(
+                "sha256sum",
+                """
                 [[ $(cat) == good ]] || { echo "0  -"; exit; }
                 echo "10e8a802908b34f86e5da8ce962f3c806694bc98450a18f61851af59f324bede  -"
                 """)
@@ -50,11 +52,15 @@ struct ScriptTests {
         }
 
         /// Runs a script, as the user calls it from `here`.
-        func run(_ script: String, _ arguments: [String], _ environment: [String: String] = [:],
-                 in directory: String = "here") throws -> ChildProcess.Result {
+        func run(
+            _ script: String, _ arguments: [String], _ environment: [String: String] = [:],
+            in directory: String = "here"
+        ) throws -> ChildProcess.Result {
             let all = ["PATH": "\(folder)/bin:/usr/bin:/bin"].merging(environment) { $1 }
-            return try ChildProcess("/bin/bash", ["../copy/launch/\(script)"] + arguments, directory: "\(folder)/\(directory)",
-                                    environment: all).run()
+            return try ChildProcess(
+                "/bin/bash", ["../copy/launch/\(script)"] + arguments, directory: "\(folder)/\(directory)",
+                environment: all
+            ).run()
         }
     }
 
@@ -75,8 +81,9 @@ struct ScriptTests {
         #expect(copy.text("copy/kept") == "precious" && copy.text("here/kept") == "precious")
     }
 
-    @Test("the folder that data are brought to may have any name, and a link in a file's place isn't followed",
-          arguments: names)
+    @Test(
+        "the folder that data are brought to may have any name, and a link in a file's place isn't followed",
+        arguments: names)
     func dataTarget(name: String) throws {
         let copy = try Copy()
         try copy.directory("source")
@@ -89,8 +96,9 @@ struct ScriptTests {
         #expect(copy.names("here/\(name)") == ["wine_data.csv"])
     }
 
-    @Test("variables that change what shells and gzip do don't lead elsewhere",
-          arguments: [["CDPATH": "/"], ["CDPATH": "ELSEWHERE"], ["GZIP": "-d"], ["TMPDIR": "-x"], ["TMPDIR": "a b"]])
+    @Test(
+        "variables that change what shells and gzip do don't lead elsewhere",
+        arguments: [["CDPATH": "/"], ["CDPATH": "ELSEWHERE"], ["GZIP": "-d"], ["TMPDIR": "-x"], ["TMPDIR": "a b"]])
     func environment(variables: [String: String]) throws {
         let copy = try Copy()
         try copy.directory("elsewhere/launch")
@@ -99,9 +107,12 @@ struct ScriptTests {
         try copy.write("source/wine_data.csv", "good")
         let environment = variables.mapValues { $0.replacingOccurrences(of: "ELSEWHERE", with: copy.folder + "/elsewhere") }
         // Called from the repository by a name that CDPATH would be tried for.
-        let child = ChildProcess("/bin/bash", ["launch/fetch-data.sh", "wine"], directory: copy.folder + "/copy",
-                                 environment: environment.merging(["PATH": "\(copy.folder)/bin:/usr/bin:/bin",
-                                                                   "DTRAIN_DATA_SOURCE": "../source"]) { $1 })
+        let child = ChildProcess(
+            "/bin/bash", ["launch/fetch-data.sh", "wine"], directory: copy.folder + "/copy",
+            environment: environment.merging([
+                "PATH": "\(copy.folder)/bin:/usr/bin:/bin",
+                "DTRAIN_DATA_SOURCE": "../source"
+            ]) { $1 })
         let result = try child.run()
         #expect(result.status == 0 && copy.text("copy/data/wine/wine_data.csv") == "good", "\(result)")
         #expect(copy.names("elsewhere") == ["launch"] && copy.names("copy/-x").isEmpty && copy.names("copy/a b").isEmpty)
@@ -111,7 +122,9 @@ struct ScriptTests {
     private func installable() throws -> Copy {
         let copy = try Copy()
         for name in ["mpirun", "pkg-config", "git"] { try copy.program(name, "exit 0") }
-        try copy.program("swift", """
+        try copy.program(
+            "swift",
+            """
             if [[ $1 == build ]]; then mkdir -p .build/static/release; echo program > .build/static/release/dtrain; fi
             echo "Swift version 6.2"
             """)
@@ -136,10 +149,12 @@ struct ScriptTests {
         #expect(result.status == 64 && result.errors.hasPrefix("install.sh: usage: "), "\(result)")
     }
 
-    @Test("the scripts refuse options that they don't know", arguments: [
-        ("fetch-data.sh", ["-delete"]), ("fetch-data.sh", []), ("fetch-data.sh", ["*"]), ("setup.sh", ["-x"]),
-        ("setup.sh", ["--tests", "more"]), ("install.sh", ["p", "q"]), ("torture.sh", ["--kills", "x[$(touch kept2)]"]),
-    ])
+    @Test(
+        "the scripts refuse options that they don't know",
+        arguments: [
+            ("fetch-data.sh", ["-delete"]), ("fetch-data.sh", []), ("fetch-data.sh", ["*"]), ("setup.sh", ["-x"]),
+            ("setup.sh", ["--tests", "more"]), ("install.sh", ["p", "q"]), ("torture.sh", ["--kills", "x[$(touch kept2)]"])
+        ])
     func usage(script: String, arguments: [String]) throws {
         let copy = try installable()
         let result = try copy.run(script, arguments)

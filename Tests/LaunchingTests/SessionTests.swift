@@ -23,7 +23,8 @@ struct SessionTests {
         try withTemporaryFolder { base in
             let foreseen = "\(base)/dtrain-\(geteuid())-\(getpid())"
             try FileManager.default.createDirectory(atPath: foreseen + "/in the way", withIntermediateDirectories: true)
-            let session = try Session(bases: [base], requiredBytes: 0), other = try Session(bases: [base], requiredBytes: 0)
+            let session = try Session(bases: [base], requiredBytes: 0)
+            let other = try Session(bases: [base], requiredBytes: 0)
             #expect(session.path != foreseen && session.path != other.path)
             #expect(FileManager.default.fileExists(atPath: foreseen + "/in the way"))
         }

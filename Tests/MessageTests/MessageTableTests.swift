@@ -19,7 +19,9 @@ struct MessageTableTests {
         let manager = FileManager.default
         return try manager.contentsOfDirectory(atPath: sources.path).sorted().compactMap { room in
             let folder = sources.appendingPathComponent(room).path
-            let files = (manager.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []).filter { $0.hasSuffix(".swift") }
+            let files = (manager.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []).filter {
+                $0.hasSuffix(".swift")
+            }
             let texts = try files.flatMap { file in
                 // A precondition's text is for programmers.
                 SourceTexts(withoutPreconditions(try String(contentsOfFile: folder + "/" + file, encoding: .utf8))).texts
@@ -65,7 +67,8 @@ struct MessageTableTests {
                 #expect(!text.contains("  ") || isColumn, "\(room): \(text)")
                 #expect(!riddles.contains(where: text.contains), "\(room): \(text)")
                 let words = text.split(separator: " ")
-                #expect(!zip(words, words.dropFirst()).contains { $0 == $1 && $0.contains(where: \.isLetter) }, "\(room): \(text)")
+                #expect(
+                    !zip(words, words.dropFirst()).contains { $0 == $1 && $0.contains(where: \.isLetter) }, "\(room): \(text)")
             }
         }
     }

@@ -16,18 +16,20 @@ struct MetricConfigurationTests {
         #expect(try metricSet("[top_k]", .classification(classes: 30)).names == ["top_5_accuracy"])
     }
 
-    @Test("a metric that doesn't fit the task, is unknown or stands twice is refused", arguments: [
-        ("[r2]", LearningTask.classification(classes: 3), "doesn't fit classification with 3 outputs"),
-        ("[roc_auc]", .classification(classes: 3), "expected accuracy, top_k, precision, recall, f1, confusion_matrix"),
-        ("[accuracy]", .regression(outputs: 1), "expected mean_squared_error, mean_absolute_error, r2"),
-        ("[top_k]", .binary(outputs: 1), "doesn't fit yes/no answers with 1 output"),
-        ("[confusion_matrix]", .binary(outputs: 2), "doesn't fit yes/no answers with 2 outputs"),
-        ("[acuracy]", .classification(classes: 3), "unknown metric \"acuracy\" (did you mean \"accuracy\"?)"),
-        ("[mse, mean_squared_error]", .regression(outputs: 1), "mean_squared_error is listed twice"),
-        ("[{top_k: {k: 4}}]", .classification(classes: 3), "expected a whole number, 1 to 3, found 4"),
-        ("[{accuracy: {k: 4}}]", .classification(classes: 3), "unknown key \"k\""),
-        ("[confusion_matrix]", .classification(classes: 1025), "larger than the 1024 that are kept"),
-    ])
+    @Test(
+        "a metric that doesn't fit the task, is unknown or stands twice is refused",
+        arguments: [
+            ("[r2]", LearningTask.classification(classes: 3), "doesn't fit classification with 3 outputs"),
+            ("[roc_auc]", .classification(classes: 3), "expected accuracy, top_k, precision, recall, f1, confusion_matrix"),
+            ("[accuracy]", .regression(outputs: 1), "expected mean_squared_error, mean_absolute_error, r2"),
+            ("[top_k]", .binary(outputs: 1), "doesn't fit yes/no answers with 1 output"),
+            ("[confusion_matrix]", .binary(outputs: 2), "doesn't fit yes/no answers with 2 outputs"),
+            ("[acuracy]", .classification(classes: 3), "unknown metric \"acuracy\" (did you mean \"accuracy\"?)"),
+            ("[mse, mean_squared_error]", .regression(outputs: 1), "mean_squared_error is listed twice"),
+            ("[{top_k: {k: 4}}]", .classification(classes: 3), "expected a whole number, 1 to 3, found 4"),
+            ("[{accuracy: {k: 4}}]", .classification(classes: 3), "unknown key \"k\""),
+            ("[confusion_matrix]", .classification(classes: 1025), "larger than the 1024 that are kept")
+        ])
     func refused(yaml: String, task: LearningTask, message: String) throws {
         let failure = #expect(throws: Failure.self) { try metricSet(yaml, task) }
         #expect(failure?.code == .badConfiguration)
@@ -55,7 +57,8 @@ struct ROCTests {
 
     @Test("ties count half, and the order of the pairs doesn't matter")
     func ties() {
-        let scores = [1.0, 1, 2, 2, 2, 3, -0.0, 0.0], labels = [0, 1, 0, 1, 1, 1, 0, 1]
+        let scores = [1.0, 1, 2, 2, 2, 3, -0.0, 0.0]
+        let labels = [0, 1, 0, 1, 1, 1, 0, 1]
         // Every (positive, negative) pair by hand: 1 for above, 1/2 for equal.
         var expected = 0.0
         for (a, x) in zip(scores, labels) where x == 1 {
@@ -87,7 +90,7 @@ struct ROCTests {
         let outputs: [Float] = [1, 4, 2, -1]
         for (task, targets, expected) in [
             (LearningTask.classification(classes: 2), Targets.classes([1, 0]), [3.0, -3.0]),
-            (.binary(outputs: 1), .values([1, 0, 1, 0]), [1, 4, 2, -1]),
+            (.binary(outputs: 1), .values([1, 0, 1, 0]), [1, 4, 2, -1])
         ] {
             let set = try metricSet("[roc_auc]", task)
             var scores: [ScoredLabel] = []
@@ -95,8 +98,9 @@ struct ROCTests {
             outputs.withUnsafeBufferPointer { buffer in
                 guard let base = buffer.baseAddress else { return }
                 withView(of: targets, rows: rows) {
-                    set.appendScores(outputs: MatrixView(base: base, rows: rows, columns: task.outputs), targets: $0,
-                                     into: &scores)
+                    set.appendScores(
+                        outputs: MatrixView(base: base, rows: rows, columns: task.outputs), targets: $0,
+                        into: &scores)
                 }
             }
             #expect(scores.map(\.score) == expected)

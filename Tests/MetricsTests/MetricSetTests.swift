@@ -20,8 +20,10 @@ enum Targets {
 }
 
 /// The statistics of rows given flat, added to `statistics` in pieces of `piece` rows.
-func accumulate(_ set: MetricSet, _ outputs: [Float], _ targets: Targets, piece: Int = .max,
-                into statistics: inout [Double]) {
+func accumulate(
+    _ set: MetricSet, _ outputs: [Float], _ targets: Targets, piece: Int = .max,
+    into statistics: inout [Double]
+) {
     let columns = set.task.outputs
     let rows = outputs.count / columns
     outputs.withUnsafeBufferPointer { outputs in
@@ -54,8 +56,10 @@ func withView(of targets: Targets, rows: Int, _ body: (TargetView) -> Void) {
 }
 
 /// All values of some rows, by name.
-func evaluate(_ yaml: String?, _ task: LearningTask, _ outputs: [Float], _ targets: Targets,
-              scores: [ScoredLabel]? = nil) throws -> [String: MetricValue.Content] {
+func evaluate(
+    _ yaml: String?, _ task: LearningTask, _ outputs: [Float], _ targets: Targets,
+    scores: [ScoredLabel]? = nil
+) throws -> [String: MetricValue.Content] {
     let set = try metricSet(yaml, task)
     var statistics = [Double](repeating: 0, count: set.statisticsCount)
     accumulate(set, outputs, targets, into: &statistics)
@@ -65,13 +69,14 @@ func evaluate(_ yaml: String?, _ task: LearningTask, _ outputs: [Float], _ targe
 @Suite("Metrics of classes")
 struct ClassificationTests {
     /// Six rows; predicted 0, 1, 1, 2, 0, 2 by their largest logit.
-    static let logits: [Float] = [3, 1, 0, /**/ 0, 2, 1, /**/ 1, 5, 2, /**/ 0, 1, 4, /**/ 2, 1, 0, /**/ -3, -2, -1]
+    static let logits: [Float] = [3, 1, 0] + [0, 2, 1] + [1, 5, 2] + [0, 1, 4] + [2, 1, 0] + [-3, -2, -1]
     static let classes: [Int32] = [0, 1, 0, 2, 1, 2]
 
     @Test("accuracy, top-k and the confusion matrix count what a hand counts")
     func counts() throws {
-        let values = try evaluate("[accuracy, {top_k: {k: 2}}, confusion_matrix]", .classification(classes: 3),
-                                  Self.logits, .classes(Self.classes))
+        let values = try evaluate(
+            "[accuracy, {top_k: {k: 2}}, confusion_matrix]", .classification(classes: 3),
+            Self.logits, .classes(Self.classes))
         #expect(values["accuracy"] == .scalar(4.0 / 6))
         // Row 2 has its class 0 last; row 4 has its class 1 second.
         #expect(values["top_2_accuracy"] == .scalar(5.0 / 6))
@@ -80,8 +85,9 @@ struct ClassificationTests {
 
     @Test("precision, recall and F1 come per class and as their mean")
     func perClass() throws {
-        let values = try evaluate("[precision, recall, f1]", .classification(classes: 3), Self.logits,
-                                  .classes(Self.classes))
+        let values = try evaluate(
+            "[precision, recall, f1]", .classification(classes: 3), Self.logits,
+            .classes(Self.classes))
         #expect(values["precision_per_class"] == .list([0.5, 0.5, 1]))
         #expect(values["recall_per_class"] == .list([0.5, 0.5, 1]))
         #expect(values["f1_per_class"] == .list([0.5, 0.5, 1]))
@@ -91,8 +97,9 @@ struct ClassificationTests {
     @Test("precision and recall are told apart; no denominator gives 0; absent classes don't lower the mean")
     func zeroDivision() throws {
         // True 0, 0, 1, 1; predicted 0, 0, 0, 2; class 3 never occurs.
-        let values = try evaluate("[precision, recall, f1]", .classification(classes: 4),
-                                  [9, 0, 0, 0, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 9, 0], .classes([0, 0, 1, 1]))
+        let values = try evaluate(
+            "[precision, recall, f1]", .classification(classes: 4),
+            [9, 0, 0, 0, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 9, 0], .classes([0, 0, 1, 1]))
         #expect(values["precision_per_class"] == .list([2.0 / 3, 0, 0, 0]))
         #expect(values["recall_per_class"] == .list([1, 0, 0, 0]))
         #expect(values["f1_per_class"] == .list([0.8, 0, 0, 0]))
@@ -102,16 +109,18 @@ struct ClassificationTests {
 
     @Test("ties go to the lowest index, in accuracy and in top-k")
     func ties() throws {
-        let values = try evaluate("[accuracy, {top_k: {k: 2}}]", .classification(classes: 3),
-                                  [1, 1, 1, 1, 1, 1, 1, 1, 1], .classes([0, 0, 2]))
+        let values = try evaluate(
+            "[accuracy, {top_k: {k: 2}}]", .classification(classes: 3),
+            [1, 1, 1, 1, 1, 1, 1, 1, 1], .classes([0, 0, 2]))
         #expect(values["accuracy"] == .scalar(2.0 / 3))
         #expect(values["top_2_accuracy"] == .scalar(2.0 / 3))
     }
 
     @Test("a row with NaN is wrong, whichever class it has, and stands in no column of the confusion matrix")
     func notANumber() throws {
-        let values = try evaluate("[accuracy, {top_k: {k: 2}}, precision, confusion_matrix]", 
-                                  .classification(classes: 2), [.nan, 0, 0, .nan, 1, 0], .classes([0, 0, 0]))
+        let values = try evaluate(
+            "[accuracy, {top_k: {k: 2}}, precision, confusion_matrix]",
+            .classification(classes: 2), [.nan, 0, 0, .nan, 1, 0], .classes([0, 0, 0]))
         #expect(values["accuracy"] == .scalar(1.0 / 3))
         #expect(values["top_2_accuracy"] == .scalar(1.0 / 3))
         #expect(values["confusion_matrix"] == .matrix([[1, 0], [0, 0]]))
@@ -120,8 +129,9 @@ struct ClassificationTests {
 
     @Test("one-hot and soft targets count by their largest entry")
     func softTargets() throws {
-        let values = try evaluate(nil, .classification(classes: 3), [0, 5, 1, 7, 0, 0],
-                                  .values([0, 1, 0, 0.2, 0.5, 0.3]))
+        let values = try evaluate(
+            nil, .classification(classes: 3), [0, 5, 1, 7, 0, 0],
+            .values([0, 1, 0, 0.2, 0.5, 0.3]))
         #expect(values["accuracy"] == .scalar(0.5))
     }
 
@@ -166,8 +176,9 @@ struct BinaryTests {
         // Says yes, yes, yes, no, no; true yes, no, yes, yes, no. A logit of 0 is a no.
         let logits: [Float] = [2, 0.5, 1, 0, -1]
         for targets in [Targets.values([1, 0, 1, 1, 0]), .classes([1, 0, 1, 1, 0])] {
-            let values = try evaluate("[accuracy, precision, recall, f1, confusion_matrix]", .binary(outputs: 1),
-                                      logits, targets)
+            let values = try evaluate(
+                "[accuracy, precision, recall, f1, confusion_matrix]", .binary(outputs: 1),
+                logits, targets)
             #expect(values["accuracy"] == .scalar(0.6))
             #expect(values["precision"] == .scalar(2.0 / 3))
             #expect(values["recall"] == .scalar(2.0 / 3))
@@ -206,17 +217,22 @@ struct RegressionTests {
     @Test("several outputs are averaged")
     func severalOutputs() throws {
         // scikit-learn's example with its uniform average: outputs 0.9655… and 0.9082…
-        let values = try evaluate("[r2, mse]", .regression(outputs: 2), [0, 2, -1, 2, 8, -5],
-                                  .values([0.5, 1, -1, 1, 7, -6]))
+        let values = try evaluate(
+            "[r2, mse]", .regression(outputs: 2), [0, 2, -1, 2, 8, -5],
+            .values([0.5, 1, -1, 1, 7, -6]))
         let first = 1 - 1.25 / (50.25 - 6.5 * 6.5 / 3)
         let second = 1 - 3.0 / (38 - 16.0 / 3)
-        guard case .scalar(let rSquared?)? = values["r2"] else { Issue.record("no R²"); return }
+        guard case .scalar(let rSquared?)? = values["r2"] else {
+            Issue.record("no R²")
+            return
+        }
         #expect((rSquared - (first + second) / 2).magnitude < 1e-15)
         #expect(values["mean_squared_error"] == .scalar(4.25 / 6))
     }
 
-    @Test("constant targets give 1 for a perfect prediction and else 0",
-          arguments: [0.1, 3, 333_333.34, -1e-20, 0] as [Float])
+    @Test(
+        "constant targets give 1 for a perfect prediction and else 0",
+        arguments: [0.1, 3, 333_333.34, -1e-20, 0] as [Float])
     func constantTargets(value: Float) throws {
         let targets = [Float](repeating: value, count: 1001)
         let perfect = try evaluate("[r2]", .regression(outputs: 1), targets, .values(targets))

@@ -4,21 +4,26 @@ import Testing
 
 @Suite("Batch norm")
 struct BatchNormTests {
-    @Test("running averages take mean and unbiased variance of each micro-batch, weighted by its rows", arguments: ["0.1", "none"])
+    @Test(
+        "running averages take mean and unbiased variance of each micro-batch, weighted by its rows", arguments: ["0.1", "none"]
+    )
     func averages(momentum: String) throws {
         let network = try makeNetwork([["batch_norm": ["momentum": momentum]], ["dense": ["units": 1]]], inputShape: [5])
         let bench = try Bench(network, rows: 13)
         network.initialize(bench.weights.weights(network.layout), seed: 1)
-        var means = [Double](repeating: 0, count: 5), variances = [Double](repeating: 1, count: 5)
+        var means = [Double](repeating: 0, count: 5)
+        var variances = [Double](repeating: 1, count: 5)
         for step in 1...3 {
             for index in 0..<bench.input.count { bench.input[index] = Float((index * 53 + step * 17) % 97 - 48) / 16 }
             bench.forward(firstDraw: 0, leafRows: 5)
             bench.updateBuffers(leaves: 3)
             let share = momentum == "none" ? 1 / Double(step) : 0.1
             for feature in 0..<5 {
-                var mean = 0.0, variance = 0.0
+                var mean = 0.0
+                var variance = 0.0
                 for rows in [0..<5, 5..<10, 10..<13] {
-                    let values = rows.map { Double(bench.input[$0 * 5 + feature]) }, count = Double(rows.count)
+                    let values = rows.map { Double(bench.input[$0 * 5 + feature]) }
+                    let count = Double(rows.count)
                     let own = values.reduce(0, +) / count
                     mean += own * count / 13
                     variance += values.reduce(0) { $0 + ($1 - own) * ($1 - own) } / (count - 1) * count / 13
@@ -34,7 +39,8 @@ struct BatchNormTests {
         #expect(try buffer("0.num_batches_tracked")[0] == 3)
         for feature in 0..<5 {
             // Three roundings of 2⁻²⁴, and in the sums of squares distances rounded by as much.
-            #expect(abs(Double(try buffer("0.running_mean")[feature]) - means[feature]) < 8 * 0x1p-24 * max(1, abs(means[feature])))
+            #expect(
+                abs(Double(try buffer("0.running_mean")[feature]) - means[feature]) < 8 * 0x1p-24 * max(1, abs(means[feature])))
             #expect(abs(Double(try buffer("0.running_var")[feature]) - variances[feature]) < 8 * 0x1p-24 * variances[feature])
         }
     }
@@ -47,14 +53,15 @@ struct BatchNormTests {
             let weights = bench.weights.weights(network.layout)
             network.initialize(weights, seed: 1)
             for slot in network.layout.slots {
-                let values: [Float] = switch slot.name {
-                case "0.weight": [2, 1, -1]
-                case "0.bias": [0, 0.5, 1]
-                case "0.running_mean": [1, -1, 0]
-                case "0.running_var": [0.75, 3.75, 0]
-                case "1.weight": [1, 10, 100]
-                default: []
-                }
+                let values: [Float] =
+                    switch slot.name {
+                    case "0.weight": [2, 1, -1]
+                    case "0.bias": [0, 0.5, 1]
+                    case "0.running_mean": [1, -1, 0]
+                    case "0.running_var": [0.75, 3.75, 0]
+                    case "1.weight": [1, 10, 100]
+                    default: []
+                    }
                 for (index, value) in values.enumerated() { weights.matrix(slot).elements[index] = value }
                 if slot.name == "1.bias" { weights.matrix(slot).elements[0] = 0 }
             }
@@ -64,7 +71,8 @@ struct BatchNormTests {
             bench.forward()
             for row in 0..<4 {
                 // Scales 1, 1/2 and 2.
-                let x = Double(row), expected = 2 * (x - 1) + 10 * ((x + 1) / 2 + 0.5) + 100 * (1 - 2 * x)
+                let x = Double(row)
+                let expected = 2 * (x - 1) + 10 * ((x + 1) / 2 + 0.5) + 100 * (1 - 2 * x)
                 #expect(Double(bench.output[row]) == expected, "row \(row)")
             }
         }
@@ -75,8 +83,9 @@ struct BatchNormTests {
         let network = try makeNetwork([["dense": ["units": 4]], "batch_norm", ["dense": ["units": 1]]], inputShape: [3])
         #expect(network.leastLeafRows == 2 && network.statisticsCount == 9)
         #expect(try makeNetwork([["dense": ["units": 4]]], inputShape: [3]).leastLeafRows == 1)
-        #expect(network.layout.slots.filter { $0.region == .buffers }.map(\.name)
-                    == ["1.running_mean", "1.running_var", "1.num_batches_tracked"])
+        #expect(
+            network.layout.slots.filter { $0.region == .buffers }.map(\.name)
+                == ["1.running_mean", "1.running_var", "1.num_batches_tracked"])
         #expect(throws: (any Error).self) { try makeNetwork(["batch_norm", ["dense": ["units": 1]]], inputShape: [3, 2]) }
         for momentum in ["-0.1", "1.5", "some", "nan"] {
             #expect(throws: (any Error).self) {

@@ -9,9 +9,11 @@ struct FreezingTests {
         [["dense": ["units": 20]], "relu", ["dense": ["units": 7]], "layer_norm", "tanh", ["dense": ["units": 3]]]
     }
 
-    @Test("frozen parameters get no gradient, the others get the bits that they would have got", arguments: [
-        ["2.weight"], ["0"], ["0", "2"], ["*.bias", "3"], ["5.weight", "0.weight"], ["0.bias", "2", "3", "5.bias"],
-    ])
+    @Test(
+        "frozen parameters get no gradient, the others get the bits that they would have got",
+        arguments: [
+            ["2.weight"], ["0"], ["0", "2"], ["*.bias", "3"], ["5.weight", "0.weight"], ["0.bias", "2", "3", "5.bias"]
+        ])
     func freezing(patterns: [String]) throws {
         let free = try makeNetwork(Self.body, inputShape: [9])
         let frozen = try makeNetwork(Self.body, inputShape: [9], freeze: patterns)
@@ -39,8 +41,9 @@ struct FreezingTests {
         // 9 inputs, 20, 7 and 3 units: forward 2 operations for each weight, the gradients of weights and inputs likewise.
         let all = 9 * 20 + 20 * 7 + 7 * 3
         #expect(try makeNetwork(Self.body, inputShape: [9]).productOperations == 2 * all + 2 * all + 2 * (20 * 7 + 7 * 3))
-        #expect(try makeNetwork(Self.body, inputShape: [9], freeze: ["0", "2"]).productOperations
-                    == 2 * all + 2 * (7 * 3) + 2 * (7 * 3), "the last layer's input gradient goes to layer_norm")
+        #expect(
+            try makeNetwork(Self.body, inputShape: [9], freeze: ["0", "2"]).productOperations
+                == 2 * all + 2 * (7 * 3) + 2 * (7 * 3), "the last layer's input gradient goes to layer_norm")
         #expect(try makeNetwork(Self.body, inputShape: [9], freeze: ["0", "2", "3"]).productOperations == 2 * all + 2 * (7 * 3))
     }
 
@@ -59,10 +62,12 @@ struct FreezingTests {
 
     @Test("a pattern that freezes nothing, or patterns that freeze everything, are refused")
     func uselessFreezing() throws {
-        #expect(try refusal { try makeNetwork(Self.body, inputShape: [9], freeze: ["1.weight"]) }?
-            .contains("model.freeze: no parameter is called \"1.weight\" (did you mean \"0.weight\"?)") == true)
-        #expect(try refusal { try makeNetwork(Self.body, inputShape: [9], freeze: ["*"]) }?
-            .contains("model.freeze: all parameters are frozen, so that there is nothing to train") == true)
+        #expect(
+            try refusal { try makeNetwork(Self.body, inputShape: [9], freeze: ["1.weight"]) }?
+                .contains("model.freeze: no parameter is called \"1.weight\" (did you mean \"0.weight\"?)") == true)
+        #expect(
+            try refusal { try makeNetwork(Self.body, inputShape: [9], freeze: ["*"]) }?
+                .contains("model.freeze: all parameters are frozen, so that there is nothing to train") == true)
     }
 
     private func refusal(_ body: () throws -> Network) throws -> String? {

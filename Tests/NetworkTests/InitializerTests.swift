@@ -14,8 +14,10 @@ struct InitializerTests {
         network.initialize(weights.weights(network.layout), seed: seed)
         let used = Set(network.layout.slots.flatMap { Array($0.range) })
         #expect((0..<weights.count).allSatisfy { used.contains($0) || weights[$0] == 0 }, "padding is zero")
-        return (network.layout.slots[0].range.map { Double(weights[$0]) },
-                network.layout.slots[1].range.map { Double(weights[$0]) })
+        return (
+            network.layout.slots[0].range.map { Double(weights[$0]) },
+            network.layout.slots[1].range.map { Double(weights[$0]) }
+        )
     }
 
     private func moments(_ numbers: [Double]) -> (mean: Double, variance: Double) {
@@ -28,11 +30,12 @@ struct InitializerTests {
         let cases: [(Any?, Double)] = [
             (nil, (1.0 / 200).squareRoot()), ("pytorch", (1.0 / 200).squareRoot()),
             ("glorot_uniform", (6.0 / 300).squareRoot()), ("he_uniform", (6.0 / 200).squareRoot()),
-            ("lecun_uniform", (3.0 / 200).squareRoot()), ("uniform", 0.05), (["uniform": ["bound": 2]], 2),
+            ("lecun_uniform", (3.0 / 200).squareRoot()), ("uniform", 0.05), (["uniform": ["bound": 2]], 2)
         ]
         for (initializer, bound) in cases {
             let (weight, bias) = try initialized(initializer)
-            let (mean, variance) = moments(weight), count = Double(weight.count)
+            let (mean, variance) = moments(weight)
+            let count = Double(weight.count)
             let name = "\(initializer ?? "default")"
             // The largest of n is within 10/n of the bound but once in e¹⁰; five deviations of mean and variance.
             #expect(weight.allSatisfy { abs($0) <= bound * (1 + 0x1p-24) }, "\(name)")
@@ -53,11 +56,12 @@ struct InitializerTests {
         let cases: [(Any, Double, Double)] = [
             ("glorot_normal", 0, (2.0 / 300).squareRoot()), ("he_normal", 0, (2.0 / 200).squareRoot()),
             ("lecun_normal", 0, (1.0 / 200).squareRoot()), ("normal", 0, 0.05),
-            (["normal": ["mean": 3, "standard_deviation": 2]], 3, 2),
+            (["normal": ["mean": 3, "standard_deviation": 2]], 3, 2)
         ]
         for (initializer, expectedMean, deviation) in cases {
             let (weight, bias) = try initialized(initializer)
-            let (mean, variance) = moments(weight), count = Double(weight.count)
+            let (mean, variance) = moments(weight)
+            let count = Double(weight.count)
             #expect(abs(mean - expectedMean) < 5 * deviation / count.squareRoot(), "\(initializer)")
             #expect(abs(variance / (deviation * deviation) - 1) < 5 * (2 / count).squareRoot(), "\(initializer)")
             for (distance, share) in [(1.0, 0.682_689), (2.0, 0.954_500), (3.0, 0.997_300)] {
@@ -76,7 +80,8 @@ struct InitializerTests {
 
     @Test("the same seed gives the same bits, another seed others")
     func seeds() throws {
-        let first = try initialized("glorot_normal"), second = try initialized("glorot_normal", seed: 2)
+        let first = try initialized("glorot_normal")
+        let second = try initialized("glorot_normal", seed: 2)
         #expect(try initialized("glorot_normal").weight == first.weight)
         #expect(zip(first.weight, second.weight).filter { $0 == $1 }.count < 5)
     }
@@ -84,14 +89,18 @@ struct InitializerTests {
     @Test("a parameter's numbers don't depend on the size of others, and no two parameters share them")
     func independence() throws {
         func weights(_ units: Int) throws -> [[Float]] {
-            let network = try makeNetwork([["dense": ["units": units]], "relu",
-                                           ["residual": ["layers": [["dense": ["units": units]]]]],
-                                           ["dense": ["units": 3]]], inputShape: [4])
+            let network = try makeNetwork(
+                [
+                    ["dense": ["units": units]], "relu",
+                    ["residual": ["layers": [["dense": ["units": units]]]]],
+                    ["dense": ["units": 3]]
+                ], inputShape: [4])
             let buffer = AlignedBuffer<Float>(count: network.layout.trainedCount)
             network.initialize(buffer.weights(network.layout), seed: 9)
             return network.layout.slots.map { slot in slot.range.map { buffer[$0] * Float(units).squareRoot() } }
         }
-        let small = try weights(4), large = try weights(16)
+        let small = try weights(4)
+        let large = try weights(16)
         // The first layer's inputs are the same: its numbers too, times the factor that `weights` put on.
         #expect(zip(small[0], large[0]).allSatisfy { abs($0 * 2 - $1) < 1e-6 })
         // Further back the bounds follow the sizes, 1/√4 and 1/√16; the numbers within them are the same.

@@ -65,11 +65,13 @@ struct LayerTableTests {
 
         /// The row's inputs and output gradients, and variations of them up to `count` rows.
         func fill(_ bench: Bench, count: Int) {
-            let inputs = inputShape.reduce(1, *), outputs = outputShape.reduce(1, *)
+            let inputs = inputShape.reduce(1, *)
+            let outputs = outputShape.reduce(1, *)
             for index in 0..<count * inputs {
                 let turn = index / input.count
                 let number = input[index % input.count]
-                bench.input[index] = tokenKinds.map { Float((Int(number) + turn) % $0) } ?? Float(number) * (1 - 0.0625 * Float(turn))
+                bench.input[index] =
+                    tokenKinds.map { Float((Int(number) + turn) % $0) } ?? Float(number) * (1 - 0.0625 * Float(turn))
             }
             for index in 0..<count * outputs {
                 let turn = index / outputGradient.count
@@ -84,10 +86,13 @@ struct LayerTableTests {
     /// Numbers of size 1 through up to 22 layers, each adding a few roundings of 2⁻²⁴.
     private static let tolerance = 64 * 0x1p-24
 
-    private func expectClose(_ value: Float, _ expected: Double, _ what: String,
-                             sourceLocation: SourceLocation = #_sourceLocation) {
-        #expect(abs(Double(value) - expected) <= Self.tolerance * max(1, abs(expected)), "\(what)",
-                sourceLocation: sourceLocation)
+    private func expectClose(
+        _ value: Float, _ expected: Double, _ what: String,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        #expect(
+            abs(Double(value) - expected) <= Self.tolerance * max(1, abs(expected)), "\(what)",
+            sourceLocation: sourceLocation)
     }
 
     @Test("outputs and all gradients are PyTorch's")
@@ -123,7 +128,8 @@ struct LayerTableTests {
     @Test("where no backward follows, less memory gives the same bits")
     func keepingNothing() throws {
         for row in try Self.rows() {
-            let training = try row.bench(), evaluation = try row.bench(keeps: false)
+            let training = try row.bench()
+            let evaluation = try row.bench(keeps: false)
             for bench in [training, evaluation] {
                 row.fill(bench, count: row.rows)
                 bench.forward()
@@ -181,8 +187,9 @@ struct LayerTableTests {
             row.forward(bench)
             bench.backward()
             let first = (bench.parameterGradientBits, bench.inputGradientBits)
-            #expect(bench.gradients.elements.contains { $0.isNaN } == (bench.gradients.count > first.0.count),
-                    "\(row.name): padding is not touched")
+            #expect(
+                bench.gradients.elements.contains { $0.isNaN } == (bench.gradients.count > first.0.count),
+                "\(row.name): padding is not touched")
             for garbage in [Float.nan, .infinity, 1e30, 0] {
                 bench.gradients.parameters[0..<bench.gradients.count].fill(garbage)
                 bench.inputGradient.parameters[0..<bench.inputGradient.count].fill(garbage)
@@ -192,7 +199,9 @@ struct LayerTableTests {
         }
     }
 
-    @Test("a leaf's bits don't depend on the rows beside it, a row's but for batch norm not on its leaf, nor any on threads; leaves add up along the tree")
+    @Test(
+        "a leaf's bits don't depend on the rows beside it, a row's but for batch norm not on its leaf, nor any on threads; leaves add up along the tree"
+    )
     func grouping() throws {
         let count = 13
         for row in try Self.rows() {
@@ -205,7 +214,8 @@ struct LayerTableTests {
                 bench.forward(firstDraw: 1000, leafRows: leafRows)
                 bench.backward(leafRows: leafRows)
                 let whole = bench.parameterGradientBits
-                let outputs = bench.outputBits, inputGradients = bench.inputGradientBits
+                let outputs = bench.outputBits
+                let inputGradients = bench.inputGradientBits
                 #expect(row.isTraining || (outputs, inputGradients) == one, "\(row.name), leaves of \(leafRows)")
                 bench.output.parameters[0..<bench.output.count].fill(.nan)
                 bench.inputGradient.parameters[0..<bench.inputGradient.count].fill(.nan)
@@ -216,8 +226,9 @@ struct LayerTableTests {
                     bench.backward(range)
                     leaves.append(bench.parameterGradientBits.map { Float(bitPattern: $0) })
                 }
-                #expect(bench.outputBits == outputs && bench.inputGradientBits == inputGradients,
-                        "\(row.name), \(leafRows) rows at once")
+                #expect(
+                    bench.outputBits == outputs && bench.inputGradientBits == inputGradients,
+                    "\(row.name), \(leafRows) rows at once")
                 while leaves.count > 1 {
                     leaves = stride(from: 0, to: leaves.count, by: 2).map { index in
                         index + 1 < leaves.count ? zip(leaves[index], leaves[index + 1]).map { $0 + $1 } : leaves[index]
@@ -228,8 +239,9 @@ struct LayerTableTests {
                 row.fill(threaded, count: count)
                 threaded.forward(firstDraw: 1000, leafRows: leafRows)
                 threaded.backward(leafRows: leafRows)
-                #expect(threaded.outputBits == outputs && threaded.inputGradientBits == inputGradients
-                            && threaded.parameterGradientBits == whole, "\(row.name), three threads")
+                #expect(
+                    threaded.outputBits == outputs && threaded.inputGradientBits == inputGradients
+                        && threaded.parameterGradientBits == whole, "\(row.name), three threads")
             }
         }
     }

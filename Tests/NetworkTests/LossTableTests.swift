@@ -25,7 +25,8 @@ struct LossTableTests {
             name = try #require(row["name"] as? String)
             loss = try readLoss(settings(["loss": row["loss"] ?? "missing"]))
             rows = try #require(row["outputs"] as? [Any]).count
-            let numbers = flattened(row["outputs"]), targets = flattened(row["targets"])
+            let numbers = flattened(row["outputs"])
+            let targets = flattened(row["targets"])
             columns = numbers.count / rows
             sampleWeights = flattened(row["sample_weights"]).map { Float($0) }
             hasClasses = !(try #require((row["targets"] as? [Any])?.first) is [Any])
@@ -49,14 +50,16 @@ struct LossTableTests {
             let range = range ?? 0..<rows
             let losses = UnsafeMutableBufferPointer(start: losses.base + range.lowerBound, count: range.count)
             let gradient = withGradient ? gradient.matrix(rows: rows, columns: columns)[rows: range] : nil
-            loss.evaluate(outputs.matrix(rows: rows, columns: columns).readOnly[rows: range], targets[rows: range],
-                          losses: losses, gradient: gradient, in: workspace)
+            loss.evaluate(
+                outputs.matrix(rows: rows, columns: columns).readOnly[rows: range], targets[rows: range],
+                losses: losses, gradient: gradient, in: workspace)
             guard !sampleWeights.isEmpty else { return }
             sampleWeights[range].withUnsafeBufferPointer { workspace.weigh(losses, gradient: gradient, by: $0) }
         }
 
         private var targets: TargetView {
-            hasClasses ? .classes(ClassView(base: classes.base, count: rows))
+            hasClasses
+                ? .classes(ClassView(base: classes.base, count: rows))
                 : .values(values.matrix(rows: rows, columns: columns).readOnly)
         }
 
@@ -91,8 +94,9 @@ struct LossTableTests {
             #expect(abs(mean - expected) <= Self.tolerance * max(1, abs(expected)), "\(bench.name)")
             for (index, expected) in bench.expectedGradient.enumerated() {
                 let value = Double(bench.gradient[index]) / bench.weight
-                #expect(abs(value - expected) <= Self.tolerance * max(1, abs(expected)),
-                        "\(bench.name): gradient \(index)")
+                #expect(
+                    abs(value - expected) <= Self.tolerance * max(1, abs(expected)),
+                    "\(bench.name): gradient \(index)")
             }
         }
     }

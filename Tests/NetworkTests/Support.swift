@@ -36,8 +36,10 @@ final class Bench {
         inputGradient = AlignedBuffer(count: rows * network.inputShape.count, repeating: .nan)
     }
 
-    private func matrix(_ buffer: borrowing AlignedBuffer<Float>, _ shape: Shape,
-                        _ range: Range<Int>) -> MutableMatrixView {
+    private func matrix(
+        _ buffer: borrowing AlignedBuffer<Float>, _ shape: Shape,
+        _ range: Range<Int>
+    ) -> MutableMatrixView {
         buffer.matrix(rows: range.count, columns: shape.count, offset: range.lowerBound * shape.count)
     }
 
@@ -45,15 +47,18 @@ final class Bench {
     func forward(_ range: Range<Int>? = nil, firstDraw: UInt64? = nil, leafRows: Int? = nil) {
         let range = range ?? 0..<rows
         let purpose = firstDraw.map { ForwardPass.Purpose.training(firstDraw: $0 + UInt64(range.lowerBound)) }
-        network.forward(matrix(input, network.inputShape, range).readOnly,
-                        into: matrix(output, network.outputShape, range), using: activations,
-                        in: ForwardPass(weights: weights.weights(network.layout).readOnly, workspace: workspace,
-                                        purpose: purpose ?? .evaluation, leafRows: leafRows ?? max(range.count, 1),
-                                        statistics: leafSums))
+        network.forward(
+            matrix(input, network.inputShape, range).readOnly,
+            into: matrix(output, network.outputShape, range), using: activations,
+            in: ForwardPass(
+                weights: weights.weights(network.layout).readOnly, workspace: workspace,
+                purpose: purpose ?? .evaluation, leafRows: leafRows ?? max(range.count, 1),
+                statistics: leafSums))
     }
 
     private var leafSums: LeafSums? {
-        network.statisticsCount == 0 ? nil
+        network.statisticsCount == 0
+            ? nil
             : LeafSums(base: statistics.base, stride: network.statisticsCount, leaves: rows, count: network.statisticsCount)
     }
 
@@ -68,12 +73,14 @@ final class Bench {
     /// Backward over the rows that `forward` was run for last.
     func backward(_ range: Range<Int>? = nil, leafRows: Int? = nil, withInputGradient: Bool = true) {
         let range = range ?? 0..<rows
-        network.backward(matrix(outputGradient, network.outputShape, range).readOnly,
-                         into: withInputGradient ? matrix(inputGradient, network.inputShape, range) : nil,
-                         input: matrix(input, network.inputShape, range).readOnly,
-                         output: matrix(output, network.outputShape, range).readOnly, using: activations,
-                         in: BackwardPass(weights: weights.weights(network.layout).readOnly, gradients: gradients.gradients(network.layout),
-                                          leafRows: leafRows ?? max(range.count, 1), workspace: workspace))
+        network.backward(
+            matrix(outputGradient, network.outputShape, range).readOnly,
+            into: withInputGradient ? matrix(inputGradient, network.inputShape, range) : nil,
+            input: matrix(input, network.inputShape, range).readOnly,
+            output: matrix(output, network.outputShape, range).readOnly, using: activations,
+            in: BackwardPass(
+                weights: weights.weights(network.layout).readOnly, gradients: gradients.gradients(network.layout),
+                leafRows: leafRows ?? max(range.count, 1), workspace: workspace))
     }
 
     /// Slots with a gradient.
@@ -106,11 +113,14 @@ func fill(_ buffer: borrowing AlignedBuffer<Float>, _ values: [Double]) {
 func plainLoss() throws -> any Loss { try readLoss(settings(["loss": "mean_squared_error"])) }
 
 /// A network of `layers`, as a configuration lists them.
-func makeNetwork(_ layers: Any, inputShape: [Int], tokenKinds: Int? = nil, freeze: [String]? = nil, loss: (any Loss)? = nil,
-                 seed: UInt64 = 1) throws -> Network {
+func makeNetwork(
+    _ layers: Any, inputShape: [Int], tokenKinds: Int? = nil, freeze: [String]? = nil, loss: (any Loss)? = nil,
+    seed: UInt64 = 1
+) throws -> Network {
     let root = try settings(["model": freeze.map { ["layers": layers, "freeze": $0] } ?? ["layers": layers]])
     let model = try root.section("model")
-    let network = try Network(model, inputShape: Shape(inputShape), tokenKinds: tokenKinds, loss: try loss ?? plainLoss(), seed: seed)
+    let network = try Network(
+        model, inputShape: Shape(inputShape), tokenKinds: tokenKinds, loss: try loss ?? plainLoss(), seed: seed)
     try root.finish()
     return network
 }

@@ -27,15 +27,18 @@ struct GradientRulesTests {
     func penalties() throws {
         let rules = try GradientRules(settings(["regularization": ["l1": 0.03, "l2": 0.2]]))
         let layout = slots()
-        let weights = filled(layout.trainedCount, seed: 1), gradient = filled(layout.trainedCount, seed: 2)
+        let weights = filled(layout.trainedCount, seed: 1)
+        let gradient = filled(layout.trainedCount, seed: 2)
         let before = Array(gradient.elements)
         weights[2] = 0
-        rules.addPenalties(to: gradient.matrix(rows: 1, columns: gradient.count), range: 0..<gradient.count,
-                           weights: weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
+        rules.addPenalties(
+            to: gradient.matrix(rows: 1, columns: gradient.count), range: 0..<gradient.count,
+            weights: weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
         func penalty(_ w: Double) -> Double { 0.03 * abs(w) + 0.2 * w * w }
         for slot in layout.slots {
             for index in slot.range {
-                let w = Double(weights[index]), h = 1e-6
+                let w = Double(weights[index])
+                let h = 1e-6
                 let numeric = slot.role == .weight ? (penalty(w + h) - penalty(w - h)) / (2 * h) : 0
                 #expect(abs(Double(gradient[index]) - Double(before[index]) - numeric) < 1e-6, "\(slot.name), \(index)")
             }
@@ -48,22 +51,26 @@ struct GradientRulesTests {
     func penaltiesOfSlices() throws {
         let rules = try GradientRules(settings(["regularization": ["l1": 0.03, "l2": 0.2]]))
         let layout = slots()
-        let weights = filled(layout.trainedCount, seed: 1), whole = filled(layout.trainedCount, seed: 2)
-        rules.addPenalties(to: whole.matrix(rows: 1, columns: whole.count), range: 0..<whole.count,
-                           weights: weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
+        let weights = filled(layout.trainedCount, seed: 1)
+        let whole = filled(layout.trainedCount, seed: 2)
+        rules.addPenalties(
+            to: whole.matrix(rows: 1, columns: whole.count), range: 0..<whole.count,
+            weights: weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
         for ownerCount in 1...4 {
             let parts = filled(layout.trainedCount, seed: 2)
             for owner in 0..<ownerCount {
                 let range = layout.slice(of: owner, ownerCount: ownerCount)
-                rules.addPenalties(to: parts.matrix(rows: 1, columns: range.count, offset: range.lowerBound),
-                                   range: range, weights: weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
+                rules.addPenalties(
+                    to: parts.matrix(rows: 1, columns: range.count, offset: range.lowerBound),
+                    range: range, weights: weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
             }
             #expect(Array(parts.elements) == Array(whole.elements))
         }
         let odd = filled(layout.trainedCount, seed: 2)
         for (first, end) in [(0, 5), (5, 33), (33, 100), (100, odd.count)] {
-            rules.addPenalties(to: odd.matrix(rows: 1, columns: end - first, offset: first), range: first..<end,
-                               weights: weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
+            rules.addPenalties(
+                to: odd.matrix(rows: 1, columns: end - first, offset: first), range: first..<end,
+                weights: weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
         }
         #expect(Array(odd.elements) == Array(whole.elements))
     }
@@ -95,15 +102,19 @@ struct GradientRulesTests {
     /// gradient; the optimizer's own weight decay is not.
     @Test("scale, penalties, clip, optimizer: in this order")
     func order() throws {
-        let root = try settings(["optimizer": ["sgd": ["learning_rate": 1, "weight_decay": 0.5]],
-                                 "gradient_clipping": ["value": 0.5], "regularization": ["l2": 1]])
-        let rules = try GradientRules(root), configuration = try OptimizerConfiguration(root)
+        let root = try settings([
+            "optimizer": ["sgd": ["learning_rate": 1, "weight_decay": 0.5]],
+            "gradient_clipping": ["value": 0.5], "regularization": ["l2": 1]
+        ])
+        let rules = try GradientRules(root)
+        let configuration = try OptimizerConfiguration(root)
         var layout = ParameterLayout()
         _ = layout.reserve(name: "0.weight", shape: Shape([2]), role: .weight)
         let run = OptimizerTests.Run(configuration, initial: [0.25, 0])
         run.take([8, 0.5]) { gradient in
             Updates.scale(gradient, by: 1.0 / 16)
-            rules.addPenalties(to: gradient, range: 0..<2, weights: run.weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
+            rules.addPenalties(
+                to: gradient, range: 0..<2, weights: run.weights.parameters.readOnly, slots: rules.penalizedSlots(of: layout))
             rules.clip(gradient)
         }
         // 8/16 + 2·0.25 = 1, clipped to 0.5, and the decay 0.5·0.25 on top: 0.25 − 0.625.

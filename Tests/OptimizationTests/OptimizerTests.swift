@@ -53,9 +53,10 @@ struct OptimizerTests {
                 number < configuration.optimizer.states.count
                     ? states.matrix(rows: 1, columns: range.count, offset: number * count + range.lowerBound) : nil
             }
-            rule.update(range, weights: weights.matrix(rows: 1, columns: range.count, offset: range.lowerBound),
-                        gradient: gradient.matrix(rows: 1, columns: range.count, offset: range.lowerBound).readOnly,
-                        states: StateViews(first: part(0), second: part(1), third: part(2)))
+            rule.update(
+                range, weights: weights.matrix(rows: 1, columns: range.count, offset: range.lowerBound),
+                gradient: gradient.matrix(rows: 1, columns: range.count, offset: range.lowerBound).readOnly,
+                states: StateViews(first: part(0), second: part(1), third: part(2)))
         }
 
         var bits: [UInt32] { weights.elements.map(\.bitPattern) + states.elements.map(\.bitPattern) }
@@ -77,7 +78,8 @@ struct OptimizerTests {
             kinds.insert(configuration.kind)
             let rules = try GradientRules(settings(row["clip"].map { ["gradient_clipping": $0] } ?? ["none": 0]))
             let run = Run(configuration, initial: flattened(row["initial"]).map { Float($0) })
-            let gradients = try #require(row["gradients"] as? [Any]), weights = try #require(row["weights"] as? [Any])
+            let gradients = try #require(row["gradients"] as? [Any])
+            let weights = try #require(row["weights"] as? [Any])
             #expect(gradients.count == 12 && weights.count == 12)
             for (step, (gradient, expected)) in zip(gradients, weights).enumerated() {
                 run.take(flattened(gradient).map { Float($0) }) { gradient in
@@ -123,9 +125,11 @@ struct OptimizerTests {
 
     @Test("one element's NaN stays its own")
     func specialNumbers() throws {
-        for optimizer: Any in ["sgd", ["sgd": ["momentum": 0.9]], "rmsprop",
-                               ["rmsprop": ["centered": true, "momentum": 0.9]],
-                               "adagrad", "adam", ["adam": ["amsgrad": true]], "adamw"] {
+        for optimizer: Any in [
+            "sgd", ["sgd": ["momentum": 0.9]], "rmsprop",
+            ["rmsprop": ["centered": true, "momentum": 0.9]],
+            "adagrad", "adam", ["adam": ["amsgrad": true]], "adamw"
+        ] {
             let run = Run(try Self.configuration(optimizer), initial: [Float](repeating: 1, count: 19))
             var gradient = [Float](repeating: 0.5, count: 19)
             gradient[3] = .nan
@@ -135,13 +139,15 @@ struct OptimizerTests {
         }
     }
 
-    @Test("wrong options are refused with a message", arguments: [
-        ("{optimizer: adamm}", "did you mean \"adam\""),
-        ("{optimizer: {sgd: {nesterov: true}}}", "Nesterov's momentum needs a momentum"),
-        ("{optimizer: {adam: {betas: [0.9]}}}", "expected two numbers"),
-        ("{optimizer: {adam: {betas: [0.9, 1.0]}}}", "from 0 to below 1"),
-        ("{optimizer: {sgd: {learning_rate: -1}}}", "learning_rate"),
-    ])
+    @Test(
+        "wrong options are refused with a message",
+        arguments: [
+            ("{optimizer: adamm}", "did you mean \"adam\""),
+            ("{optimizer: {sgd: {nesterov: true}}}", "Nesterov's momentum needs a momentum"),
+            ("{optimizer: {adam: {betas: [0.9]}}}", "expected two numbers"),
+            ("{optimizer: {adam: {betas: [0.9, 1.0]}}}", "from 0 to below 1"),
+            ("{optimizer: {sgd: {learning_rate: -1}}}", "learning_rate")
+        ])
     func wrongOptions(text: String, expected: String) throws {
         let root = try SettingsDocument(text: text, name: "test").root
         do {
@@ -153,25 +159,32 @@ struct OptimizerTests {
         }
     }
 
-    @Test("groups have the bits of an optimizer of their own, however the buffer is cut", arguments: [
-        ["sgd": ["learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.01]],
-        ["adam": ["learning_rate": 0.01, "weight_decay": 0.02]], ["adamw": ["learning_rate": 0.01]],
-        ["rmsprop": ["momentum": 0.5]], ["adagrad": ["learning_rate_decay": 0.1]],
-    ] as [[String: [String: Double]]])
+    @Test(
+        "groups have the bits of an optimizer of their own, however the buffer is cut",
+        arguments: [
+            ["sgd": ["learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.01]],
+            ["adam": ["learning_rate": 0.01, "weight_decay": 0.02]], ["adamw": ["learning_rate": 0.01]],
+            ["rmsprop": ["momentum": 0.5]], ["adagrad": ["learning_rate_decay": 0.1]]
+        ] as [[String: [String: Double]]])
     func groups(optimizer: [String: [String: Double]]) throws {
-        let kind = try #require(optimizer.first), options = kind.value
+        let kind = try #require(optimizer.first)
+        let options = kind.value
         let rate = try Self.configuration(optimizer).learningRate
-        let grouped = try OptimizerConfiguration(settings([
-            "optimizer": optimizer,
-            "parameter_groups": [["a.bias": ["weight_decay": 0]], ["a": ["learning_rate_factor": 0.25, "weight_decay": 0.125]]],
-        ]))
+        let grouped = try OptimizerConfiguration(
+            settings([
+                "optimizer": optimizer,
+                "parameter_groups": [
+                    ["a.bias": ["weight_decay": 0]], ["a": ["learning_rate_factor": 0.25, "weight_decay": 0.125]]
+                ]
+            ]))
         var layout = ParameterLayout()
         for (name, count) in [("a.weight", 37), ("a.bias", 5), ("b.weight", 2000), ("b.bias", 3)] {
             _ = layout.reserve(name: name, shape: Shape([count]), role: name.hasSuffix("t") ? .weight : .bias)
         }
         try grouped.groups.check(layout, in: settings([:]))
         let initial = (0..<layout.trainedCount).map { Float($0 % 31) / 16 - 1 }
-        let together = Run(grouped, initial: initial), rule = grouped.stepRule(for: layout)
+        let together = Run(grouped, initial: initial)
+        let rule = grouped.stepRule(for: layout)
         var alone: [Run] = []
         for (index, slot) in layout.slots.enumerated() {
             var own = options
@@ -187,8 +200,9 @@ struct OptimizerTests {
             for (first, end) in zip(cuts, cuts.dropFirst()) { together.apply(rule, to: first..<end) }
             for (slot, run) in zip(layout.slots, alone) {
                 run.take(Array(gradients[slot.range]))
-                #expect(slot.range.map { together.weights[$0].bitPattern } == run.weights.elements.map(\.bitPattern),
-                        "\(kind.key), step \(step), \(slot.name)")
+                #expect(
+                    slot.range.map { together.weights[$0].bitPattern } == run.weights.elements.map(\.bitPattern),
+                    "\(kind.key), step \(step), \(slot.name)")
             }
         }
     }
@@ -208,9 +222,11 @@ struct OptimizerTests {
             }
         }
         #expect(try message([["0": ["weight_decay": 0]]]) == nil)
-        #expect(try message([["1.weight": ["weight_decay": 0]]])?.contains("no trained parameter is called \"1.weight\"") == true)
-        #expect(try message([["*": ["weight_decay": 0]], ["0.weight": ["weight_decay": 1]]])?
-            .contains("in groups before it") == true)
+        #expect(
+            try message([["1.weight": ["weight_decay": 0]]])?.contains("no trained parameter is called \"1.weight\"") == true)
+        #expect(
+            try message([["*": ["weight_decay": 0]], ["0.weight": ["weight_decay": 1]]])?
+                .contains("in groups before it") == true)
     }
 }
 

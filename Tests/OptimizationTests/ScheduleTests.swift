@@ -22,17 +22,20 @@ struct ScheduleTests {
             let root = try settings(["schedule": configured])
             let schedule = try Schedule(root)
             try root.finish()
-            let base = try #require(row["base"] as? Double), rates = flattened(row["rates"])
+            let base = try #require(row["base"] as? Double)
+            let rates = flattened(row["rates"])
             var state = PlateauState(rate: base)
             for (step, expected) in rates.enumerated() {
                 let rate: Double
                 if let rule = schedule.plateau {
                     rule.report(flattened(row["values"])[step], higherIsBetter: isMaximum, to: &state)
-                    rate = schedule.learningRate(base: base, completedSteps: step, runSteps: rates.count,
-                                                 plateauRate: state.rate)
+                    rate = schedule.learningRate(
+                        base: base, completedSteps: step, runSteps: rates.count,
+                        plateauRate: state.rate)
                 } else {
-                    rate = schedule.learningRate(base: base, completedSteps: step, runSteps: rates.count,
-                                                 plateauRate: nil)
+                    rate = schedule.learningRate(
+                        base: base, completedSteps: step, runSteps: rates.count,
+                        plateauRate: nil)
                 }
                 // PyTorch multiplies from step to step, some 60 roundings; ours are closed forms.
                 #expect(abs(rate - expected) <= 1e-12 * base, "\(name), step \(step): \(rate), expected \(expected)")

@@ -9,8 +9,9 @@ let communicationScenarios = [
         for root in 0..<communicator.size {
             var bytes = (0..<1003).map { UInt8(truncatingIfNeeded: communicator.rank == root ? $0 * 7 + root : 0xAA) }
             try bytes.withUnsafeMutableBytes { try communicator.broadcast($0, from: root) }
-            expect(bytes.indices.allSatisfy { bytes[$0] == UInt8(truncatingIfNeeded: $0 * 7 + root) },
-                   "broadcast from \(root) brought something else", communicator)
+            expect(
+                bytes.indices.allSatisfy { bytes[$0] == UInt8(truncatingIfNeeded: $0 * 7 + root) },
+                "broadcast from \(root) brought something else", communicator)
         }
     },
     Scenario(name: "all-gather") { communicator in
@@ -23,8 +24,9 @@ let communicationScenarios = [
         }
         let texts = try communicator.allGather("rank \(communicator.rank) grüßt")
         expect(texts == (0..<communicator.size).map { "rank \($0) grüßt" }, "\(texts)", communicator)
-        let text = try communicator.broadcast(communicator.rank == communicator.size - 1 ? "last" : "other",
-                                              from: communicator.size - 1)
+        let text = try communicator.broadcast(
+            communicator.rank == communicator.size - 1 ? "last" : "other",
+            from: communicator.size - 1)
         expect(text == "last", text, communicator)
     },
     Scenario(name: "all-gather-in-place") { communicator in
@@ -42,7 +44,8 @@ let communicationScenarios = [
     },
     Scenario(name: "exchange") { communicator in
         // Everybody sends everybody else two messages of different size; their order must be kept.
-        let rank = communicator.rank, others = (0..<communicator.size).filter { $0 != rank }
+        let rank = communicator.rank
+        let others = (0..<communicator.size).filter { $0 != rank }
         func content(from source: Int, to target: Int, _ number: Int) -> [UInt8] {
             (0..<(17 + 5 * number)).map { UInt8(truncatingIfNeeded: $0 + 31 * source + 7 * target + number) }
         }
@@ -95,7 +98,7 @@ let communicationScenarios = [
         // The last rank fails alone while the others wait for it.
         if communicator.rank == communicator.size - 1 { communicator.abort(.inputOutput) }
         try communicator.barrier()
-    },
+    }
 ]
 
 /// Numbers that stay in place.

@@ -15,14 +15,17 @@ let driftScenarios = [
         let ranks = arguments[0].split(separator: "+").compactMap { Int($0) }
         let firstStep = Int(arguments[1]) ?? 0
         let agreed = try AgreedExperiment(over: communicator) {
-            try Experiment(try TrainingConfiguration(
-                try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration",
-                                     overrides: Array(arguments.dropFirst(2))), name: "digits"))
+            try Experiment(
+                try TrainingConfiguration(
+                    try SettingsDocument(
+                        text: builtInConfiguration, name: "the built-in configuration",
+                        overrides: Array(arguments.dropFirst(2))), name: "digits"))
         }
         var options = TrainingOptions()
         options.style = .quiet
-        let trainer = try Trainer(agreed, communicator: communicator, options: options,
-                                  place: communicator.rank == 0 ? try RunPlace(path: "run") : nil, stopRequested: { false })
+        let trainer = try Trainer(
+            agreed, communicator: communicator, options: options,
+            place: communicator.rank == 0 ? try RunPlace(path: "run") : nil, stopRequested: { false })
         if ranks.contains(communicator.rank) {
             let change = Float(communicator.rank + 1)
             trainer.afterStep = { step, weights in
@@ -37,5 +40,5 @@ let driftScenarios = [
         }
         try trainer.begin()
         _ = try trainer.run()
-    },
+    }
 ]

@@ -14,8 +14,9 @@ let exchangeScenarios = [
     Scenario(name: "topology") { communicator in
         let sizes = communicator.topology.hosts.map(\.count)
         let hostSize = ProcessInfo.processInfo.environment["DTRAIN_NODE_SIZE"].flatMap { Int($0) } ?? communicator.size
-        expect(sizes.reduce(0, +) == communicator.size && sizes.dropLast().allSatisfy { $0 == hostSize },
-               "\(communicator.size) ranks on hosts of \(hostSize): \(sizes)", communicator)
+        expect(
+            sizes.reduce(0, +) == communicator.size && sizes.dropLast().allSatisfy { $0 == hostSize },
+            "\(communicator.size) ranks on hosts of \(hostSize): \(sizes)", communicator)
     },
     Scenario(name: "shared-memory") { communicator in
         // Every rank sees what every other one wrote, through memory of its own making.
@@ -32,7 +33,7 @@ let exchangeScenarios = [
         }
         try communicator.barrier()
         grant.memory.close()
-    },
+    }
 ]
 
 /// Every leaf's gradient is a known function; the owners' combination must be, bit for bit, the tree over all leaves as
@@ -80,8 +81,10 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
         let weights = exchange.weights[0..<layout.trainedCount].elements
         for element in weights.indices {
             let expected = subtreeSum(0..<leafCount, element, round)
-            expect(weights[element].bitPattern == expected.bitPattern, "\(leafCount) leaves, round \(round), element "
-                + "\(element): \(weights[element]), expected \(expected)", communicator)
+            expect(
+                weights[element].bitPattern == expected.bitPattern,
+                "\(leafCount) leaves, round \(round), element "
+                    + "\(element): \(weights[element]), expected \(expected)", communicator)
         }
         for rank in 0..<communicator.size {
             expect(exchange.record(of: rank)[2] == Double(rank * 10 + round), "the record of rank \(rank)", communicator)
@@ -100,8 +103,9 @@ private func bytesBetweenNodes(_ tree: SummationTree, _ topology: Topology, _ la
     var elements = 0
     for ranks in topology.hosts {
         let owned = ranks.reduce(0) { $0 + layout.slice(of: $1, ownerCount: rankCount).count }
-        let leaves = tree.leaves(of: ranks.lowerBound, rankCount: rankCount).lowerBound
-            ..< tree.leaves(of: ranks.upperBound - 1, rankCount: rankCount).upperBound
+        let leaves =
+            tree.leaves(of: ranks.lowerBound, rankCount: rankCount)
+            .lowerBound..<tree.leaves(of: ranks.upperBound - 1, rankCount: rankCount).upperBound
         elements += tree.subtrees(of: leaves).count * (layout.trainedCount - owned)
         elements += owned * (topology.hosts.count - 1)
     }

@@ -10,12 +10,14 @@ import Training
 let runScenarios = [
     Scenario(name: "divided-runs") { communicator in
         guard let world = communicator as? MPICommunicator else { preconditionFailure("a scenario without MPI") }
-        let arguments = Array(CommandLine.arguments.dropFirst(2)), groups = Int(arguments[0]) ?? 1
+        let arguments = Array(CommandLine.arguments.dropFirst(2))
+        let groups = Int(arguments[0]) ?? 1
         func train(_ directory: String, seed: Int, on communicator: any Communicator) throws {
             var run = TrainingRun(name: "digits") {
                 try TrainingConfiguration(
-                    try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration",
-                                         overrides: Array(arguments.dropFirst()) + ["training.seed=\(seed)"]), name: "digits")
+                    try SettingsDocument(
+                        text: builtInConfiguration, name: "the built-in configuration",
+                        overrides: Array(arguments.dropFirst()) + ["training.seed=\(seed)"]), name: "digits")
             }
             run.directory = directory
             run.options.style = .quiet
@@ -27,5 +29,5 @@ let runScenarios = [
         expect(part.size < world.size || groups == 1, "\(part.size) of \(world.size) ranks", communicator)
         try train("group\(group)", seed: group, on: part)
         try train("all", seed: groups, on: world)
-    },
+    }
 ]

@@ -10,8 +10,10 @@ struct Scenario: Sendable {
 }
 
 /// Ends the whole job with status 70 unless `condition` holds on this rank.
-func expect(_ condition: Bool, _ text: @autoclosure () -> String, _ communicator: any Communicator,
-            line: Int = #line) {
+func expect(
+    _ condition: Bool, _ text: @autoclosure () -> String, _ communicator: any Communicator,
+    line: Int = #line
+) {
     guard !condition else { return }
     FileHandle.standardError.write(Data("rank \(communicator.rank) of \(communicator.size), line \(line): \(text())\n".utf8))
     communicator.abort(.internalError)
@@ -21,7 +23,8 @@ func expect(_ condition: Bool, _ text: @autoclosure () -> String, _ communicator
 enum RankScenarios {
     static func main() throws {
         let name = CommandLine.arguments.dropFirst().first ?? ""
-        let scenarios = communicationScenarios + exchangeScenarios + driftScenarios + allocationScenarios + speedScenarios + runScenarios
+        let scenarios =
+            communicationScenarios + exchangeScenarios + driftScenarios + allocationScenarios + speedScenarios + runScenarios
         guard let scenario = scenarios.first(where: { $0.name == name }) else {
             print("unknown scenario \(name)")
             exit(64)

@@ -13,22 +13,25 @@ import Timing
 let speedScenarios = [
     Scenario(name: "exchange-speed") { communicator in
         let arguments = CommandLine.arguments.dropFirst(2).compactMap { Int($0) }
-        let parameters = arguments.first ?? 20_000_000, rounds = arguments.last ?? 7
+        let parameters = arguments.first ?? 20_000_000
+        let rounds = arguments.last ?? 7
         var layout = ParameterLayout()
         _ = layout.reserve(name: "w", shape: Shape([parameters]), role: .weight)
         Processor.flushDenormals()
-        let owner = try OwnerStep(communicator, layout), textbook = TextbookStep(communicator, layout)
+        let owner = try OwnerStep(communicator, layout)
+        let textbook = TextbookStep(communicator, layout)
         for round in 0...rounds {
             let fast = try milliseconds(communicator) { try owner.run() }
             let slow = try milliseconds(communicator) { try textbook.run() }
             // The first round touches the memory; later ones sum up sums, which only the textbook scheme keeps.
             if round == 0 { expect(owner.weights == textbook.weights, "the two schemes' weights differ", communicator) }
             guard round > 0, communicator.rank == 0 else { continue }
-            print("{\"row\": \"synchronisation + update of \(parameters) parameters, \(communicator.size) ranks, against "
-                + "MPI_Allreduce + the same Adam\", \"dtrain\": \(fast), \"peer\": \(slow), \"unit\": \"ms\"}")
+            print(
+                "{\"row\": \"synchronisation + update of \(parameters) parameters, \(communicator.size) ranks, against "
+                    + "MPI_Allreduce + the same Adam\", \"dtrain\": \(fast), \"peer\": \(slow), \"unit\": \"ms\"}")
         }
         owner.close()
-    },
+    }
 ]
 
 /// How long `work` takes from where all ranks are there until all have done it.
@@ -40,9 +43,10 @@ private func milliseconds(_ communicator: any Communicator, _ work: () throws ->
     return (Double(MonotonicClock.nanoseconds - start) / 1e4).rounded() / 100
 }
 
-private let coefficients = Updates.Adam(stepSize: 1e-3, beta1: 0.9, beta2: 0.999, oneMinusBeta1: 0.1,
-                                        oneMinusBeta2: 0.001, correction: 0.03, epsilon: 1e-8, coupledDecay: 0,
-                                        decoupledDecay: 1)
+private let coefficients = Updates.Adam(
+    stepSize: 1e-3, beta1: 0.9, beta2: 0.999, oneMinusBeta1: 0.1,
+    oneMinusBeta2: 0.001, correction: 0.03, epsilon: 1e-8, coupledDecay: 0,
+    decoupledDecay: 1)
 
 /// Gradients that differ by rank.
 private func fill(_ gradient: MutableParameterView, rank: Int) {
@@ -59,7 +63,8 @@ private final class OwnerStep {
     private static let blocksAtOnce = 8
 
     init(_ communicator: any Communicator, _ layout: ParameterLayout) throws {
-        let tree = SummationTree(leafCount: communicator.size), program = tree.program(rankCount: communicator.size)
+        let tree = SummationTree(leafCount: communicator.size)
+        let program = tree.program(rankCount: communicator.size)
         exchange = try OwnerExchange(communicator: communicator, layout: layout, subtrees: 1, recordSize: 1)
         plan = ExchangePlan(program, tree: tree, exchange: exchange, followsTree: true)
         first = AlignedBuffer(count: exchange.slice.count)
@@ -75,16 +80,18 @@ private final class OwnerStep {
         exchange.beginStep()
         exchange.finished(from: 0)
         try exchange.collect(plan)
-        let size = ParameterLayout.blockSize, start = exchange.slice.lowerBound
+        let size = ParameterLayout.blockSize
+        let start = exchange.slice.lowerBound
         for offset in stride(from: 0, to: exchange.slice.count, by: Self.blocksAtOnce * size) {
             let count = min(Self.blocksAtOnce * size, exchange.slice.count - offset)
             for block in stride(from: 0, to: count, by: size) {
                 plan.combine(offset + block, factor: 0.5, into: gradient.matrix(rows: 1, columns: size, offset: block))
             }
-            Updates.adam(coefficients, weights: exchange.weights[start + offset..<start + offset + count],
-                         gradient: gradient.matrix(rows: 1, columns: count).readOnly,
-                         first: first.matrix(rows: 1, columns: count, offset: offset),
-                         second: second.matrix(rows: 1, columns: count, offset: offset), largest: nil)
+            Updates.adam(
+                coefficients, weights: exchange.weights[start + offset..<start + offset + count],
+                gradient: gradient.matrix(rows: 1, columns: count).readOnly,
+                first: first.matrix(rows: 1, columns: count, offset: offset),
+                second: second.matrix(rows: 1, columns: count, offset: offset), largest: nil)
         }
         try exchange.publish(plan, showsRecords: true) {}
     }
@@ -108,11 +115,13 @@ private final class TextbookStep {
 
     func run() throws {
         let all = gradient.matrix(rows: 1, columns: gradient.count)
-        MPI_Allreduce(dtrain_mpi_in_place(), all.base, Int32(all.count), dtrain_mpi_float(), dtrain_mpi_sum(),
-                      dtrain_mpi_comm_world())
+        MPI_Allreduce(
+            dtrain_mpi_in_place(), all.base, Int32(all.count), dtrain_mpi_float(), dtrain_mpi_sum(),
+            dtrain_mpi_comm_world())
         Updates.scale(all, by: 0.5)
-        Updates.adam(coefficients, weights: values.matrix(rows: 1, columns: values.count), gradient: all.readOnly,
-                     first: first.matrix(rows: 1, columns: first.count),
-                     second: second.matrix(rows: 1, columns: second.count), largest: nil)
+        Updates.adam(
+            coefficients, weights: values.matrix(rows: 1, columns: values.count), gradient: all.readOnly,
+            first: first.matrix(rows: 1, columns: first.count),
+            second: second.matrix(rows: 1, columns: second.count), largest: nil)
     }
 }

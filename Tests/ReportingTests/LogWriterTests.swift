@@ -48,8 +48,9 @@ final class TestSink: LogSink, @unchecked Sendable {
 @Suite("The log's writer thread", .timeLimit(.minutes(1)))
 struct LogWriterTests {
     private func record(_ step: Int) -> StepRecord {
-        StepRecord(step: step, epoch: 1 + step / 10, loss: 1 / Double(step), learningRate: 0.001,
-                   gradientNorm: step % 2 == 0 ? 0.5 : nil)
+        StepRecord(
+            step: step, epoch: 1 + step / 10, loss: 1 / Double(step), learningRate: 0.001,
+            gradientNorm: step % 2 == 0 ? 0.5 : nil)
     }
 
     private func expected(_ step: Int) -> String {
@@ -57,8 +58,9 @@ struct LogWriterTests {
             + "\(Double(step)),\"learning_rate\":0.001\(step % 2 == 0 ? ",\"gradient_norm\":0.5" : "")}\n"
     }
 
-    @Test("steps come out in order and whole, however small the ring and however slow the disk",
-          arguments: [(1, 0.0), (2, 0.001), (3, 0.0), (7, 0.002), (1024, 0.0)])
+    @Test(
+        "steps come out in order and whole, however small the ring and however slow the disk",
+        arguments: [(1, 0.0), (2, 0.001), (3, 0.0), (7, 0.002), (1024, 0.0)])
     func wrapAround(capacity: Int, delay: Double) throws {
         let sink = TestSink(delay: delay, mouthful: 50)
         let writer = try LogWriter(sink: sink, metricNames: ["accuracy"], capacity: capacity)
@@ -154,8 +156,9 @@ struct LogWriterTests {
     func bounded() throws {
         let sink = TestSink()
         sink.setRoom(0)
-        let writer = try LogWriter(sink: sink, metricNames: ["accuracy"], capacity: 2, backlogLimit: 100,
-                               retrySeconds: 0.01)
+        let writer = try LogWriter(
+            sink: sink, metricNames: ["accuracy"], capacity: 2, backlogLimit: 100,
+            retrySeconds: 0.01)
         let opener = Thread {
             Thread.sleep(forTimeInterval: 0.2)
             sink.setRoom(.max)
@@ -195,14 +198,19 @@ struct LogWriterTests {
     func file() throws {
         try withTemporaryPath { path in
             let writer = try LogWriter(sink: try MetricsLog(in: try directory(of: path)), metricNames: ["accuracy", "f1"])
-            writer.push(StepRecord(step: 7, epoch: 1, loss: .infinity, learningRate: 0.5, gradientNorm: .nan),
-                        metrics: [.nan, 0.25])
+            writer.push(
+                StepRecord(step: 7, epoch: 1, loss: .infinity, learningRate: 0.5, gradientNorm: .nan),
+                metrics: [.nan, 0.25])
             #expect(writer.close() == nil)
             let text = try contents(path)
-            #expect(text == #"{"event":"step","step":7,"epoch":1,"loss":null,"accuracy":null,"f1":0.25,"#
-                + #""learning_rate":0.5,"gradient_norm":null}"# + "\n")
-            #expect(try MetricsLog.lines(path: path).first?.numbers == ["step": 7, "epoch": 1, "f1": 0.25,
-                                                                        "learning_rate": 0.5])
+            #expect(
+                text == #"{"event":"step","step":7,"epoch":1,"loss":null,"accuracy":null,"f1":0.25,"#
+                    + #""learning_rate":0.5,"gradient_norm":null}"# + "\n")
+            #expect(
+                try MetricsLog.lines(path: path).first?.numbers == [
+                    "step": 7, "epoch": 1, "f1": 0.25,
+                    "learning_rate": 0.5
+                ])
         }
     }
 
@@ -256,9 +264,9 @@ struct LogWriterTests {
     }
 }
 
-private extension Thread {
+extension Thread {
     /// Runs `body` on a thread that a group waits for.
-    static func detachNewThread(in group: DispatchGroup, _ body: @escaping @Sendable () -> Void) {
+    fileprivate static func detachNewThread(in group: DispatchGroup, _ body: @escaping @Sendable () -> Void) {
         group.enter()
         detachNewThread {
             body()

@@ -18,8 +18,10 @@ struct LossComparisonTests {
         return try #require(result)
     }
 
-    private func expect(_ difference: LossComparison.Difference?, _ place: LossComparison.Place, _ first: Double?,
-                        _ second: Double?, sourceLocation: SourceLocation = #_sourceLocation) {
+    private func expect(
+        _ difference: LossComparison.Difference?, _ place: LossComparison.Place, _ first: Double?,
+        _ second: Double?, sourceLocation: SourceLocation = #_sourceLocation
+    ) {
         #expect(difference?.place == place, sourceLocation: sourceLocation)
         #expect(difference?.first == first && difference?.second == second, sourceLocation: sourceLocation)
     }
@@ -34,16 +36,18 @@ struct LossComparisonTests {
 
     @Test("the first step with another loss is told, with both losses, to the last bit")
     func firstDifference() throws {
-        let comparison = try compare([line(1, "0.1"), line(2, "0.2"), line(3, "0.30000000000000004"), line(4, "0.4")],
-                                     [line(1, "0.1"), line(2, "0.2"), line(3, "0.3"), line(4, "4")])
+        let comparison = try compare(
+            [line(1, "0.1"), line(2, "0.2"), line(3, "0.30000000000000004"), line(4, "0.4")],
+            [line(1, "0.1"), line(2, "0.2"), line(3, "0.3"), line(4, "4")])
         expect(comparison.firstDifference, .init(step: 3), 0.1 + 0.2, 0.3)
         #expect(comparison.differingCount == 2 && comparison.commonCount == 4 && !comparison.isEqual)
     }
 
     @Test("a validation is compared with the validation, after the step's own loss")
     func validations() throws {
-        let comparison = try compare([line(5, "1", "validation"), line(5, "2")],
-                                     [line(5, "3", "validation"), line(5, "2")])
+        let comparison = try compare(
+            [line(5, "1", "validation"), line(5, "2")],
+            [line(5, "3", "validation"), line(5, "2")])
         expect(comparison.firstDifference, .init(step: 5, isValidation: true), 1, 3)
         #expect(comparison.differingCount == 1)
     }
@@ -56,8 +60,9 @@ struct LossComparisonTests {
 
     @Test("steps that only one log has, or has twice, are differences")
     func missing() throws {
-        let comparison = try compare([line(1, "1"), line(2, "2"), line(4, "4")],
-                                     [line(1, "1"), line(1, "1"), line(3, "3")])
+        let comparison = try compare(
+            [line(1, "1"), line(2, "2"), line(4, "4")],
+            [line(1, "1"), line(1, "1"), line(3, "3")])
         #expect(comparison.onlyInFirst == [.init(step: 2), .init(step: 4)])
         #expect(comparison.onlyInSecond == [.init(step: 1), .init(step: 3)])
         #expect(!comparison.isEqual && comparison.differingCount == 0)

@@ -30,15 +30,18 @@ struct MetricsLogTests {
 
     @Test("a line has its keys in order, shortest numbers, and null for what JSON lacks")
     func lineText() {
-        let line = LogLine(.validation, step: 12, epoch: 3, fields: [
-            .init("loss", .number(0.1)), .init("accuracy", .number(1)), .init("tiny", .number(1e-7)),
-            .init("roc_auc", .null), .init("bad", .number(.nan)), .init("worse", .number(-.infinity)),
-            .init("count", .integer(7)), .init("confusion_matrix", .list([.numbers([1, 0]), .numbers([0.5, 2])])),
-            .init("reason", .text("a \"quote\",\na/b")),
-        ])
-        #expect(text(line) == #"{"event":"validation","step":12,"epoch":3,"loss":0.1,"accuracy":1.0,"tiny":1e-07,"#
-            + #""roc_auc":null,"bad":null,"worse":null,"count":7,"confusion_matrix":[[1.0,0.0],[0.5,2.0]],"#
-            + #""reason":"a \"quote\",\na/b"}"# + "\n")
+        let line = LogLine(
+            .validation, step: 12, epoch: 3,
+            fields: [
+                .init("loss", .number(0.1)), .init("accuracy", .number(1)), .init("tiny", .number(1e-7)),
+                .init("roc_auc", .null), .init("bad", .number(.nan)), .init("worse", .number(-.infinity)),
+                .init("count", .integer(7)), .init("confusion_matrix", .list([.numbers([1, 0]), .numbers([0.5, 2])])),
+                .init("reason", .text("a \"quote\",\na/b"))
+            ])
+        #expect(
+            text(line) == #"{"event":"validation","step":12,"epoch":3,"loss":0.1,"accuracy":1.0,"tiny":1e-07,"#
+                + #""roc_auc":null,"bad":null,"worse":null,"count":7,"confusion_matrix":[[1.0,0.0],[0.5,2.0]],"#
+                + #""reason":"a \"quote\",\na/b"}"# + "\n")
         #expect(text(LogLine(.end, step: 5)) == "{\"event\":\"end\",\"step\":5}\n")
     }
 
@@ -98,8 +101,9 @@ struct MetricsLogTests {
     /// What may stand under the name of the log.
     enum Foreign: CaseIterable { case directory, link, danglingLink, pipe, device }
 
-    @Test("a link, pipe, device or directory in the place of the log is refused by name, and nothing waits or is written",
-          arguments: Foreign.allCases)
+    @Test(
+        "a link, pipe, device or directory in the place of the log is refused by name, and nothing waits or is written",
+        arguments: Foreign.allCases)
     func foreign(kind: Foreign) throws {
         try withTemporaryPath { path in
             let victim = parentDirectory(of: path) + "/victim"
@@ -119,8 +123,9 @@ struct MetricsLogTests {
             for attempt in [{ _ = try MetricsLog(in: opened) }, { try MetricsLog.truncate(in: opened, afterStep: -1) }] {
                 let failure = #expect(throws: Failure.self) { try attempt() }
                 #expect(failure?.code == .cannotCreate)
-                #expect(failure?.message.hasPrefix("\(path): a ") == true
-                    && failure?.message.contains(", expected a file") == true, "\(failure?.message ?? "")")
+                #expect(
+                    failure?.message.hasPrefix("\(path): a ") == true
+                        && failure?.message.contains(", expected a file") == true, "\(failure?.message ?? "")")
             }
             #expect(throws: Failure.self) { try MetricsLog.lines(path: path) }
             #expect(try contents(victim) == "precious\n")
@@ -128,8 +133,9 @@ struct MetricsLogTests {
         }
     }
 
-    @Test("a file elsewhere that has the log's name as a second one (a hard link) is neither cut nor appended to",
-          arguments: [0, 1, 5])
+    @Test(
+        "a file elsewhere that has the log's name as a second one (a hard link) is neither cut nor appended to",
+        arguments: [0, 1, 5])
     func hardLink(step: Int) throws {
         try withTemporaryPath { path in
             let victim = parentDirectory(of: path) + "/victim"
@@ -165,8 +171,12 @@ struct MetricsLogTests {
             let disk = FaultyDisk { _, call, place in call == "fsync" && place == path ? .fail(EIO) : .pass }
             let log = try MetricsLog(in: try directory(of: path, disk))
             #expect(try log.append(Array("one\n".utf8)[...]) == 4)
-            #expect(throws: Failure(.inputOutput, "\(path): fsync failed: Input/output error; the disk or its connection has "
-                                    + "a fault: see the system's log")) {
+            #expect(
+                throws: Failure(
+                    .inputOutput,
+                    "\(path): fsync failed: Input/output error; the disk or its connection has "
+                        + "a fault: see the system's log")
+            ) {
                 try log.sync()
             }
             #expect(try log.append(Array("two\n".utf8)[...]) == 4)
@@ -186,8 +196,12 @@ struct MetricsLogTests {
             let disk = FaultyDisk { _, call, _ in call == "write" ? .fail(ENOSPC) : .pass }
             let log = try MetricsLog(in: try directory(of: path, disk))
             let failure = #expect(throws: Failure.self) { try log.append([1, 2, 3]) }
-            #expect(failure == Failure(.inputOutput, "\(path): write failed: No space left on device; free space on this "
-                + "file system or write the run elsewhere (--run)"))
+            #expect(
+                failure
+                    == Failure(
+                        .inputOutput,
+                        "\(path): write failed: No space left on device; free space on this "
+                            + "file system or write the run elsewhere (--run)"))
         }
     }
 }
@@ -202,22 +216,26 @@ struct TruncationTests {
     }
     private func end(_ step: Int) -> String { "{\"event\":\"end\",\"step\":\(step)}\n" }
 
-    private func check(_ before: [String], after: Int, _ expected: [String],
-                       _ truncation: MetricsLog.Truncation, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    private func check(
+        _ before: [String], after: Int, _ expected: [String],
+        _ truncation: MetricsLog.Truncation, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
         try withTemporaryPath { path in
             try before.joined().write(toFile: path, atomically: false, encoding: .utf8)
             let result = try MetricsLog.truncate(in: try directory(of: path), afterStep: after)
             #expect(try contents(path) == expected.joined(), sourceLocation: sourceLocation)
             #expect(result == truncation, sourceLocation: sourceLocation)
-            #expect(try FileManager.default.contentsOfDirectory(atPath: parentDirectory(of: path)) == ["metrics.jsonl"],
-                    sourceLocation: sourceLocation)
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: parentDirectory(of: path)) == ["metrics.jsonl"],
+                sourceLocation: sourceLocation)
         }
     }
 
     @Test("later steps go, the step itself stays")
     func laterSteps() throws {
-        try check([step(1), step(2), validation(2), step(3), validation(4), step(5)], after: 2,
-                  [step(1), step(2), validation(2)], .init(kept: 3, cut: 3))
+        try check(
+            [step(1), step(2), validation(2), step(3), validation(4), step(5)], after: 2,
+            [step(1), step(2), validation(2)], .init(kept: 3, cut: 3))
         try check([step(1), step(2)], after: 0, [], .init(kept: 0, cut: 2))
     }
 
@@ -239,12 +257,15 @@ struct TruncationTests {
 
     @Test("steps that stand twice keep their later lines")
     func duplicates() throws {
-        try check([step(1), step(2, "old"), step(3, "old"), step(2, "new"), step(3, "new"), step(4)], after: 3,
-                  [step(1), step(2, "new"), step(3, "new")], .init(kept: 3, cut: 3))
-        try check([step(1), step(2, "old"), validation(2, "old"), step(2, "new"), step(3)], after: 3,
-                  [step(1), validation(2, "old"), step(2, "new"), step(3)], .init(kept: 4, cut: 1))
-        try check([step(2), validation(2, "old"), validation(2, "new")], after: 3,
-                  [step(2), validation(2, "new")], .init(kept: 2, cut: 1))
+        try check(
+            [step(1), step(2, "old"), step(3, "old"), step(2, "new"), step(3, "new"), step(4)], after: 3,
+            [step(1), step(2, "new"), step(3, "new")], .init(kept: 3, cut: 3))
+        try check(
+            [step(1), step(2, "old"), validation(2, "old"), step(2, "new"), step(3)], after: 3,
+            [step(1), validation(2, "old"), step(2, "new"), step(3)], .init(kept: 4, cut: 1))
+        try check(
+            [step(2), validation(2, "old"), validation(2, "new")], after: 3,
+            [step(2), validation(2, "new")], .init(kept: 2, cut: 1))
     }
 
     @Test("lines without a step go with the line before them")
@@ -266,13 +287,16 @@ struct TruncationTests {
     @Test("lines that stand twice at a step are sorted out also where later steps stood between them")
     func twiceWithGap() throws {
         let change = "{\"event\":\"change\",\"step\":2,\"change\":\"x\"}\n"
-        try check([step(2, "a"), change, validation(2), step(3), change, step(2, "b"), step(4)], after: 9,
-                  [change, validation(2), change, step(2, "b"), step(4)], .init(kept: 5, cut: 2))
+        try check(
+            [step(2, "a"), change, validation(2), step(3), change, step(2, "b"), step(4)], after: 9,
+            [change, validation(2), change, step(2, "b"), step(4)], .init(kept: 5, cut: 2))
     }
 
-    @Test("a hundred thousand lines of one step, or steps that go back again and again, take no longer for each line", arguments: [
-        ["change"], ["change", "change", "step"], ["validation"], ["step", "back"], ["other"],
-    ])
+    @Test(
+        "a hundred thousand lines of one step, or steps that go back again and again, take no longer for each line",
+        arguments: [
+            ["change"], ["change", "change", "step"], ["validation"], ["step", "back"], ["other"]
+        ])
     func linear(kinds: [String]) throws {
         let lines = (0..<60_000).map { index in
             switch kinds[index % kinds.count] {

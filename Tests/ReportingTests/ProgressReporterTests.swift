@@ -51,21 +51,27 @@ final class Stage {
 
     init(errors: TestOutput? = nil) { self.errors = errors ?? output }
 
-    func reporter(_ style: ProgressReporter.Style, epochs: Int? = 5, stepsPerEpoch: Int = 375, totalSteps: Int = 1875,
-                  metrics: [String] = ["accuracy"]) -> ProgressReporter {
-        ProgressReporter(style: style,
-                         plan: .init(epochs: epochs, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps),
-                         metricNames: metrics, output: output, errors: errors, columns: { self.columns },
-                         clock: { self.seconds })
+    func reporter(
+        _ style: ProgressReporter.Style, epochs: Int? = 5, stepsPerEpoch: Int = 375, totalSteps: Int = 1875,
+        metrics: [String] = ["accuracy"]
+    ) -> ProgressReporter {
+        ProgressReporter(
+            style: style,
+            plan: .init(epochs: epochs, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps),
+            metricNames: metrics, output: output, errors: errors, columns: { self.columns },
+            clock: { self.seconds })
     }
 }
 
 @Suite("The progress line")
 struct ProgressReporterTests {
-    private func figures(_ stepInEpoch: Int, epoch: Int = 3, step: Int? = nil, loss: Double = 0.12344,
-                         samples: Int = 128) -> StepFigures {
-        StepFigures(epoch: epoch, stepInEpoch: stepInEpoch, step: step ?? stepInEpoch, samples: samples, loss: loss,
-                    learningRate: 0.001)
+    private func figures(
+        _ stepInEpoch: Int, epoch: Int = 3, step: Int? = nil, loss: Double = 0.12344,
+        samples: Int = 128
+    ) -> StepFigures {
+        StepFigures(
+            epoch: epoch, stepInEpoch: stepInEpoch, step: step ?? stepInEpoch, samples: samples, loss: loss,
+            learningRate: 0.001)
     }
 
     /// 120 steps of 128 samples in 0.336 s: 45,714 samples/s, 255 more steps in 0.71 s.
@@ -76,20 +82,28 @@ struct ProgressReporterTests {
         reporter.step(figures(last), metrics: [0.9512])
     }
 
-    @Test("is laid out to the width of the terminal and never reaches its last column", arguments: [
-        (200, "Epoch 3/5  120/375 [========>.....................] "
-            + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"),
-        (104, "Epoch 3/5  120/375 [===>..........] "
-            + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"),
-        (90, "Epoch 3/5  120/375 [==>.........] loss 0.1234 accuracy 0.9512 45,714 samples/s 0.7 s left"),
-        (80, "Epoch 3/5  120/375 [====>.............] loss 0.1234 45,714 samples/s 0.7 s left"),
-        (60, "Epoch 3/5  120/375 [===>...........] loss 0.1234 0.7 s left"),
-        (50, "Epoch 3/5  120/375 loss 0.1234 0.7 s left"),
-        (40, "Epoch 3/5  120/375 loss 0.1234"),
-        (30, "Epoch 3/5  120/375"),
-        (10, "Epoch 3/5"),
-        (1, ""),
-    ])
+    @Test(
+        "is laid out to the width of the terminal and never reaches its last column",
+        arguments: [
+            (
+                200,
+                "Epoch 3/5  120/375 [========>.....................] "
+                    + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"
+            ),
+            (
+                104,
+                "Epoch 3/5  120/375 [===>..........] "
+                    + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"
+            ),
+            (90, "Epoch 3/5  120/375 [==>.........] loss 0.1234 accuracy 0.9512 45,714 samples/s 0.7 s left"),
+            (80, "Epoch 3/5  120/375 [====>.............] loss 0.1234 45,714 samples/s 0.7 s left"),
+            (60, "Epoch 3/5  120/375 [===>...........] loss 0.1234 0.7 s left"),
+            (50, "Epoch 3/5  120/375 loss 0.1234 0.7 s left"),
+            (40, "Epoch 3/5  120/375 loss 0.1234"),
+            (30, "Epoch 3/5  120/375"),
+            (10, "Epoch 3/5"),
+            (1, "")
+        ])
     func widths(columns: Int, expected: String) {
         let stage = Stage()
         stage.columns = columns
@@ -139,28 +153,40 @@ struct ProgressReporterTests {
             reporter.resume()
             reporter.endEpoch(3, validation: [("loss", 0.00001), ("accuracy", 0.9467)])
             #expect(stage.output.screen.count == rows)
-            #expect(stage.output.screen[0] == "Epoch 3/5  loss 1.5000 accuracy 0.6000 | validation loss 1.0000e-05 "
-                + "accuracy 0.9467 | lr 1.00e-03 200 samples/s 1:03")
+            #expect(
+                stage.output.screen[0] == "Epoch 3/5  loss 1.5000 accuracy 0.6000 | validation loss 1.0000e-05 "
+                    + "accuracy 0.9467 | lr 1.00e-03 200 samples/s 1:03")
         }
     }
 
-    @Test("the line of an epoch fits the terminal; learning rate, rate, metrics and time are left out first", arguments: [
-        (200, "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"
-            + " | lr 1.00e-03 200 samples/s 0:02"),
-        (125, "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"
-            + " | 200 samples/s 0:02"),
-        (110, "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
-        (100, "Epoch 3/25  loss 1.5000 accuracy 0.6000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
-        (90, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
-        (80, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"),
-        (70, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467"),
-        (60, "Epoch 3/25  loss 1.5000 | validation loss 1.2500"),
-        (40, "Epoch 3/25  validation loss 1.2500"),
-        (33, "Epoch 3  validation loss 1.2500"),
-        (30, "Epoch 3  val loss 1.2500"),
-        (24, "Epoch 3  loss 1.5000"),
-        (5, "Epoc"),
-    ])
+    @Test(
+        "the line of an epoch fits the terminal; learning rate, rate, metrics and time are left out first",
+        arguments: [
+            (
+                200,
+                "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"
+                    + " | lr 1.00e-03 200 samples/s 0:02"
+            ),
+            (
+                125,
+                "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"
+                    + " | 200 samples/s 0:02"
+            ),
+            (
+                110,
+                "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"
+            ),
+            (100, "Epoch 3/25  loss 1.5000 accuracy 0.6000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
+            (90, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
+            (80, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"),
+            (70, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467"),
+            (60, "Epoch 3/25  loss 1.5000 | validation loss 1.2500"),
+            (40, "Epoch 3/25  validation loss 1.2500"),
+            (33, "Epoch 3  validation loss 1.2500"),
+            (30, "Epoch 3  val loss 1.2500"),
+            (24, "Epoch 3  loss 1.5000"),
+            (5, "Epoc")
+        ])
     func epochWidths(columns: Int, expected: String) {
         let stage = Stage()
         stage.columns = columns
@@ -192,11 +218,13 @@ struct ProgressReporterTests {
         }
     }
 
-    @Test("the line of a validation within an epoch fits the terminal too", arguments: [
-        (100, "Step 1,500/1,875 (epoch 4)  validation loss 0.5000 accuracy 0.9000"),
-        (60, "Step 1,500/1,875 (epoch 4)  validation loss 0.5000"),
-        (40, "Step 1,500  validation loss 0.5000"),
-    ])
+    @Test(
+        "the line of a validation within an epoch fits the terminal too",
+        arguments: [
+            (100, "Step 1,500/1,875 (epoch 4)  validation loss 0.5000 accuracy 0.9000"),
+            (60, "Step 1,500/1,875 (epoch 4)  validation loss 0.5000"),
+            (40, "Step 1,500  validation loss 0.5000")
+        ])
     func validationWidths(columns: Int, expected: String) {
         let stage = Stage()
         stage.columns = columns
@@ -228,8 +256,11 @@ struct ProgressReporterTests {
         reporter.step(figures(1, epoch: 4, loss: 2, samples: 4), metrics: [.nan])
         stage.seconds += 1
         reporter.endEpoch(4)
-        #expect(stage.output.screen == ["Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0.3 s",
-                                        "Epoch 4/5  loss 2.0000 | lr 1.00e-03 4.0 samples/s 0:01", ""])
+        #expect(
+            stage.output.screen == [
+                "Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0.3 s",
+                "Epoch 4/5  loss 2.0000 | lr 1.00e-03 4.0 samples/s 0:01", ""
+            ])
     }
 
     @Test("without a terminal there are only whole lines")
@@ -243,12 +274,13 @@ struct ProgressReporterTests {
         reporter.note("a note")
         reporter.warning("a warning")
         reporter.clear()
-        #expect(stage.output.text == """
-            training
-            Step 1,500/1,875 (epoch 4)  validation loss 0.5000
-            Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0.3 s
+        #expect(
+            stage.output.text == """
+                training
+                Step 1,500/1,875 (epoch 4)  validation loss 0.5000
+                Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0.3 s
 
-            """)
+                """)
         #expect(stage.errors.text == "note: a note\nwarning: a warning\n")
     }
 
@@ -259,8 +291,11 @@ struct ProgressReporterTests {
         reporter.beginEpoch()
         stage.seconds += 1
         reporter.step(figures(5, step: 5000))
-        #expect(stage.output.screen == ["Step   5,000/20,000 [======>.......................] loss 0.1234 lr 1.00e-03 "
-            + "128 samples/s 4:10:00 left"])
+        #expect(
+            stage.output.screen == [
+                "Step   5,000/20,000 [======>.......................] loss 0.1234 lr 1.00e-03 "
+                    + "128 samples/s 4:10:00 left"
+            ])
         reporter.endEpoch(501)
         #expect(stage.output.screen == ["Epoch 501  loss 0.1234 | lr 1.00e-03 128 samples/s 0:01", ""])
     }
@@ -300,18 +335,27 @@ struct ProgressReporterTests {
 struct HumanTextTests {
     @Test("counts, times, rates, rates of learning and losses")
     func numbers() {
-        #expect([0, 12, 999, 1000, 1_234_567, -1000, Int.min].map(HumanText.count)
-            == ["0", "12", "999", "1,000", "1,234,567", "-1,000", "-9,223,372,036,854,775,808"])
-        #expect([7.9, 60, 3599, 3723, 360_000, -1, .nan, .infinity].map(HumanText.duration(seconds:))
-            == ["0:07", "1:00", "59:59", "1:02:03", "100:00:00", "-:--", "-:--", "-:--"])
-        #expect([0, 0.0001, 0.0014, 0.0996, 0.1, 0.249, 0.94, 0.99, 1, 1.9].map(HumanText.duration(seconds:))
-            == ["0 s", "0 ms", "1 ms", "100 ms", "0.1 s", "0.2 s", "0.9 s", "1.0 s", "0:01", "0:01"])
-        #expect([45_678.4, 10, 9.96, 0, .nan, 1e300].map(HumanText.rate(samplesPerSecond:))
-            == ["45,678 samples/s", "10 samples/s", "10.0 samples/s", "0.0 samples/s", "- samples/s",
-                "1,000,000,000,000,000 samples/s"])
+        #expect(
+            [0, 12, 999, 1000, 1_234_567, -1000, Int.min].map(HumanText.count)
+                == ["0", "12", "999", "1,000", "1,234,567", "-1,000", "-9,223,372,036,854,775,808"])
+        #expect(
+            [7.9, 60, 3599, 3723, 360_000, -1, .nan, .infinity].map(HumanText.duration(seconds:))
+                == ["0:07", "1:00", "59:59", "1:02:03", "100:00:00", "-:--", "-:--", "-:--"])
+        #expect(
+            [0, 0.0001, 0.0014, 0.0996, 0.1, 0.249, 0.94, 0.99, 1, 1.9].map(HumanText.duration(seconds:))
+                == ["0 s", "0 ms", "1 ms", "100 ms", "0.1 s", "0.2 s", "0.9 s", "1.0 s", "0:01", "0:01"])
+        #expect(
+            [45_678.4, 10, 9.96, 0, .nan, 1e300].map(HumanText.rate(samplesPerSecond:))
+                == [
+                    "45,678 samples/s", "10 samples/s", "10.0 samples/s", "0.0 samples/s", "- samples/s",
+                    "1,000,000,000,000,000 samples/s"
+                ])
         #expect([0.001, 0.0123456, 1, 0].map(HumanText.learningRate) == ["1.00e-03", "1.23e-02", "1.00e+00", "0"])
-        #expect([0.12344, 0, 0.0001, 0.00009, 99_999.5, 100_000, -2, .nan, .infinity, -.infinity].map(HumanText.figure)
-            == ["0.1234", "0.0000", "0.0001", "9.0000e-05", "99999.5000", "1.0000e+05", "-2.0000",
-                "nan", "inf", "-inf"])
+        #expect(
+            [0.12344, 0, 0.0001, 0.00009, 99_999.5, 100_000, -2, .nan, .infinity, -.infinity].map(HumanText.figure)
+                == [
+                    "0.1234", "0.0000", "0.0001", "9.0000e-05", "99999.5000", "1.0000e+05", "-2.0000",
+                    "nan", "inf", "-inf"
+                ])
     }
 }

@@ -20,11 +20,16 @@ struct TraceFileTests {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("trace-\(UUID().uuidString).json").path
         defer { try? FileManager.default.removeItem(atPath: path) }
         try Data(repeating: 32, count: 1 << 20).write(to: URL(fileURLWithPath: path))
-        try Self.write(to: path, [[PhaseEvent(.load, start: 5_000_000_001_234, nanoseconds: 7, step: 3)],
-                                  [PhaseEvent(.wait, start: 5_000_000_000_000, nanoseconds: 1_020_030, step: 4)]],
-                       origin: 5_000_000_000_000, dropped: [0, 12])
+        try Self.write(
+            to: path,
+            [
+                [PhaseEvent(.load, start: 5_000_000_001_234, nanoseconds: 7, step: 3)],
+                [PhaseEvent(.wait, start: 5_000_000_000_000, nanoseconds: 1_020_030, step: 4)]
+            ],
+            origin: 5_000_000_000_000, dropped: [0, 12])
         let text = try String(contentsOfFile: path, encoding: .utf8)
-        #expect(text.contains(#"{"ph":"X","name":"load","cat":"step","pid":0,"tid":0,"ts":1.234,"dur":0.007,"args":{"step":3}}"#))
+        #expect(
+            text.contains(#"{"ph":"X","name":"load","cat":"step","pid":0,"tid":0,"ts":1.234,"dur":0.007,"args":{"step":3}}"#))
         #expect(text.contains(#""name":"wait","cat":"step","pid":1,"tid":5,"ts":0.000,"dur":1020.030,"args":{"step":4}}"#))
         #expect(text.contains(#""dropped_events":[0,12]"#) && text.utf8.count < 4000)
         let object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])

@@ -19,14 +19,16 @@ struct BoundedYAMLTests {
 
     @Test("an alias stands for what its anchor holds at that point")
     func aliases() throws {
-        let root = try document("""
+        let root = try document(
+            """
             a: &size 64
             b: *size
             c: &list [*size, 2]
             d: {units: *size, more: *list}
             e: &size 7
             f: *size
-            """).root
+            """
+        ).root
         #expect(try root.int("b") == 64)
         #expect(try root.doubles("c", default: []) == [64, 2])
         let section = try root.section("d")
@@ -35,18 +37,22 @@ struct BoundedYAMLTests {
         #expect(try root.int("f") == 7)
     }
 
-    @Test("stars that are no aliases stay as they are", arguments: [
-        ("a: '*x'", "*x"), ("a: \"*x *y\"", "*x *y"), ("a: x*y", "x*y"), ("a: |-\n  *x\n  * y", "*x\n* y"), ("a: b *c # *d", "b *c"),
-    ])
+    @Test(
+        "stars that are no aliases stay as they are",
+        arguments: [
+            ("a: '*x'", "*x"), ("a: \"*x *y\"", "*x *y"), ("a: x*y", "x*y"), ("a: |-\n  *x\n  * y", "*x\n* y"),
+            ("a: b *c # *d", "b *c")
+        ])
     func stars(_ text: String, value: String) throws {
         #expect(try document(text).root.string("a") == value)
     }
 
     /// Aliases to aliases: `levels` lists of `width` aliases of the list before.
     private static func bomb(levels: Int, width: Int) -> String {
-        "a0: &a0 [x]\n" + (1...levels).map { level in
-            "a\(level): &a\(level) [\(Array(repeating: "*a\(level - 1)", count: width).joined(separator: ","))]\n"
-        }.joined()
+        "a0: &a0 [x]\n"
+            + (1...levels).map { level in
+                "a\(level): &a\(level) [\(Array(repeating: "*a\(level - 1)", count: width).joined(separator: ","))]\n"
+            }.joined()
     }
 
     @Test("aliases to aliases that stand for more values than are read are refused", arguments: [(11, 9), (60, 2), (2, 2000)])
@@ -68,7 +74,9 @@ struct BoundedYAMLTests {
         expectRefusal("a: " + String(repeating: "[", count: 400_000), ["c.yaml"])
     }
 
-    @Test("an alias without an anchor, or within its own anchor, is refused", arguments: ["a: *b", "a: &b [*b]", "a: *b\nb: &b 1"])
+    @Test(
+        "an alias without an anchor, or within its own anchor, is refused", arguments: ["a: *b", "a: &b [*b]", "a: *b\nb: &b 1"]
+    )
     func undefined(_ text: String) { expectRefusal(text, ["c.yaml:1", "\"*b\" has no anchor before it"]) }
 
     @Test("an override is bounded as the file is")

@@ -34,7 +34,8 @@ struct EffectiveSettingsTests {
 
     @Test("which keys have their default, at any depth")
     func defaultedKeys() throws {
-        let root = try settings("data: {a: 1}\nlayers: [dense: {units: 3}]\noptimizer: {adam: {rate: 2}}\n", overrides: ["data.c=4"])
+        let root = try settings(
+            "data: {a: 1}\nlayers: [dense: {units: 3}]\noptimizer: {adam: {rate: 2}}\n", overrides: ["data.c=4"])
         let data = try root.section("data")
         for key in ["a", "b", "c"] { _ = try data.int(key, default: 1) }
         _ = try data.doubles("d", default: [1, 2])
@@ -50,25 +51,28 @@ struct EffectiveSettingsTests {
 
     @Test("defaults are filled in, in the order of reading")
     func defaults() throws {
-        #expect(try effective("training: {seed: 7}\n") == """
-            data:
-              format: digits
-              separator: ','
-            optimizer:
-              adam: {learning_rate: 0.001}
-            training:
-              seed: 7
+        #expect(
+            try effective("training: {seed: 7}\n") == """
+                data:
+                  format: digits
+                  separator: ','
+                optimizer:
+                  adam: {learning_rate: 0.001}
+                training:
+                  seed: 7
 
-            """)
+                """)
     }
 
-    @Test("reading the effective configuration gives the same one", arguments: [
-        "a: 1\n".replacing("a: 1", with: "training: {seed: 7}"),
-        "data: {format: \"12\", separator: \"\", features: [a, 'null', \"3\"], normalize: {mean: [0.1, 1e-30]}}\n",
-        "data: {format: 'null', separator: \"\\t\"}\nmodel: {layers: [relu, {dense: {units: 4, bias: no}}]}\n",
-        "model:\n  layers:\n    - residual: {layers: [tanh, relu]}\n    - dense:\n        units: 3\noptimizer: sgd\n",
-        "data: {format: 'a: b # c', separator: '~'}\noptimizer: {sgd: {learning_rate: 0.30000000000000004}}\n",
-    ])
+    @Test(
+        "reading the effective configuration gives the same one",
+        arguments: [
+            "a: 1\n".replacing("a: 1", with: "training: {seed: 7}"),
+            "data: {format: \"12\", separator: \"\", features: [a, 'null', \"3\"], normalize: {mean: [0.1, 1e-30]}}\n",
+            "data: {format: 'null', separator: \"\\t\"}\nmodel: {layers: [relu, {dense: {units: 4, bias: no}}]}\n",
+            "model:\n  layers:\n    - residual: {layers: [tanh, relu]}\n    - dense:\n        units: 3\noptimizer: sgd\n",
+            "data: {format: 'a: b # c', separator: '~'}\noptimizer: {sgd: {learning_rate: 0.30000000000000004}}\n"
+        ])
     func roundTrip(text: String) throws {
         let once = try effective(text)
         #expect(try effective(once) == once)

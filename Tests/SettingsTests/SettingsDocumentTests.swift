@@ -18,10 +18,12 @@ struct SettingsDocumentTests {
         #expect(failure?.message.hasPrefix("c.yaml: expected keys and values") == true)
     }
 
-    @Test("broken YAML is refused with its line, in one line of text", arguments: [
-        ("a: 1\nb: [1, 2\n", "line 3"), ("a: 1\n  b: 2\n", "line 2"), ("a: 1\nb: \"x\n", "line 3"),
-        ("a: 1\n\tb: 2\n", "line 2"), ("a: 1\n---\nb: 2\n", "line 2"),
-    ])
+    @Test(
+        "broken YAML is refused with its line, in one line of text",
+        arguments: [
+            ("a: 1\nb: [1, 2\n", "line 3"), ("a: 1\n  b: 2\n", "line 2"), ("a: 1\nb: \"x\n", "line 3"),
+            ("a: 1\n\tb: 2\n", "line 2"), ("a: 1\n---\nb: 2\n", "line 2")
+        ])
     func broken(text: String, place: String) {
         let failure = #expect(throws: Failure.self) { try settings(text) }
         #expect(failure?.code == .badConfiguration)
@@ -47,7 +49,8 @@ struct SettingsDocumentTests {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let file = folder + "/c.yaml"
-        expectRefusal("\(file): no such configuration file (paths are relative to the working directory)", code: .missingInput) {
+        expectRefusal("\(file): no such configuration file (paths are relative to the working directory)", code: .missingInput)
+        {
             _ = try SettingsDocument(path: file)
         }
         expectRefusal("\(folder) is a directory; expected a configuration file") {
@@ -63,9 +66,11 @@ struct SettingsDocumentTests {
 
     @Test("overrides replace, add, reach into lists, and the later wins")
     func overrides() throws {
-        let root = try settings("a: {b: 1}\nlayers: [relu, {dense: {units: 4}}]\n", overrides: [
-            "a.b=2", "a.c=true", "new.section.key=text", "layers.1.dense.units=8", "layers.0=tanh", "a.b=3",
-        ])
+        let root = try settings(
+            "a: {b: 1}\nlayers: [relu, {dense: {units: 4}}]\n",
+            overrides: [
+                "a.b=2", "a.c=true", "new.section.key=text", "layers.1.dense.units=8", "layers.0=tanh", "a.b=3"
+            ])
         #expect(try root.section("a").int("b") == 3)
         #expect(try root.section("a").bool("c", default: false))
         #expect(try root.section("new").section("section").string("key") == "text")
@@ -94,9 +99,11 @@ struct SettingsDocumentTests {
         #expect(try root.string("d") == "x=y")
     }
 
-    @Test("an override that can't be used is a usage error", arguments: [
-        "novalue", "=1", "a..b=1", ".a=1", "a.=1", "a=[1", "layers.7.units=1", "layers.x=1", "layers.-1=1", "empty.0=1",
-    ])
+    @Test(
+        "an override that can't be used is a usage error",
+        arguments: [
+            "novalue", "=1", "a..b=1", ".a=1", "a.=1", "a=[1", "layers.7.units=1", "layers.x=1", "layers.-1=1", "empty.0=1"
+        ])
     func badOverrides(text: String) {
         let failure = #expect(throws: Failure.self, "\(text)") {
             try settings("a: 1\nlayers: [relu]\nempty: []\n", overrides: [text])
@@ -107,15 +114,19 @@ struct SettingsDocumentTests {
 
     @Test("an error in a value that was set names the override, the last one that set it")
     func overrideMessages() throws {
-        let root = try settings("training: {epochs: 1}\n", overrides: [
-            "training.epochs=some", "training.epochs=many", "training.epoch=3",
-        ])
+        let root = try settings(
+            "training: {epochs: 1}\n",
+            overrides: [
+                "training.epochs=some", "training.epochs=many", "training.epoch=3"
+            ])
         let training = try root.section("training")
         expectRefusal("--set training.epochs=many: training.epochs: expected a whole number, found \"many\"") {
             _ = try training.int("epochs")
         }
-        expectRefusal("--set training.epoch=3: unknown key \"epoch\" in \"training\" (did you mean \"epochs\"?); "
-            + "known here: epochs") { try root.finish() }
+        expectRefusal(
+            "--set training.epoch=3: unknown key \"epoch\" in \"training\" (did you mean \"epochs\"?); "
+                + "known here: epochs"
+        ) { try root.finish() }
     }
 
     @Test("of a section and a key inside it, the override that came last is named")

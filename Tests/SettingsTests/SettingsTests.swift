@@ -8,8 +8,10 @@ func settings(_ text: String, overrides: [String] = []) throws -> Settings {
 }
 
 /// Expects `body` to throw a configuration error with exactly this message.
-func expectRefusal(_ message: String, code: ExitCode = .badConfiguration,
-                   sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void) {
+func expectRefusal(
+    _ message: String, code: ExitCode = .badConfiguration,
+    sourceLocation: SourceLocation = #_sourceLocation, _ body: () throws -> Void
+) {
     let failure = #expect(throws: Failure.self, sourceLocation: sourceLocation) { try body() }
     #expect(failure?.message == message, sourceLocation: sourceLocation)
     #expect(failure?.code == code, sourceLocation: sourceLocation)
@@ -20,7 +22,8 @@ func expectRefusal(_ message: String, code: ExitCode = .badConfiguration,
 struct SettingsTests {
     @Test("values of every type are read")
     func values() throws {
-        let root = try settings("""
+        let root = try settings(
+            """
             count: 3
             rate: 1e-3
             whole: 2
@@ -68,7 +71,8 @@ struct SettingsTests {
 
     @Test("a wrong type is refused with line, key, expected and found")
     func wrongType() throws {
-        let root = try settings("""
+        let root = try settings(
+            """
             a: many
             b: [1, 2]
             c: {d: 1}
@@ -119,8 +123,10 @@ struct SettingsTests {
         let training = try root.section("training")
         _ = try training.int("epochs")
         _ = try training.int("seed", default: 0)
-        expectRefusal("c.yaml:3: unknown key \"sed\" in \"training\" (did you mean \"seed\"?); "
-            + "known here: epochs, seed") {
+        expectRefusal(
+            "c.yaml:3: unknown key \"sed\" in \"training\" (did you mean \"seed\"?); "
+                + "known here: epochs, seed"
+        ) {
             try root.finish()
         }
     }
@@ -141,14 +147,17 @@ struct SettingsTests {
     @Test("a choice takes one of its names")
     func choice() throws {
         let root = try settings("loss: cross_entrpy\n")
-        expectRefusal("c.yaml:1: loss: unknown value \"cross_entrpy\" (did you mean \"cross_entropy\"?); "
-            + "expected huber, cross_entropy") { _ = try root.choice("loss", of: ["huber", "cross_entropy"]) }
+        expectRefusal(
+            "c.yaml:1: loss: unknown value \"cross_entrpy\" (did you mean \"cross_entropy\"?); "
+                + "expected huber, cross_entropy"
+        ) { _ = try root.choice("loss", of: ["huber", "cross_entropy"]) }
         #expect(try root.choice("absent", of: ["x", "y"], default: "y") == "y")
     }
 
     @Test("a variant is a name, or a name with options")
     func variants() throws {
-        let root = try settings("""
+        let root = try settings(
+            """
             layers:
               - relu
               - dense: {units: 4}
@@ -170,16 +179,19 @@ struct SettingsTests {
         expectRefusal("c.yaml:3: layers[1].dense.units: missing; expected a whole number") {
             _ = try layers[1].options.int("units")
         }
-        expectRefusal("c.yaml:4: unknown key \"unit\" in \"layers[1].dense\" (did you mean \"units\"?); "
-            + "known here: units") { try root.finish() }
+        expectRefusal(
+            "c.yaml:4: unknown key \"unit\" in \"layers[1].dense\" (did you mean \"units\"?); "
+                + "known here: units"
+        ) { try root.finish() }
     }
 
     @Test("an unknown variant is refused with the nearest name")
     func unknownVariant() throws {
         let root = try settings("layers:\n  - dens: {units: 4}\n")
         let layers = try #require(try root.optionalVariants("layers"))
-        #expect(layers[0].unknown("layer", known: ["relu", "dense"]).message
-            == "c.yaml:2: layers[0].dens: unknown layer \"dens\" (did you mean \"dense\"?); known: relu, dense")
+        #expect(
+            layers[0].unknown("layer", known: ["relu", "dense"]).message
+                == "c.yaml:2: layers[0].dens: unknown layer \"dens\" (did you mean \"dense\"?); known: relu, dense")
     }
 
     @Test("what is no variant is refused", arguments: ["{a: {}, b: {}}", "[a]", "{a: 3}", "{}", "{a: [1]}"])

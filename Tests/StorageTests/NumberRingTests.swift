@@ -7,9 +7,13 @@ struct NumberRingTests {
     @Test("rows come out in the order they went in, and a full ring takes none")
     func order() {
         let ring = NumberRing(capacity: 3, width: 2)
-        var next = 0.0, expected = 0.0
+        var next = 0.0
+        var expected = 0.0
         for round in 0..<10 {
-            while ring.push({ $0[0] = next; $0[1] = -next }) { next += 1 }
+            while ring.push({
+                $0[0] = next
+                $0[1] = -next
+            }) { next += 1 }
             #expect(ring.pushed - ring.taken == 3)
             for _ in 0...round % 3 {
                 let isThere = ring.take { #expect($0[0] == expected && $0[1] == -expected) }
@@ -23,7 +27,8 @@ struct NumberRingTests {
 
     @Test("two threads lose nothing and see whole rows")
     func threads() async {
-        let ring = NumberRing(capacity: 16, width: 3), count = 100_000
+        let ring = NumberRing(capacity: 16, width: 3)
+        let count = 100_000
         async let pushing: Void = Task.detached {
             for number in 0..<count {
                 while !ring.push({ for index in 0..<3 { $0[index] = Double(number * 3 + index) } }) { await Task.yield() }

@@ -11,8 +11,9 @@ struct ParameterLayoutTests {
         return layout
     }
 
-    @Test("slots lie behind each other on cache lines and inside the padded buffer",
-          arguments: [[1], [16], [17, 1, 33], [1023, 2], [1024, 1024], [0, 5], [3000, 1, 1, 7000]])
+    @Test(
+        "slots lie behind each other on cache lines and inside the padded buffer",
+        arguments: [[1], [16], [17, 1, 33], [1023, 2], [1024, 1024], [0, 5], [3000, 1, 1, 7000]])
     func slots(counts: [Int]) {
         let layout = layout(counts)
         var end = 0
@@ -27,8 +28,9 @@ struct ParameterLayoutTests {
         #expect(layout.trainedCount % ParameterLayout.blockSize == 0)
     }
 
-    @Test("the slices of 1 to 9 owners cover every block exactly once, in order and evenly",
-          arguments: [1, 100, 1024, 1025, 5000, 8192, 100_000])
+    @Test(
+        "the slices of 1 to 9 owners cover every block exactly once, in order and evenly",
+        arguments: [1, 100, 1024, 1025, 5000, 8192, 100_000])
     func slices(count: Int) {
         let layout = layout([count])
         for ownerCount in 1...9 {

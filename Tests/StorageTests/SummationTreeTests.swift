@@ -7,9 +7,10 @@ struct SummationTreeTests {
     private func levels(_ leaves: [Double]) -> [[Double]] {
         var levels = [leaves]
         while let last = levels.last, last.count > 1 {
-            levels.append(stride(from: 0, to: last.count, by: 2).map { i in
-                i + 1 < last.count ? last[i] + last[i + 1] : last[i]
-            })
+            levels.append(
+                stride(from: 0, to: last.count, by: 2).map { i in
+                    i + 1 < last.count ? last[i] + last[i + 1] : last[i]
+                })
         }
         return levels
     }
@@ -40,7 +41,8 @@ struct SummationTreeTests {
     func programs() throws {
         for leafCount in 0...70 {
             let tree = SummationTree(leafCount: leafCount)
-            let leaves = numbers(leafCount), levels = levels(leaves)
+            let leaves = numbers(leafCount)
+            let levels = levels(leaves)
             let root = levels.last?.first ?? 0
             #expect(tree.sum { leaves[$0] }.bitPattern == root.bitPattern)
             for rankCount in 1...9 {
@@ -62,8 +64,9 @@ struct SummationTreeTests {
                 }
                 #expect(next == leafCount)
                 let values = try program.subtrees.map { try #require(node($0, in: levels, leafCount: leafCount)) }
-                #expect(program.combine { values[$0] }.bitPattern == root.bitPattern,
-                        "\(leafCount) leaves, \(rankCount) ranks")
+                #expect(
+                    program.combine { values[$0] }.bitPattern == root.bitPattern,
+                    "\(leafCount) leaves, \(rankCount) ranks")
             }
         }
     }
@@ -71,7 +74,9 @@ struct SummationTreeTests {
     @Test("likewise of very many leaves, on few and on many ranks", arguments: [1000, 4097, 65_537, 131_200])
     func manyLeaves(leafCount: Int) throws {
         let tree = SummationTree(leafCount: leafCount)
-        let leaves = numbers(leafCount), levels = levels(leaves), root = try #require(levels.last?.first)
+        let leaves = numbers(leafCount)
+        let levels = levels(leaves)
+        let root = try #require(levels.last?.first)
         #expect(tree.sum { leaves[$0] }.bitPattern == root.bitPattern)
         for rankCount in [1, 7, 100, leafCount] {
             let program = tree.program(rankCount: rankCount)
@@ -87,8 +92,9 @@ struct SummationTreeTests {
         for leafCount in 1...1100 {
             var most = 1
             for leaves in 1..<max(2, leafCount) { most = max(most, leaves.nonzeroBitCount) }
-            #expect(SummationTree(leafCount: leafCount).stackHeight == most
-                        || SummationTree(leafCount: leafCount).stackHeight == most + 1, "\(leafCount) leaves")
+            #expect(
+                SummationTree(leafCount: leafCount).stackHeight == most
+                    || SummationTree(leafCount: leafCount).stackHeight == most + 1, "\(leafCount) leaves")
         }
     }
 
@@ -102,7 +108,8 @@ struct SummationTreeTests {
                     for (left, right) in zip(subtrees, subtrees.dropFirst()) {
                         let joined = left.lowerBound..<right.upperBound
                         let children = tree.children(of: joined)
-                        let isNode = joined.lowerBound % (2 * left.count) == 0
+                        let isNode =
+                            joined.lowerBound % (2 * left.count) == 0
                             && joined.upperBound == min(joined.lowerBound + 2 * left.count, leafCount)
                         #expect(!(isNode && children?.left == left && children?.right == right))
                     }
@@ -115,7 +122,8 @@ struct SummationTreeTests {
     func children() throws {
         for leafCount in 1...70 {
             let tree = SummationTree(leafCount: leafCount)
-            let leaves = numbers(leafCount), levels = levels(leaves)
+            let leaves = numbers(leafCount)
+            let levels = levels(leaves)
             func value(_ range: Range<Int>) throws -> Double {
                 guard let (left, right) = tree.children(of: range) else { return leaves[range.lowerBound] }
                 #expect(left.lowerBound == range.lowerBound && left.upperBound == right.lowerBound)

@@ -24,8 +24,10 @@ package struct ChildProcess: Sendable {
     package var environment: [String: String]
     package var timeLimitSeconds: Double
 
-    package init(_ program: String, _ arguments: [String], directory: String? = nil, environment: [String: String] = [:],
-                 timeLimitSeconds: Double = 120) {
+    package init(
+        _ program: String, _ arguments: [String], directory: String? = nil, environment: [String: String] = [:],
+        timeLimitSeconds: Double = 120
+    ) {
         self.program = program
         self.arguments = arguments
         self.directory = directory
@@ -69,7 +71,8 @@ package struct ChildProcess: Sendable {
             process.standardOutput = FileHandle(forWritingAtPath: "\(folder)/out")
             process.standardError = FileHandle(forWritingAtPath: "\(folder)/err")
             // A child inherits the signal mask, and the threads that run tests block what can be blocked.
-            var none = sigset_t(), former = sigset_t()
+            var none = sigset_t()
+            var former = sigset_t()
             sigemptyset(&none)
             pthread_sigmask(SIG_SETMASK, &none, &former)
             defer { pthread_sigmask(SIG_SETMASK, &former, nil) }
@@ -142,9 +145,11 @@ package let signalsAreHeard: Void = {
 
 /// Variables that would tell a child of a launcher or a terminal; only what a test says itself counts, wherever the tests
 /// were started.
-package let launcherVariables = ["DTRAIN_TERMINAL", "DTRAIN_COLUMNS", "DTRAIN_JOB", "DTRAIN_SESSION", "OMPI_COMM_WORLD_SIZE",
-                                 "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_SIZE",
-                                 "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"]
+package let launcherVariables = [
+    "DTRAIN_TERMINAL", "DTRAIN_COLUMNS", "DTRAIN_JOB", "DTRAIN_SESSION", "OMPI_COMM_WORLD_SIZE",
+    "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_SIZE",
+    "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"
+]
 
 /// A fresh folder below the system's temporary one.
 package func makeTemporaryFolder() throws -> String {
@@ -163,8 +168,10 @@ package func withTemporaryFolder<Value>(_ body: (String) throws -> Value) throws
 /// The folder of the programs that were built with the tests.
 package let buildFolder: String = {
     // The test runner stands beside them, or in the test bundle one level down.
-    var folder = URL(fileURLWithPath: (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-                         ?? CommandLine.arguments[0]).deletingLastPathComponent()
+    var folder = URL(
+        fileURLWithPath: (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+            ?? CommandLine.arguments[0]
+    ).deletingLastPathComponent()
     for argument in [CommandLine.arguments[0]] + CommandLine.arguments.dropFirst() where argument.contains(".build/") {
         folder = URL(fileURLWithPath: argument).deletingLastPathComponent()
         if FileManager.default.isExecutableFile(atPath: folder.path + "/dtrain") { break }
@@ -181,15 +188,19 @@ package enum MPIRun {
     package static var isAvailable: Bool { path != nil }
 
     /// `program` on so many ranks, more than there are cores if need be, also as root.
-    package static func child(ranks: Int, _ program: String, _ arguments: [String], directory: String? = nil,
-                              environment: [String: String] = [:], timeLimitSeconds: Double = 120) -> ChildProcess {
+    package static func child(
+        ranks: Int, _ program: String, _ arguments: [String], directory: String? = nil,
+        environment: [String: String] = [:], timeLimitSeconds: Double = 120
+    ) -> ChildProcess {
         var all = ["OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_odls_base_sigkill_timeout": "0"]
         if geteuid() == 0 {
             all["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
             all["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
         }
         all.merge(environment) { _, new in new }
-        return ChildProcess(path ?? "mpirun", ["-q", "--oversubscribe", "--bind-to", "none", "-np", String(ranks), program]
-            + arguments, directory: directory, environment: all, timeLimitSeconds: timeLimitSeconds)
+        return ChildProcess(
+            path ?? "mpirun",
+            ["-q", "--oversubscribe", "--bind-to", "none", "-np", String(ranks), program]
+                + arguments, directory: directory, environment: all, timeLimitSeconds: timeLimitSeconds)
     }
 }

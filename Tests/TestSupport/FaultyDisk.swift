@@ -19,9 +19,15 @@ package final class FaultyDisk: FileSystem {
 
     /// What happened, for replay. Files have numbers, as their names change.
     package enum Event: Sendable {
-        case create(path: String, file: Int), write(file: Int, bytes: [UInt8]), syncFile(file: Int)
-        case makeDirectory(String), syncDirectory(String)
-        case rename(String, String), link(String, String), removeFile(String), removeDirectory(String)
+        case create(path: String, file: Int)
+        case write(file: Int, bytes: [UInt8])
+        case syncFile(file: Int)
+        case makeDirectory(String)
+        case syncDirectory(String)
+        case rename(String, String)
+        case link(String, String)
+        case removeFile(String)
+        case removeDirectory(String)
     }
 
     private struct State {
@@ -37,8 +43,10 @@ package final class FaultyDisk: FileSystem {
     private let readRule: ReadRule
     private let state = Mutex(State())
 
-    package init(_ rule: @escaping Rule = { _, _, _ in .pass },
-                 reading readRule: @escaping ReadRule = { _, _ in nil }) {
+    package init(
+        _ rule: @escaping Rule = { _, _, _ in .pass },
+        reading readRule: @escaping ReadRule = { _, _ in nil }
+    ) {
         self.rule = rule
         self.readRule = readRule
     }
@@ -88,8 +96,10 @@ package final class FaultyDisk: FileSystem {
         return descriptor
     }
 
-    package func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32,
-                       path: String) throws(SystemError) -> Int {
+    package func write(
+        _ bytes: UnsafeRawBufferPointer, to descriptor: Int32,
+        path: String
+    ) throws(SystemError) -> Int {
         var part = bytes
         var failing: Int32?
         switch judge("write", path) {
@@ -164,8 +174,10 @@ package final class FaultyDisk: FileSystem {
         try real.truncate(descriptor, to: byteCount, path: path)
     }
 
-    package func tryLock(_ descriptor: Int32, bytes: Range<Int>, exclusively: Bool,
-                         path: String) throws(SystemError) -> Bool {
+    package func tryLock(
+        _ descriptor: Int32, bytes: Range<Int>, exclusively: Bool,
+        path: String
+    ) throws(SystemError) -> Bool {
         try pass("fcntl", path)
         return try real.tryLock(descriptor, bytes: bytes, exclusively: exclusively, path: path)
     }
@@ -184,8 +196,10 @@ package final class FaultyDisk: FileSystem {
         try look("open", place.path)
         return try real.openOrCreate(place, appending: appending)
     }
-    package func read(into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
-                      path: String) throws(SystemError) -> Int {
+    package func read(
+        into bytes: UnsafeMutableRawBufferPointer, from descriptor: Int32, at offset: Int,
+        path: String
+    ) throws(SystemError) -> Int {
         try look("read", path)
         return try real.read(into: bytes, from: descriptor, at: offset, path: path)
     }
@@ -222,7 +236,7 @@ extension FaultyDisk {
         func group(_ event: Event) -> String? {
             switch event {
             case .create(let path, _), .makeDirectory(let path), .rename(_, let path), .link(_, let path),
-                 .removeFile(let path), .removeDirectory(let path):
+                .removeFile(let path), .removeDirectory(let path):
                 "directory " + path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
             case .write(let file, _): "file \(file)"
             case .syncFile, .syncDirectory: nil

@@ -35,8 +35,11 @@ extension ChildProcess.Running {
             send(SIGSTOP)
             for _ in 0..<10_000 {
                 let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(identifier)/task")) ?? []
-                let states = threads.compactMap { try? String(contentsOfFile: "/proc/\(identifier)/task/\($0)/status",
-                                                              encoding: .utf8) }
+                let states = threads.compactMap {
+                    try? String(
+                        contentsOfFile: "/proc/\(identifier)/task/\($0)/status",
+                        encoding: .utf8)
+                }
                 if states.allSatisfy({ $0.contains("\nState:\tT") }) { return }
                 usleep(500)
             }
@@ -58,9 +61,10 @@ extension ChildProcess.Running {
         let wanted = Data("\(Self.markVariable)=\(mark)\0".utf8)
         return ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { entry in
             guard let identifier = pid_t(entry),
-                  let environment = FileManager.default.contents(atPath: "/proc/\(entry)/environ"),
-                  environment.range(of: wanted) != nil,
-                  let name = try? String(contentsOfFile: "/proc/\(entry)/comm", encoding: .utf8) else { return nil }
+                let environment = FileManager.default.contents(atPath: "/proc/\(entry)/environ"),
+                environment.range(of: wanted) != nil,
+                let name = try? String(contentsOfFile: "/proc/\(entry)/comm", encoding: .utf8)
+            else { return nil }
             return Member(identifier: identifier, name: name.trimmingCharacters(in: .whitespacesAndNewlines))
         }.sorted { $0.identifier < $1.identifier }
     }

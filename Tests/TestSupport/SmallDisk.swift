@@ -43,12 +43,14 @@ package enum SmallDisk {
         defer {
             // Back among the other threads. Threads that were made meanwhile share this one's working directory, which
             // forbids it; and entering a namespace goes to its root directory.
-            let isBack = linux("unshare", ownDirectory) == 0 && linux("setns", home, newMounts) == 0
+            let isBack =
+                linux("unshare", ownDirectory) == 0 && linux("setns", home, newMounts) == 0
                 && fchdir(directory) == 0
             precondition(isBack, "can't leave a mount namespace: \(String(cString: strerror(errno)))")
         }
         guard mount("none", "/", nil, UInt(MS_REC | MS_PRIVATE), nil) == 0,
-              mount("none", path, "tmpfs", 0, "size=\(bytes)") == 0 else { throw NotPermitted() }
+            mount("none", path, "tmpfs", 0, "size=\(bytes)") == 0
+        else { throw NotPermitted() }
         defer { umount2(path, Int32(MNT_DETACH)) }
         try body(path)
     }
@@ -56,11 +58,12 @@ package enum SmallDisk {
     /// Makes the disk read-only or writable, at another size if given.
     package static func remount(_ path: String, readOnly: Bool = false, bytes: Int? = nil) throws {
         let flags = UInt(MS_REMOUNT | (readOnly ? MS_RDONLY : 0))
-        let status = if let bytes {
-            mount("none", path, nil, flags, "size=\(bytes)")
-        } else {
-            mount("none", path, nil, flags, nil)
-        }
+        let status =
+            if let bytes {
+                mount("none", path, nil, flags, "size=\(bytes)")
+            } else {
+                mount("none", path, nil, flags, nil)
+            }
         guard status == 0 else { throw NotPermitted() }
     }
 
@@ -68,7 +71,8 @@ package enum SmallDisk {
     /// (A disk that is written to can't be made read-only itself.)
     package static func cover(_ directory: String) throws {
         guard mount(directory, directory, nil, UInt(MS_BIND), nil) == 0,
-              mount("none", directory, nil, UInt(MS_REMOUNT | MS_BIND | MS_RDONLY), nil) == 0 else {
+            mount("none", directory, nil, UInt(MS_REMOUNT | MS_BIND | MS_RDONLY), nil) == 0
+        else {
             throw NotPermitted()
         }
     }

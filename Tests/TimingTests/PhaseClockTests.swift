@@ -67,8 +67,9 @@ struct PhaseClockTests {
         for _ in 0..<20 { clock.mark(.load) }
         clock.mark(.update, isContinued: true)
         #expect(clock.eventCount == 22 && clock.droppedCount == 14)
-        #expect(clock.keptEvents.map(\.phase) == Array(repeating: UInt64(Phase.load.rawValue), count: 7)
-            + [UInt64(Phase.update.rawValue)])
+        #expect(
+            clock.keptEvents.map(\.phase) == Array(repeating: UInt64(Phase.load.rawValue), count: 7)
+                + [UInt64(Phase.update.rawValue)])
         #expect(zip(clock.keptEvents, clock.keptEvents.dropFirst()).allSatisfy { $0.start <= $1.start })
     }
 

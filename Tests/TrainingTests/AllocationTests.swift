@@ -12,9 +12,11 @@ struct AllocationTests {
     static let settings: [[String]] = [
         [],
         ["gradient_clipping={norm: 1}", "training.log_every=1", "schedule=cosine"],
-        ["data.target_kind=input", "model.layers.2.dense.units=64", "loss=mean_squared_error",
-         "data.augmentation=[gaussian_noise: {std: 0.1}, masking_noise: {rate: 0.1}, salt_and_pepper: {rate: 0.1}]"],
-        ["training.on_nonfinite=skip", "optimizer={sgd: {momentum: 0.9}}", "regularization={l2: 0.01}"],
+        [
+            "data.target_kind=input", "model.layers.2.dense.units=64", "loss=mean_squared_error",
+            "data.augmentation=[gaussian_noise: {std: 0.1}, masking_noise: {rate: 0.1}, salt_and_pepper: {rate: 0.1}]"
+        ],
+        ["training.on_nonfinite=skip", "optimizer={sgd: {momentum: 0.9}}", "regularization={l2: 0.01}"]
     ]
 
     @Test("with allreduce neither, where there is no sum to make")
@@ -22,8 +24,9 @@ struct AllocationTests {
 
     @Test("with weights of samples neither", arguments: [1, 2])
     func weights(ranks: Int) throws {
-        try steadyStep(["data={format: csv, train: {path: t.csv, target: y, weight: w}}", "model.layers.2.dense.units=2"],
-                       ranks: ranks)
+        try steadyStep(
+            ["data={format: csv, train: {path: t.csv, target: y, weight: w}}", "model.layers.2.dense.units=2"],
+            ranks: ranks)
     }
 
     @Test("no rank allocates in a steady step", arguments: settings, [1, 2, 3])
@@ -33,21 +36,26 @@ struct AllocationTests {
             // As many samples as the digits have.
             let table = "x,w,y\n" + (0..<1438).map { "\($0 % 17).5,\($0 % 5 + 1),\($0 % 3 == 0 ? "a" : "b")\n" }.joined()
             try Data(table.utf8).write(to: URL(fileURLWithPath: folder + "/t.csv"))
-            let result = try MPIRun.child(ranks: ranks, buildFolder + "/rank-scenarios", ["steady-allocations"] + settings,
-                                          directory: folder).run()
+            let result = try MPIRun.child(
+                ranks: ranks, buildFolder + "/rank-scenarios", ["steady-allocations"] + settings,
+                directory: folder
+            ).run()
             #expect(result.status == 0 && !result.timedOut, "\(result)")
         }
     }
 
-    @Test("memory that isn't there ends all ranks with 71 and one message, whoever asked for it", arguments: [
-        "malloc", "calloc", "calloc-overflow", "realloc", "aligned_alloc", "posix_memalign", "swift",
-    ])
+    @Test(
+        "memory that isn't there ends all ranks with 71 and one message, whoever asked for it",
+        arguments: [
+            "malloc", "calloc", "calloc-overflow", "realloc", "aligned_alloc", "posix_memalign", "swift"
+        ])
     func refused(function: String) throws {
         let result = try MPIRun.child(ranks: 2, buildFolder + "/rank-scenarios", ["refused-allocation", function]).run()
         #expect(result.status == 71 && !result.timedOut, "\(result)")
         let messages = result.errors.split(separator: "\n").filter { $0.hasPrefix("dtrain: error: ") }
-        #expect(messages.count == 1 && messages[0].contains("out of memory: ") && messages[0].contains(" bytes were asked for"),
-                "\(result)")
+        #expect(
+            messages.count == 1 && messages[0].contains("out of memory: ") && messages[0].contains(" bytes were asked for"),
+            "\(result)")
         let wanted = function == "calloc-overflow" ? "18,446,744,073,709,551,615" : "1,152,921,504,606,846,"
         #expect(messages.first?.contains(wanted) == true, "\(result)")
     }

@@ -22,16 +22,22 @@ struct CatalogueTests {
     private static let ofOwn = ["model.layers=[gain: {start: 0.5}, dense: {units: 10}]", "metrics=[accuracy, mean_output]"]
 
     private func configuration(_ catalogue: Catalogue, _ settings: [String]) throws -> TrainingConfiguration {
-        try TrainingConfiguration(try SettingsDocument(text: builtInConfiguration, name: "own.yaml", overrides: settings),
-                                  name: "own", catalogue: catalogue)
+        try TrainingConfiguration(
+            try SettingsDocument(text: builtInConfiguration, name: "own.yaml", overrides: settings),
+            name: "own", catalogue: catalogue)
     }
 
     @Test("a layer of one's own trains two steps, with a metric of one's own, and its checkpoint is read with its catalogue")
     func twoSteps() throws {
         try withTemporaryFolder { folder in
             let agreed = try AgreedExperiment(over: SoloCommunicator()) {
-                try Experiment(try configuration(Self.catalogue, Self.ofOwn + ["optimizer={sign_descent: {learning_rate: 0.25}}",
-                                                                               "schedule=halving"]))
+                try Experiment(
+                    try configuration(
+                        Self.catalogue,
+                        Self.ofOwn + [
+                            "optimizer={sign_descent: {learning_rate: 0.25}}",
+                            "schedule=halving"
+                        ]))
             }
             let place = RunPlace(try RunDirectory.open(folder + "/run", resuming: false))
             let trainer = try quietTrainer(agreed, in: place, stoppingAfter: 2)
@@ -53,7 +59,8 @@ struct CatalogueTests {
                 _ = try TrainedModel(path: folder + "/run", overrides: [])
                 Issue.record("an unknown layer was accepted")
             } catch let failure as Failure {
-                #expect(failure.code == .badData && failure.message.contains("unknown optimizer \"sign_descent\""), "\(failure)")
+                #expect(
+                    failure.code == .badData && failure.message.contains("unknown optimizer \"sign_descent\""), "\(failure)")
             }
         }
     }
@@ -70,15 +77,23 @@ struct CatalogueTests {
 
     @Test("a data format of one's own is trained on, and checked by the keys of all formats")
     func dataFormat() throws {
-        let settings = ["data={format: ramp, samples: 40}", "model.layers=[dense: {units: 1}]", "loss=mean_squared_error", "metrics=[]"]
+        let settings = [
+            "data={format: ramp, samples: 40}", "model.layers=[dense: {units: 1}]", "loss=mean_squared_error", "metrics=[]"
+        ]
         let experiment = try Experiment(try configuration(Self.catalogue, settings))
         #expect(experiment.splits.train.count == 40 && experiment.splits.train.inputShape == Shape([2]))
-        #expect(throws: Failure.self) { try Experiment(try configuration(Self.catalogue, settings + ["data.standardize=true"])) }
+        #expect(throws: Failure.self) {
+            try Experiment(try configuration(Self.catalogue, settings + ["data.standardize=true"]))
+        }
         #expect(throws: Failure.self) { try Experiment(try configuration(Self.catalogue, settings + ["data.sample=3"])) }
         try withTemporaryFolder { folder in
             var run = TrainingRun(name: "ramp") {
-                try configuration(Self.catalogue, settings + ["training={epochs: 60, global_batch_size: 8, micro_batch_size: 4}",
-                                                              "optimizer={sgd: {learning_rate: 0.5}}"])
+                try configuration(
+                    Self.catalogue,
+                    settings + [
+                        "training={epochs: 60, global_batch_size: 8, micro_batch_size: 4}",
+                        "optimizer={sgd: {learning_rate: 0.5}}"
+                    ])
             }
             run.directory = folder + "/run"
             run.options.style = .quiet
@@ -88,11 +103,15 @@ struct CatalogueTests {
         }
     }
 
-    @Test("nothing of it is known to another catalogue, and a misspelt name is told with the nearest one", arguments: [
-        ("model.layers=[gain, dense: {units: 10}]", "unknown layer \"gain\""), ("loss=absolute", "unknown loss \"absolute\""),
-        ("optimizer=sign_descent", "unknown optimizer \"sign_descent\""), ("schedule=halving", "unknown schedule \"halving\""),
-        ("metrics=[mean_output]", "unknown metric \"mean_output\""), ("data.format=ramp", "unknown value \"ramp\""),
-    ])
+    @Test(
+        "nothing of it is known to another catalogue, and a misspelt name is told with the nearest one",
+        arguments: [
+            ("model.layers=[gain, dense: {units: 10}]", "unknown layer \"gain\""),
+            ("loss=absolute", "unknown loss \"absolute\""),
+            ("optimizer=sign_descent", "unknown optimizer \"sign_descent\""),
+            ("schedule=halving", "unknown schedule \"halving\""),
+            ("metrics=[mean_output]", "unknown metric \"mean_output\""), ("data.format=ramp", "unknown value \"ramp\"")
+        ])
     func separate(setting: String, message: String) throws {
         func refusal(_ catalogue: Catalogue, _ setting: String) throws -> String {
             do {
@@ -117,13 +136,16 @@ private struct Ramp: DataFormat {
     init(_ settings: Settings, usesInputs: Bool) throws { count = try settings.int("samples", in: 1...1000) }
 
     func check(_ data: DataConfiguration, _ settings: Settings) throws {
-        guard try !settings.bool("standardize", default: false) else { throw settings.failure("standardize", "a ramp is one already") }
+        guard try !settings.bool("standardize", default: false) else {
+            throw settings.failure("standardize", "a ramp is one already")
+        }
     }
 
     func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
         let points = (0..<count).map { (Float($0 % 5) / 5, Float($0 % 7) / 7) }
-        let train = Dataset(inputs: points.flatMap { [$0.0, $0.1] }, inputShape: Shape([2]), values: points.map { $0.0 - 2 * $0.1 },
-                            valueCount: 1)
+        let train = Dataset(
+            inputs: points.flatMap { [$0.0, $0.1] }, inputShape: Shape([2]), values: points.map { $0.0 - 2 * $0.1 },
+            valueCount: 1)
         return DataSplits(train: train, validation: nil, preprocessing: stored ?? Preprocessing(of: train))
     }
 }
@@ -145,12 +167,16 @@ private struct Gain: Layer {
     func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let gains = pass.weights.matrix(gain).row(0)
         for row in 0..<input.rows {
-            for column in 0..<input.columns { output.elements[row * input.columns + column] = gains[column] * input.row(row)[column] }
+            for column in 0..<input.columns {
+                output.elements[row * input.columns + column] = gains[column] * input.row(row)[column]
+            }
         }
     }
 
-    func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                  output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+    func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
         let gains = pass.weights.matrix(gain).row(0)
         if let inputGradient {
             for row in 0..<input.rows {
@@ -176,8 +202,10 @@ private struct Absolute: Loss {
 
     func divisor(outputs: Int, hasClasses: Bool) -> LossDivisor { .perRow(1) }
 
-    func evaluate(_ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
-                  gradient: MutableMatrixView?, in workspace: Workspace) {
+    func evaluate(
+        _ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
+        gradient: MutableMatrixView?, in workspace: Workspace
+    ) {
         for row in 0..<outputs.rows {
             losses[row] = outputs.row(row).reduce(0) { $0 + Double($1.magnitude) }
         }

@@ -3,29 +3,39 @@ import Training
 
 @Suite("What a resumed run may change")
 struct CompatibilityTests {
-    private func compare(_ stored: [String: String], _ configured: [String: String], defaulted: Set<String> = [],
-                         data: ([String], [String]) = (["a", "b"], ["a", "b"])) -> Compatibility {
+    private func compare(
+        _ stored: [String: String], _ configured: [String: String], defaulted: Set<String> = [],
+        data: ([String], [String]) = (["a", "b"], ["a", "b"])
+    ) -> Compatibility {
         Compatibility(stored: stored, configured: configured, defaulted: defaulted, storedData: data.0, data: data.1)
     }
 
     @Test("is told as values: what differs, and from what to what")
     func values() {
         let found = compare(
-            ["model.layers[0].dense.units": "16", "optimizer": "adam", "optimizer.adam.learning_rate": "0.1", "training.epochs": "2",
-             "data.train.path": "a.csv", "data.format": "csv", "modelling": "x"],
-            ["model.layers[0].dense.units": "12", "optimizer": "sgd", "optimizer.sgd.learning_rate": "0.1", "training.epochs": "2",
-             "data.train.path": "b.csv", "data.format": "idx", "modelling": "y"])
-        #expect(found.refused == [
-            SettingChange(key: "data.format", stored: "csv", configured: "idx"),
-            SettingChange(key: "model.layers[0].dense.units", stored: "16", configured: "12"),
-            SettingChange(key: "optimizer", stored: "adam", configured: "sgd"),
-        ])
-        #expect(found.allowed == [
-            SettingChange(key: "data.train.path", stored: "a.csv", configured: "b.csv"),
-            SettingChange(key: "modelling", stored: "x", configured: "y"),
-            SettingChange(key: "optimizer.adam.learning_rate", stored: "0.1", configured: nil),
-            SettingChange(key: "optimizer.sgd.learning_rate", stored: nil, configured: "0.1"),
-        ])
+            [
+                "model.layers[0].dense.units": "16", "optimizer": "adam", "optimizer.adam.learning_rate": "0.1",
+                "training.epochs": "2",
+                "data.train.path": "a.csv", "data.format": "csv", "modelling": "x"
+            ],
+            [
+                "model.layers[0].dense.units": "12", "optimizer": "sgd", "optimizer.sgd.learning_rate": "0.1",
+                "training.epochs": "2",
+                "data.train.path": "b.csv", "data.format": "idx", "modelling": "y"
+            ])
+        #expect(
+            found.refused == [
+                SettingChange(key: "data.format", stored: "csv", configured: "idx"),
+                SettingChange(key: "model.layers[0].dense.units", stored: "16", configured: "12"),
+                SettingChange(key: "optimizer", stored: "adam", configured: "sgd")
+            ])
+        #expect(
+            found.allowed == [
+                SettingChange(key: "data.train.path", stored: "a.csv", configured: "b.csv"),
+                SettingChange(key: "modelling", stored: "x", configured: "y"),
+                SettingChange(key: "optimizer.adam.learning_rate", stored: "0.1", configured: nil),
+                SettingChange(key: "optimizer.sgd.learning_rate", stored: nil, configured: "0.1")
+            ])
         #expect(found.allowed.map(\.isLearningRate) == [false, false, true, true] && found.otherData.isEmpty)
     }
 
@@ -46,8 +56,12 @@ struct CompatibilityTests {
 
     @Test("data are compared by their hashes, split by split")
     func data() {
-        #expect(compare([:], [:], data: (["a", "none"], ["b", "c"])).otherData
-                    == [DataChange(split: "training", stored: "a", found: "b"), DataChange(split: "validation", stored: nil, found: "c")])
+        #expect(
+            compare([:], [:], data: (["a", "none"], ["b", "c"])).otherData
+                == [
+                    DataChange(split: "training", stored: "a", found: "b"),
+                    DataChange(split: "validation", stored: nil, found: "c")
+                ])
         #expect(compare([:], [:], data: (["a"], ["a", "none"])).otherData.isEmpty)
     }
 }

@@ -43,33 +43,44 @@ struct ExperimentTests {
         #expect(try experiment("training.epochs=null", "training.max_steps=70000").totalSteps == 70000)
     }
 
-    @Test("a network that doesn't fit the data is refused with both numbers", arguments: [
-        ("model.layers.2.dense.units=9", "the last layer has 9 outputs, but the data have 10 classes; cross_entropy needs 10"),
-        ("loss=binary_cross_entropy", "no error"),
-        ("loss=mean_squared_error", "no error"),
-        ("model.layers.2=softmax", "the last layer has 128 outputs"),
-    ])
+    @Test(
+        "a network that doesn't fit the data is refused with both numbers",
+        arguments: [
+            (
+                "model.layers.2.dense.units=9",
+                "the last layer has 9 outputs, but the data have 10 classes; cross_entropy needs 10"
+            ),
+            ("loss=binary_cross_entropy", "no error"),
+            ("loss=mean_squared_error", "no error"),
+            ("model.layers.2=softmax", "the last layer has 128 outputs")
+        ])
     func mismatches(override: String, expected: String) {
         #expect(message(override).contains(expected), "\(message(override))")
     }
 
-    @Test("batch norm with a micro-batch of one sample is refused before the first step", arguments: [
-        (1, 64, "a step, of 64 samples in micro-batches of 1, has one of 1"),
-        (63, 64, "a step, of 64 samples in micro-batches of 63, has one of 1"),
-        (9, 1427, "the last step of an epoch, of 11 samples in micro-batches of 9, has one of 2"), (5, 1427, "of 11 samples"),
-        (16, 64, "no error"),
-    ])
+    @Test(
+        "batch norm with a micro-batch of one sample is refused before the first step",
+        arguments: [
+            (1, 64, "a step, of 64 samples in micro-batches of 1, has one of 1"),
+            (63, 64, "a step, of 64 samples in micro-batches of 63, has one of 1"),
+            (9, 1427, "the last step of an epoch, of 11 samples in micro-batches of 9, has one of 2"),
+            (5, 1427, "of 11 samples"),
+            (16, 64, "no error")
+        ])
     func loneSamples(microBatch: Int, globalBatch: Int, expected: String) {
-        let text = message("model.layers.1=batch_norm", "training.micro_batch_size=\(microBatch)",
-                           "training.global_batch_size=\(globalBatch)")
+        let text = message(
+            "model.layers.1=batch_norm", "training.micro_batch_size=\(microBatch)",
+            "training.global_batch_size=\(globalBatch)")
         #expect(microBatch == 9 ? text == "no error" : text.contains(expected), "\(text)")
     }
 
-    @Test("what is monitored must be measured", arguments: [
-        ("early_stopping.monitor=validation_acuracy", "did you mean \"validation_accuracy\"?"),
-        ("early_stopping.monitor=accuracy", "known: validation_loss, validation_accuracy"),
-        ("schedule.reduce_on_plateau.monitor=x", "schedule.reduce_on_plateau.monitor"),
-    ])
+    @Test(
+        "what is monitored must be measured",
+        arguments: [
+            ("early_stopping.monitor=validation_acuracy", "did you mean \"validation_accuracy\"?"),
+            ("early_stopping.monitor=accuracy", "known: validation_loss, validation_accuracy"),
+            ("schedule.reduce_on_plateau.monitor=x", "schedule.reduce_on_plateau.monitor")
+        ])
     func monitors(override: String, expected: String) {
         #expect(message(override).contains(expected), "\(message(override))")
     }

@@ -19,24 +19,29 @@ struct InputStageTests {
         (0..<rows).map { Int32((draw * 7 + $0 * 5) % count) }[...]
     }
 
-    private static func expectCurrent(_ stage: InputStage, _ samples: ArraySlice<Int32>,
-                                      sourceLocation: SourceLocation = #_sourceLocation) {
+    private static func expectCurrent(
+        _ stage: InputStage, _ samples: ArraySlice<Int32>,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) {
         let expected = samples.flatMap { sample in (0..<width).map { Float(Int(sample) * 10 + $0) } }
         #expect(Array(stage.matrix(rows: samples.count).elements) == expected, sourceLocation: sourceLocation)
     }
 
-    @Test("are those of the samples asked for, whoever gathers them and whether they were announced or not",
-          arguments: [true, false])
+    @Test(
+        "are those of the samples asked for, whoever gathers them and whether they were announced or not",
+        arguments: [true, false])
     func everyPath(hasHelper: Bool) {
         let stage = InputStage(rows: 8, width: Self.width, hasHelper: hasHelper, leastForHelper: 9)
         // Known by their draw; in turn: announced and wanted; announced by both; announced, but others are wanted; not
         // announced; announced with fewer rows.
         for draw in 0..<2000 {
-            let rows = 1 + draw % 8, key = UInt64(draw * 8)
+            let rows = 1 + draw % 8
+            let key = UInt64(draw * 8)
             let samples = Self.samples(draw, rows: rows)
             stage.gather(Self.dataset, samples, firstDraw: draw % 11 == 10 ? nil : key)
             Self.expectCurrent(stage, samples)
-            let next = Self.samples(draw + 1, rows: 1 + (draw + 1) % 8), nextKey = UInt64((draw + 1) * 8)
+            let next = Self.samples(draw + 1, rows: 1 + (draw + 1) % 8)
+            let nextKey = UInt64((draw + 1) * 8)
             switch draw % 5 {
             case 0: stage.announce(Self.dataset, next, firstDraw: nextKey)
             case 1:
@@ -57,7 +62,8 @@ struct InputStageTests {
         let text = "data: {augmentation: [gaussian_noise: {std: 1}, masking_noise: {rate: 0.3}, salt_and_pepper: {rate: 0.1}]}"
         let configuration = try DataConfiguration(try SettingsDocument(text: text, name: "test").root.section("data"))
         let plain = try configuration.load()
-        let dataset = plain.augmented(by: configuration.augmentations, seed: 3).train, width = dataset.inputShape.count
+        let dataset = plain.augmented(by: configuration.augmentations, seed: 3).train
+        let width = dataset.inputShape.count
         let buffer = AlignedBuffer<Float>(count: 8 * width)
         func gathered(_ samples: ArraySlice<Int32>, _ firstDraw: UInt64?, of dataset: Dataset = dataset) -> [Float] {
             let matrix = buffer.matrix(rows: samples.count, columns: width)
@@ -66,7 +72,9 @@ struct InputStageTests {
         }
         let stage = InputStage(rows: 8, width: width, hasHelper: hasHelper, leastForHelper: 1)
         for draw in 0..<500 {
-            let rows = 1 + draw % 8, key = UInt64(draw * 8), samples = Self.samples(draw, rows: rows)
+            let rows = 1 + draw % 8
+            let key = UInt64(draw * 8)
+            let samples = Self.samples(draw, rows: rows)
             switch draw % 4 {
             case 0: stage.announce(dataset, samples, firstDraw: key)
             case 1: stage.gatherNext(dataset, samples, firstDraw: key)

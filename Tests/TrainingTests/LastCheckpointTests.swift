@@ -14,10 +14,12 @@ struct LastCheckpointTests {
     private func train(on disk: FaultyDisk, overrides: [String] = [], _ body: (CheckpointStore) throws -> Void) throws {
         try withTemporaryFolder { folder in
             let agreed = try AgreedExperiment(over: SoloCommunicator()) {
-                try Experiment(try TrainingConfiguration(
-                    try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration",
-                                         overrides: ["training.epochs=null", "training.max_steps=10"] + overrides),
-                    name: "digits"))
+                try Experiment(
+                    try TrainingConfiguration(
+                        try SettingsDocument(
+                            text: builtInConfiguration, name: "the built-in configuration",
+                            overrides: ["training.epochs=null", "training.max_steps=10"] + overrides),
+                        name: "digits"))
             }
             let place = RunPlace(try RunDirectory.open(folder + "/run", resuming: false), fileSystem: disk)
             let trainer = try quietTrainer(agreed, in: place)
@@ -53,16 +55,18 @@ struct LastCheckpointTests {
     @Test("a file server that is away in the middle costs a checkpoint, not the run: the older one is remembered")
     func awayInTheMiddle() throws {
         let tries = Tries()
-        let disk = FaultyDisk({ _, call, path in
-            guard call == "mkdir", path.hasSuffix(".incomplete-step-00000006") else { return .pass }
-            tries.count.store(1, ordering: .relaxed)
-            return .fail(EIO)
-        }, reading: { call, path in
-            // The look for an older checkpoint, right after the save that failed, fails alike, once.
-            guard path.hasSuffix("/checkpoints"), tries.count.load(ordering: .relaxed) == 1 else { return nil }
-            tries.count.store(2, ordering: .relaxed)
-            return EIO
-        })
+        let disk = FaultyDisk(
+            { _, call, path in
+                guard call == "mkdir", path.hasSuffix(".incomplete-step-00000006") else { return .pass }
+                tries.count.store(1, ordering: .relaxed)
+                return .fail(EIO)
+            },
+            reading: { call, path in
+                // The look for an older checkpoint, right after the save that failed, fails alike, once.
+                guard path.hasSuffix("/checkpoints"), tries.count.load(ordering: .relaxed) == 1 else { return nil }
+                tries.count.store(2, ordering: .relaxed)
+                return EIO
+            })
         try train(on: disk, overrides: ["checkpoint.every_steps=3"]) { store in
             #expect(tries.count.load(ordering: .relaxed) == 2)
             #expect([3, 6, 9, 10].filter { FileManager.default.fileExists(atPath: store.path(ofStep: $0)) } == [3, 9, 10])

@@ -58,12 +58,16 @@ struct LostBestTests {
 
     /// Nothing is learnt: no validation is better than the first.
     private func experiment(_ more: String...) throws -> AgreedExperiment {
-        let settings = ["optimizer={sgd: {learning_rate: 0}}", "training.epochs=null", "training.max_steps=50",
-                        "validation.every_steps=10", "validation.every_epochs=null", "checkpoint.every_steps=5"] + more
+        let settings =
+            [
+                "optimizer={sgd: {learning_rate: 0}}", "training.epochs=null", "training.max_steps=50",
+                "validation.every_steps=10", "validation.every_epochs=null", "checkpoint.every_steps=5"
+            ] + more
         return try AgreedExperiment(over: SoloCommunicator()) {
-            try Experiment(try TrainingConfiguration(
-                try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration", overrides: settings),
-                name: "digits"))
+            try Experiment(
+                try TrainingConfiguration(
+                    try SettingsDocument(text: builtInConfiguration, name: "the built-in configuration", overrides: settings),
+                    name: "digits"))
         }
     }
 

@@ -57,8 +57,9 @@ struct MemoryForecastTests {
         let alone = forecasts.reduce(0) { $0 + $1.total - part("weights", $1) - part("neighbours' gradients", $1) }
         #expect(abs(MemoryForecast.together(forecasts) - alone - Self.flat) < 1)
         // With allreduce everybody has all of it.
-        let copies = try MemoryForecast.job(Self.experiment("training.synchronization=allreduce"), rankCount: 4,
-                                            availableCores: 1)
+        let copies = try MemoryForecast.job(
+            Self.experiment("training.synchronization=allreduce"), rankCount: 4,
+            availableCores: 1)
         #expect(copies.allSatisfy { part("optimizer", $0) == 2 * Self.flat && $0.shared == 0 })
         #expect(abs(MemoryForecast.together(copies) - copies.reduce(0) { $0 + $1.total }) < 1)
     }
@@ -67,34 +68,41 @@ struct MemoryForecastTests {
     func messages() throws {
         let experiment = try Self.experiment()
         let shares = WorkShares(experiment.sampler, rankCount: 2, summation: .tree)
-        let forecast = MemoryForecast(experiment, shares: shares, rank: 0, topology: .separate(rankCount: 2),
-                                      writesCheckpoints: false, gathersAhead: false)
+        let forecast = MemoryForecast(
+            experiment, shares: shares, rank: 0, topology: .separate(rankCount: 2),
+            writesCheckpoints: false, gathersAhead: false)
         // Half of the other's gradient comes, half of its own goes.
         #expect(abs(part("messages", forecast) - Self.flat) <= 4096 && forecast.shared == 0)
     }
 
     @Test("what doesn't fit is refused with the parts, the bound and who sets it")
     func refusals() throws {
-        let experiment = try Self.experiment(), one = MemoryForecast.job(experiment, rankCount: 1, availableCores: 1)
+        let experiment = try Self.experiment()
+        let one = MemoryForecast.job(experiment, rankCount: 1, availableCores: 1)
         let three = MemoryForecast.job(experiment, rankCount: 3, availableCores: 1)
         func refusal(_ forecasts: [MemoryForecast], machine: Int?, addresses: Int? = nil) -> String? {
             let bound = machine.map { MemoryLimit(bytes: $0, holder: "its control group may have", source: "/x/memory.max") }
             do {
-                try experiment.checkMemory(forecasts, own: 0, machine: bound, addressSpace: addresses.map {
-                    MemoryLimit(bytes: $0, holder: "a process may have", source: "ulimit -v")
-                }, taken: 100_000_000)
+                try experiment.checkMemory(
+                    forecasts, own: 0, machine: bound,
+                    addressSpace: addresses.map {
+                        MemoryLimit(bytes: $0, holder: "a process may have", source: "ulimit -v")
+                    }, taken: 100_000_000)
                 return nil
             } catch {
                 #expect((error as? Failure)?.code == .badConfiguration)
                 return "\(error)"
             }
         }
-        let fits = Int(one[0].total) + 1, together = Int(MemoryForecast.together(three)) + 1
+        let fits = Int(one[0].total) + 1
+        let together = Int(MemoryForecast.together(three)) + 1
         #expect(refusal(one, machine: nil) == nil && refusal(one, machine: fits) == nil)
         #expect(refusal(three, machine: together) == nil)
         let single = refusal(one, machine: fits - 2) ?? ""
         #expect(single.hasPrefix("wide.yaml:") && single.contains("training takes") && single.contains("of memory (program "))
-        #expect(single.contains("but its control group may have ") && single.contains(" MB (/x/memory.max); use ") && single.contains("micro_batch_size"))
+        #expect(
+            single.contains("but its control group may have ") && single.contains(" MB (/x/memory.max); use ")
+                && single.contains("micro_batch_size"))
         // Each alone would fit.
         #expect(three.allSatisfy { Int($0.total) < together - 2 })
         let several = refusal(three, machine: together - 2) ?? ""

@@ -5,8 +5,9 @@ import Training
 @Suite("The plan of memory in print")
 struct PlanReportTests {
     private static func experiment(_ layers: String, _ overrides: String...) throws -> Experiment {
-        let document = try SettingsDocument(text: builtInConfiguration, name: "plan.yaml",
-                                            overrides: ["model.layers=\(layers)"] + overrides)
+        let document = try SettingsDocument(
+            text: builtInConfiguration, name: "plan.yaml",
+            overrides: ["model.layers=\(layers)"] + overrides)
         return try Experiment(try TrainingConfiguration(document, name: "plan"))
     }
 
@@ -41,8 +42,9 @@ struct PlanReportTests {
     func width() throws {
         let name = String(repeating: "a long name ", count: 9)
         let inside = "{residual: {layers: [residual: {layers: [{dense: {units: 64, name: \(name)}}, relu]}]}}"
-        let experiment = try Self.experiment("[\(Array(repeating: inside, count: 12).joined(separator: ", ")), "
-            + "dense: {units: 10}]")
+        let experiment = try Self.experiment(
+            "[\(Array(repeating: inside, count: 12).joined(separator: ", ")), "
+                + "dense: {units: 10}]")
         let lines = PlanReport(experiment, rank: 0, rankCount: 3, availableCores: 1).lines
         #expect(lines.allSatisfy { $0.count <= 80 }, "\(lines.filter { $0.count > 80 })")
         #expect(lines.count { $0.contains("as fused:") } == 1 + 2 * 12)

@@ -21,7 +21,7 @@ package protocol Augmentation: Sendable {
 package let augmentationCatalog: [any Augmentation.Type] = [
     GaussianNoise.self,
     MaskingNoise.self,
-    SaltAndPepper.self,
+    SaltAndPepper.self
 ]
 
 /// Reads `data.augmentation`, a list in the order in which they are applied; `settings` is the section `data`.

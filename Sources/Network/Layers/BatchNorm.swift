@@ -31,8 +31,9 @@ package struct BatchNorm: Layer {
         let momentum = try Self.momentum(options)
         let isAffine = try options.bool("affine", default: true)
         guard site.inputShape.dimensions.count == 1, site.inputShape.count > 0 else {
-            throw options.failure("batch_norm takes a row of features, but this one gets \(site.inputShape); put \"flatten\" in "
-                + "front of it, or use layer_norm")
+            throw options.failure(
+                "batch_norm takes a row of features, but this one gets \(site.inputShape); put \"flatten\" in "
+                    + "front of it, or use layer_norm")
         }
         outputShape = site.inputShape
         width = site.inputShape.count
@@ -46,8 +47,11 @@ package struct BatchNorm: Layer {
         self.variance = variance
         // One row has no variance.
         sums = site.reserveStatistics(1 + 2 * shape.count, leastLeafRows: 2) { sums, weights in
-            let counter = weights.matrix(steps).elements, means = weights.matrix(mean).elements
-            let variances = weights.matrix(variance).elements, rows = sums[0], width = shape.count
+            let counter = weights.matrix(steps).elements
+            let means = weights.matrix(mean).elements
+            let variances = weights.matrix(variance).elements
+            let rows = sums[0]
+            let width = shape.count
             counter[0] += 1
             let share = momentum ?? 1 / Double(counter[0])
             for index in 0..<width {
@@ -62,42 +66,54 @@ package struct BatchNorm: Layer {
         let text = try options.string("momentum", default: "0.1")
         guard text != "none" else { return nil }
         guard let number = Double(text), (0...1).contains(number) else {
-            throw options.failure("momentum", "expected a number from 0 to 1, or none for the average over all steps, found "
-                + "\"\(text)\"")
+            throw options.failure(
+                "momentum",
+                "expected a number from 0 to 1, or none for the average over all steps, found "
+                    + "\"\(text)\"")
         }
         return number
     }
 
     package var memory: LayerMemory {
         let moments = MemoryNeed(perLeaf: 2 * width)
-        return LayerMemory(kept: moments, training: .none, evaluation: MemoryNeed(perLeaf: width),
-                           backward: MemoryNeed(perSample: weight == nil ? 0 : width))
+        return LayerMemory(
+            kept: moments, training: .none, evaluation: MemoryNeed(perLeaf: width),
+            backward: MemoryNeed(perSample: weight == nil ? 0 : width))
     }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
-        let weight = weight.map { pass.weights.matrix($0) }, bias = bias.map { pass.weights.matrix($0) }
+        let weight = weight.map { pass.weights.matrix($0) }
+        let bias = bias.map { pass.weights.matrix($0) }
         guard case .training = pass.purpose, let kept = memory.kept else {
-            return evaluate(input, into: output, scales: (memory.kept ?? memory.work).leaves(1, columns: width), weight, bias, pass)
+            return evaluate(
+                input, into: output, scales: (memory.kept ?? memory.work).leaves(1, columns: width), weight, bias, pass)
         }
-        pass.workspace.normalizeLeaves(input, leafRows: pass.leafRows, epsilon: epsilon, weight: weight, bias: bias,
-                                       moments: moments(kept, rows: input.rows, leafRows: pass.leafRows),
-                                       sums: pass.statistics?.part(sums, count: 1 + 2 * width), into: output)
+        pass.workspace.normalizeLeaves(
+            input, leafRows: pass.leafRows, epsilon: epsilon, weight: weight, bias: bias,
+            moments: moments(kept, rows: input.rows, leafRows: pass.leafRows),
+            sums: pass.statistics?.part(sums, count: 1 + 2 * width), into: output)
     }
 
-    private func evaluate(_ input: MatrixView, into output: MutableMatrixView, scales: MutableMatrixView, _ weight: MatrixView?,
-                          _ bias: MatrixView?, _ pass: ForwardPass) {
-        pass.workspace.normalizeColumns(input, means: pass.weights.matrix(mean), variances: pass.weights.matrix(variance),
-                                        epsilon: epsilon, weight: weight, bias: bias, scales: scales, into: output)
+    private func evaluate(
+        _ input: MatrixView, into output: MutableMatrixView, scales: MutableMatrixView, _ weight: MatrixView?,
+        _ bias: MatrixView?, _ pass: ForwardPass
+    ) {
+        pass.workspace.normalizeColumns(
+            input, means: pass.weights.matrix(mean), variances: pass.weights.matrix(variance),
+            epsilon: epsilon, weight: weight, bias: bias, scales: scales, into: output)
     }
 
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
         let weightGradient = weight.flatMap { pass.gradient(of: $0) }
         let scaled = weightGradient.map { _ in memory.work.matrix(rows: input.rows, columns: width) }
-        pass.workspace.normalizeLeavesGradient(outputGradient, input: input, leafRows: pass.leafRows,
-                                               weight: weight.map { pass.weights.matrix($0) },
-                                               moments: moments(memory.left, rows: input.rows, leafRows: pass.leafRows).readOnly,
-                                               scaled: scaled, into: inputGradient)
+        pass.workspace.normalizeLeavesGradient(
+            outputGradient, input: input, leafRows: pass.leafRows,
+            weight: weight.map { pass.weights.matrix($0) },
+            moments: moments(memory.left, rows: input.rows, leafRows: pass.leafRows).readOnly,
+            scaled: scaled, into: inputGradient)
         if let weightGradient, let scaled {
             pass.workspace.columnSums(scaled.readOnly, leafRows: pass.summedRows, into: weightGradient)
         }

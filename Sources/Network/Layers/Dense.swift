@@ -36,7 +36,8 @@ package struct Dense: Layer {
         inputs = last
         positions = site.inputShape.count / inputs
         guard inputs.multipliedReportingOverflow(by: units).partialValue <= Self.largestParameterCount,
-              !inputs.multipliedReportingOverflow(by: units).overflow else {
+            !inputs.multipliedReportingOverflow(by: units).overflow
+        else {
             throw options.failure("units", "\(units) units for \(inputs) inputs are too many parameters")
         }
         outputShape = try site.shape(site.inputShape.dimensions.dropLast() + [units]) { options.failure("units", $0) }
@@ -51,15 +52,22 @@ package struct Dense: Layer {
     }
 
     /// The weight of the layer called `path`, which has to have the shape that this one's would.
-    private static func tied(to path: String, _ shape: Shape, _ options: Settings, _ site: inout LayerSite) throws -> ParameterSlot {
+    private static func tied(to path: String, _ shape: Shape, _ options: Settings, _ site: inout LayerSite) throws
+        -> ParameterSlot
+    {
         guard let slot = site.reuse("weight", of: path) else {
             let known = site.owners(of: "weight")
-            throw options.failure("tied_to", "no layer in front of this one is called \"\(path)\" and has a weight"
-                + suggestion(for: path, among: known) + "; known: " + (known.isEmpty ? "none" : known.joined(separator: ", ")))
+            throw options.failure(
+                "tied_to",
+                "no layer in front of this one is called \"\(path)\" and has a weight"
+                    + suggestion(for: path, among: known) + "; known: "
+                    + (known.isEmpty ? "none" : known.joined(separator: ", ")))
         }
         guard slot.shape == shape else {
-            throw options.failure("tied_to", "the weight of \"\(path)\" is \(slot.shape), but this layer's would be \(shape) "
-                + "(units, inputs); make them agree")
+            throw options.failure(
+                "tied_to",
+                "the weight of \"\(path)\" is \(slot.shape), but this layer's would be \(shape) "
+                    + "(units, inputs); make them agree")
         }
         return slot
     }
@@ -84,14 +92,18 @@ package struct Dense: Layer {
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let rows = input.rows * positions
-        pass.workspace.innerProducts(input.reshaped(rows: rows, columns: inputs), pass.weights.matrix(weight, columns: inputs),
-                                     bias: bias.map { pass.weights.matrix($0) }, activation: activation,
-                                     into: output.reshaped(rows: rows, columns: units))
+        pass.workspace.innerProducts(
+            input.reshaped(rows: rows, columns: inputs), pass.weights.matrix(weight, columns: inputs),
+            bias: bias.map { pass.weights.matrix($0) }, activation: activation,
+            into: output.reshaped(rows: rows, columns: units))
     }
 
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
-        let rows = input.rows * positions, leafRows = pass.summedRows * positions
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
+        let rows = input.rows * positions
+        let leafRows = pass.summedRows * positions
         var gradient = outputGradient
         if let activation {
             let inner = memory.work.matrix(rows: outputGradient.rows, columns: outputShape.count)
@@ -100,12 +112,14 @@ package struct Dense: Layer {
         }
         gradient = gradient.reshaped(rows: rows, columns: units)
         if let inputGradient {
-            pass.workspace.inputGradient(gradient, pass.weights.matrix(weight, columns: inputs),
-                                         into: inputGradient.reshaped(rows: rows, columns: inputs))
+            pass.workspace.inputGradient(
+                gradient, pass.weights.matrix(weight, columns: inputs),
+                into: inputGradient.reshaped(rows: rows, columns: inputs))
         }
         if let target = pass.gradient(of: weight, columns: inputs) {
-            pass.workspace.weightGradient(gradient, input.reshaped(rows: rows, columns: inputs), leafRows: leafRows,
-                                          into: target)
+            pass.workspace.weightGradient(
+                gradient, input.reshaped(rows: rows, columns: inputs), leafRows: leafRows,
+                into: target)
         }
         if let target = bias.flatMap({ pass.gradient(of: $0) }) {
             pass.workspace.columnSums(gradient, leafRows: leafRows, into: target)

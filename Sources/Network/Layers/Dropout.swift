@@ -31,10 +31,13 @@ package struct Dropout: Layer {
         pass.workspace.multiply(input, mask.readOnly, into: output)
     }
 
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
         guard let inputGradient else { return }
-        pass.workspace.multiply(outputGradient, memory.left.matrix(rows: input.rows, columns: input.columns).readOnly,
-                                into: inputGradient)
+        pass.workspace.multiply(
+            outputGradient, memory.left.matrix(rows: input.rows, columns: input.columns).readOnly,
+            into: inputGradient)
     }
 }

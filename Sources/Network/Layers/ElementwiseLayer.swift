@@ -13,10 +13,13 @@ extension ElementwiseLayer {
         pass.workspace.activate(activation, input, into: output)
     }
 
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
         guard let inputGradient else { return }
-        pass.workspace.activationGradient(activation, outputGradient, saved: activation.needsOutput ? output : input,
-                                          into: inputGradient)
+        pass.workspace.activationGradient(
+            activation, outputGradient, saved: activation.needsOutput ? output : input,
+            into: inputGradient)
     }
 }

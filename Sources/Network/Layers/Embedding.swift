@@ -21,29 +21,36 @@ package struct Embedding: Layer {
         let found = site.tokenKinds ?? 0
         kinds = try options.optionalInt("num_embeddings", in: 1...Dense.largestParameterCount) ?? found
         guard kinds >= found else {
-            throw options.failure("num_embeddings", "\(kinds) rows, but the data have \(found) different tokens; set it to "
-                + "\(found) or more, or leave it out")
+            throw options.failure(
+                "num_embeddings",
+                "\(kinds) rows, but the data have \(found) different tokens; set it to "
+                    + "\(found) or more, or leave it out")
         }
         guard kinds <= Dense.largestParameterCount / width else {
             throw options.failure("embedding_dim", "\(width) numbers for each of \(kinds) tokens are too many parameters")
         }
         outputShape = try site.shape(site.inputShape.dimensions + [width]) { options.failure("embedding_dim", $0) }
-        let initializer = try Initializer.read(options, inputs: kinds, outputs: width,
-                                               pytorch: (.normal(mean: 0, deviation: 1), .constant(0)))
+        let initializer = try Initializer.read(
+            options, inputs: kinds, outputs: width,
+            pytorch: (.normal(mean: 0, deviation: 1), .constant(0)))
         weight = site.reserve("weight", shape: Shape([kinds, width]), role: .weight, initializer: initializer.weight)
     }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
-        pass.workspace.embed(input, pass.weights.matrix(weight, columns: width),
-                             into: output.reshaped(rows: input.count, columns: width))
+        pass.workspace.embed(
+            input, pass.weights.matrix(weight, columns: width),
+            into: output.reshaped(rows: input.count, columns: width))
     }
 
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
         // Tokens have no gradient.
         inputGradient?.fill(0)
         guard let target = pass.gradient(of: weight, columns: width) else { return }
-        pass.workspace.embeddingGradient(outputGradient.reshaped(rows: input.count, columns: width), input,
-                                         leafTokens: pass.summedRows * input.columns, into: target)
+        pass.workspace.embeddingGradient(
+            outputGradient.reshaped(rows: input.count, columns: width), input,
+            leafTokens: pass.summedRows * input.columns, into: target)
     }
 }

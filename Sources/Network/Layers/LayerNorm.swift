@@ -25,8 +25,10 @@ package struct LayerNorm: Layer {
         let isAffine = try options.bool("affine", default: true)
         let hasBias = try options.bool("bias", default: true)
         guard axes <= dimensions.count, site.inputShape.count > 0 else {
-            throw options.failure("dimensions", "\(axes) dimensions are to be normalized, but a sample has the shape "
-                + "\(site.inputShape)")
+            throw options.failure(
+                "dimensions",
+                "\(axes) dimensions are to be normalized, but a sample has the shape "
+                    + "\(site.inputShape)")
         }
         let normalized = Shape(Array(dimensions.suffix(axes)))
         width = normalized.count
@@ -38,29 +40,37 @@ package struct LayerNorm: Layer {
 
     package var memory: LayerMemory {
         let statistics = MemoryNeed(perSample: 2 * positions)
-        return LayerMemory(kept: statistics, evaluation: statistics,
-                           backward: MemoryNeed(perSample: weight == nil ? 0 : outputShape.count))
+        return LayerMemory(
+            kept: statistics, evaluation: statistics,
+            backward: MemoryNeed(perSample: weight == nil ? 0 : outputShape.count))
     }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let rows = input.rows * positions
-        pass.workspace.normalizeRows(input.reshaped(rows: rows, columns: width), epsilon: epsilon,
-                                     weight: weight.map { pass.weights.matrix($0) }, bias: bias.map { pass.weights.matrix($0) },
-                                     statistics: statistics(memory.kept ?? memory.work, rows: input.rows),
-                                     into: output.reshaped(rows: rows, columns: width))
+        pass.workspace.normalizeRows(
+            input.reshaped(rows: rows, columns: width), epsilon: epsilon,
+            weight: weight.map { pass.weights.matrix($0) }, bias: bias.map { pass.weights.matrix($0) },
+            statistics: statistics(memory.kept ?? memory.work, rows: input.rows),
+            into: output.reshaped(rows: rows, columns: width))
     }
 
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
-        let rows = input.rows * positions, leafRows = pass.summedRows * positions
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
+        let rows = input.rows * positions
+        let leafRows = pass.summedRows * positions
         let gradient = outputGradient.reshaped(rows: rows, columns: width)
         let weightGradient = weight.flatMap { pass.gradient(of: $0) }
-        let scaled = weightGradient.map { _ in memory.work.matrix(rows: input.rows, columns: outputShape.count)
-            .reshaped(rows: rows, columns: width) }
-        pass.workspace.normalizeRowsGradient(gradient, input: input.reshaped(rows: rows, columns: width),
-                                             weight: weight.map { pass.weights.matrix($0) },
-                                             statistics: statistics(memory.left, rows: input.rows).readOnly,
-                                             scaled: scaled, into: inputGradient?.reshaped(rows: rows, columns: width))
+        let scaled = weightGradient.map { _ in
+            memory.work.matrix(rows: input.rows, columns: outputShape.count)
+                .reshaped(rows: rows, columns: width)
+        }
+        pass.workspace.normalizeRowsGradient(
+            gradient, input: input.reshaped(rows: rows, columns: width),
+            weight: weight.map { pass.weights.matrix($0) },
+            statistics: statistics(memory.left, rows: input.rows).readOnly,
+            scaled: scaled, into: inputGradient?.reshaped(rows: rows, columns: width))
         if let weightGradient, let scaled {
             pass.workspace.columnSums(scaled.readOnly, leafRows: leafRows, into: weightGradient)
         }

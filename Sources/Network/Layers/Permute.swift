@@ -12,16 +12,21 @@ package struct Permute: Layer {
     private let inverse: AxisPermutation
 
     package init(options: Settings, site: inout LayerSite) throws {
-        let order = try options.ints("dimensions", in: 1...1 << 20), shape = site.inputShape.dimensions
+        let order = try options.ints("dimensions", in: 1...1 << 20)
+        let shape = site.inputShape.dimensions
         guard order.sorted() == Array(1..<shape.count + 1) else {
-            throw options.failure("dimensions", "expected each of the \(shape.count) dimensions of \(site.inputShape) once, "
-                + "counted from 1, found \(order)")
+            throw options.failure(
+                "dimensions",
+                "expected each of the \(shape.count) dimensions of \(site.inputShape) once, "
+                    + "counted from 1, found \(order)")
         }
         outputShape = Shape(order.map { shape[$0 - 1] })
         permutation = AxisPermutation(shape: shape, order: order.map { $0 - 1 })
-        inverse = AxisPermutation(shape: outputShape.dimensions, order: (1..<shape.count + 1).map { axis in
-            order.firstIndex(of: axis) ?? 0
-        })
+        inverse = AxisPermutation(
+            shape: outputShape.dimensions,
+            order: (1..<shape.count + 1).map { axis in
+                order.firstIndex(of: axis) ?? 0
+            })
     }
 
     package var isIdentity: Bool { permutation.isIdentity }
@@ -30,8 +35,10 @@ package struct Permute: Layer {
         pass.workspace.permute(input, by: permutation, into: output)
     }
 
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
         guard let inputGradient else { return }
         pass.workspace.permute(outputGradient, by: inverse, into: inputGradient)
     }

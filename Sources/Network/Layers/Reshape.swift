@@ -9,7 +9,8 @@ package struct Reshape: IdentityLayer {
     package let outputShape: Shape
 
     package init(options: Settings, site: inout LayerSite) throws {
-        let asked = try options.ints("shape", in: -1...1 << 30), count = site.inputShape.count
+        let asked = try options.ints("shape", in: -1...1 << 30)
+        let count = site.inputShape.count
         guard asked.filter({ $0 == -1 }).count <= 1 else {
             throw options.failure("shape", "\(asked) leaves more than one dimension open (-1); leave at most one")
         }

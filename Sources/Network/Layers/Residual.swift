@@ -25,27 +25,34 @@ package struct Residual: Layer {
         outputShape = layers.outputShape
         guard let shortcut else {
             guard outputShape == site.inputShape else {
-                throw options.failure("layers", "the inner layers make \(outputShape) out of \(site.inputShape); a residual "
-                    + "layer adds its input, so both must be the same; or give layers that make \(outputShape) of the input "
-                    + "as \"shortcut\"")
+                throw options.failure(
+                    "layers",
+                    "the inner layers make \(outputShape) out of \(site.inputShape); a residual "
+                        + "layer adds its input, so both must be the same; or give layers that make \(outputShape) of the input "
+                        + "as \"shortcut\"")
             }
             return
         }
         guard shortcut.outputShape == outputShape else {
-            throw options.failure("shortcut", "the shortcut makes \(shortcut.outputShape) out of \(site.inputShape), but the "
-                + "inner layers make \(outputShape); they are added, so both must be the same")
+            throw options.failure(
+                "shortcut",
+                "the shortcut makes \(shortcut.outputShape) out of \(site.inputShape), but the "
+                    + "inner layers make \(outputShape); they are added, so both must be the same")
         }
     }
 
     package var memory: LayerMemory {
-        let inner = layers.memory, output = MemoryNeed(perSample: outputShape.count)
+        let inner = layers.memory
+        let output = MemoryNeed(perSample: outputShape.count)
         guard let other = shortcut?.memory else {
-            return LayerMemory(kept: inner.kept + output, training: inner.training, evaluation: inner.evaluation,
-                               backward: inner.backward + through)
+            return LayerMemory(
+                kept: inner.kept + output, training: inner.training, evaluation: inner.evaluation,
+                backward: inner.backward + through)
         }
-        return LayerMemory(kept: inner.kept + output + other.kept + output, training: .larger(inner.training, other.training),
-                           evaluation: .larger(inner.evaluation, other.evaluation) + output,
-                           backward: .larger(inner.backward, other.backward) + through)
+        return LayerMemory(
+            kept: inner.kept + output + other.kept + output, training: .larger(inner.training, other.training),
+            evaluation: .larger(inner.evaluation, other.evaluation) + output,
+            backward: .larger(inner.backward, other.backward) + through)
     }
 
     package var branches: [(name: String, layers: Sequential)] {
@@ -81,21 +88,26 @@ package struct Residual: Layer {
         pass.workspace.add(other.readOnly, output.readOnly, into: output)
     }
 
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
         let through = inputGradient.map { memory.work.matrix(rows: $0.rows, columns: $0.columns) }
         let inside = memory.work.rest(from: self.through)
         if let shortcut {
-            shortcut.backward(outputGradient, into: inputGradient, input: input,
-                              output: shortcutOutput(rows: input.rows, memory).readOnly,
-                              memory: PassMemory(kept: shortcutMemory(memory).kept, work: inside), in: pass)
+            shortcut.backward(
+                outputGradient, into: inputGradient, input: input,
+                output: shortcutOutput(rows: input.rows, memory).readOnly,
+                memory: PassMemory(kept: shortcutMemory(memory).kept, work: inside), in: pass)
         }
-        layers.backward(outputGradient, into: through, input: input,
-                        output: innerOutput(rows: input.rows, memory).readOnly,
-                        memory: PassMemory(kept: innerMemory(memory).kept, work: inside), in: pass)
+        layers.backward(
+            outputGradient, into: through, input: input,
+            output: innerOutput(rows: input.rows, memory).readOnly,
+            memory: PassMemory(kept: innerMemory(memory).kept, work: inside), in: pass)
         if let inputGradient, let through {
-            pass.workspace.add(shortcut == nil ? outputGradient : inputGradient.readOnly, through.readOnly,
-                               into: inputGradient)
+            pass.workspace.add(
+                shortcut == nil ? outputGradient : inputGradient.readOnly, through.readOnly,
+                into: inputGradient)
         }
     }
 
@@ -115,7 +127,9 @@ package struct Residual: Layer {
     }
 
     private func shortcutOutput(rows: Int, _ memory: PassMemory) -> MutableMatrixView {
-        memory.left.matrix(rows: rows, columns: outputShape.count, offset: layers.memory.kept.perSample
-            + outputShape.count + (shortcut?.memory.kept.perSample ?? 0))
+        memory.left.matrix(
+            rows: rows, columns: outputShape.count,
+            offset: layers.memory.kept.perSample
+                + outputShape.count + (shortcut?.memory.kept.perSample ?? 0))
     }
 }

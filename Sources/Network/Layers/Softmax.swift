@@ -19,16 +19,20 @@ package struct Softmax: Layer {
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let rows = input.count / width
-        pass.workspace.softmax(input.reshaped(rows: rows, columns: width),
-                               into: output.reshaped(rows: rows, columns: width))
+        pass.workspace.softmax(
+            input.reshaped(rows: rows, columns: width),
+            into: output.reshaped(rows: rows, columns: width))
     }
 
-    package func backward(_ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-                          output: MatrixView, memory: PassMemory, in pass: BackwardPass) {
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
         guard let inputGradient else { return }
         let rows = input.count / width
-        pass.workspace.softmaxGradient(outputGradient.reshaped(rows: rows, columns: width),
-                                       output: output.reshaped(rows: rows, columns: width),
-                                       into: inputGradient.reshaped(rows: rows, columns: width))
+        pass.workspace.softmaxGradient(
+            outputGradient.reshaped(rows: rows, columns: width),
+            output: output.reshaped(rows: rows, columns: width),
+            into: inputGradient.reshaped(rows: rows, columns: width))
     }
 }

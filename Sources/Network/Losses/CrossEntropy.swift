@@ -41,22 +41,27 @@ package struct CrossEntropy: Loss {
         }
         guard let ignoredClass else { return nil }
         guard hasClasses else { return ("ignore_index", "the targets are rows of probabilities, of which none can be ignored") }
-        return ignoredClass < outputs ? nil
+        return ignoredClass < outputs
+            ? nil
             : ("ignore_index", "expected a class from 0 to \(outputs - 1), found \(ignoredClass)")
     }
 
-    package func evaluate(_ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
-                          gradient: MutableMatrixView?, in workspace: Workspace) {
+    package func evaluate(
+        _ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
+        gradient: MutableMatrixView?, in workspace: Workspace
+    ) {
         if classWeights != nil || ignoredClass != nil {
             floatWeights.withUnsafeBufferPointer { weights in
                 let given = classWeights == nil ? nil : weights.baseAddress
                 switch targets {
                 case .classes(let classes):
-                    workspace.weightedCrossEntropy(outputs, classes, weights: given, ignoredClass: ignoredClass,
-                                                   labelSmoothing: labelSmoothing, losses: losses, gradient: gradient)
+                    workspace.weightedCrossEntropy(
+                        outputs, classes, weights: given, ignoredClass: ignoredClass,
+                        labelSmoothing: labelSmoothing, losses: losses, gradient: gradient)
                 case .values(let probabilities):
-                    workspace.weightedCrossEntropy(outputs, probabilities, weights: given, labelSmoothing: labelSmoothing,
-                                                   losses: losses, gradient: gradient)
+                    workspace.weightedCrossEntropy(
+                        outputs, probabilities, weights: given, labelSmoothing: labelSmoothing,
+                        losses: losses, gradient: gradient)
                 }
             }
             return
@@ -65,8 +70,9 @@ package struct CrossEntropy: Loss {
         case .classes(let classes):
             workspace.crossEntropy(outputs, classes, labelSmoothing: labelSmoothing, losses: losses, gradient: gradient)
         case .values(let probabilities):
-            workspace.crossEntropy(outputs, probabilities, labelSmoothing: labelSmoothing, losses: losses,
-                                   gradient: gradient)
+            workspace.crossEntropy(
+                outputs, probabilities, labelSmoothing: labelSmoothing, losses: losses,
+                gradient: gradient)
         }
     }
 }

@@ -26,8 +26,9 @@ package protocol Loss: Sendable {
 
     /// Assigns each row's loss and, where asked for, the gradient of their sum with respect to the outputs. Not scaled
     /// by the batch: the owner of a parameter does that once.
-    func evaluate(_ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
-                  gradient: MutableMatrixView?, in workspace: Workspace)
+    func evaluate(
+        _ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
+        gradient: MutableMatrixView?, in workspace: Workspace)
 }
 
 extension Loss {
@@ -60,7 +61,7 @@ extension Choices where Choice == any Loss.Type {
             MeanAbsoluteError.self,
             Huber.self,
             BinaryCrossEntropy.self,
-            CrossEntropy.self,
+            CrossEntropy.self
         ])
     }
 }
@@ -81,8 +82,10 @@ extension ElementwiseLoss {
     package var targetDemand: TargetDemand { .values }
     package func divisor(outputs: Int, hasClasses: Bool) -> LossDivisor { .perRow(outputs) }
 
-    package func evaluate(_ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
-                          gradient: MutableMatrixView?, in workspace: Workspace) {
+    package func evaluate(
+        _ outputs: MatrixView, _ targets: TargetView, losses: UnsafeMutableBufferPointer<Double>,
+        gradient: MutableMatrixView?, in workspace: Workspace
+    ) {
         guard case .values(let values) = targets else { preconditionFailure("\(Self.kind) takes numbers, not classes") }
         workspace.elementLoss(elementLoss, outputs, values, losses: losses, gradient: gradient)
     }

@@ -5,11 +5,11 @@ package enum Build {
     package static let version = "0.1.0"
 
     #if arch(x86_64)
-    static let architecture = "x86_64"
+        static let architecture = "x86_64"
     #elseif arch(arm64)
-    static let architecture = "arm64"
+        static let architecture = "arm64"
     #else
-    static let architecture = "other"
+        static let architecture = "other"
     #endif
 
     /// What a result's bits depend on beside configuration, data and seed. The number behind "kernels" changes with the

@@ -12,8 +12,9 @@ struct CheckpointContents {
     /// The tensors of `model.safetensors`: of the flat buffer of weights.
     func modelTensors(_ weights: UnsafeBufferPointer<Float>) -> [TensorSource] {
         layout.slots.map { slot in
-            TensorSource(name: slot.name, shape: slot.shape.dimensions,
-                         values: UnsafeBufferPointer(rebasing: weights[layout.range(of: slot)]))
+            TensorSource(
+                name: slot.name, shape: slot.shape.dimensions,
+                values: UnsafeBufferPointer(rebasing: weights[layout.range(of: slot)]))
         }
     }
 
@@ -22,8 +23,9 @@ struct CheckpointContents {
         stateNames.enumerated().flatMap { index, name in
             trainedSlots.map { slot in
                 let start = index * layout.trainedCount + slot.offset
-                return TensorSource(name: "\(slot.name).\(name)", shape: slot.shape.dimensions,
-                                    values: UnsafeBufferPointer(rebasing: states[start..<start + slot.shape.count]))
+                return TensorSource(
+                    name: "\(slot.name).\(name)", shape: slot.shape.dimensions,
+                    values: UnsafeBufferPointer(rebasing: states[start..<start + slot.shape.count]))
             }
         }
     }
@@ -47,8 +49,10 @@ struct CheckpointContents {
     func checkModel(_ file: SafetensorsFile, prefix: String = "", choosing choice: ParameterChoice? = nil) throws {
         let known = layout.slots.map(\.name)
         if let idle = choice?.idlePattern(among: known) {
-            throw Failure(.badConfiguration, "initialize: no parameter is called \"\(idle)\""
-                + suggestion(for: idle.description, among: known) + "; the network's: \(Network.list(known))")
+            throw Failure(
+                .badConfiguration,
+                "initialize: no parameter is called \"\(idle)\""
+                    + suggestion(for: idle.description, among: known) + "; the network's: \(Network.list(known))")
         }
         if let choice, !known.contains(where: choice.contains) {
             throw Failure(.badConfiguration, "initialize: only and skip leave nothing to load; take something out of skip")
@@ -56,28 +60,36 @@ struct CheckpointContents {
         for slot in layout.slots where choice?.contains(slot.name) ?? true {
             let name = prefix + slot.name
             guard let tensor = file.tensor(named: name) else {
-                throw Failure(.badData, "\(file.path): no tensor \"\(name)\" of shape \(slot.shape)"
-                    + suggestion(for: name, among: file.tensors.prefix(1000).map(\.name))
-                    + "; it belongs to another network (its tensors: \(names(file)))")
+                throw Failure(
+                    .badData,
+                    "\(file.path): no tensor \"\(name)\" of shape \(slot.shape)"
+                        + suggestion(for: name, among: file.tensors.prefix(1000).map(\.name))
+                        + "; it belongs to another network (its tensors: \(names(file)))")
             }
             guard tensor.shape == slot.shape.dimensions else {
-                throw Failure(.badData, "\(file.path): \"\(name)\" has the shape \(tensor.shape), but the network's has "
-                    + "\(slot.shape); it belongs to another network")
+                throw Failure(
+                    .badData,
+                    "\(file.path): \"\(name)\" has the shape \(tensor.shape), but the network's has "
+                        + "\(slot.shape); it belongs to another network")
             }
         }
         guard choice == nil else { return }
         let expected = Set(layout.slots.map { prefix + $0.name })
         if let extra = file.tensors.first(where: { !expected.contains($0.name) }) {
-            throw Failure(.badData, "\(file.path): the tensor \"\(extra.name)\" has no place in this network; it belongs "
-                + "to another one")
+            throw Failure(
+                .badData,
+                "\(file.path): the tensor \"\(extra.name)\" has no place in this network; it belongs "
+                    + "to another one")
         }
     }
 
     /// Copies the weights of a safetensors file into the flat buffer. Names and shapes must be those of the network, the
     /// names behind `prefix`, and all numbers finite. Returns the names of the parameters that were loaded.
     @discardableResult
-    func loadModel(_ file: SafetensorsFile, prefix: String = "", choosing choice: ParameterChoice? = nil,
-                   into weights: MutableParameterView) throws -> [String] {
+    func loadModel(
+        _ file: SafetensorsFile, prefix: String = "", choosing choice: ParameterChoice? = nil,
+        into weights: MutableParameterView
+    ) throws -> [String] {
         try checkModel(file, prefix: prefix, choosing: choice)
         let chosen = layout.slots.filter { choice?.contains($0.name) ?? true }
         for slot in chosen {
@@ -91,8 +103,10 @@ struct CheckpointContents {
                 try file.copy(prefix + slot.name, into: elements)
             }
             if let bad = elements.firstIndex(where: { !$0.isFinite }) {
-                throw Failure(.badData, "\(file.path): \"\(prefix + slot.name)\" holds "
-                    + "\(elements[bad].isNaN ? "NaN" : "infinity") (element \(bad)); weights must be finite numbers")
+                throw Failure(
+                    .badData,
+                    "\(file.path): \"\(prefix + slot.name)\" holds "
+                        + "\(elements[bad].isNaN ? "NaN" : "infinity") (element \(bad)); weights must be finite numbers")
             }
         }
         return chosen.map(\.name)
@@ -104,8 +118,10 @@ struct CheckpointContents {
             for slot in trainedSlots {
                 let tensorName = "\(slot.name).\(name)"
                 guard let tensor = file.tensor(named: tensorName), tensor.shape == slot.shape.dimensions else {
-                    throw Failure(.badData, "\(file.path): no tensor \"\(tensorName)\" of shape \(slot.shape); the "
-                        + "checkpoint was made by another optimizer or network")
+                    throw Failure(
+                        .badData,
+                        "\(file.path): no tensor \"\(tensorName)\" of shape \(slot.shape); the "
+                            + "checkpoint was made by another optimizer or network")
                 }
                 guard slot.range.overlaps(engine.slice) else { continue }
                 let part = slot.range.clamped(to: engine.slice)

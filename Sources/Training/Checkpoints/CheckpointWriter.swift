@@ -63,8 +63,10 @@ final class CheckpointWriter {
     ///   - syncLog: makes the log durable as far as the checkpoint's step and says why that failed; called on the
     ///     writer's thread.
     /// - Throws: `Failure(.systemRefused)` where there is no thread to be had.
-    init(store: CheckpointStore, contents: CheckpointContents, keep: Int, hasOlder: Bool,
-         clock: @escaping () -> Double = { MonotonicClock.seconds }, syncLog: @escaping @Sendable () -> Failure?) throws(Failure) {
+    init(
+        store: CheckpointStore, contents: CheckpointContents, keep: Int, hasOlder: Bool,
+        clock: @escaping () -> Double = { MonotonicClock.seconds }, syncLog: @escaping @Sendable () -> Failure?
+    ) throws(Failure) {
         self.clock = clock
         let layout = contents.layout
         buffer = Snapshot(weightCount: layout.weightCount, stateCount: contents.stateNames.count * layout.trainedCount)
@@ -139,25 +141,30 @@ final class CheckpointWriter {
     private static func writeNext(_ shared: Shared, hadOlder: Bool) -> Report? {
         shared.condition.lock()
         while shared.job == nil, !shared.isStopping { shared.condition.wait() }
-        let job = shared.job, write = shared.write
+        let job = shared.job
+        let write = shared.write
         shared.condition.unlock()
         guard let job, let write else { return nil }
         return write(job, hadOlder)
     }
 
-    private static func write(_ snapshot: Snapshot, to store: CheckpointStore, contents: CheckpointContents, keep: Int,
-                              hadOlder: Bool, syncLog: () -> Failure?) -> Report {
+    private static func write(
+        _ snapshot: Snapshot, to store: CheckpointStore, contents: CheckpointContents, keep: Int,
+        hadOlder: Bool, syncLog: () -> Failure?
+    ) -> Report {
         // Weights are worth more than the log: a log that can't be written is told of and costs no checkpoint.
         let logFailure = syncLog()
         func report(_ result: Result<SavedCheckpoint, Failure>, hasOlder: Bool) -> Report {
-            Report(step: snapshot.step, places: snapshot.places, result: result, logFailure: logFailure,
-                   hasOlder: hasOlder)
+            Report(
+                step: snapshot.step, places: snapshot.places, result: result, logFailure: logFailure,
+                hasOlder: hasOlder)
         }
         do {
-            let saved = try store.save(step: snapshot.step,
-                                       model: contents.modelTensors(UnsafeBufferPointer(snapshot.weights.elements)),
-                                       optimizer: contents.optimizerTensors(UnsafeBufferPointer(snapshot.states.elements)),
-                                       state: snapshot.state, to: snapshot.places, keep: keep)
+            let saved = try store.save(
+                step: snapshot.step,
+                model: contents.modelTensors(UnsafeBufferPointer(snapshot.weights.elements)),
+                optimizer: contents.optimizerTensors(UnsafeBufferPointer(snapshot.states.elements)),
+                state: snapshot.state, to: snapshot.places, keep: keep)
             return report(.success(saved), hasOlder: true)
         } catch {
             let failure = error as? Failure ?? Failure(.inputOutput, "\(error)")

@@ -38,27 +38,35 @@ package struct Compatibility: Sendable, Equatable {
     package private(set) var otherData: [DataChange] = []
 
     /// Keys that are part of the result's definition, and all in them.
-    private static let fixed = ["model", "data", "loss", "training.global_batch_size", "training.micro_batch_size",
-                                "training.seed", "training.shuffle", "training.drop_last"]
+    private static let fixed = [
+        "model", "data", "loss", "training.global_batch_size", "training.micro_batch_size",
+        "training.seed", "training.shuffle", "training.drop_last"
+    ]
     /// The kind of the optimizer is, its options aren't.
     private static let optimizer = "optimizer"
     /// Where the data lie and how they are written may change; that they are the same is checked by their hashes.
-    private static let movable = Set(["train", "validation"].flatMap { split in
-        ["inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",
-         "comment", "unknown_category"].map { "data.\(split).\($0)" }
-    })
+    private static let movable = Set(
+        ["train", "validation"].flatMap { split in
+            [
+                "inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",
+                "comment", "unknown_category"
+            ].map { "data.\(split).\($0)" }
+        })
 
     /// - Parameters:
     ///   - stored: the effective configuration of the checkpoint, by key; `configured`: that of the run.
     ///   - defaulted: keys of the new configuration that have their default. An older dtrain that didn't know them did what
     ///     the default says.
     ///   - storedData: hashes of the training and validation data of the checkpoint; `data`: of the run.
-    package init(stored: [String: String], configured: [String: String], defaulted: Set<String>, storedData: [String],
-                 data: [String]) {
+    package init(
+        stored: [String: String], configured: [String: String], defaulted: Set<String>, storedData: [String],
+        data: [String]
+    ) {
         for key in Set(stored.keys).union(configured.keys).sorted() {
             let change = SettingChange(key: key, stored: stored[key], configured: configured[key])
             guard change.stored != change.configured, change.stored != nil || !defaulted.contains(key) else { continue }
-            let isFixed = Self.fixed.contains { change.concerns($0) } && !Self.movable.contains(key)
+            let isFixed =
+                Self.fixed.contains { change.concerns($0) } && !Self.movable.contains(key)
                 || key == Self.optimizer && change.stored != nil
             if isFixed { refused.append(change) } else { allowed.append(change) }
         }

@@ -55,11 +55,13 @@ package final class TrainedModel {
         init(_ state: TrainingState, path: String, overrides: [String], catalogue: Catalogue) throws {
             let document = try SettingsDocument(text: state.configuration, name: "\(path)/state.json", overrides: overrides)
             configuration = try TrainingConfiguration(document, name: "", catalogue: catalogue)
-            network = try Network(configuration.model, inputShape: state.preprocessing.inputShape,
-                                  tokenKinds: state.preprocessing.text?.characterCount, loss: configuration.loss,
-                                  seed: configuration.training.seed, choices: catalogue.layers)
-            targets = try TargetForm(kind: state.preprocessing.targetKind, loss: configuration.loss,
-                                     outputs: network.outputShape, settings: configuration.model)
+            network = try Network(
+                configuration.model, inputShape: state.preprocessing.inputShape,
+                tokenKinds: state.preprocessing.text?.characterCount, loss: configuration.loss,
+                seed: configuration.training.seed, choices: catalogue.layers)
+            targets = try TargetForm(
+                kind: state.preprocessing.targetKind, loss: configuration.loss,
+                outputs: network.outputShape, settings: configuration.model)
             try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
             metrics = try MetricSet(configuration.metrics, task: targets.task, choices: catalogue.metrics)
             // Whatever is asked of the model, all that training reads of its configuration has been read by now.
@@ -77,12 +79,15 @@ package final class TrainedModel {
     }
 
     /// Loss and metrics of a split. `note` is told what was decided from what the data look like.
-    package func evaluate(_ split: Split, note: (String) -> Void = { _ in }) throws -> (sampleCount: Int, loss: Double, metrics: [MetricValue]) {
+    package func evaluate(_ split: Split, note: (String) -> Void = { _ in }) throws -> (
+        sampleCount: Int, loss: Double, metrics: [MetricValue]
+    ) {
         let dataset: Dataset
         switch split {
         case .file(let path, let targets):
-            dataset = try state.preprocessing.samples(from: path, targets: targets,
-                                                      options: configuration.data.tableOptions, note: note)
+            dataset = try state.preprocessing.samples(
+                from: path, targets: targets,
+                options: configuration.data.tableOptions, note: note)
         case .train, .validation:
             let splits = try configuration.data.load(with: state.preprocessing)
             splits.notes.forEach(note)
@@ -92,10 +97,12 @@ package final class TrainedModel {
             dataset = chosen
         }
         try targets.check(dataset, loss: configuration.loss)
-        let judged = JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets,
-                                   hasWeights: dataset.hasWeights)
-        let evaluator = Evaluator(judged, dataset: dataset, microBatchSize: configuration.training.microBatchSize,
-                                  workspace: workspace, communicator: SoloCommunicator())
+        let judged = JudgedNetwork(
+            network: network, loss: configuration.loss, metrics: metrics, targets: targets,
+            hasWeights: dataset.hasWeights)
+        let evaluator = Evaluator(
+            judged, dataset: dataset, microBatchSize: configuration.training.microBatchSize,
+            workspace: workspace, communicator: SoloCommunicator())
         let result = try evaluator.evaluate(weights: weights.weights(network.layout).readOnly)
         return (result.sampleCount, result.loss, result.metrics)
     }
@@ -116,7 +123,8 @@ package final class TrainedModel {
         switch configuration.loss.outputTransform {
         case .softmax: return ["prediction"] + (0..<outputs).map { "probability_\(className($0))" }
         case .sigmoid:
-            return outputs == 1 ? ["prediction", "probability_\(className(1))"]
+            return outputs == 1
+                ? ["prediction", "probability_\(className(1))"]
                 : ["prediction"] + (0..<outputs).map { "probability_\(className($0))" }
         case .none: return outputs == 1 ? ["prediction"] : (0..<outputs).map { "prediction_\($0)" }
         }
@@ -124,8 +132,10 @@ package final class TrainedModel {
 
     /// Predictions for every sample of a file, in order, handed to `body` one by one. `note` is told what was decided from
     /// what the file looks like.
-    package func predict(_ path: String, note: (String) -> Void = { _ in },
-                         _ body: (Prediction) throws -> Void) throws {
+    package func predict(
+        _ path: String, note: (String) -> Void = { _ in },
+        _ body: (Prediction) throws -> Void
+    ) throws {
         let dataset = try state.preprocessing.inputs(from: path, options: configuration.data.tableOptions, note: note)
         let samples = (0..<Int32(dataset.count)).map { $0 }
         let rowsAtOnce = 512
@@ -137,9 +147,11 @@ package final class TrainedModel {
             let input = inputs.matrix(rows: chunk.count, columns: network.inputShape.count)
             let output = outputs.matrix(rows: chunk.count, columns: network.outputShape.count)
             dataset.gatherInputs(chunk, into: input)
-            network.forward(input.readOnly, into: output, using: activations,
-                            in: ForwardPass(weights: weights.weights(network.layout).readOnly, workspace: workspace,
-                                            purpose: .evaluation, leafRows: rowsAtOnce))
+            network.forward(
+                input.readOnly, into: output, using: activations,
+                in: ForwardPass(
+                    weights: weights.weights(network.layout).readOnly, workspace: workspace,
+                    purpose: .evaluation, leafRows: rowsAtOnce))
             transform(output)
             for row in 0..<chunk.count { try body(prediction(Array(output.row(row)))) }
         }
@@ -161,7 +173,9 @@ package final class TrainedModel {
         if let text = state.preprocessing.text {
             // The most probable character behind each position.
             let width = values.count / targets.positions
-            let characters = stride(from: 0, to: values.count, by: width).map { text.character(Self.best(values[$0..<$0 + width])) }
+            let characters = stride(from: 0, to: values.count, by: width).map {
+                text.character(Self.best(values[$0..<$0 + width]))
+            }
             return Prediction(label: String(characters), values: [])
         }
         if givesBackInputs { return Prediction(label: nil, values: values) }

@@ -43,11 +43,14 @@ extension Trainer {
                     recorder?.note("\(path): loaded \(loaded.joined(separator: ", "))")
                     recorder?.note("initialized anew: \(others.isEmpty ? "nothing" : others.joined(separator: ", "))")
                 }
-                if !prefix.isEmpty { recorder?.note("\(path): the prefix \"\(prefix)\" was removed from the names of its tensors") }
+                if !prefix.isEmpty {
+                    recorder?.note("\(path): the prefix \"\(prefix)\" was removed from the names of its tensors")
+                }
             }
         }
         // Each host read the file for itself.
-        try Agreement.check([.init("the initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
+        try Agreement.check(
+            [.init("the initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
     }
 
     /// Goes on from a checkpoint, whoever wrote it on however many ranks. Collective.
@@ -66,8 +69,9 @@ extension Trainer {
             guard let recorder else { return }
             try accepted()
             try recorder.open(state, contents: contents, hasCheckpoint: isOwn)
-            recorder.resumed(from: checkpoint.path, digest: checkpoint.digest, state: state, changes: changes,
-                             otherBuild: otherBuild == state.build ? nil : otherBuild)
+            recorder.resumed(
+                from: checkpoint.path, digest: checkpoint.digest, state: state, changes: changes,
+                otherBuild: otherBuild == state.build ? nil : otherBuild)
         }
         if isOwn { savedStep = state.step } else { try saveFirstCheckpoint() }
         guard let bestStep = state.bestStep else { return }
@@ -85,9 +89,10 @@ extension Trainer {
     /// Returns the changes.
     private func restore(_ checkpoint: LoadedCheckpoint) throws -> [SettingChange] {
         var restored = try TrainingState.decode(checkpoint)
-        let compatibility = Compatibility(stored: restored.settings, configured: state.settings,
-                                          defaulted: experiment.configuration.root.defaultedKeys(),
-                                          storedData: restored.dataDigests, data: state.dataDigests)
+        let compatibility = Compatibility(
+            stored: restored.settings, configured: state.settings,
+            defaulted: experiment.configuration.root.defaultedKeys(),
+            storedData: restored.dataDigests, data: state.dataDigests)
         if let refusal = Self.refusal(of: compatibility, checkpoint: checkpoint.path) { throw refusal }
         let changes = compatibility.allowed
         // Of the same data and batches from here on.
@@ -104,7 +109,9 @@ extension Trainer {
             restored.bestValue = nil
             restored.bestStep = nil
         }
-        if state.plateau == nil || restored.plateau == nil || changes.contains(where: \.isLearningRate) || hasChanged("schedule") {
+        if state.plateau == nil || restored.plateau == nil || changes.contains(where: \.isLearningRate)
+            || hasChanged("schedule")
+        {
             restored.plateau = state.plateau
         }
         restored.parameterCount = state.parameterCount
@@ -120,13 +127,18 @@ extension Trainer {
     /// Why a run can't go on from a checkpoint; nil where it can.
     private static func refusal(of compatibility: Compatibility, checkpoint: String) -> Failure? {
         if !compatibility.refused.isEmpty {
-            return Failure(.badConfiguration, "\(checkpoint) was made by another configuration; a resumed run must keep "
-                + "\(compatibility.refused.map(\.description).joined(separator: "; ")). Give the old values, or start a new run")
+            return Failure(
+                .badConfiguration,
+                "\(checkpoint) was made by another configuration; a resumed run must keep "
+                    + "\(compatibility.refused.map(\.description).joined(separator: "; ")). Give the old values, or start a new run"
+            )
         }
         guard let data = compatibility.otherData.first else { return nil }
-        return Failure(.badConfiguration, "\(checkpoint) was made with other \(data.split) data (SHA-256 "
-            + "\((data.stored ?? "none").prefix(16))…, found \((data.found ?? "none").prefix(16))…); resume with the same data, "
-            + "or start a new run")
+        return Failure(
+            .badConfiguration,
+            "\(checkpoint) was made with other \(data.split) data (SHA-256 "
+                + "\((data.stored ?? "none").prefix(16))…, found \((data.found ?? "none").prefix(16))…); resume with the same data, "
+                + "or start a new run")
     }
 
     /// Writes the checkpoint that a run begins with, and waits until it is on disk.
@@ -148,9 +160,13 @@ extension Trainer {
         if !sumOfSquares(weights[0..<layout.weightCount]).isFinite {
             let bad = layout.slots.last { !weights.matrix($0).row(0).allSatisfy(\.isFinite) }
             recorder?.close()
-            throw AgreedFailure(rank: 0, failure: Failure(.badData, "step \(state.step): the update made weights infinite or "
-                + "NaN\(bad.map { " in layer \(experiment.network.layerDescription(ofSlot: $0.index))" } ?? ""); lower the "
-                + "learning rate or clip the gradient (gradient_clipping), and resume from the last checkpoint"))
+            throw AgreedFailure(
+                rank: 0,
+                failure: Failure(
+                    .badData,
+                    "step \(state.step): the update made weights infinite or "
+                        + "NaN\(bad.map { " in layer \(experiment.network.layerDescription(ofSlot: $0.index))" } ?? ""); lower the "
+                        + "learning rate or clip the gradient (gradient_clipping), and resume from the last checkpoint"))
         }
         let snapshot = recorder?.checkpointSnapshot()
         try synchronizer.gatherStates(into: snapshot?.states.elements)
@@ -171,8 +187,13 @@ extension Trainer {
             guard !isLastTry else { break }
             try saveCheckpoint(to: .numbered)
         }
-        throw AgreedFailure(rank: 0, failure: Failure(.inputOutput, "the checkpoint of step \(state.step), the last one, "
-            + "could not be written; an older one is there: remove the cause (see the warnings) and run again with --resume"))
+        throw AgreedFailure(
+            rank: 0,
+            failure: Failure(
+                .inputOutput,
+                "the checkpoint of step \(state.step), the last one, "
+                    + "could not be written; an older one is there: remove the cause (see the warnings) and run again with --resume"
+            ))
     }
 }
 

@@ -13,8 +13,11 @@ package struct AgreedExperiment {
             let experiment = try make()
             return (experiment, try experiment.initialState())
         }
-        try Agreement.check([.init("the configuration", initialState.configuration),
-                             .init("the training data", initialState.dataDigests[0]),
-                             .init("the validation data", initialState.dataDigests[1])], over: communicator)
+        try Agreement.check(
+            [
+                .init("the configuration", initialState.configuration),
+                .init("the training data", initialState.dataDigests[0]),
+                .init("the validation data", initialState.dataDigests[1])
+            ], over: communicator)
     }
 }

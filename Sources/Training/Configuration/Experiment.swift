@@ -27,14 +27,19 @@ package struct Experiment {
         loading = LoadingMemory(before: before, after: ProcessMemory.current, splits: splits)
         let training = configuration.training
         guard !training.dropLast || splits.train.count >= training.globalBatchSize else {
-            throw configuration.root.failure("training.drop_last", "the \(splits.train.count) training samples don't fill one "
-                + "batch of \(training.globalBatchSize), so that none would be left; use a smaller training.global_batch_size")
+            throw configuration.root.failure(
+                "training.drop_last",
+                "the \(splits.train.count) training samples don't fill one "
+                    + "batch of \(training.globalBatchSize), so that none would be left; use a smaller training.global_batch_size"
+            )
         }
-        network = try Network(configuration.model, inputShape: splits.train.inputShape, tokenKinds: splits.train.tokenKinds,
-                              loss: configuration.loss, seed: configuration.training.seed, choices: configuration.catalogue.layers)
+        network = try Network(
+            configuration.model, inputShape: splits.train.inputShape, tokenKinds: splits.train.tokenKinds,
+            loss: configuration.loss, seed: configuration.training.seed, choices: configuration.catalogue.layers)
         try configuration.optimizer.groups.check(network.layout, in: configuration.root)
-        targets = try TargetForm(kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
-                                 settings: configuration.model)
+        targets = try TargetForm(
+            kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
+            settings: configuration.model)
         try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
         metrics = try MetricSet(configuration.metrics, task: targets.task, choices: configuration.catalogue.metrics)
         try configuration.root.finish()
@@ -47,14 +52,19 @@ package struct Experiment {
 
     /// Refuses micro-batches with fewer rows than a layer needs, before the first step.
     private func checkLeaves() throws {
-        let sampler = sampler, least = network.leastLeafRows, size = sampler.microBatchSize
-        let full = min(sampler.globalBatchSize, sampler.sampleCount), last = sampler.dropsLast ? 0 : sampler.sampleCount % sampler.globalBatchSize
+        let sampler = sampler
+        let least = network.leastLeafRows
+        let size = sampler.microBatchSize
+        let full = min(sampler.globalBatchSize, sampler.sampleCount)
+        let last = sampler.dropsLast ? 0 : sampler.sampleCount % sampler.globalBatchSize
         for (samples, batch) in [(full, "a step"), (last, "the last step of an epoch")] where samples > 0 {
             let rows = samples % size == 0 ? size : samples % size
             guard min(rows, size) < least else { continue }
-            throw configuration.root.failure("training.micro_batch_size", "batch_norm needs \(least) samples or more in each "
-                + "micro-batch, but \(batch), of \(samples) samples in micro-batches of \(size), has one of \(rows); choose "
-                + "another size")
+            throw configuration.root.failure(
+                "training.micro_batch_size",
+                "batch_norm needs \(least) samples or more in each "
+                    + "micro-batch, but \(batch), of \(samples) samples in micro-batches of \(size), has one of \(rows); choose "
+                    + "another size")
         }
     }
 
@@ -64,9 +74,10 @@ package struct Experiment {
     /// How the training samples are cut into steps.
     package var sampler: Sampler {
         let training = configuration.training
-        return Sampler(sampleCount: splits.train.count, globalBatchSize: training.globalBatchSize,
-                       microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle,
-                       dropsLast: training.dropLast)
+        return Sampler(
+            sampleCount: splits.train.count, globalBatchSize: training.globalBatchSize,
+            microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle,
+            dropsLast: training.dropLast)
     }
 
     /// The global step after which the run ends.
@@ -110,12 +121,14 @@ package struct Experiment {
                 return
             }
             let known = ["loss"] + metrics.names
-            throw failure("monitor", splits.validation == nil
-                ? "\"\(monitor)\" can't be watched without validation data; add data.validation or "
-                    + "data.validation_fraction"
-                : "no metric is called \"\(monitor)\""
-                    + suggestion(for: monitor, among: known.map { "validation_" + $0 }) + "; known: "
-                    + known.map { "validation_" + $0 }.joined(separator: ", "))
+            throw failure(
+                "monitor",
+                splits.validation == nil
+                    ? "\"\(monitor)\" can't be watched without validation data; add data.validation or "
+                        + "data.validation_fraction"
+                    : "no metric is called \"\(monitor)\""
+                        + suggestion(for: monitor, among: known.map { "validation_" + $0 }) + "; known: "
+                        + known.map { "validation_" + $0 }.joined(separator: ", "))
         }
         if let monitor = configuration.checkpoint.monitor { try check(monitor, configuration.checkpoint.settings.failure) }
         if let early = configuration.earlyStopping { try check(early.monitor, early.settings.failure) }
@@ -127,8 +140,9 @@ package struct Experiment {
 
 extension Experiment {
     var judgedNetwork: JudgedNetwork {
-        JudgedNetwork(network: network, loss: configuration.loss, metrics: metrics, targets: targets,
-                      hasWeights: splits.train.hasWeights)
+        JudgedNetwork(
+            network: network, loss: configuration.loss, metrics: metrics, targets: targets,
+            hasWeights: splits.train.hasWeights)
     }
 
     /// What rows of outputs add to the divisor of the loss's mean.
@@ -136,9 +150,10 @@ extension Experiment {
 
     /// The state of a run that hasn't begun.
     func initialState() throws -> TrainingState {
-        var state = TrainingState(preprocessing: splits.preprocessing,
-                                  dataDigests: [try splits.train.digest(), try splits.validation?.digest() ?? "none"],
-                                  parameterCount: network.layout.parameterCount, build: Build.identity)
+        var state = TrainingState(
+            preprocessing: splits.preprocessing,
+            dataDigests: [try splits.train.digest(), try splits.validation?.digest() ?? "none"],
+            parameterCount: network.layout.parameterCount, build: Build.identity)
         state.configuration = try effectiveYAML()
         state.settings = configuration.root.effectiveValues()
         if configuration.schedule.plateau != nil {

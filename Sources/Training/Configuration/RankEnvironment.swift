@@ -26,9 +26,11 @@ package enum RankEnvironment {
     package static func items(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> [Agreement.Item] {
         let choices = environment.filter { variable in prefixes.contains { variable.key.hasPrefix($0) } }
             .sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        return [.init("the program", Build.identity), .init("the program's file", programDigest()),
-                .init("the MPI library", MPISession.libraryVersion),
-                .init("the vector width (DTRAIN_SIMD)", "\(VectorWidth.best)")]
+        return [
+            .init("the program", Build.identity), .init("the program's file", programDigest()),
+            .init("the MPI library", MPISession.libraryVersion),
+            .init("the vector width (DTRAIN_SIMD)", "\(VectorWidth.best)")
+        ]
             + variables.map { .init("the environment variable \($0)", environment[$0]) }
             + [.init("the choice of MPI's components (OMPI_MCA_coll…, OMPI_MCA_pml…)", choices.joined(separator: "\n"))]
     }

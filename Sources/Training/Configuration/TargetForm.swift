@@ -43,45 +43,58 @@ package struct TargetForm: Sendable {
         }
         positions = 1
         guard outputs.dimensions.count == 1 else {
-            throw settings.failure("layers", "the network's output has the shape \(outputs), but \(name) takes a row of "
-                + "numbers; end in flatten and a dense layer")
+            throw settings.failure(
+                "layers",
+                "the network's output has the shape \(outputs), but \(name) takes a row of "
+                    + "numbers; end in flatten and a dense layer")
         }
         let units = outputs.count
         func mismatch(_ expected: Int, _ what: String, _ other: String) -> Failure {
-            settings.failure("layers", "the last layer has \(Self.count(units, "output")), but the data have \(what); \(name) "
-                + "needs \(expected): set units: \(expected), or \(other)")
+            settings.failure(
+                "layers",
+                "the last layer has \(Self.count(units, "output")), but the data have \(what); \(name) "
+                    + "needs \(expected): set units: \(expected), or \(other)")
         }
         let asNumber = "data.target_kind: value (with loss: mean_squared_error) if the target is a number"
         switch (loss.targetDemand, kind) {
         case (.classes, .classes(let count)):
             guard units == count else {
-                throw mismatch(count, Self.count(count, "class", "classes"), count == 2 && units == 1
-                    ? "loss: binary_cross_entropy for one output" : asNumber)
+                throw mismatch(
+                    count, Self.count(count, "class", "classes"),
+                    count == 2 && units == 1
+                        ? "loss: binary_cross_entropy for one output" : asNumber)
             }
             content = .classes
             task = .classification(classes: count)
         case (.classes, .values(let count)):
             guard count > 1 else {
-                throw settings.failure("layers", "cross_entropy needs classes, but the target is a number; set "
-                    + "data.target_kind: class, or use loss: mean_squared_error or binary_cross_entropy")
+                throw settings.failure(
+                    "layers",
+                    "cross_entropy needs classes, but the target is a number; set "
+                        + "data.target_kind: class, or use loss: mean_squared_error or binary_cross_entropy")
             }
             guard units == count else {
-                throw mismatch(count, "targets of \(count) class probabilities", "name one column of classes in "
-                    + "data.train.target")
+                throw mismatch(
+                    count, "targets of \(count) class probabilities",
+                    "name one column of classes in "
+                        + "data.train.target")
             }
             content = .values(count)
             task = .classification(classes: count)
         case (.binary, .classes(let count)):
             guard units == count || (units == 1 && count == 2) else {
-                throw mismatch(count == 2 ? 1 : count, Self.count(count, "class", "classes"),
-                               "data.target_kind: value if the target is a probability")
+                throw mismatch(
+                    count == 2 ? 1 : count, Self.count(count, "class", "classes"),
+                    "data.target_kind: value if the target is a probability")
             }
             content = .values(units)
             task = .binary(outputs: units)
         case (.binary, .values(let count)):
             guard units == count else {
-                throw mismatch(count, "\(Self.count(count, "target")) per sample", count == 1
-                    ? "data.target_kind: class if the target is a class" : "name other columns in data.train.target")
+                throw mismatch(
+                    count, "\(Self.count(count, "target")) per sample",
+                    count == 1
+                        ? "data.target_kind: class if the target is a class" : "name other columns in data.train.target")
             }
             content = .values(count)
             task = .binary(outputs: count)
@@ -93,15 +106,19 @@ package struct TargetForm: Sendable {
             task = units == count ? .classification(classes: count) : .regression(outputs: 1)
         case (.values, .values(let count)):
             guard units == count else {
-                throw mismatch(count, "\(Self.count(count, "target")) per sample", count == 1
-                    ? "data.target_kind: class for one output per class" : "name other columns in data.train.target")
+                throw mismatch(
+                    count, "\(Self.count(count, "target")) per sample",
+                    count == 1
+                        ? "data.target_kind: class for one output per class" : "name other columns in data.train.target")
             }
             content = .values(count)
             task = .regression(outputs: count)
         case (_, .positions): preconditionFailure("targets at positions have been seen to")
         case (.classes, .inputs):
-            throw settings.failure("layers", "\(name) needs classes, but data.target_kind: input makes the inputs the targets; "
-                + "use loss: mean_squared_error, or binary_cross_entropy for inputs from 0 to 1")
+            throw settings.failure(
+                "layers",
+                "\(name) needs classes, but data.target_kind: input makes the inputs the targets; "
+                    + "use loss: mean_squared_error, or binary_cross_entropy for inputs from 0 to 1")
         case (.binary, .inputs(let count)), (.values, .inputs(let count)):
             guard units == count else {
                 throw mismatch(count, "\(Self.count(count, "input")) to give back", "leave out data.target_kind: input")
@@ -113,13 +130,17 @@ package struct TargetForm: Sendable {
 
     private static func check(positions: Int, classes: Int, _ loss: any Loss, _ outputs: Shape, _ settings: Settings) throws {
         guard loss.targetDemand == .classes else {
-            throw settings.failure("layers", "the data have one of \(classes) classes at each of \(positions) positions, but "
-                + "\(type(of: loss).kind) doesn't compare classes; use loss: cross_entropy")
+            throw settings.failure(
+                "layers",
+                "the data have one of \(classes) classes at each of \(positions) positions, but "
+                    + "\(type(of: loss).kind) doesn't compare classes; use loss: cross_entropy")
         }
         guard outputs.dimensions == [positions, classes] else {
-            throw settings.failure("layers", "the network's output has the shape \(outputs), but the data have one of \(classes) "
-                + "classes at each of \(positions) positions; cross_entropy needs [\(positions), \(classes)]: keep the positions, "
-                + "and end in dense: {units: \(classes)}")
+            throw settings.failure(
+                "layers",
+                "the network's output has the shape \(outputs), but the data have one of \(classes) "
+                    + "classes at each of \(positions) positions; cross_entropy needs [\(positions), \(classes)]: keep the positions, "
+                    + "and end in dense: {units: \(classes)}")
         }
     }
 
@@ -163,13 +184,17 @@ package struct TargetForm: Sendable {
             dataset.gatherTargets(samples[...], into: rows)
             if let index = rows.elements.firstIndex(where: { !($0 >= 0 && $0 <= 1) }) {
                 guard !dataset.targetKind.areInputs else {
-                    throw Failure(.badData, "input \(index % columns) of sample \(first + index / columns), which is its "
-                        + "target as well, is \(rows.elements[index]), but \(type(of: loss).kind) needs numbers from 0 to 1; "
-                        + "scale the inputs with data.normalize, or use loss: mean_squared_error")
+                    throw Failure(
+                        .badData,
+                        "input \(index % columns) of sample \(first + index / columns), which is its "
+                            + "target as well, is \(rows.elements[index]), but \(type(of: loss).kind) needs numbers from 0 to 1; "
+                            + "scale the inputs with data.normalize, or use loss: mean_squared_error")
                 }
-                throw Failure(.badData, "the target of sample \(first + index / columns) is \(rows.elements[index]), but "
-                    + "\(type(of: loss).kind) needs numbers from 0 to 1; set data.target_kind: class if they are classes, or use "
-                    + "loss: mean_squared_error for other numbers")
+                throw Failure(
+                    .badData,
+                    "the target of sample \(first + index / columns) is \(rows.elements[index]), but "
+                        + "\(type(of: loss).kind) needs numbers from 0 to 1; set data.target_kind: class if they are classes, or use "
+                        + "loss: mean_squared_error for other numbers")
             }
         }
     }

@@ -86,8 +86,10 @@ package struct TrainingSection: Sendable {
         globalBatchSize = try settings.int("global_batch_size", default: 128, in: 1...1 << 30)
         microBatchSize = try settings.int("micro_batch_size", default: min(32, globalBatchSize), in: 1...1 << 30)
         guard microBatchSize <= globalBatchSize else {
-            throw settings.failure("micro_batch_size", "expected at most the global batch size of \(globalBatchSize), "
-                + "found \(microBatchSize)")
+            throw settings.failure(
+                "micro_batch_size",
+                "expected at most the global batch size of \(globalBatchSize), "
+                    + "found \(microBatchSize)")
         }
         seed = UInt64(try settings.int("seed", default: 0))
         shuffle = try settings.bool("shuffle", default: true)
@@ -154,8 +156,11 @@ package struct InitializeSection: Sendable {
 
     init(_ settings: Settings) throws {
         path = try settings.optionalString("path")
-        let only = try settings.optionalStrings("only"), skip = try settings.optionalStrings("skip")
-        choice = only == nil && skip == nil ? nil
+        let only = try settings.optionalStrings("only")
+        let skip = try settings.optionalStrings("skip")
+        choice =
+            only == nil && skip == nil
+            ? nil
             : ParameterChoice(only: only?.map(NamePattern.init), skip: skip?.map(NamePattern.init) ?? [])
     }
 }

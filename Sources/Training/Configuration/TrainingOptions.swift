@@ -46,8 +46,10 @@ package struct RunPlace {
     /// checkpoints may lie on a disk that isn't mounted.
     package func requireNoHistory() throws {
         guard let last = try MetricsLog.lastLoggedStep(in: try directory()) else { return }
-        throw Failure(.missingInput, "\(path): \(RunDirectory.log) tells of step \(last), but there is no checkpoint in "
-            + "\(store.directory); bring it back (is its disk mounted?), or begin a new run in another directory (--run)")
+        throw Failure(
+            .missingInput,
+            "\(path): \(RunDirectory.log) tells of step \(last), but there is no checkpoint in "
+                + "\(store.directory); bring it back (is its disk mounted?), or begin a new run in another directory (--run)")
     }
 }
 

@@ -29,8 +29,9 @@ extension Experiment {
 
     /// What the rows of `rank` take that go through the network at once while training.
     func rowMemory(_ shares: WorkShares, rank: Int, gathersAhead: Bool) -> RowMemory {
-        RowMemory(judgedNetwork, rows: shares.rows(of: rank), microBatchSize: configuration.training.microBatchSize,
-                  training: true, gathersAhead: gathersAhead)
+        RowMemory(
+            judgedNetwork, rows: shares.rows(of: rank), microBatchSize: configuration.training.microBatchSize,
+            training: true, gathersAhead: gathersAhead)
     }
 
     /// What evaluating the validation split takes, if there is one.
@@ -45,17 +46,21 @@ extension Experiment {
     /// - Parameters:
     ///   - forecasts: of all ranks of this machine.
     ///   - own: which of them is this one's.
-    package func checkMemory(_ forecasts: [MemoryForecast], own: Int, machine: MemoryLimit? = MachineMemory.limit(),
-                     addressSpace: MemoryLimit? = MachineMemory.addressSpaceLimit,
-                     taken: Int = ProcessMemory.current.addressSpace) throws {
+    package func checkMemory(
+        _ forecasts: [MemoryForecast], own: Int, machine: MemoryLimit? = MachineMemory.limit(),
+        addressSpace: MemoryLimit? = MachineMemory.addressSpaceLimit,
+        taken: Int = ProcessMemory.current.addressSpace
+    ) throws {
         func refusal(_ subject: String, _ bytes: Double, _ forecast: MemoryForecast, _ limit: MemoryLimit) -> Failure {
             let bound = "\(limit.holder) \(Self.text(Double(limit.bytes)))"
             let source = limit.source.isEmpty ? "" : " (\(limit.source))"
             let fewer = forecasts.count > 1 ? ", or fewer ranks on this machine" : ""
-            return configuration.model.failure("\(subject) \(Self.text(bytes)) of memory (\(forecast.breakdown)), but "
-                + "\(bound)\(source); use smaller layers or a smaller training.micro_batch_size\(fewer)")
+            return configuration.model.failure(
+                "\(subject) \(Self.text(bytes)) of memory (\(forecast.breakdown)), but "
+                    + "\(bound)\(source); use smaller layers or a smaller training.micro_batch_size\(fewer)")
         }
-        let all = MemoryForecast.together(forecasts), count = forecasts.count
+        let all = MemoryForecast.together(forecasts)
+        let count = forecasts.count
         if let machine, all > Double(machine.bytes) {
             throw refusal(count > 1 ? "\(count) ranks on this machine take" : "training takes", all, forecasts[own], machine)
         }

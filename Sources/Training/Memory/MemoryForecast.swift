@@ -36,58 +36,78 @@ package struct MemoryForecast: Sendable {
     ///   - topology: which ranks share memory.
     ///   - writesCheckpoints: whether rank 0 keeps a copy for the writer.
     ///   - gathersAhead: whether a thread gathers the next inputs.
-    package init(_ experiment: Experiment, shares: WorkShares, rank: Int, topology: Topology, writesCheckpoints: Bool,
-         gathersAhead: Bool) {
-        let network = experiment.network, layout = network.layout, training = experiment.configuration.training
+    package init(
+        _ experiment: Experiment, shares: WorkShares, rank: Int, topology: Topology, writesCheckpoints: Bool,
+        gathersAhead: Bool
+    ) {
+        let network = experiment.network
+        let layout = network.layout
+        let training = experiment.configuration.training
         let rankCount = topology.hosts.last?.upperBound ?? 1
         let isOwner = training.synchronization == .owner
-        let flat = Self.bytes(layout.trainedCount), weights = Self.bytes(layout.weightCount), states = Double(experiment.configuration.optimizer.optimizer.states.count)
+        let flat = Self.bytes(layout.trainedCount)
+        let weights = Self.bytes(layout.weightCount)
+        let states = Double(experiment.configuration.optimizer.optimizer.states.count)
         let slice = isOwner ? layout.slice(of: rank, ownerCount: rankCount).count : layout.trainedCount
         let rows = experiment.rowMemory(shares, rank: rank, gathersAhead: gathersAhead)
         let gradients = Double(shares.subtreeCount(of: rank) + shares.spareGradients(of: rank, rowCapacity: rows.rowCapacity))
         let agreesFirst = experiment.configuration.gradientRules.needsAgreement(skipsNonFinite: training.onNonFinite == .skip)
         let neighbours = topology.hosts[topology.host(of: rank)].filter { $0 != rank }
         let evaluation = experiment.evaluationMemory
-        let messages: Double = if isOwner {
-            // Sums for the owners on other hosts, and theirs for this rank.
-            shares.programs.indices.map { index in
-                Self.bytes(ExchangePlan.stagedCount(shares.programs[index], tree: shares.trees[index], topology: topology,
-                                                    layout: layout, rank: rank, followsTree: training.summation == .tree))
-            }.max() ?? 0
-        } else {
-            // What MPI keeps of the sums that it is at.
-            rankCount > 1 ? flat : 0
-        }
+        let messages: Double =
+            if isOwner {
+                // Sums for the owners on other hosts, and theirs for this rank.
+                shares.programs.indices.map { index in
+                    Self.bytes(
+                        ExchangePlan.stagedCount(
+                            shares.programs[index], tree: shares.trees[index], topology: topology,
+                            layout: layout, rank: rank, followsTree: training.summation == .tree))
+                }.max() ?? 0
+            } else {
+                // What MPI keeps of the sums that it is at.
+                rankCount > 1 ? flat : 0
+            }
         parts = [
             Part(name: "program", bytes: Double(experiment.loading.program + Self.touchedLater), isShared: false),
-            Part(name: "data", bytes: Double(experiment.loading.data) + Double(experiment.splits.train.count) * 4,
-                 isShared: false),
+            Part(
+                name: "data", bytes: Double(experiment.loading.data) + Double(experiment.splits.train.count) * 4,
+                isShared: false),
             Part(name: "weights", bytes: weights, isShared: isOwner && !neighbours.isEmpty),
             Part(name: "gradients", bytes: Self.bytes(layout.gradientCount) * gradients, isShared: false),
             // What its neighbours have computed of a rank's slice it reads where it lies.
-            Part(name: "neighbours' gradients", bytes: isOwner ? Double(neighbours.reduce(0) { $0 + shares.subtreeCount(of: $1) })
-                 * Self.bytes(slice) : 0, isShared: true),
+            Part(
+                name: "neighbours' gradients",
+                bytes: isOwner
+                    ? Double(neighbours.reduce(0) { $0 + shares.subtreeCount(of: $1) })
+                        * Self.bytes(slice) : 0, isShared: true),
             Part(name: "optimizer", bytes: (states + (isOwner && agreesFirst ? 1 : 0)) * Self.bytes(slice), isShared: false),
-            Part(name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? weights + flat * states : 0,
-                 isShared: false),
+            Part(
+                name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? weights + flat * states : 0,
+                isShared: false),
             Part(name: "activations", bytes: Double(rows.byteCount), isShared: false),
-            Part(name: "validation", bytes: Double(evaluation.map { $0.rows.byteCount + $0.samples } ?? 0),
-                 isShared: false),
-            Part(name: "scratch", bytes: Self.scratch(network, rows: [rows.rowCapacity, evaluation?.rows.rowCapacity ?? 0],
-                                                      training: training), isShared: false),
-            Part(name: "messages", bytes: messages, isShared: false),
+            Part(
+                name: "validation", bytes: Double(evaluation.map { $0.rows.byteCount + $0.samples } ?? 0),
+                isShared: false),
+            Part(
+                name: "scratch",
+                bytes: Self.scratch(
+                    network, rows: [rows.rowCapacity, evaluation?.rows.rowCapacity ?? 0],
+                    training: training), isShared: false),
+            Part(name: "messages", bytes: messages, isShared: false)
         ]
         peakBefore = Double(experiment.loading.peak)
     }
 
     /// Of all ranks of a job on one machine, before it is started: MPI isn't there yet.
     package static func job(_ experiment: Experiment, rankCount: Int, availableCores: Int) -> [MemoryForecast] {
-        let shares = WorkShares(experiment.sampler, rankCount: rankCount, summation: experiment.configuration.training.summation)
+        let shares = WorkShares(
+            experiment.sampler, rankCount: rankCount, summation: experiment.configuration.training.summation)
         let topology = Topology(hostSizes: [rankCount])
         let gathersAhead = experiment.gathersAhead(topology, availableCores: availableCores)
         return (0..<rankCount).map { rank in
-            var forecast = MemoryForecast(experiment, shares: shares, rank: rank, topology: topology, writesCheckpoints: true,
-                                          gathersAhead: gathersAhead)
+            var forecast = MemoryForecast(
+                experiment, shares: shares, rank: rank, topology: topology, writesCheckpoints: true,
+                gathersAhead: gathersAhead)
             if rankCount > 1 {
                 forecast.parts.append(Part(name: "MPI", bytes: Double(messagePassing), isShared: false))
                 forecast.peakBefore += Double(messagePassing)
@@ -112,12 +132,15 @@ package struct MemoryForecast: Sendable {
 
     /// What kernels need beside their operands, for the largest layer.
     private static func scratch(_ network: Network, rows: [Int], training: TrainingSection) -> Double {
-        var packed = 0, rooms = 0
+        var packed = 0
+        var rooms = 0
         for slot in network.layout.slots where slot.role == .weight && slot.shape.dimensions.count == 2 {
-            let outputs = slot.shape.dimensions[0], inputs = slot.shape.dimensions[1]
+            let outputs = slot.shape.dimensions[0]
+            let inputs = slot.shape.dimensions[1]
             for rows in rows {
-                let scratch = Workspace.productScratch(rows: rows, inputs: inputs, outputs: outputs,
-                                                       leafRows: training.microBatchSize)
+                let scratch = Workspace.productScratch(
+                    rows: rows, inputs: inputs, outputs: outputs,
+                    leafRows: training.microBatchSize)
                 packed = max(packed, scratch.packed)
                 rooms = max(rooms, scratch.perThread)
             }

@@ -26,7 +26,8 @@ package struct PlanReport {
     /// activations and validation.
     package init(_ experiment: Experiment, rank: Int, rankCount: Int, availableCores: Int) {
         self.init(experiment.network)
-        let shares = WorkShares(experiment.sampler, rankCount: rankCount, summation: experiment.configuration.training.summation)
+        let shares = WorkShares(
+            experiment.sampler, rankCount: rankCount, summation: experiment.configuration.training.summation)
         let gathersAhead = experiment.gathersAhead(Topology(hostSizes: [rankCount]), availableCores: availableCores)
         let training = experiment.rowMemory(shares, rank: rank, gathersAhead: gathersAhead)
         let validation = experiment.evaluationMemory

@@ -17,13 +17,16 @@ final class Evaluator {
     /// Rows that are run at once: enough to amortise the passes over the weights.
     private static let rowsAtOnce = 512
 
-    init(_ judged: JudgedNetwork, dataset: Dataset, microBatchSize: Int, workspace: Workspace,
-         communicator: any Communicator) {
+    init(
+        _ judged: JudgedNetwork, dataset: Dataset, microBatchSize: Int, workspace: Workspace,
+        communicator: any Communicator
+    ) {
         self.microBatchSize = microBatchSize
         self.dataset = dataset
         self.communicator = communicator
-        runner = RowRunner(judged, workspace: workspace, rows: Self.rows(dataset, microBatchSize),
-                           microBatchSize: microBatchSize, training: false)
+        runner = RowRunner(
+            judged, workspace: workspace, rows: Self.rows(dataset, microBatchSize),
+            microBatchSize: microBatchSize, training: false)
         samples = (0..<Int32(dataset.count)).map { $0 }
     }
 
@@ -33,8 +36,11 @@ final class Evaluator {
 
     /// The bytes that `init` takes: for the rows that are run at once, and for the order of all samples.
     static func memory(_ judged: JudgedNetwork, dataset: Dataset, microBatchSize: Int) -> (rows: RowMemory, samples: Int) {
-        (RowMemory(judged, rows: rows(dataset, microBatchSize), microBatchSize: microBatchSize, training: false,
-                   gathersAhead: false), dataset.count * MemoryLayout<Int32>.stride)
+        (
+            RowMemory(
+                judged, rows: rows(dataset, microBatchSize), microBatchSize: microBatchSize, training: false,
+                gathersAhead: false), dataset.count * MemoryLayout<Int32>.stride
+        )
     }
 
     /// What an evaluation came to.
@@ -65,14 +71,17 @@ final class Evaluator {
             program.combine { all[$0 * count + index] }
         }
         let everyScore = runner.metrics.needsScores ? try gather(scores) : nil
-        return Result(loss: totals[0] / totals[count - 1],
-                      metrics: runner.metrics.values(Array(totals[1..<count - 1]), scores: everyScore),
-                      sampleCount: dataset.count)
+        return Result(
+            loss: totals[0] / totals[count - 1],
+            metrics: runner.metrics.values(Array(totals[1..<count - 1]), scores: everyScore),
+            sampleCount: dataset.count)
     }
 
     /// The subtree over `leaves`: the loss, the statistics, and what the loss's mean is divided by.
-    private func sums(over leaves: Range<Int>, tree: SummationTree, weights: ParameterView,
-                      scores: inout [ScoredLabel]) -> [Double] {
+    private func sums(
+        over leaves: Range<Int>, tree: SummationTree, weights: ParameterView,
+        scores: inout [ScoredLabel]
+    ) -> [Double] {
         tree.inParts(leaves, thatFit: { rows(of: $0).count <= runner.rowCapacity }) { part, _ in
             sums(over: rows(of: part), weights: weights, scores: &scores)
         } add: { left, right in

@@ -47,8 +47,9 @@ package final class GradientCheck {
         dataset = experiment.splits.train
         let count = min(rows, dataset.count)
         samples = (0..<Int32(count)).map { $0 }
-        runner = RowRunner(experiment.judgedNetwork, workspace: Workspace(), rows: count, microBatchSize: count,
-                           training: true)
+        runner = RowRunner(
+            experiment.judgedNetwork, workspace: Workspace(), rows: count, microBatchSize: count,
+            training: true)
         weights = AlignedBuffer(count: network.layout.weightCount)
         gradients = AlignedBuffer(count: network.layout.gradientCount)
         seed = experiment.configuration.training.seed
@@ -58,8 +59,9 @@ package final class GradientCheck {
     /// Checks up to `elements` randomly chosen elements of each parameter and reports each as it is done.
     package func run(elements: Int, _ report: (Row) -> Void) {
         _ = loss()
-        runner.backward(rows: samples.count, summedRows: samples.count, weights: weights.weights(network.layout).readOnly,
-                        into: gradients.gradients(network.layout))
+        runner.backward(
+            rows: samples.count, summedRows: samples.count, weights: weights.weights(network.layout).readOnly,
+            into: gradients.gradients(network.layout))
         for use in network.layout.laterUses {
             let all = gradients.gradients(network.layout)
             Updates.add(all[use.gradients(of: use.slot.range, in: network.layout)].readOnly, to: all[use.slot.range])
@@ -73,9 +75,12 @@ package final class GradientCheck {
         let values = weights.weights(network.layout).matrix(slot).elements
         let stream = RandomStream(seed: seed, purpose: .gradientCheck, layer: slot.index)
         let count = slot.shape.count
-        let chosen = count <= elements ? Array(0..<count)
+        let chosen =
+            count <= elements
+            ? Array(0..<count)
             : (0..<elements).map { stream.integer(below: count, UInt32($0), ordinal: 0) }
-        var worst = 0.0, skipped = 0
+        var worst = 0.0
+        var skipped = 0
         var place = (index: 0, numeric: 0.0)
         for index in chosen {
             let original = values[index]
@@ -83,7 +88,8 @@ package final class GradientCheck {
             var best = (difference: Double.infinity, numeric: 0.0, bend: 0.0)
             for exponent in [-6, -8, -10] {
                 let step = Float(sign: .plus, exponent: exponent, significand: 1) * max(1, abs(original))
-                let above = original + step, below = original - step
+                let above = original + step
+                let below = original - step
                 values[index] = above
                 let right = (loss() - center) / Double(above - original)
                 values[index] = below
@@ -103,9 +109,10 @@ package final class GradientCheck {
                 place = (index, numeric)
             }
         }
-        return Row(parameter: slot.name, layer: network.layerDescription(ofSlot: slot.index), checked: chosen.count,
-                   skipped: skipped, worst: worst, index: place.index, analytic: Double(analytic[place.index]),
-                   numeric: place.numeric, passed: worst <= Self.tolerance && skipped < chosen.count)
+        return Row(
+            parameter: slot.name, layer: network.layerDescription(ofSlot: slot.index), checked: chosen.count,
+            skipped: skipped, worst: worst, index: place.index, analytic: Double(analytic[place.index]),
+            numeric: place.numeric, passed: worst <= Self.tolerance && skipped < chosen.count)
     }
 
     /// The loss summed over the samples; dropout draws the same masks every time.

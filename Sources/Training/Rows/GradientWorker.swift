@@ -70,9 +70,11 @@ final class GradientWorker {
 
     /// What the samples of a subtree add to the divisor of the loss's mean.
     func divisor(_ leaves: Range<Int>, of batch: Batch, order: [Int32]) -> Double {
-        batch.tree.inParts(leaves, thatFit: { fits(batch.rows(of: $0)) }, part: { part, _ in
-            runner.sumDivisor(dataset, samples(batch.rows(of: part), of: batch, order: order))
-        }, add: +)
+        batch.tree.inParts(
+            leaves, thatFit: { fits(batch.rows(of: $0)) },
+            part: { part, _ in
+                runner.sumDivisor(dataset, samples(batch.rows(of: part), of: batch, order: order))
+            }, add: +)
     }
 
     /// Whether so many rows go through the network at once.
@@ -94,17 +96,21 @@ final class GradientWorker {
     ///   - next: what will be computed next.
     ///   - finished: told from which offset of the flat buffer on `gradients` is complete, from its end downwards; not
     ///     of the subtree's last part.
-    func compute(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView,
-                     into gradients: MutableParameterView, sums: UnsafeMutableBufferPointer<Double>,
-                     next: Subtree? = nil, finished: ((Int) -> Void)? = nil) {
+    func compute(
+        _ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView,
+        into gradients: MutableParameterView, sums: UnsafeMutableBufferPointer<Double>,
+        next: Subtree? = nil, finished: ((Int) -> Void)? = nil
+    ) {
         // A part is put behind those that wait: the first where the subtree belongs, the others in spare gradients.
         _ = batch.tree.inParts(leaves, thatFit: { fits(batch.rows(of: $0)) }) { part, waiting in
             let isAll = part == leaves
-            computePart(part, of: batch, order: order, weights: weights, into: place(waiting, gradients, sums),
-                        next: isAll ? next : nil, finished: isAll ? finished : nil)
+            computePart(
+                part, of: batch, order: order, weights: weights, into: place(waiting, gradients, sums),
+                next: isAll ? next : nil, finished: isAll ? finished : nil)
             return waiting
         } add: { left, right in
-            let sum = place(left, gradients, sums), other = place(right, gradients, sums)
+            let sum = place(left, gradients, sums)
+            let other = place(right, gradients, sums)
             for index in sum.sums.indices { sum.sums[index] += other.sums[index] }
             let all = 0..<layout.gradientCount
             runner.workspace.add(sum.gradients[all].readOnly, other.gradients[all].readOnly, into: sum.gradients[all])
@@ -127,8 +133,10 @@ final class GradientWorker {
         let sums: UnsafeMutableBufferPointer<Double>
     }
 
-    private func computePart(_ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView, into place: Place,
-                             next: Subtree?, finished: ((Int) -> Void)?) {
+    private func computePart(
+        _ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView, into place: Place,
+        next: Subtree?, finished: ((Int) -> Void)?
+    ) {
         let rows = batch.rows(of: leaves)
         precondition(fits(rows), "a micro-batch of \(rows.count) rows where \(runner.rowCapacity) fit")
         let samples = samples(rows, of: batch, order: order)

@@ -37,8 +37,10 @@ package final class InputStage {
         half = Self.half(rows: rows, width: width)
         // Without the thread the caller gathers: slower, and no reason to fail.
         helper = hasHelper && rows * width >= leastForHelper ? try? Helper() : nil
-        buffer = AlignedBuffer(count: Self.bufferCount(rows: rows, width: width, gathersAhead: helper != nil,
-                                                       leastForHelper: leastForHelper))
+        buffer = AlignedBuffer(
+            count: Self.bufferCount(
+                rows: rows, width: width, gathersAhead: helper != nil,
+                leastForHelper: leastForHelper))
     }
 
     private static func half(rows: Int, width: Int) -> Int { (rows * width + 15) / 16 * 16 }
@@ -127,8 +129,12 @@ private final class Helper: Sendable {
             shared.semaphore.wait()
             if shared.stopping.load(ordering: .acquiring) { return }
             // A request that was taken back leaves a signal behind.
-            guard shared.state.compareExchange(expected: State.requested, desired: State.running,
-                                               ordering: .acquiring).exchanged else { continue }
+            guard
+                shared.state.compareExchange(
+                    expected: State.requested, desired: State.running,
+                    ordering: .acquiring
+                ).exchanged
+            else { continue }
             guard let request = shared.request else { preconditionFailure("a request for inputs that says nothing") }
             request.dataset.gatherInputs(request.samples, into: request.target, firstDraw: request.firstDraw)
             shared.state.store(State.done, ordering: .releasing)

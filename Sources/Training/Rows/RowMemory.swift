@@ -28,8 +28,13 @@ struct RowMemory {
         isTraining = training
         self.microBatchSize = microBatchSize
         self.gathersAhead = gathersAhead
-        let affordable = Self.activationBudget / max(1, Activations.bytesPerSample(of: network, leafRows: microBatchSize,
-                                                                                    training: training))
+        let affordable =
+            Self.activationBudget
+            / max(
+                1,
+                Activations.bytesPerSample(
+                    of: network, leafRows: microBatchSize,
+                    training: training))
         rowCapacity = max(1, min(rows, max(microBatchSize, affordable / microBatchSize * microBatchSize)))
         outputs = rowCapacity * network.outputShape.count
         outputGradients = training ? outputs : 0
@@ -56,7 +61,7 @@ struct RowMemory {
             ("kept for backward", passes.kept), ("work of the passes", passes.work), ("inputs", floats(inputs)),
             ("outputs", floats(outputs)), ("their gradients", floats(outputGradients)),
             ("targets", floats(targetValues, targetClasses, sampleWeights)),
-            ("losses and sums", doubles(losses, leafStatistics, layerStatistics)),
+            ("losses and sums", doubles(losses, leafStatistics, layerStatistics))
         ]
     }
 

@@ -55,8 +55,10 @@ final class RowRunner {
     private let layerStatistics: AlignedBuffer<Double>
 
     /// - Parameter rows: the most rows that are ever wanted at once; as many are held as `RowMemory` says.
-    init(_ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool,
-         gathersAhead: Bool = false) {
+    init(
+        _ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool,
+        gathersAhead: Bool = false
+    ) {
         network = setup.network
         loss = setup.loss
         metrics = setup.metrics
@@ -65,8 +67,9 @@ final class RowRunner {
         divisor = setup.divisor
         self.workspace = workspace
         self.microBatchSize = microBatchSize
-        let memory = RowMemory(setup, rows: rows, microBatchSize: microBatchSize, training: training,
-                               gathersAhead: gathersAhead)
+        let memory = RowMemory(
+            setup, rows: rows, microBatchSize: microBatchSize, training: training,
+            gathersAhead: gathersAhead)
         rowCapacity = memory.rowCapacity
         activations = Activations(network: network, rows: rowCapacity, leafRows: microBatchSize, training: training)
         inputs = InputStage(rows: rowCapacity, width: network.inputShape.count, hasHelper: gathersAhead)
@@ -83,16 +86,20 @@ final class RowRunner {
     /// Outputs (logits) for the samples, which begin with a leaf. Valid until the next call.
     ///
     /// - Parameter firstDraw: the ordinal of the first sample's draw in the run while training; nil in evaluation.
-    func outputs(_ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView,
-                 firstDraw: UInt64? = nil) -> MatrixView {
+    func outputs(
+        _ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView,
+        firstDraw: UInt64? = nil
+    ) -> MatrixView {
         inputs.gather(dataset, samples, firstDraw: firstDraw)
         clock?.mark(.load)
         let input = inputMatrix(rows: samples.count)
         let output = outputMatrix(rows: samples.count)
-        network.forward(input.readOnly, into: output, using: activations,
-                        in: ForwardPass(weights: weights, workspace: workspace,
-                                        purpose: firstDraw.map { .training(firstDraw: $0) } ?? .evaluation,
-                                        leafRows: microBatchSize, statistics: layerSums(rows: samples.count)))
+        network.forward(
+            input.readOnly, into: output, using: activations,
+            in: ForwardPass(
+                weights: weights, workspace: workspace,
+                purpose: firstDraw.map { .training(firstDraw: $0) } ?? .evaluation,
+                leafRows: microBatchSize, statistics: layerSums(rows: samples.count)))
         return output.readOnly
     }
 
@@ -111,19 +118,24 @@ final class RowRunner {
     /// gradient of their sum.
     func evaluateLoss(_ dataset: Dataset, _ samples: ArraySlice<Int32>, withGradient: Bool) -> UnsafeBufferPointer<Double> {
         let rows = samples.count
-        let rowLosses = losses.first(rows * positions), gradient = withGradient ? byPosition(gradientMatrix(rows: rows)) : nil
-        loss.evaluate(judgedOutputs(rows: rows), gatherTargets(dataset, samples), losses: rowLosses, gradient: gradient, in: workspace)
+        let rowLosses = losses.first(rows * positions)
+        let gradient = withGradient ? byPosition(gradientMatrix(rows: rows)) : nil
+        loss.evaluate(
+            judgedOutputs(rows: rows), gatherTargets(dataset, samples), losses: rowLosses, gradient: gradient, in: workspace)
         if let weights = gatherWeights(dataset, samples) { workspace.weigh(rowLosses, gradient: gradient, by: weights) }
         return UnsafeBufferPointer(rowLosses)
     }
 
     /// What the samples add to the divisor of the loss's mean, along the tree.
     func sumDivisor(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> Double {
-        let targets = gatherTargets(dataset, samples), weights = gatherWeights(dataset, samples), rows = samples.count
+        let targets = gatherTargets(dataset, samples)
+        let weights = gatherWeights(dataset, samples)
+        let rows = samples.count
         return SummationTree(rows: rows, leafRows: microBatchSize).sum { leaf in
             let leafSamples = leaf * microBatchSize..<min((leaf + 1) * microBatchSize, rows)
-            return divisor.sum(targets[rows: leafSamples.lowerBound * positions..<leafSamples.upperBound * positions],
-                               weights: weights.map { UnsafeBufferPointer(rebasing: $0[leafSamples]) })
+            return divisor.sum(
+                targets[rows: leafSamples.lowerBound * positions..<leafSamples.upperBound * positions],
+                weights: weights.map { UnsafeBufferPointer(rebasing: $0[leafSamples]) })
         }
     }
 
@@ -138,12 +150,16 @@ final class RowRunner {
     /// The gradients of all parameters after `evaluateLoss` of `rows` rows: a subtree over leaves of `summedRows`.
     ///
     /// - Parameter finished: told from which offset of the flat buffer on they are complete, and the weights read.
-    func backward(rows: Int, summedRows: Int, weights: ParameterView, into gradients: MutableParameterView,
-                  finished: ((Int) -> Void)? = nil) {
-        network.backward(gradientMatrix(rows: rows).readOnly, input: inputMatrix(rows: rows).readOnly,
-                         output: outputMatrix(rows: rows).readOnly, using: activations,
-                         in: BackwardPass(weights: weights, gradients: gradients, leafRows: microBatchSize, summedRows: summedRows,
-                                          workspace: workspace, finished: finished))
+    func backward(
+        rows: Int, summedRows: Int, weights: ParameterView, into gradients: MutableParameterView,
+        finished: ((Int) -> Void)? = nil
+    ) {
+        network.backward(
+            gradientMatrix(rows: rows).readOnly, input: inputMatrix(rows: rows).readOnly,
+            output: outputMatrix(rows: rows).readOnly, using: activations,
+            in: BackwardPass(
+                weights: weights, gradients: gradients, leafRows: microBatchSize, summedRows: summedRows,
+                workspace: workspace, finished: finished))
     }
 
     private func layerSums(rows: Int) -> LeafSums? {
@@ -155,17 +171,24 @@ final class RowRunner {
     /// Assigns `sums` the loss, behind it the metrics' statistics, and behind them while training the layers', summed along
     /// the tree over leaves of `leafRows`, after `evaluateLoss` of `rows` rows.
     func sumStatistics(rows: Int, leafRows: Int, into sums: UnsafeMutableBufferPointer<Double>) {
-        let count = metrics.statisticsCount, layerCount = sums.count - count - 1
-        precondition(layerCount == 0 || layerCount == network.statisticsCount && leafRows == microBatchSize,
-                     "\(count) statistics, \(network.statisticsCount) of layers and a loss into \(sums.count) sums")
-        let rowCount = rows, rows = rows * positions, leafRows = leafRows * positions
-        let tree = SummationTree(rows: rows, leafRows: leafRows), leaves = tree.leafCount
-        let output = judgedOutputs(rows: rowCount), targets = gatheredTargets(rows: rowCount)
+        let count = metrics.statisticsCount
+        let layerCount = sums.count - count - 1
+        precondition(
+            layerCount == 0 || layerCount == network.statisticsCount && leafRows == microBatchSize,
+            "\(count) statistics, \(network.statisticsCount) of layers and a loss into \(sums.count) sums")
+        let rowCount = rows
+        let rows = rows * positions
+        let leafRows = leafRows * positions
+        let tree = SummationTree(rows: rows, leafRows: leafRows)
+        let leaves = tree.leafCount
+        let output = judgedOutputs(rows: rowCount)
+        let targets = gatheredTargets(rows: rowCount)
         leafStatistics.first(leaves * count).update(repeating: 0)
         for leaf in 0..<leaves {
             let range = leaf * leafRows..<min((leaf + 1) * leafRows, rows)
-            metrics.accumulate(outputs: output[rows: range], targets: targets[rows: range],
-                               into: UnsafeMutableBufferPointer(start: leafStatistics.base + leaf * count, count: count))
+            metrics.accumulate(
+                outputs: output[rows: range], targets: targets[rows: range],
+                into: UnsafeMutableBufferPointer(start: leafStatistics.base + leaf * count, count: count))
         }
         sums[0] = leafTreeSum(UnsafeBufferPointer(losses.first(rows)), leafRows: leafRows)
         for index in 0..<count { sums[index + 1] = tree.sum { leafStatistics[$0 * count + index] } }
@@ -174,8 +197,9 @@ final class RowRunner {
 
     /// Appends the (score, label) pairs of the rows after `evaluateLoss`.
     func appendScores(rows: Int, to scores: inout [ScoredLabel]) {
-        metrics.appendScores(outputs: judgedOutputs(rows: rows), targets: gatheredTargets(rows: rows),
-                             into: &scores)
+        metrics.appendScores(
+            outputs: judgedOutputs(rows: rows), targets: gatheredTargets(rows: rows),
+            into: &scores)
     }
 
     private func gatherTargets(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> TargetView {
@@ -190,8 +214,11 @@ final class RowRunner {
 
     private func gatheredTargets(rows: Int) -> TargetView {
         switch targetForm.content {
-        case .classes: .classes(ClassView(base: targetClasses.first(rows * positions).baseAddress ?? targetClasses.base,
-                                          count: rows * positions))
+        case .classes:
+            .classes(
+                ClassView(
+                    base: targetClasses.first(rows * positions).baseAddress ?? targetClasses.base,
+                    count: rows * positions))
         case .values(let columns): .values(targetValues.matrix(rows: rows, columns: columns).readOnly)
         }
     }

@@ -32,8 +32,9 @@ final class Recorder {
         let training = experiment.configuration.training
         reporter = ProgressReporter(
             style: options.style,
-            plan: .init(epochs: training.maxSteps == nil ? training.epochs : nil,
-                        stepsPerEpoch: experiment.sampler.stepsPerEpoch, totalSteps: totalSteps),
+            plan: .init(
+                epochs: training.maxSteps == nil ? training.epochs : nil,
+                stepsPerEpoch: experiment.sampler.stepsPerEpoch, totalSteps: totalSteps),
             metricNames: experiment.metrics.names, output: output, errors: StreamOutput(.errors),
             columns: options.columns)
         stepMetrics = Array(repeating: .nan, count: experiment.metrics.names.count)
@@ -67,8 +68,10 @@ final class Recorder {
         cut = nil
         let log = try LogWriter(sink: try MetricsLog(in: directory), metricNames: experiment.metrics.names)
         self.log = log
-        checkpoints = try CheckpointWriter(store: place.store, contents: contents,
-                                           keep: experiment.configuration.checkpoint.keep, hasOlder: hasCheckpoint) {
+        checkpoints = try CheckpointWriter(
+            store: place.store, contents: contents,
+            keep: experiment.configuration.checkpoint.keep, hasOlder: hasCheckpoint
+        ) {
             log.flush(sync: true)
         }
     }
@@ -95,21 +98,24 @@ final class Recorder {
             append(LogLine(.change, step: state.step, fields: [.init("change", .text(change.description))]))
         }
         if let otherBuild {
-            reporter.warning("the checkpoint was written by \(otherBuild), this is \(Build.identity): the bits of the "
-                + "result may differ from here on")
+            reporter.warning(
+                "the checkpoint was written by \(otherBuild), this is \(Build.identity): the bits of the "
+                    + "result may differ from here on")
         }
     }
 
     /// The line that opens a run.
     func begin(_ state: TrainingState, sampler: Sampler, rankCount: Int) {
         let validation = experiment.splits.validation.map { ", \(HumanText.count($0.count)) to validate" } ?? ""
-        reporter.line("\(place.path): \(HumanText.count(state.parameterCount)) parameters, "
-            + "\(HumanText.count(sampler.sampleCount)) samples to train\(validation), "
-            + "\(rankCount) rank\(rankCount == 1 ? "" : "s")")
+        reporter.line(
+            "\(place.path): \(HumanText.count(state.parameterCount)) parameters, "
+                + "\(HumanText.count(sampler.sampleCount)) samples to train\(validation), "
+                + "\(rankCount) rank\(rankCount == 1 ? "" : "s")")
         for note in experiment.splits.notes { reporter.note(note) }
         if let fused = experiment.network.fusedActivation {
-            reporter.note("the final \(fused.kind) is part of the loss \(type(of: experiment.configuration.loss).kind); it is "
-                + "computed there, and applied once to predictions")
+            reporter.note(
+                "the final \(fused.kind) is part of the loss \(type(of: experiment.configuration.loss).kind); it is "
+                    + "computed there, and applied once to predictions")
         }
         reporter.beginEpoch()
     }
@@ -121,18 +127,27 @@ final class Recorder {
             experiment.metrics.scalarValues(UnsafeBufferPointer(rebasing: outcome.sums[1...]), into: $0)
         }
         stepMetrics.withUnsafeBufferPointer {
-            reporter.step(StepFigures(epoch: batch.epoch + 1, stepInEpoch: batch.indexInEpoch + 1, step: state.step,
-                                      samples: batch.sampleCount, loss: loss, learningRate: learningRate), metrics: $0)
+            reporter.step(
+                StepFigures(
+                    epoch: batch.epoch + 1, stepInEpoch: batch.indexInEpoch + 1, step: state.step,
+                    samples: batch.sampleCount, loss: loss, learningRate: learningRate), metrics: $0)
             guard logs else { return }
-            warn(log?.push(StepRecord(step: state.step, epoch: batch.epoch + 1, loss: loss, learningRate: learningRate,
-                                      gradientNorm: outcome.gradientNorm), metrics: $0))
+            warn(
+                log?.push(
+                    StepRecord(
+                        step: state.step, epoch: batch.epoch + 1, loss: loss, learningRate: learningRate,
+                        gradientNorm: outcome.gradientNorm), metrics: $0))
         }
     }
 
     /// Logs what samples a step used.
     func audit(_ state: TrainingState, batch: Batch, hash: UInt64) {
-        append(LogLine(.audit, step: state.step, epoch: batch.epoch + 1, fields: [
-            .init("samples", .integer(batch.sampleCount)), .init("hash", .text(String(hash, radix: 16)))]))
+        append(
+            LogLine(
+                .audit, step: state.step, epoch: batch.epoch + 1,
+                fields: [
+                    .init("samples", .integer(batch.sampleCount)), .init("hash", .text(String(hash, radix: 16)))
+                ]))
     }
 
     /// Stops the clock of samples per second while something else is done.
@@ -147,7 +162,8 @@ final class Recorder {
     func endEpoch(_ epoch: Int, state: TrainingState, validation: Evaluator.Result?) {
         var training: [(name: String, value: Double)] = []
         if let lossSum = state.epochSums.first, state.epochSamples > 0 {
-            training.append(("loss", lossSum / (state.epochDivisor ?? experiment.divisor.sum(rows: state.epochSamples) ?? .nan)))
+            training.append(
+                ("loss", lossSum / (state.epochDivisor ?? experiment.divisor.sum(rows: state.epochSamples) ?? .nan)))
             let values = experiment.metrics.values(Array(state.epochSums.dropFirst()))
             training += values.compactMap { value in value.scalar.map { (value.name, $0) } }
         }
@@ -171,8 +187,9 @@ final class Recorder {
     func reviewCheckpoints() throws {
         while let report = checkpoints?.takeReport() {
             if let failure = report.logFailure {
-                reporter.warning("step \(HumanText.count(report.step)): metrics.jsonl may lack lines that belong to this "
-                    + "checkpoint: \(failure.message)")
+                reporter.warning(
+                    "step \(HumanText.count(report.step)): metrics.jsonl may lack lines that belong to this "
+                        + "checkpoint: \(failure.message)")
             }
             switch report.result {
             case .success(let saved):
@@ -181,13 +198,16 @@ final class Recorder {
                 if let failure = saved.bestFailure {
                     guard experiment.configuration.checkpoint.onError == .warn else { throw failure }
                     hasLostBest = true
-                    reporter.warning("\(failure.message); training goes on, and the checkpoint of the next validation is saved as best instead")
+                    reporter.warning(
+                        "\(failure.message); training goes on, and the checkpoint of the next validation is saved as best instead"
+                    )
                 }
             case .failure(let failure):
                 guard report.hasOlder, experiment.configuration.checkpoint.onError == .warn else { throw failure }
                 if report.places.contains(.best) { hasLostBest = true }
-                reporter.warning("step \(HumanText.count(report.step)): no checkpoint was written: \(failure.message); "
-                    + "training goes on, an older checkpoint is there, and the next interval tries again")
+                reporter.warning(
+                    "step \(HumanText.count(report.step)): no checkpoint was written: \(failure.message); "
+                        + "training goes on, an older checkpoint is there, and the next interval tries again")
             }
         }
     }
@@ -222,25 +242,30 @@ final class Recorder {
         log = nil
         if let text = state.stopReason { reporter.line("stopped early: \(text)") }
         if state.step > plannedSteps {
-            reporter.note(plannedSteps < experiment.totalSteps
-                ? "nothing to do: the run is at step \(HumanText.count(state.step)) already; give a larger --steps than "
-                    + HumanText.count(plannedSteps)
-                : "nothing to do: \(HumanText.count(state.step)) steps are done, the configuration asks for "
-                    + HumanText.count(plannedSteps))
+            reporter.note(
+                plannedSteps < experiment.totalSteps
+                    ? "nothing to do: the run is at step \(HumanText.count(state.step)) already; give a larger --steps than "
+                        + HumanText.count(plannedSteps)
+                    : "nothing to do: \(HumanText.count(state.step)) steps are done, the configuration asks for "
+                        + HumanText.count(plannedSteps))
         } else if !interrupted, state.stopReason == nil, state.step < experiment.totalSteps {
-            reporter.line("stopped after step \(HumanText.count(state.step)) of \(HumanText.count(experiment.totalSteps)), as "
-                + "asked; go on with --resume")
+            reporter.line(
+                "stopped after step \(HumanText.count(state.step)) of \(HumanText.count(experiment.totalSteps)), as "
+                    + "asked; go on with --resume")
         }
         if interrupted {
-            reporter.line("interrupted after step \(HumanText.count(state.step)); a checkpoint is in \(place.path), go on "
-                + "with --resume")
+            reporter.line(
+                "interrupted after step \(HumanText.count(state.step)); a checkpoint is in \(place.path), go on "
+                    + "with --resume")
         }
         if let validation {
             let figures = validation.scalars.map { "\($0.name) \(HumanText.figure($0.value))" }.joined(separator: " ")
             reporter.line("validation: \(figures)")
         }
         if let best = state.bestStep, let value = state.bestValue {
-            reporter.line("best \(experiment.bestMonitor) \(HumanText.figure(value)) at step \(HumanText.count(best)): \(place.store.bestPath)")
+            reporter.line(
+                "best \(experiment.bestMonitor) \(HumanText.figure(value)) at step \(HumanText.count(best)): \(place.store.bestPath)"
+            )
         }
         reporter.line("checkpoint: \(place.store.path(ofStep: state.step))\(waiting)")
         // Also when quiet: it is the result.
@@ -258,9 +283,10 @@ final class Recorder {
     private var waiting: String {
         guard let checkpoints, checkpoints.stalledSeconds + checkpoints.waitedSeconds > 0.1 else { return "" }
         let seconds = MonotonicClock.seconds - startSeconds
-        return String(format: " (%d written; training stood still for %.2f s, %.2f %% of the run; %.1f s for the first "
-                      + "and the last)", checkpointCount, checkpoints.stalledSeconds,
-                      100 * checkpoints.stalledSeconds / seconds, checkpoints.waitedSeconds)
+        return String(
+            format: " (%d written; training stood still for %.2f s, %.2f %% of the run; %.1f s for the first "
+                + "and the last)", checkpointCount, checkpoints.stalledSeconds,
+            100 * checkpoints.stalledSeconds / seconds, checkpoints.waitedSeconds)
     }
 
     /// Lets log and checkpoint in flight come to their end, where the run fails.
@@ -277,12 +303,13 @@ final class Recorder {
     }
 
     private func fields(of result: Evaluator.Result) -> [LogLine.Field] {
-        [.init("loss", .number(result.loss)), .init("samples", .integer(result.sampleCount))] + result.metrics.map {
-            switch $0.content {
-            case .scalar(let value): .init($0.name, value.map(LogValue.number) ?? .null)
-            case .list(let values): .init($0.name, .numbers(values))
-            case .matrix(let rows): .init($0.name, .list(rows.map(LogValue.numbers)))
+        [.init("loss", .number(result.loss)), .init("samples", .integer(result.sampleCount))]
+            + result.metrics.map {
+                switch $0.content {
+                case .scalar(let value): .init($0.name, value.map(LogValue.number) ?? .null)
+                case .list(let values): .init($0.name, .numbers(values))
+                case .matrix(let rows): .init($0.name, .list(rows.map(LogValue.numbers)))
+                }
             }
-        }
     }
 }

@@ -26,11 +26,13 @@ package struct RunComparison: Sendable {
             }
             let weights = try SafetensorsComparison(a.model, b.model)
             findings.add(weights, name: "model.safetensors", elements: "parameters")
-            findings.add(try SafetensorsComparison(a.optimizer, b.optimizer), name: "optimizer.safetensors",
-                         elements: "elements of optimizer state")
+            findings.add(
+                try SafetensorsComparison(a.optimizer, b.optimizer), name: "optimizer.safetensors",
+                elements: "elements of optimizer state")
         } else {
-            findings.add(try SafetensorsComparison(first.model, second.model),
-                         name: Self.name(of: first.model.path, and: second.model.path), elements: "parameters")
+            findings.add(
+                try SafetensorsComparison(first.model, second.model),
+                name: Self.name(of: first.model.path, and: second.model.path), elements: "parameters")
         }
         if let a = first.logPath, let b = second.logPath { findings.add(try LossComparison(paths: a, b)) }
         isEqual = findings.isEqual
@@ -96,9 +98,10 @@ private struct Findings {
             "\(name) differs: \($0.first.name) is \($0.first.form) against \($0.second.form)"
         }
         if let difference = comparison.firstDifference {
-            differs("\(name) differs: \(difference.text); \(HumanText.count(comparison.differingElements)) of "
-                + "\(counted(comparison.elementCount, "element")) differ\(comparison.differingElements == 1 ? "s" : "")"
-                + extent(of: comparison))
+            differs(
+                "\(name) differs: \(difference.text); \(HumanText.count(comparison.differingElements)) of "
+                    + "\(counted(comparison.elementCount, "element")) differ\(comparison.differingElements == 1 ? "s" : "")"
+                    + extent(of: comparison))
         }
         guard comparison.isEqual else { return }
         let count = "\(HumanText.count(comparison.elementCount)) \(elements)"
@@ -110,13 +113,15 @@ private struct Findings {
     mutating func add(_ losses: LossComparison) {
         func only(_ places: [LossComparison.Place], in path: String) {
             guard let place = places.first else { return }
-            differs("metrics.jsonl differs: \(place.text) is logged only in \(path)"
-                + (places.count > 1 ? ", and \(HumanText.count(places.count - 1)) more" : ""))
+            differs(
+                "metrics.jsonl differs: \(place.text) is logged only in \(path)"
+                    + (places.count > 1 ? ", and \(HumanText.count(places.count - 1)) more" : ""))
         }
         if let difference = losses.firstDifference {
-            differs("metrics.jsonl differs: \(difference.place.text), loss \(lossText(difference.first)) against "
-                + "\(lossText(difference.second)); \(HumanText.count(losses.differingCount)) of "
-                + "\(counted(losses.commonCount, "loss", "losses")) differ\(losses.differingCount == 1 ? "s" : "")")
+            differs(
+                "metrics.jsonl differs: \(difference.place.text), loss \(lossText(difference.first)) against "
+                    + "\(lossText(difference.second)); \(HumanText.count(losses.differingCount)) of "
+                    + "\(counted(losses.commonCount, "loss", "losses")) differ\(losses.differingCount == 1 ? "s" : "")")
         }
         only(losses.onlyInFirst, in: first)
         only(losses.onlyInSecond, in: second)
@@ -150,7 +155,8 @@ private struct Findings {
         let withNaN = comparison.differingNaNs
         if withNaN == comparison.differingElements { return withNaN == 1 ? ", a NaN" : ", all of them NaN" }
         return ", by at most \(roundedUp(comparison.largestDifference))"
-            + (withNaN > 0 ? "; \(HumanText.count(withNaN)) of them \(withNaN == 1 ? "is" : "are") NaN on one side or both" : "")
+            + (withNaN > 0
+                ? "; \(HumanText.count(withNaN)) of them \(withNaN == 1 ? "is" : "are") NaN on one side or both" : "")
     }
 
     /// Two digits, so that the number shown isn't below the one meant.
@@ -168,19 +174,19 @@ private struct Findings {
     }
 }
 
-private extension SafetensorsFile.Tensor {
+extension SafetensorsFile.Tensor {
     /// Shape and type.
-    var form: String { "\(shape) \(type.rawValue)" }
+    fileprivate var form: String { "\(shape) \(type.rawValue)" }
 }
 
-private extension SafetensorsComparison.Difference {
+extension SafetensorsComparison.Difference {
     /// Which element, and both values with their bits.
-    var text: String {
+    fileprivate var text: String {
         func value(_ bits: UInt64) -> String { "\(type.text(ofBits: bits)) (\(type.hexadecimal(ofBits: bits)))" }
         return tensor + (index.isEmpty ? "" : "\(index)") + " is \(value(firstBits)) against \(value(secondBits))"
     }
 }
 
-private extension LossComparison.Place {
-    var text: String { (isValidation ? "validation after step " : "step ") + HumanText.count(step) }
+extension LossComparison.Place {
+    fileprivate var text: String { (isValidation ? "validation after step " : "step ") + HumanText.count(step) }
 }

@@ -8,13 +8,15 @@ import Storage
 extension Trainer {
     /// Tells of ranks that a step has no work for.
     func warnOfIdleRanks() {
-        let leaves = sampler.trees[0].leafCount, ranks = communicator.size
+        let leaves = sampler.trees[0].leafCount
+        let ranks = communicator.size
         guard ranks > 1, leaves % ranks != 0 else { return }
-        recorder?.warning(leaves < ranks
-            ? "\(ranks - leaves) of \(ranks) ranks stay idle: a step has \(leaves) micro-batch"
-                + "\(leaves == 1 ? "" : "es"); use fewer ranks, a larger global_batch_size or a smaller micro_batch_size"
-            : "ranks are uneven: a step's \(leaves) micro-batches make \(leaves / ranks) or \(leaves / ranks + 1) for each "
-                + "of \(ranks) ranks, so some wait")
+        recorder?.warning(
+            leaves < ranks
+                ? "\(ranks - leaves) of \(ranks) ranks stay idle: a step has \(leaves) micro-batch"
+                    + "\(leaves == 1 ? "" : "es"); use fewer ranks, a larger global_batch_size or a smaller micro_batch_size"
+                : "ranks are uneven: a step's \(leaves) micro-batches make \(leaves / ranks) or \(leaves / ranks + 1) for each "
+                    + "of \(ranks) ranks, so some wait")
     }
 
     /// Where a loss or gradient first stopped being finite: the layer nearest the output on the lowest rank that has one.
@@ -22,22 +24,26 @@ extension Trainer {
         let count = program.subtrees(of: communicator.rank).count
         let slots = experiment.network.layout.slots
         let bad = slots.last { slot in
-            slot.region == .trained && (0..<count).contains { subtree in
-                !synchronizer.gradients(subtree).readOnly.matrix(slot).row(0).allSatisfy(\.isFinite)
-            }
+            slot.region == .trained
+                && (0..<count).contains { subtree in
+                    !synchronizer.gradients(subtree).readOnly.matrix(slot).row(0).allSatisfy(\.isFinite)
+                }
         }
         let found = try communicator.allGather(bad.map { String($0.index) } ?? "")
-        let place = if let rank = found.firstIndex(where: { !$0.isEmpty }), let index = Int(found[rank]) {
-            "the gradient of layer \(experiment.network.layerDescription(ofSlot: index)), parameter "
-                + "\(slots[index].name), is not finite"
-                + (synchronizer.keepsOwnGradients ? " on rank \(rank)" : " in its sum over the ranks")
-        } else if outcome.sums[0].isFinite {
-            "the gradient is not finite in its sum over the ranks"
-        } else {
-            "the loss is not finite, though all gradients are"
-        }
-        return Failure(.badData, "step \(state.step): loss \(HumanText.figure(outcome.sums[0] / weight)), \(place); lower the learning rate, "
-            + "clip the gradient (gradient_clipping) or look for extreme values in the data")
+        let place =
+            if let rank = found.firstIndex(where: { !$0.isEmpty }), let index = Int(found[rank]) {
+                "the gradient of layer \(experiment.network.layerDescription(ofSlot: index)), parameter "
+                    + "\(slots[index].name), is not finite"
+                    + (synchronizer.keepsOwnGradients ? " on rank \(rank)" : " in its sum over the ranks")
+            } else if outcome.sums[0].isFinite {
+                "the gradient is not finite in its sum over the ranks"
+            } else {
+                "the loss is not finite, though all gradients are"
+            }
+        return Failure(
+            .badData,
+            "step \(state.step): loss \(HumanText.figure(outcome.sums[0] / weight)), \(place); lower the learning rate, "
+                + "clip the gradient (gradient_clipping) or look for extreme values in the data")
     }
 
     /// Logs the hash of the samples that all ranks used in this step: over an epoch the hashes add up to that of every
@@ -51,17 +57,23 @@ extension Trainer {
     /// and stops a run in which a rank has drifted.
     func verifyReplicas(at batch: Batch, isLast: Bool) throws {
         let interval = experiment.configuration.training.verifyEvery
-        guard synchronizer.hasReplicas, interval > 0, state.step % interval == 0 || isLast || checkpointIsDue
-                || validationIsDue(after: batch) else { return }
+        guard synchronizer.hasReplicas, interval > 0,
+            state.step % interval == 0 || isLast || checkpointIsDue
+                || validationIsDue(after: batch)
+        else { return }
         let own = weightDigest(weights[0..<weights.count])
         let digests = try communicator.allGather(withUnsafeBytes(of: own) { Array($0) })
         let groups = Dictionary(grouping: digests.indices) { digests[$0] }.values
             .sorted { $0.count != $1.count ? $0.count > $1.count : $0[0] < $1[0] }
         guard groups.count > 1 else { return }
         recorder?.close()
-        throw AgreedFailure(rank: 0, failure: Failure(.internalError, "step \(state.step): \(Self.describe(groups)); a "
-            + "host's memory or network may be faulty. Nothing was saved since the last checkpoint: resume from it, "
-            + "without that host"))
+        throw AgreedFailure(
+            rank: 0,
+            failure: Failure(
+                .internalError,
+                "step \(state.step): \(Self.describe(groups)); a "
+                    + "host's memory or network may be faulty. Nothing was saved since the last checkpoint: resume from it, "
+                    + "without that host"))
     }
 
     /// Who holds other weights than the rest. Only more than half of the ranks can tell; on two ranks nobody can.

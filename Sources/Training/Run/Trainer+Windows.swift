@@ -38,8 +38,11 @@ extension Trainer {
         try communicator.barrier()
         begin()
         clock.resetTotals()
-        let firstStep = state.step, firstAllocation = allocationCount(), start = MonotonicClock.nanoseconds
-        var samples = 0, isStopped = false
+        let firstStep = state.step
+        let firstAllocation = allocationCount()
+        let start = MonotonicClock.nanoseconds
+        var samples = 0
+        var isStopped = false
         while !isStopped {
             let batch = sampler.batch(completedSteps: state.step)
             beginEpochIfDue(batch)
@@ -47,8 +50,9 @@ extension Trainer {
             samples += batch.sampleCount
         }
         let seconds = Double(MonotonicClock.nanoseconds - start) * 1e-9
-        return WindowFigures(steps: state.step - firstStep, samples: samples, seconds: seconds,
-                             phaseSeconds: Phase.allCases.map { clock.seconds($0) },
-                             allocations: allocationCount() - firstAllocation)
+        return WindowFigures(
+            steps: state.step - firstStep, samples: samples, seconds: seconds,
+            phaseSeconds: Phase.allCases.map { clock.seconds($0) },
+            allocations: allocationCount() - firstAllocation)
     }
 }

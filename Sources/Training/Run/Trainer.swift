@@ -51,9 +51,12 @@ package final class Trainer {
     private var order: (epoch: Int, samples: [Int32]) = (-1, [])
 
     /// Builds everything that a run needs; nothing is written yet. Collective.
-    package init(_ agreed: AgreedExperiment, communicator: any Communicator, options: TrainingOptions, place: RunPlace?,
-                 stopRequested: @escaping () -> Bool) throws {
-        let experiment = agreed.experiment, configuration = experiment.configuration
+    package init(
+        _ agreed: AgreedExperiment, communicator: any Communicator, options: TrainingOptions, place: RunPlace?,
+        stopRequested: @escaping () -> Bool
+    ) throws {
+        let experiment = agreed.experiment
+        let configuration = experiment.configuration
         self.experiment = experiment
         self.communicator = communicator
         self.options = options
@@ -63,47 +66,59 @@ package final class Trainer {
         state = agreed.initialState
         Processor.flushDenormals()
 
-        let rank = communicator.rank, size = communicator.size
-        let summation = configuration.training.summation, microBatchSize = sampler.microBatchSize
-        let shares = WorkShares(sampler, rankCount: size, summation: summation), topology = communicator.topology
+        let rank = communicator.rank
+        let size = communicator.size
+        let summation = configuration.training.summation
+        let microBatchSize = sampler.microBatchSize
+        let shares = WorkShares(sampler, rankCount: size, summation: summation)
+        let topology = communicator.topology
         let subtrees = (own: shares.subtreeCount(of: rank), most: shares.mostSubtrees)
         let gathersAhead = experiment.gathersAhead(topology, availableCores: options.availableCores)
         try communicator.agree {
             let neighbours = topology.hosts[topology.host(of: rank)]
             let forecasts = neighbours.map {
-                MemoryForecast(experiment, shares: shares, rank: $0, topology: topology,
-                               writesCheckpoints: options.writesCheckpoints, gathersAhead: gathersAhead)
+                MemoryForecast(
+                    experiment, shares: shares, rank: $0, topology: topology,
+                    writesCheckpoints: options.writesCheckpoints, gathersAhead: gathersAhead)
             }
             try experiment.checkMemory(forecasts, own: rank - neighbours.lowerBound)
         }
         let workspace = try communicator.agree { try Workspace(threadCount: configuration.training.threads) }
         self.workspace = workspace
-        let runner = RowRunner(experiment.judgedNetwork, workspace: workspace, rows: shares.rows(of: rank),
-                               microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead)
+        let runner = RowRunner(
+            experiment.judgedNetwork, workspace: workspace, rows: shares.rows(of: rank),
+            microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
         divisors = DivisorAgreement(communicator: communicator, subtrees: subtrees.most)
         divisor = experiment.divisor
-        let layout = experiment.network.layout, optimizer = configuration.optimizer
-        let synchronizer: any Synchronizer = switch configuration.training.synchronization {
-        case .owner:
-            try OwnerSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
-                                  rules: configuration.gradientRules,
-                                  skipsNonFinite: configuration.training.onNonFinite == .skip,
-                                  followsTree: summation == .tree, subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
-        case .allreduce:
-            AllReduceSynchronizer(communicator: communicator, layout: layout, optimizer: optimizer,
-                                  rules: configuration.gradientRules,
-                                  skipsNonFinite: configuration.training.onNonFinite == .skip,
-                                  subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
-        }
+        let layout = experiment.network.layout
+        let optimizer = configuration.optimizer
+        let synchronizer: any Synchronizer =
+            switch configuration.training.synchronization {
+            case .owner:
+                try OwnerSynchronizer(
+                    communicator: communicator, layout: layout, optimizer: optimizer,
+                    rules: configuration.gradientRules,
+                    skipsNonFinite: configuration.training.onNonFinite == .skip,
+                    followsTree: summation == .tree, subtrees: subtrees, sumCount: worker.sumCount,
+                    layerSumCount: worker.layerSumCount)
+            case .allreduce:
+                AllReduceSynchronizer(
+                    communicator: communicator, layout: layout, optimizer: optimizer,
+                    rules: configuration.gradientRules,
+                    skipsNonFinite: configuration.training.onNonFinite == .skip,
+                    subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
+            }
         self.synchronizer = synchronizer
         gradientsFinished = { synchronizer.gradientsFinished(from: $0) }
-        plans = Dictionary(uniqueKeysWithValues: zip(shares.trees, shares.programs).map {
-            ($0, synchronizer.plan(for: $1, tree: $0))
-        })
+        plans = Dictionary(
+            uniqueKeysWithValues: zip(shares.trees, shares.programs).map {
+                ($0, synchronizer.plan(for: $1, tree: $0))
+            })
         evaluator = experiment.splits.validation.map {
-            Evaluator(experiment.judgedNetwork, dataset: $0, microBatchSize: microBatchSize, workspace: workspace,
-                      communicator: communicator)
+            Evaluator(
+                experiment.judgedNetwork, dataset: $0, microBatchSize: microBatchSize, workspace: workspace,
+                communicator: communicator)
         }
         let steps = min(totalSteps, options.stopAfterStep ?? Int.max)
         recorder = place.map { Recorder(experiment, place: $0, options: options, totalSteps: steps) }
@@ -154,19 +169,23 @@ package final class Trainer {
     /// Forward, backward, synchronisation and update over one global batch, and its record.
     func step(_ batch: Batch) throws -> StepOutcome {
         guard let plan = plans[batch.tree] else { preconditionFailure("a batch of \(batch.sampleCount) samples") }
-        let learningRate = learningRate, program = plan.program
+        let learningRate = learningRate
+        let program = plan.program
         clock?.beginStep(state.step + 1)
         let weight = try divisor(of: batch, program)
-        synchronizer.begin(StepRequest(plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
-                                       learningRate: learningRate))
+        synchronizer.begin(
+            StepRequest(
+                plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
+                learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
         let nextStep = firstSubtree(completedSteps: state.step + 1, epoch: batch.epoch)
         for (place, index) in subtrees.enumerated() {
             let isLast = index == subtrees.upperBound - 1
-            worker.compute(program.subtrees[index], of: batch, order: order.samples, weights: weights,
-                               into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
-                               next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
-                               finished: isLast ? gradientsFinished : nil)
+            worker.compute(
+                program.subtrees[index], of: batch, order: order.samples, weights: weights,
+                into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
+                next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
+                finished: isLast ? gradientsFinished : nil)
         }
         let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
             clock?.mark(.wait)
@@ -187,10 +206,12 @@ package final class Trainer {
         if outcome.isFinite, !outcome.layerSums.isEmpty {
             synchronizer.updateBuffers { experiment.network.updateBuffers($0, sums: outcome.layerSums) }
         }
-        state.add(outcome.sums, samples: batch.sampleCount,
-                  divisor: divisor.sum(rows: batch.sampleCount) == nil ? weight : nil, isFinite: outcome.isFinite)
-        recorder?.step(outcome, batch: batch, state: state, loss: outcome.sums[0] / weight, learningRate: learningRate,
-                       logs: state.step % experiment.configuration.training.logEvery == 0)
+        state.add(
+            outcome.sums, samples: batch.sampleCount,
+            divisor: divisor.sum(rows: batch.sampleCount) == nil ? weight : nil, isFinite: outcome.isFinite)
+        recorder?.step(
+            outcome, batch: batch, state: state, loss: outcome.sums[0] / weight, learningRate: learningRate,
+            logs: state.step % experiment.configuration.training.logEvery == 0)
         return outcome
     }
 
@@ -204,7 +225,8 @@ package final class Trainer {
     private func firstSubtree(completedSteps: Int, epoch: Int) -> GradientWorker.Subtree? {
         let batch = sampler.batch(completedSteps: completedSteps)
         guard batch.epoch == epoch, let program = plans[batch.tree]?.program,
-              let first = program.subtrees(of: communicator.rank).first else { return nil }
+            let first = program.subtrees(of: communicator.rank).first
+        else { return nil }
         return GradientWorker.Subtree(leaves: program.subtrees[first], batch: batch)
     }
 
@@ -216,9 +238,10 @@ package final class Trainer {
 
     /// The learning rate of the next step.
     private var learningRate: Double {
-        experiment.configuration.schedule.learningRate(base: experiment.configuration.optimizer.learningRate,
-                                                       completedSteps: state.step, runSteps: totalSteps,
-                                                       plateauRate: state.plateau?.rate)
+        experiment.configuration.schedule.learningRate(
+            base: experiment.configuration.optimizer.learningRate,
+            completedSteps: state.step, runSteps: totalSteps,
+            plateauRate: state.plateau?.rate)
     }
 
     // MARK: - Between steps
@@ -264,16 +287,19 @@ package final class Trainer {
     private func judge(_ result: Evaluator.Result) -> Bool {
         let values = Dictionary(result.scalars.map { ("validation_" + $0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
         if let rule = experiment.configuration.schedule.plateau, var plateau = state.plateau {
-            rule.report(values[rule.monitor] ?? .nan, higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false,
-                        to: &plateau)
+            rule.report(
+                values[rule.monitor] ?? .nan, higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false,
+                to: &plateau)
             state.plateau = plateau
         }
         if let rule = experiment.configuration.earlyStopping {
-            state.stopReason = state.earlyStopping.report(values[rule.monitor] ?? .nan, rule: rule,
-                                                          higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false)
+            state.stopReason = state.earlyStopping.report(
+                values[rule.monitor] ?? .nan, rule: rule,
+                higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false)
         }
         let monitor = experiment.bestMonitor
-        let value = values[monitor] ?? .nan, higherIsBetter = experiment.higherIsBetter(monitor) ?? false
+        let value = values[monitor] ?? .nan
+        let higherIsBetter = experiment.higherIsBetter(monitor) ?? false
         let isBest = state.bestValue.map { higherIsBetter ? value > $0 : value < $0 } ?? !value.isNaN
         if isBest {
             state.bestValue = value
@@ -285,7 +311,8 @@ package final class Trainer {
     /// The end of the run: the last checkpoint, what the weights are worth, the digest.
     private func end(interrupted: Bool) throws {
         try saveLastCheckpoint()
-        let result = interrupted || options.stopAfterStep.map({ $0 <= state.step }) ?? false
+        let result =
+            interrupted || options.stopAfterStep.map({ $0 <= state.step }) ?? false
             ? nil : try evaluator?.evaluate(weights: weights)
         try communicator.agree { try recorder?.end(state, validation: result, interrupted: interrupted) }
     }

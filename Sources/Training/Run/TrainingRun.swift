@@ -52,13 +52,16 @@ package struct TrainingRun {
 
     /// What its ranks have to agree on besides configuration and data.
     package var agreedItems: [Agreement.Item] {
-        let (weights, resume): (String?, String?) = switch start {
-        case .fresh: (nil, nil)
-        case .weights(let path): (path, nil)
-        case .resume(let path): (nil, path ?? "")
-        }
-        return [.init("--run", directory), .init("--resume", resume), .init("--initialize", weights),
-                .init("--steps", options.stopAfterStep.map(String.init)), .init("--trace", tracePath)]
+        let (weights, resume): (String?, String?) =
+            switch start {
+            case .fresh: (nil, nil)
+            case .weights(let path): (path, nil)
+            case .resume(let path): (nil, path ?? "")
+            }
+        return [
+            .init("--run", directory), .init("--resume", resume), .init("--initialize", weights),
+            .init("--steps", options.stopAfterStep.map(String.init)), .init("--trace", tracePath)
+        ]
     }
 
     /// Opens and locks the directory that it names, or that a resume finds; nil where it makes a new one. May be called before
@@ -77,8 +80,10 @@ package struct TrainingRun {
     /// Trains to the end, or until it is asked to stop. Collective.
     ///
     /// - Parameter opened: what `open` came to, where it was called before.
-    package func callAsFunction(on communicator: any Communicator,
-                                opened: Swift.Result<OpenedPlace?, any Error>? = nil) throws -> Result {
+    package func callAsFunction(
+        on communicator: any Communicator,
+        opened: Swift.Result<OpenedPlace?, any Error>? = nil
+    ) throws -> Result {
         let isFirst = communicator.rank == 0
         let agreed = try AgreedExperiment(over: communicator) { try Experiment(try readConfiguration()) }
         let trace = try tracePath.map { try PhaseTrace(path: $0, communicator: communicator) }
@@ -99,8 +104,9 @@ package struct TrainingRun {
         }
         var options = options
         if case .weights(let path) = start { options.initialWeights = path }
-        let trainer = try Trainer(agreed, communicator: communicator, options: options, place: isFirst ? place : nil,
-                                  stopRequested: stopRequested)
+        let trainer = try Trainer(
+            agreed, communicator: communicator, options: options, place: isFirst ? place : nil,
+            stopRequested: stopRequested)
         trainer.clock = trace?.clock
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
         try begin(trainer, opened, place, communicator)
@@ -134,8 +140,10 @@ package struct TrainingRun {
     private static func directory(of point: ResumePoint) throws -> String {
         if let run = point.run { return run }
         let checkpoint = try LoadedCheckpoint(path: point.checkpoint ?? "")
-        throw Failure(.usage, "\(checkpoint.path): a checkpoint that is in no run directory; name the directory in which "
-            + "the run goes on (--run)")
+        throw Failure(
+            .usage,
+            "\(checkpoint.path): a checkpoint that is in no run directory; name the directory in which "
+                + "the run goes on (--run)")
     }
 }
 
@@ -163,8 +171,10 @@ package struct OpenedPlace {
         do {
             let checkpoint = try find(in: place, warn: warn)
             if !isInside, run.holdsRun, let checkpoint {
-                throw Failure(.cannotCreate, "\(place.path): holds a run already, and \(checkpoint.path) is none of its "
-                    + "checkpoints; go on with that run (--resume alone), or choose another directory (--run)")
+                throw Failure(
+                    .cannotCreate,
+                    "\(place.path): holds a run already, and \(checkpoint.path) is none of its "
+                        + "checkpoints; go on with that run (--resume alone), or choose another directory (--run)")
             }
             return checkpoint
         } catch let failure as Failure where failure.code == .inputOutput {
@@ -180,8 +190,10 @@ package struct OpenedPlace {
         for damaged in rejected { warn("\(damaged.path) is damaged and passed over: \(damaged.reason)") }
         if let checkpoint { return checkpoint }
         guard rejected.isEmpty else {
-            throw Failure(.badData, "\(path): none of its \(rejected.count) checkpoints is valid "
-                + "(\(rejected[0].path): \(rejected[0].reason)); nothing was changed")
+            throw Failure(
+                .badData,
+                "\(path): none of its \(rejected.count) checkpoints is valid "
+                    + "(\(rejected[0].path): \(rejected[0].reason)); nothing was changed")
         }
         if other != nil { throw Failure(.missingInput, "\(path): no checkpoint was completed in this run yet") }
         try place.requireNoHistory()

@@ -54,8 +54,9 @@ package struct TrainingState: Codable, Sendable {
     package static func decode(_ checkpoint: LoadedCheckpoint) throws -> TrainingState {
         let path = checkpoint.path + "/state.json"
         let decoder = JSONDecoder()
-        decoder.nonConformingFloatDecodingStrategy = .convertFromString(positiveInfinity: "inf", negativeInfinity: "-inf",
-                                                                        nan: "nan")
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf",
+            nan: "nan")
         let state: TrainingState
         do {
             state = try decoder.decode(TrainingState.self, from: checkpoint.state)
@@ -63,7 +64,8 @@ package struct TrainingState: Codable, Sendable {
             throw Failure(.badData, "\(path): not the state of a training run: \(explanation(of: error))")
         }
         if state.step != checkpoint.step {
-            throw Failure(.badData, "\(path): it holds the state of step \(state.step), but the checkpoint is of step \(checkpoint.step)")
+            throw Failure(
+                .badData, "\(path): it holds the state of step \(state.step), but the checkpoint is of step \(checkpoint.step)")
         }
         if let problem = state.problem { throw Failure(.badData, "\(path): not the state of a training run: \(problem)") }
         return state
@@ -100,13 +102,16 @@ package struct TrainingState: Codable, Sendable {
         // Every sample's draw has a number.
         let draws = (step / stepsPerEpoch + 1).multipliedReportingOverflow(by: sampler.sampleCount)
         guard !draws.overflow else {
-            throw Failure(.badData, "\(path)/state.json: step \(step), at \(stepsPerEpoch) steps per epoch, is beyond any possible run")
+            throw Failure(
+                .badData, "\(path)/state.json: step \(step), at \(stepsPerEpoch) steps per epoch, is beyond any possible run")
         }
         let steps = step % stepsPerEpoch
         let seen = steps == 0 ? sampler.samplesPerEpoch : steps * sampler.globalBatchSize
         guard epochSamples <= seen else {
-            throw Failure(.badData, "\(path)/state.json: it sums over \(epochSamples) samples of an epoch that has had only "
-                + "\(seen)")
+            throw Failure(
+                .badData,
+                "\(path)/state.json: it sums over \(epochSamples) samples of an epoch that has had only "
+                    + "\(seen)")
         }
     }
 
@@ -160,9 +165,10 @@ struct EarlyStoppingState: Codable, Sendable, Equatable {
         if let target = rule.target, higherIsBetter ? value >= target : value <= target {
             return "\(rule.monitor) reached \(value), the target was \(target)"
         }
-        let improved = best.map { best in
-            higherIsBetter ? value > best + rule.minimumImprovement : value < best - rule.minimumImprovement
-        } ?? !value.isNaN
+        let improved =
+            best.map { best in
+                higherIsBetter ? value > best + rule.minimumImprovement : value < best - rule.minimumImprovement
+            } ?? !value.isNaN
         if improved {
             best = value
             failures = 0

@@ -34,13 +34,16 @@ final class AllReduceSynchronizer: Synchronizer {
     static let bucketSize = 1 << 20
 
     /// - Parameter subtrees: the most subtrees that this rank has in a step, and that any rank has.
-    init(communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-         skipsNonFinite: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int) {
+    init(
+        communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
+        skipsNonFinite: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int
+    ) {
         self.communicator = communicator
         self.layout = layout
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.trainedCount)
-        agreement = StepAgreement(communicator: communicator, layout: layout, subtrees: subtrees.most, sumCount: sumCount,
-                                  layerSumCount: layerSumCount)
+        agreement = StepAgreement(
+            communicator: communicator, layout: layout, subtrees: subtrees.most, sumCount: sumCount,
+            layerSumCount: layerSumCount)
         agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
         weightBuffer = AlignedBuffer(count: layout.weightCount)
         gradientBuffer = AlignedBuffer(count: layout.gradientCount * max(subtrees.own, 1))
@@ -69,11 +72,14 @@ final class AllReduceSynchronizer: Synchronizer {
 
     func gradients(_ subtree: Int) -> MutableParameterView {
         precondition(subtree >= 0 && (subtree + 1) * layout.gradientCount <= gradientBuffer.count, "subtree \(subtree)")
-        return MutableParameterView(base: gradientBuffer.base + subtree * layout.gradientCount, count: layout.gradientCount,
-                                    laterUses: layout.trainedCount)
+        return MutableParameterView(
+            base: gradientBuffer.base + subtree * layout.gradientCount, count: layout.gradientCount,
+            laterUses: layout.trainedCount)
     }
 
-    func subtreeSums(_ subtree: Int) -> UnsafeMutableBufferPointer<Double> { agreement.subtreeSums(subtree, in: ownRecord.elements) }
+    func subtreeSums(_ subtree: Int) -> UnsafeMutableBufferPointer<Double> {
+        agreement.subtreeSums(subtree, in: ownRecord.elements)
+    }
 
     func gradientsFinished(from offset: Int) {
         guard failure == nil else { return }
@@ -107,11 +113,13 @@ final class AllReduceSynchronizer: Synchronizer {
         let slice = layout.slice(of: communicator.rank, ownerCount: communicator.size)
         let blockSize = ParameterLayout.blockSize
         let own = blockSquares.elements[slice.lowerBound / blockSize..<slice.upperBound / blockSize]
-        agreement.fill(ownRecord.elements, stopRequested: stopRequested,
-                       blockSquares: UnsafeBufferPointer(rebasing: own))
+        agreement.fill(
+            ownRecord.elements, stopRequested: stopRequested,
+            blockSquares: UnsafeBufferPointer(rebasing: own))
         meanwhile()
-        try communicator.allGather(UnsafeRawBufferPointer(ownRecord.elements),
-                                   into: UnsafeMutableRawBufferPointer(allRecords.elements))
+        try communicator.allGather(
+            UnsafeRawBufferPointer(ownRecord.elements),
+            into: UnsafeMutableRawBufferPointer(allRecords.elements))
         clock?.mark(.wait)
         let outcome = agreement.outcome(request.plan.program) {
             UnsafePointer(allRecords.base + $0 * agreement.recordSize)
@@ -129,7 +137,8 @@ final class AllReduceSynchronizer: Synchronizer {
         guard let request else { return }
         let subtrees = request.plan.program.subtrees(of: communicator.rank).count
         while begunBuckets < buckets.count, buckets[begunBuckets].lowerBound >= offset {
-            let bucket = buckets[begunBuckets], sum = gradients(0)[bucket]
+            let bucket = buckets[begunBuckets]
+            let sum = gradients(0)[bucket]
             begunBuckets += 1
             if subtrees == 0 { sum.fill(0) }
             for subtree in 1..<max(subtrees, 1) { Updates.add(gradients(subtree)[bucket].readOnly, to: sum) }
@@ -148,7 +157,8 @@ final class AllReduceSynchronizer: Synchronizer {
     private func average(_ bucket: Range<Int>, _ request: StepRequest) {
         let blockSize = ParameterLayout.blockSize
         for first in stride(from: bucket.lowerBound, to: bucket.upperBound, by: blockSize) {
-            let range = first..<first + blockSize, gradient = gradients(0)[range]
+            let range = first..<first + blockSize
+            let gradient = gradients(0)[range]
             Updates.scale(gradient, by: request.factor)
             engine.addPenalties(to: gradient, range: range, weights: weights.readOnly)
             blockSquares[first / blockSize] = sumOfSquares(gradient.readOnly)

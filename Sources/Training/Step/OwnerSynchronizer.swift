@@ -32,14 +32,18 @@ final class OwnerSynchronizer: Synchronizer {
     ///
     /// - Parameters:
     ///   - subtrees: the most subtrees that this rank has in a step, and that any rank has.
-    init(communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-         skipsNonFinite: Bool, followsTree: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int) throws {
+    init(
+        communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
+        skipsNonFinite: Bool, followsTree: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int
+    ) throws {
         self.communicator = communicator
         self.followsTree = followsTree
-        agreement = StepAgreement(communicator: communicator, layout: layout, subtrees: subtrees.most, sumCount: sumCount,
-                                  layerSumCount: layerSumCount)
-        exchange = try OwnerExchange(communicator: communicator, layout: layout, subtrees: subtrees.own,
-                                     recordSize: agreement.recordSize)
+        agreement = StepAgreement(
+            communicator: communicator, layout: layout, subtrees: subtrees.most, sumCount: sumCount,
+            layerSumCount: layerSumCount)
+        exchange = try OwnerExchange(
+            communicator: communicator, layout: layout, subtrees: subtrees.own,
+            recordSize: agreement.recordSize)
         engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice)
         agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
         sliceGradient = AlignedBuffer(count: agreesFirst ? exchange.slice.count : Self.blocksAtOnce * blockSize)
@@ -66,7 +70,9 @@ final class OwnerSynchronizer: Synchronizer {
 
     func gradients(_ subtree: Int) -> MutableParameterView { exchange.gradients(subtree) }
 
-    func subtreeSums(_ subtree: Int) -> UnsafeMutableBufferPointer<Double> { agreement.subtreeSums(subtree, in: exchange.record) }
+    func subtreeSums(_ subtree: Int) -> UnsafeMutableBufferPointer<Double> {
+        agreement.subtreeSums(subtree, in: exchange.record)
+    }
 
     func gradientsFinished(from offset: Int) {
         clock?.mark(.backward, isContinued: true)
@@ -92,8 +98,9 @@ final class OwnerSynchronizer: Synchronizer {
             clock?.mark(.wait)
             combine(from: 0)
         }
-        agreement.fill(exchange.record, stopRequested: stopRequested,
-                       blockSquares: UnsafeBufferPointer(blockSquares.elements))
+        agreement.fill(
+            exchange.record, stopRequested: stopRequested,
+            blockSquares: UnsafeBufferPointer(blockSquares.elements))
         guard agreesFirst else {
             try exchange.publish(plan, showsRecords: true, meanwhile: meanwhile)
             clock?.mark(.wait)
@@ -141,8 +148,9 @@ final class OwnerSynchronizer: Synchronizer {
     }
 
     private func update(_ blocks: Range<Int>, normFactor: Float?) {
-        engine.update(range(blocks), weights: weights, gradient: gradient(blocks, groupStart: blocks.lowerBound),
-                      normFactor: normFactor)
+        engine.update(
+            range(blocks), weights: weights, gradient: gradient(blocks, groupStart: blocks.lowerBound),
+            normFactor: normFactor)
     }
 
     /// The elements of the flat buffer in blocks of the slice.
@@ -153,8 +161,9 @@ final class OwnerSynchronizer: Synchronizer {
 
     /// Where the averaged gradient of blocks lies, of a group that begins with `groupStart`.
     private func gradient(_ blocks: Range<Int>, groupStart: Int) -> MutableMatrixView {
-        sliceGradient.matrix(rows: 1, columns: blocks.count * blockSize,
-                             offset: (blocks.lowerBound - (agreesFirst ? 0 : groupStart)) * blockSize)
+        sliceGradient.matrix(
+            rows: 1, columns: blocks.count * blockSize,
+            offset: (blocks.lowerBound - (agreesFirst ? 0 : groupStart)) * blockSize)
     }
 
     // MARK: - Beside the steps
@@ -169,20 +178,25 @@ final class OwnerSynchronizer: Synchronizer {
     func close() { exchange.close() }
 
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws {
-        let layout = engine.layout, slice = engine.slice
+        let layout = engine.layout
+        let slice = engine.slice
         for index in engine.stateNames.indices {
             let own = engine.stateSlice(index).readOnly
             guard let states else {
                 try communicator.exchange(sending: slice.isEmpty ? [] : [Outgoing(to: 0, own)], receiving: [])
                 continue
             }
-            let flat = UnsafeMutableBufferPointer(rebasing: states[index * layout.trainedCount..<(index + 1) * layout.trainedCount])
+            let flat = UnsafeMutableBufferPointer(
+                rebasing: states[index * layout.trainedCount..<(index + 1) * layout.trainedCount])
             var receiving: [Incoming] = []
             for rank in 1..<max(communicator.size, 1) {
                 let range = layout.slice(of: rank, ownerCount: communicator.size)
                 if !range.isEmpty {
-                    receiving.append(Incoming(from: rank, UnsafeMutableRawBufferPointer(
-                        UnsafeMutableBufferPointer(rebasing: flat[range]))))
+                    receiving.append(
+                        Incoming(
+                            from: rank,
+                            UnsafeMutableRawBufferPointer(
+                                UnsafeMutableBufferPointer(rebasing: flat[range]))))
                 }
             }
             try communicator.exchange(sending: [], receiving: receiving)

@@ -11,11 +11,14 @@ package struct Sampler: Sendable, Equatable {
     /// Whether samples at an epoch's end that don't fill a batch are left out.
     package let dropsLast: Bool
 
-    package init(sampleCount: Int, globalBatchSize: Int, microBatchSize: Int, seed: UInt64, shuffles: Bool,
-                 dropsLast: Bool = false) {
-        precondition(sampleCount > 0 && globalBatchSize > 0 && microBatchSize > 0
-                         && (!dropsLast || sampleCount >= globalBatchSize),
-                     "\(sampleCount) samples in batches of \(globalBatchSize) and micro-batches of \(microBatchSize)")
+    package init(
+        sampleCount: Int, globalBatchSize: Int, microBatchSize: Int, seed: UInt64, shuffles: Bool,
+        dropsLast: Bool = false
+    ) {
+        precondition(
+            sampleCount > 0 && globalBatchSize > 0 && microBatchSize > 0
+                && (!dropsLast || sampleCount >= globalBatchSize),
+            "\(sampleCount) samples in batches of \(globalBatchSize) and micro-batches of \(microBatchSize)")
         self.sampleCount = sampleCount
         self.globalBatchSize = globalBatchSize
         self.microBatchSize = microBatchSize
@@ -40,15 +43,19 @@ package struct Sampler: Sendable, Equatable {
 
     /// The batch of the step that follows `completedSteps` steps.
     package func batch(completedSteps: Int) -> Batch {
-        let epoch = completedSteps / stepsPerEpoch, index = completedSteps % stepsPerEpoch
-        let first = index * globalBatchSize, end = min(first + globalBatchSize, sampleCount)
-        return Batch(epoch: epoch, indexInEpoch: index, positions: first..<end, microBatchSize: microBatchSize,
-                     firstDraw: UInt64(epoch) * UInt64(sampleCount) + UInt64(first))
+        let epoch = completedSteps / stepsPerEpoch
+        let index = completedSteps % stepsPerEpoch
+        let first = index * globalBatchSize
+        let end = min(first + globalBatchSize, sampleCount)
+        return Batch(
+            epoch: epoch, indexInEpoch: index, positions: first..<end, microBatchSize: microBatchSize,
+            firstDraw: UInt64(epoch) * UInt64(sampleCount) + UInt64(first))
     }
 
     /// The summation trees that occur: of a full batch, and of a short last one.
     package var trees: [SummationTree] {
-        let full = batch(completedSteps: 0), last = batch(completedSteps: stepsPerEpoch - 1)
+        let full = batch(completedSteps: 0)
+        let last = batch(completedSteps: stepsPerEpoch - 1)
         return full.tree == last.tree ? [full.tree] : [full.tree, last.tree]
     }
 }

@@ -51,13 +51,17 @@ final class StepAgreement {
     /// Completes this rank's record.
     ///
     /// - Parameter blockSquares: the sums of squares of the blocks of this rank's slice.
-    func fill(_ record: UnsafeMutableBufferPointer<Double>, stopRequested: Bool,
-              blockSquares: UnsafeBufferPointer<Double>) {
+    func fill(
+        _ record: UnsafeMutableBufferPointer<Double>, stopRequested: Bool,
+        blockSquares: UnsafeBufferPointer<Double>
+    ) {
         record[0] = stopRequested ? 1 : 0
         let blocks = blockProgram.subtrees(of: rank)
-        var target = squaresOffset, first = 0
+        var target = squaresOffset
+        var first = 0
         for index in blocks {
-            let subtree = blockProgram.subtrees[index], start = first
+            let subtree = blockProgram.subtrees[index]
+            let start = first
             record[target] = SummationTree(leafCount: subtree.count).sum { blockSquares[start + $0] }
             target += 1
             first += subtree.count
@@ -72,10 +76,12 @@ final class StepAgreement {
             sums[index] = combine(program) { rank, subtree in record(rank)[1 + subtree * sumCount + index] }
         }
         let norm = combine(blockProgram) { rank, subtree in record(rank)[squaresOffset + subtree] }.squareRoot()
-        let all = UnsafeBufferPointer(sums.elements), split = sumCount - layerSumCount
-        return StepOutcome(sums: UnsafeBufferPointer(rebasing: all[..<split]),
-                           layerSums: UnsafeBufferPointer(rebasing: all[split...]), gradientNorm: norm,
-                           isFinite: norm.isFinite && sums[0].isFinite, stopRequested: stopRequested)
+        let all = UnsafeBufferPointer(sums.elements)
+        let split = sumCount - layerSumCount
+        return StepOutcome(
+            sums: UnsafeBufferPointer(rebasing: all[..<split]),
+            layerSums: UnsafeBufferPointer(rebasing: all[split...]), gradientNorm: norm,
+            isFinite: norm.isFinite && sums[0].isFinite, stopRequested: stopRequested)
     }
 
     /// The program's sum of one number for each subtree of each rank.

@@ -15,9 +15,12 @@ package struct StepWork: Sendable {
     ///   - subtrees: the leaves of every rank's subtrees.
     ///   - firstSubtree: the first one of rank 0.
     ///   - rowCapacity: the rows that go through the network at once.
-    init(_ experiment: Experiment, subtrees: [Range<Int>], firstSubtree: Range<Int>?, batch: Batch, rankCount: Int,
-         rowCapacity: Int) {
-        let network = experiment.network, layout = network.layout
+    init(
+        _ experiment: Experiment, subtrees: [Range<Int>], firstSubtree: Range<Int>?, batch: Batch, rankCount: Int,
+        rowCapacity: Int
+    ) {
+        let network = experiment.network
+        let layout = network.layout
         productOperations = batch.sampleCount * network.productOperations
         let pass = layout.parameterCount * MemoryLayout<Float>.stride
         let states = experiment.configuration.optimizer.optimizer.states.count
@@ -35,8 +38,10 @@ package struct StepWork: Sendable {
         let weights = layout.slots.filter { $0.role == .weight && $0.shape.dimensions.count > 1 }
         let largest = weights.max { $0.shape.count < $1.shape.count }
         let outputs = largest?.shape.dimensions.first ?? 1
-        largestProduct = (min(rowCapacity, firstSubtree.map { batch.rows(of: $0).count } ?? 1), outputs,
-                          (largest?.shape.count ?? 1) / outputs)
+        largestProduct = (
+            min(rowCapacity, firstSubtree.map { batch.rows(of: $0).count } ?? 1), outputs,
+            (largest?.shape.count ?? 1) / outputs
+        )
     }
 
     /// How many times the rows of a subtree go through the network.
@@ -50,8 +55,9 @@ extension Trainer {
     package var stepWork: StepWork {
         let batch = sampler.batch(completedSteps: 0)
         guard let program = plans[batch.tree]?.program else { preconditionFailure("no program for a full batch") }
-        return StepWork(experiment, subtrees: program.subtrees,
-                        firstSubtree: program.subtrees(of: 0).first.map { program.subtrees[$0] }, batch: batch,
-                        rankCount: communicator.size, rowCapacity: rowCapacity)
+        return StepWork(
+            experiment, subtrees: program.subtrees,
+            firstSubtree: program.subtrees(of: 0).first.map { program.subtrees[$0] }, batch: batch,
+            rankCount: communicator.size, rowCapacity: rowCapacity)
     }
 }

@@ -52,8 +52,9 @@ final class UpdateEngine {
 
     private func stateViews(_ range: Range<Int>) -> StateViews {
         let count = stateNames.count
-        return StateViews(first: count > 0 ? stateView(0, range) : nil, second: count > 1 ? stateView(1, range) : nil,
-                          third: count > 2 ? stateView(2, range) : nil)
+        return StateViews(
+            first: count > 0 ? stateView(0, range) : nil, second: count > 1 ? stateView(1, range) : nil,
+            third: count > 2 ? stateView(2, range) : nil)
     }
 
     private func stateView(_ index: Int, _ range: Range<Int>) -> MutableMatrixView {

@@ -35,8 +35,9 @@ package struct WorkShares {
     package func spareGradients(of rank: Int, rowCapacity: Int) -> Int {
         zip(trees, programs).flatMap { tree, program in
             program.subtrees(of: rank).map { index in
-                tree.inParts(program.subtrees[index], thatFit: { min($0.count * microBatchSize, sampleCount) <= rowCapacity },
-                             part: { _, waiting in waiting }, add: max)
+                tree.inParts(
+                    program.subtrees[index], thatFit: { min($0.count * microBatchSize, sampleCount) <= rowCapacity },
+                    part: { _, waiting in waiting }, add: max)
             }
         }.max() ?? 0
     }
