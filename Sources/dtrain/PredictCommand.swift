@@ -10,13 +10,13 @@ struct PredictCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "predict",
         abstract: "Predictions for new data, as CSV.",
-        discussion: "INPUT is a CSV file with the training data's feature columns, or an IDX file. One line per sample: the "
-            + "predicted class and the probability of each, or the predicted numbers.")
+        discussion: "INPUT is a CSV file with the training data's feature columns, an IDX file, or text. One line per sample: "
+            + "the predicted class and the probability of each, the predicted numbers, or the characters foreseen in a text.")
 
     @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
     var checkpoint: String
 
-    @Argument(help: "The inputs: CSV or IDX, .gz or plain.")
+    @Argument(help: "The inputs: CSV, IDX or text, .gz or plain.")
     var input: String
 
     @Option(help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
