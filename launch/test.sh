@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up, builds everything and runs every test; the last line of the output is the count:
+# Sets up, builds everything and runs every test; what failed is named once more at the end, and the last line of the
+# output is the count:
 #
 #   N passed, N failed, N skipped
 #
@@ -19,6 +20,8 @@ results=$(realpath -- "$(mktemp -d)")
 trap 'rm -rf "$results"' EXIT
 
 close() {
+    # Thousands of lines lie between a failure and the end, and a log may keep only its end.
+    if [[ -s $results/failed ]]; then cat "$results/failed"; fi
     printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
     if ((failed > 0 || passed == 0)); then exit 1; fi
     exit 0
@@ -41,7 +44,7 @@ check() {
         *)
             failed=$((failed + 1))
             cat "$results/output"
-            echo "failed: $name"
+            { tail -n 20 "$results/output"; echo "failed: $name"; } >> "$results/failed"
             ;;
     esac
 }
@@ -89,6 +92,19 @@ for report in "$results"/*.xml; do
     passed=$((passed + report_passed))
     failed=$((failed + report_failed))
     skipped=$((skipped + report_skipped))
+    awk '
+        function attribute(tag, name) {
+            if (!match(tag, " " name "=\"[^\"]*\"")) { return "" }
+            tag = substr(tag, RSTART + length(name) + 3, RLENGTH - length(name) - 4)
+            gsub(/&lt;/, "<", tag); gsub(/&gt;/, ">", tag); gsub(/&quot;/, "\"", tag); gsub(/&#10;/, "\n", tag)
+            gsub(/&apos;|&#39;/, "\047", tag); gsub(/&amp;/, "\\&", tag)
+            return tag
+        }
+        { gsub(/</, "\n<"); n = split($0, parts, "\n")
+          for (i = 1; i <= n; i++) {
+            if (parts[i] ~ /^<testcase[ >]/) { test = attribute(parts[i], "classname") "." attribute(parts[i], "name") }
+            else if (parts[i] ~ /^<(failure|error)[ >\/]/) { print "failed: " test ": " attribute(parts[i], "message") }
+          } }' "$report" >> "$results/failed"
 done
 if ((status != 0 && failed == 0)); then
     echo "swift test ended with $status before it could report (a crash shows above)"
