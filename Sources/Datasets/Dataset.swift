@@ -111,20 +111,44 @@ package struct Dataset: Sendable {
     /// - Parameter firstDraw: the ordinal of the first sample's draw in the run: the inputs are augmented, as training asks
     ///   for. Nil: they stay as they are.
     package func gatherInputs(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView, firstDraw: UInt64? = nil) {
+        copyInputs(samples, into: destination)
+        guard let firstDraw, let augmentation else { return }
+        for row in 0..<destination.rows { augmentation.apply(to: destination.row(row), draw: firstDraw + UInt64(row)) }
+    }
+
+    /// Row i of `destination` becomes the input of `samples[i]` as it is stored. What kind of inputs they are is asked once,
+    /// since to look at a sample through what holds all of them costs more than to copy a small one.
+    private func copyInputs(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView) {
         let width = inputShape.count
         precondition(
             destination.rows == samples.count && destination.columns == width,
             "\(samples.count) samples of \(width) into \(destination.rows)×\(destination.columns)")
         var row = 0
-        for sample in samples.prefix(Self.samplesAhead) { inputs.prefetch(sample: stored(sample)) }
-        for sample in samples {
-            let ahead = samples.startIndex + row + Self.samplesAhead
-            if ahead < samples.endIndex { inputs.prefetch(sample: stored(samples[ahead])) }
-            inputs.copy(sample: stored(sample), width: width, into: destination.row(row))
-            if let firstDraw, let augmentation {
-                augmentation.apply(to: destination.row(row), draw: firstDraw + UInt64(row))
+        switch inputs {
+        case .ready(let values, _):
+            for sample in samples {
+                let start = stored(sample) * width
+                let target = destination.row(row)
+                for column in 0..<width { target[column] = values[start + column] }
+                row += 1
             }
-            row += 1
+        case .windows(let tokens, let stride, _):
+            for sample in samples {
+                let start = stored(sample) * stride
+                let target = destination.row(row)
+                // Whole numbers up to 2²⁴ are exact.
+                for column in 0..<width { target[column] = Float(tokens[start + column]) }
+                row += 1
+            }
+        case .encoded(let encoded, let rescaling):
+            // Samples of a batch lie anywhere: the memory is asked for them early.
+            for sample in samples.prefix(Self.samplesAhead) { Processor.prefetch(encoded.bytes(ofSample: stored(sample))) }
+            for sample in samples {
+                let ahead = samples.startIndex + row + Self.samplesAhead
+                if ahead < samples.endIndex { Processor.prefetch(encoded.bytes(ofSample: stored(samples[ahead]))) }
+                encoded.rescale(sample: stored(sample), by: rescaling, into: destination.row(row))
+                row += 1
+            }
         }
     }
 
@@ -184,10 +208,7 @@ package struct Dataset: Sendable {
             }
         case (_, .inputs(let width)):
             precondition(columns == width, "inputs of \(width) numbers into \(columns) columns")
-            for sample in samples {
-                inputs.copy(sample: stored(sample), width: width, into: destination.row(row))
-                row += 1
-            }
+            copyInputs(samples, into: destination)
         default:
             preconditionFailure("these samples have no targets")
         }

@@ -17,27 +17,6 @@ enum StoredInputs: Sendable {
         case .encoded(let samples, _): samples.count
         }
     }
-
-    /// Asks the memory for a sample that `copy` will want soon: samples of a batch lie anywhere.
-    @inline(__always)
-    func prefetch(sample: Int) {
-        if case .encoded(let samples, _) = self { Processor.prefetch(samples.bytes(ofSample: sample)) }
-    }
-
-    @inline(__always)
-    func copy(sample: Int, width: Int, into destination: UnsafeMutableBufferPointer<Float>) {
-        switch self {
-        case .ready(let values, _):
-            let start = sample * width
-            for column in 0..<width { destination[column] = values[start + column] }
-        case .windows(let tokens, let stride, _):
-            // Whole numbers up to 2²⁴ are exact.
-            let start = sample * stride
-            for column in 0..<width { destination[column] = Float(tokens[start + column]) }
-        case .encoded(let samples, let rescaling):
-            samples.rescale(sample: sample, by: rescaling, into: destination)
-        }
-    }
 }
 
 /// The targets of samples as they lie in memory.

@@ -25,6 +25,7 @@ package struct SlotRuns<Value: Equatable & Sendable>: Sendable {
                 runs.append(Run(range: slot.offset..<end, value: value))
             }
         }
+        isEmpty = runs.isEmpty
         var run = 0
         for block in 0..<layout.blockCount {
             while run < runs.count, runs[run].range.upperBound <= block * ParameterLayout.blockSize { run += 1 }
@@ -32,8 +33,8 @@ package struct SlotRuns<Value: Equatable & Sendable>: Sendable {
         }
     }
 
-    /// Whether no slot has a value.
-    package var isEmpty: Bool { runs.isEmpty }
+    /// Whether no slot has a value. Stored: asked in every step, and what a generic array answers takes a look-up of its type.
+    package let isEmpty: Bool
 
     /// Calls `body` for every part of `range` that has a value, from front to back.
     @inline(__always)
