@@ -9,7 +9,7 @@ extension Workspace {
         parallel(mask.rows) { _, rows in
             for row in rows {
                 fillRow(
-                    mask.base + row * mask.columns, count: mask.columns, stream: stream,
+                    mask.base + row * mask.stride, count: mask.columns, stream: stream,
                     draw: firstDraw + UInt64(row), threshold: threshold, scale: scale)
             }
         }

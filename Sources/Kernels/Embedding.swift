@@ -88,7 +88,9 @@ private func sumChain(
                 if count > 0 { place(count).update(repeating: 0, count: width) }
                 count += 1
             }
-            mapVectors(place(count - 1), gradient.base + row * width, into: place(count - 1), count: width) { $0 + $1 }
+            mapVectors(place(count - 1), gradient.base + row * gradient.stride, into: place(count - 1), count: width) {
+                $0 + $1
+            }
             current = next[row]
         }
         while count > 1 { addTopmost() }

@@ -14,8 +14,8 @@ extension Workspace {
             "\(input.rows)×\(width) into \(output.rows)×\(output.columns)")
         parallel(input.rows) { _, rows in
             for row in rows {
-                let x = input.base + row * width
-                let y = output.base + row * width
+                let x = input.base + row * input.stride
+                let y = output.base + row * output.stride
                 let (mean, scale) = normalization(x, count: width, epsilon: epsilon)
                 statistics.row(row)[0] = mean
                 statistics.row(row)[1] = scale
@@ -34,16 +34,16 @@ extension Workspace {
         let width = input.columns
         precondition(
             outputGradient.rows == input.rows && outputGradient.columns == width && statistics.rows == input.rows
-                && statistics.columns == 2 && inputGradient?.count ?? input.count == input.count
-                && scaled?.count ?? input.count == input.count && weight?.count ?? width == width,
+                && statistics.columns == 2 && inputGradient?.readOnly.hasShape(of: input) ?? true
+                && scaled?.readOnly.hasShape(of: input) ?? true && weight?.count ?? width == width,
             "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(width)")
         parallel(input.rows) { _, rows in
             for row in rows {
                 normalizationGradient(
-                    outputGradient.base + row * width, input.base + row * width,
+                    outputGradient.base + row * outputGradient.stride, input.base + row * input.stride,
                     mean: statistics.row(row)[0], scale: statistics.row(row)[1], weight: weight?.base,
-                    scaled: scaled.map { $0.base + row * width },
-                    into: inputGradient.map { $0.base + row * width }, count: width)
+                    scaled: scaled.map { $0.base + row * $0.stride },
+                    into: inputGradient.map { $0.base + row * $0.stride }, count: width)
             }
         }
     }
@@ -167,7 +167,7 @@ extension Workspace {
         let width = input.columns
         let leaves = (input.rows + leafRows - 1) / leafRows
         precondition(
-            output.rows == input.rows && output.columns == width && moments.rows == leaves
+            output.count == input.count && output.columns == width && moments.rows == leaves
                 && moments.columns == 2 * width && weight?.count ?? width == width && bias?.count ?? width == width
                 && sums?.leaves ?? leaves >= leaves && sums?.count ?? (1 + 2 * width) == 1 + 2 * width,
             "\(input.rows)×\(width) in leaves of \(leafRows) into \(output.rows)×\(output.columns)")
@@ -192,7 +192,7 @@ extension Workspace {
         let width = input.columns
         let leaves = (input.rows + leafRows - 1) / leafRows
         precondition(
-            outputGradient.rows == input.rows && outputGradient.columns == width && moments.rows == leaves
+            outputGradient.count == input.count && outputGradient.columns == width && moments.rows == leaves
                 && moments.columns == 2 * width && inputGradient?.count ?? input.count == input.count
                 && scaled?.count ?? input.count == input.count && weight?.count ?? width == width,
             "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(width)")
@@ -226,8 +226,8 @@ extension Workspace {
         parallel(input.rows) { _, rows in
             for row in rows {
                 normalizeRow(
-                    input.base + row * width, means: means.base, scales: scales.base, weight: weight?.base,
-                    bias: bias?.base, into: output.base + row * width, columns: 0..<width)
+                    input.base + row * input.stride, means: means.base, scales: scales.base, weight: weight?.base,
+                    bias: bias?.base, into: output.base + row * output.stride, columns: 0..<width)
             }
         }
     }

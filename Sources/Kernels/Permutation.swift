@@ -70,7 +70,7 @@ extension Workspace {
             "\(input.rows)×\(input.columns) into \(output.rows)×\(output.columns)")
         guard input.columns > 0 else { return }
         parallel(input.rows) { _, rows in
-            for row in rows { permutation.apply(input.base + row * input.columns, into: output.base + row * input.columns) }
+            for row in rows { permutation.apply(input.base + row * input.stride, into: output.base + row * output.stride) }
         }
     }
 }

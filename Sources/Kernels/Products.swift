@@ -5,7 +5,7 @@ import Storage
 /// Every element is one chain of fused multiply-adds over the summed index in ascending order; then the bias is added. So
 /// its bits depend neither on the tile that it falls into, nor on rows, threads, blocks or the width of vectors. In the
 /// weight gradient the chain covers the rows of one leaf (micro-batch), and the leaves are added up along the summation
-/// tree while the tile is still in registers, so that exactness costs nothing.
+/// tree while the tile is still in registers, so that exactness costs nothing. Rows of every operand may lie apart.
 extension Workspace {
     /// `output` = activation(`input` · `weights`ᵀ + `bias`); shapes rows × k, columns × k, 1 × columns and rows × columns.
     package func innerProducts(
@@ -30,10 +30,14 @@ extension Workspace {
 
     /// The weight gradient: `gradient` = `outputGradient`ᵀ · `input`, summed over the tree of leaves of `leafRows` rows
     /// each (the last may be short). Shapes rows × outputs, rows × inputs, outputs × inputs.
+    ///
+    /// - Parameter continues: whether the rows go on with the leaf whose first rows are summed in `gradient` already, so that
+    ///   a leaf may be computed in pieces with the same bits.
     package func weightGradient(
-        _ outputGradient: MatrixView, _ input: MatrixView, leafRows: Int,
+        _ outputGradient: MatrixView, _ input: MatrixView, leafRows: Int, continues: Bool = false,
         into gradient: MutableMatrixView
     ) {
+        precondition(!continues || input.rows <= leafRows, "\(input.rows) rows that go on with a leaf of \(leafRows)")
         precondition(
             outputGradient.rows == input.rows && gradient.rows == outputGradient.columns
                 && gradient.columns == input.columns && leafRows > 0,
@@ -41,7 +45,7 @@ extension Workspace {
                 + "\(input.rows)×\(input.columns) into \(gradient.rows)×\(gradient.columns)")
         var left = outputGradient.base
         if tiles.packsOutputGradient(outputGradient) {
-            let panels = packing(count: outputGradient.count)
+            let panels = packing(count: outputGradient.rows * outputGradient.columns)
             tiles.packColumns(outputGradient, into: panels.numbers)
             left = UnsafePointer(panels.base)
         }
@@ -49,8 +53,8 @@ extension Workspace {
         let scratch = threadRooms(count: tiles.weightGradientScratch(rows: input.rows, levels: levels))
         parallel(gradient.columns, unit: tiles.width) { thread, columns in
             tiles.weightGradient(
-                left, input, leafRows: leafRows, levels: levels, columns: columns, into: gradient,
-                scratch: scratch[thread])
+                left, stride: outputGradient.stride, input, leafRows: leafRows, levels: levels, continues: continues,
+                columns: columns, into: gradient, scratch: scratch[thread])
             // For what this thread wrote past the caches nobody else can do it.
             Processor.finishStreaming()
         }

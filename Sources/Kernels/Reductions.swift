@@ -2,23 +2,28 @@ import Storage
 
 extension Workspace {
     /// The bias gradient: `sums` = the sums of the columns of `matrix`, rows of a leaf in order, leaves along the tree.
-    package func columnSums(_ matrix: MatrixView, leafRows: Int, into sums: MutableMatrixView) {
+    ///
+    /// - Parameter continues: whether the rows go on with the leaf whose first rows are summed in `sums` already.
+    package func columnSums(_ matrix: MatrixView, leafRows: Int, continues: Bool = false, into sums: MutableMatrixView) {
         precondition(sums.count == matrix.columns && leafRows > 0, "\(matrix.columns) columns into \(sums.count) sums")
+        precondition(!continues || matrix.rows <= leafRows, "\(matrix.rows) rows that go on with a leaf of \(leafRows)")
         let levels = SummationTree(rows: matrix.rows, leafRows: leafRows).stackHeight
         let stack = stack(count: levels * FourVectors.count)
         var column = 0
         // 32 columns at once where there are so many: four chains of additions that don't wait for each other.
         while column < matrix.columns & ~31 {
             let source = matrix.base + column
-            @inline(__always) func row(_ row: Int) -> FourVectors { .load(source + row * matrix.columns) }
-            leafTreeSum(rows: matrix.rows, leafRows: leafRows, stack: stack, row).store(to: sums.base + column)
+            @inline(__always) func row(_ row: Int) -> FourVectors { .load(source + row * matrix.stride) }
+            let start = continues ? FourVectors.load(sums.base + column) : nil
+            leafTreeSum(rows: matrix.rows, leafRows: leafRows, from: start, stack: stack, row).store(to: sums.base + column)
             column += 32
         }
         while column < matrix.columns {
             let source = matrix.base + column
             let width = matrix.columns - column
-            @inline(__always) func row(_ row: Int) -> Vector { .load(source + row * matrix.columns, count: width) }
-            leafTreeSum(rows: matrix.rows, leafRows: leafRows, stack: stack, row)
+            @inline(__always) func row(_ row: Int) -> Vector { .load(source + row * matrix.stride, count: width) }
+            let start = continues ? Vector.load(sums.base + column, count: width) : nil
+            leafTreeSum(rows: matrix.rows, leafRows: leafRows, from: start, stack: stack, row)
                 .store(to: sums.base + column, count: width)
             column += 8
         }
@@ -62,20 +67,21 @@ private struct FourVectors: Columns {
     }
 }
 
-/// The sum of one value per row, rows of a leaf in order, leaves along the tree. `stack` has room for a value per level of
+/// The sum of one value per row, rows of a leaf in order, leaves along the tree; with `start` it goes on with the first leaf,
+/// of which that is the sum so far. `stack` has room for a value per level of
 /// the tree. `value` is marked @inline(__always), as for `mapVectors`.
 @inline(__always)
 private func leafTreeSum<Value: Columns>(
-    rows: Int, leafRows: Int, stack: Workspace.Room,
+    rows: Int, leafRows: Int, from start: Value?, stack: Workspace.Room,
     _ value: (Int) -> Value
 ) -> Value {
     var level = 0
     var leaf = 0
     var first = 0
-    var sum = Value()
+    var sum = start ?? Value()
     while first < rows {
         let end = min(first + leafRows, rows)
-        sum = value(first)
+        sum = first == 0 ? start.map { $0 + value(0) } ?? value(0) : value(first)
         var row = first + 1
         while row < end {
             sum = sum + value(row)

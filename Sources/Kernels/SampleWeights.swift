@@ -21,7 +21,7 @@ extension Workspace {
                 if weight == 0 {
                     gradient.row(row).update(repeating: 0)
                 } else if weight != 1 {
-                    let numbers = gradient.base + row * gradient.columns
+                    let numbers = gradient.base + row * gradient.stride
                     let factor = Vector(repeating: weight)
                     mapVectors(numbers, into: numbers, count: gradient.columns) { $0 * factor }
                 }

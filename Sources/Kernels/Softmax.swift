@@ -10,8 +10,8 @@ extension Workspace {
             "\(input.rows)×\(input.columns) into \(output.rows)×\(output.columns)")
         parallel(input.rows) { _, rows in
             for row in rows {
-                let target = output.base + row * output.columns
-                let (_, sum) = shiftedExponentials(input.base + row * input.columns, count: input.columns, into: target)
+                let target = output.base + row * output.stride
+                let (_, sum) = shiftedExponentials(input.base + row * input.stride, count: input.columns, into: target)
                 let scale = 1 / sum
                 mapVectors(target, into: target, count: input.columns) { $0 * scale }
             }
@@ -21,17 +21,17 @@ extension Workspace {
     /// `inputGradient` = y·(g − Σ g·y) for each row, with the softmax `output` y and `outputGradient` g.
     package func softmaxGradient(_ outputGradient: MatrixView, output: MatrixView, into inputGradient: MutableMatrixView) {
         precondition(
-            outputGradient.count == output.count && output.count == inputGradient.count,
-            "\(outputGradient.count) gradients for \(output.count) elements into \(inputGradient.count)")
+            outputGradient.hasShape(of: output) && inputGradient.readOnly.hasShape(of: output),
+            "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(output.rows)×\(output.columns)")
         parallel(output.rows) { _, rows in
             for row in rows {
-                let g = outputGradient.base + row * output.columns
-                let y = output.base + row * output.columns
+                let g = outputGradient.base + row * outputGradient.stride
+                let y = output.base + row * output.stride
                 @inline(__always) func product(_ index: Int, _ count: Int) -> Vector {
                     Vector.load(g + index, count: count) * .load(y + index, count: count)
                 }
                 let dot = sumVectors(count: output.columns, product)
-                mapVectors(g, y, into: inputGradient.base + row * output.columns, count: output.columns) { g, y in
+                mapVectors(g, y, into: inputGradient.base + row * inputGradient.stride, count: output.columns) { g, y in
                     y * (g - dot)
                 }
             }
@@ -77,13 +77,13 @@ extension Workspace {
         losses: UnsafeMutableBufferPointer<Double>, gradient: MutableMatrixView?
     ) {
         precondition(
-            targets.count == logits.count && losses.count == logits.rows,
-            "\(targets.count) targets and "
-                + "\(losses.count) losses for \(logits.count) logits")
+            targets.hasShape(of: logits) && losses.count == logits.rows,
+            "\(targets.rows)×\(targets.columns) targets and \(losses.count) losses for "
+                + "\(logits.rows)×\(logits.columns) logits")
         let smooth = Float(labelSmoothing / Double(logits.columns))
         let sharp = Float(1 - labelSmoothing)
         eachRowOfLogits(logits, gradient) { row, shifted in
-            let q = targets.base + row * targets.columns
+            let q = targets.base + row * targets.stride
             let maximum = shifted.maximum
             @inline(__always) func target(_ index: Int, _ count: Int) -> Vector {
                 Vector.load(q + index, count: count) * sharp
@@ -154,14 +154,14 @@ extension Workspace {
         gradient: MutableMatrixView?
     ) {
         precondition(
-            targets.count == logits.count && losses.count == logits.rows,
-            "\(targets.count) targets and "
-                + "\(losses.count) losses for \(logits.count) logits")
+            targets.hasShape(of: logits) && losses.count == logits.rows,
+            "\(targets.rows)×\(targets.columns) targets and \(losses.count) losses for "
+                + "\(logits.rows)×\(logits.columns) logits")
         let smooth = Float(labelSmoothing / Double(logits.columns))
         let sharp = Float(1 - labelSmoothing)
         let columns = logits.columns
         eachRowOfLogits(logits, gradient) { row, shifted in
-            let q = targets.base + row * columns
+            let q = targets.base + row * targets.stride
             let maximum = shifted.maximum
             // Nothing behind the end: a weight there is 0, or 1 where there are none.
             @inline(__always) func target(_ index: Int, _ count: Int) -> Vector {
@@ -188,11 +188,11 @@ extension Workspace {
         _ logits: MatrixView, _ gradient: MutableMatrixView?,
         _ body: (_ row: Int, _ shifted: ShiftedLogits) -> Void
     ) {
-        precondition(gradient?.count ?? logits.count == logits.count, "a gradient of another shape than the logits")
+        precondition(gradient?.readOnly.hasShape(of: logits) ?? true, "a gradient of another shape than the logits")
         parallel(logits.rows) { _, rows in
             for row in rows {
-                let x = logits.base + row * logits.columns
-                let target = gradient.map { $0.base + row * logits.columns }
+                let x = logits.base + row * logits.stride
+                let target = gradient.map { $0.base + row * $0.stride }
                 let (maximum, sum) = shiftedExponentials(x, count: logits.columns, into: target)
                 body(
                     row,

@@ -26,9 +26,9 @@ final class TileLoops: Sendable {
     /// What is done to operands, as `Tiles` declares it.
     private struct Packing {
         let transposedCount: @Sendable (_ rows: Int, _ depth: Int, _ width: Int) -> Int
-        let packTransposed: @Sendable (Numbers, _ rows: Int, _ depth: Int, _ width: Int, Room) -> Void
-        let packsOutputGradient: @Sendable (_ rows: Int, _ outputs: Int) -> Bool
-        let packColumns: @Sendable (Numbers, _ rows: Int, _ columns: Int, Room) -> Void
+        let packTransposed: @Sendable (Numbers, _ rows: Int, _ depth: Int, _ stride: Int, _ width: Int, Room) -> Void
+        let packsOutputGradient: @Sendable (_ rows: Int, _ outputs: Int, _ stride: Int) -> Bool
+        let packColumns: @Sendable (Numbers, _ rows: Int, _ columns: Int, _ stride: Int, Room) -> Void
         let weightGradientScratch: @Sendable (_ rows: Int, _ levels: Int) -> Int
     }
 
@@ -36,19 +36,19 @@ final class TileLoops: Sendable {
     private struct Products {
         let inner:
             @Sendable (
-                _ panels: Numbers, _ rows: Int, _ depth: Int, _ weights: Numbers, _ bias: Numbers?,
+                _ panels: Numbers, _ rows: Int, _ depth: Int, _ weights: Numbers, _ weightStride: Int, _ bias: Numbers?,
                 _ rectifies: Bool, _ units: Range<Int>, Results, _ resultStride: Int, _ scratch: Room
             ) -> Void
         let weightGradient:
             @Sendable (
-                _ outputGradient: Numbers, _ input: Numbers, _ rows: Int, _ outputs: Int, _ inputs: Int,
-                _ leafRows: Int, _ levels: Int, _ columns: Range<Int>, Results, _ kept: Range<Int>,
-                _ scratch: Room
+                _ outputGradient: Numbers, _ gradientStride: Int, _ input: Numbers, _ inputStride: Int, _ rows: Int,
+                _ outputs: Int, _ leafRows: Int, _ levels: Int, _ continues: Bool, _ columns: Range<Int>,
+                Results, _ resultStride: Int, _ kept: Range<Int>, _ scratch: Room
             ) -> Void
         let inputGradient:
             @Sendable (
-                _ panels: Numbers, _ rows: Int, _ outputs: Int, _ weights: Numbers, _ inputs: Int,
-                _ columns: Range<Int>, Results, _ scratch: Room
+                _ panels: Numbers, _ rows: Int, _ outputs: Int, _ weights: Numbers, _ weightStride: Int, _ inputs: Int,
+                _ columns: Range<Int>, Results, _ resultStride: Int, _ scratch: Room
             ) -> Void
     }
 
@@ -109,16 +109,18 @@ final class TileLoops: Sendable {
     func transposedCount(rows: Int, depth: Int, width: Int) -> Int { packing.transposedCount(rows, depth, width) }
 
     /// Whether a weight gradient wants the output gradient packed by `packColumns`.
-    func packsOutputGradient(_ gradient: MatrixView) -> Bool { packing.packsOutputGradient(gradient.rows, gradient.columns) }
+    func packsOutputGradient(_ gradient: MatrixView) -> Bool {
+        packing.packsOutputGradient(gradient.rows, gradient.columns, gradient.stride)
+    }
 
     /// Panels of `width` rows each, element k of the rows of a panel side by side.
     func packTransposed(_ source: MatrixView, width: Int, into panels: UnsafeMutableBufferPointer<Float>) {
-        packing.packTransposed(source.base, source.rows, source.columns, width, panels)
+        packing.packTransposed(source.base, source.rows, source.columns, source.stride, width, panels)
     }
 
     /// Panels of `height` columns each.
     func packColumns(_ source: MatrixView, into panels: UnsafeMutableBufferPointer<Float>) {
-        packing.packColumns(source.base, source.rows, source.columns, panels)
+        packing.packColumns(source.base, source.rows, source.columns, source.stride, panels)
     }
 
     /// `output` = `input` · `weights`ᵀ + `bias` for some units; `panels` is `input`, transposed.
@@ -128,18 +130,20 @@ final class TileLoops: Sendable {
         into output: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>
     ) {
         products.inner(
-            panels, input.rows, input.columns, weights.base, bias, rectifies, units, output.base, output.columns,
-            scratch)
+            panels, input.rows, input.columns, weights.base, weights.stride, bias, rectifies, units, output.base,
+            output.stride, scratch)
     }
 
     /// Some columns of a weight gradient.
+    ///
+    /// - Parameter stride: between the rows of the output gradient where it isn't packed.
     func weightGradient(
-        _ outputGradient: UnsafePointer<Float>, _ input: MatrixView, leafRows: Int, levels: Int,
-        columns: Range<Int>, into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>
+        _ outputGradient: UnsafePointer<Float>, stride: Int, _ input: MatrixView, leafRows: Int, levels: Int,
+        continues: Bool, columns: Range<Int>, into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>
     ) {
         products.weightGradient(
-            outputGradient, input.base, input.rows, gradient.rows, input.columns, leafRows, levels, columns,
-            gradient.base, gradient.kept, scratch)
+            outputGradient, stride, input.base, input.stride, input.rows, gradient.rows, leafRows, levels, continues,
+            columns, gradient.base, gradient.stride, gradient.kept, scratch)
     }
 
     /// Some columns of an input gradient; `panels` is the output gradient, transposed.
@@ -148,8 +152,8 @@ final class TileLoops: Sendable {
         into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>
     ) {
         products.inputGradient(
-            panels, gradient.rows, weights.rows, weights.base, weights.columns, columns, gradient.base,
-            scratch)
+            panels, gradient.rows, weights.rows, weights.base, weights.stride, weights.columns, columns, gradient.base,
+            gradient.stride, scratch)
     }
 
     /// As many multiply-adds as registers allow.

@@ -1,41 +1,54 @@
-/// Rows of Float32 that somebody else owns, to be read. Row-major, rows one behind the other.
+/// Rows of Float32 that somebody else owns, to be read. Row-major; rows lie one behind the other unless `stride` says that
+/// they are farther apart, as those of some columns of a larger matrix are.
 ///
 /// Views are short-lived: they are made from an owner's memory for the length of a call.
 package struct MatrixView: @unchecked Sendable {
     // Sendable: a view is only read, and its owner outlives the call that it was made for.
 
-    /// The first element. Invariant: `rows × columns` elements from here are readable while the owner lives.
+    /// The first element. Invariant: `columns` elements from each `base + row × stride` are readable while the owner lives.
     package let base: UnsafePointer<Float>
     package let rows: Int
     package let columns: Int
+    /// How far a row begins behind the one before it, in elements; `columns` or more.
+    package let stride: Int
 
-    package init(base: UnsafePointer<Float>, rows: Int, columns: Int) {
-        precondition(rows >= 0 && columns >= 0, "a view of \(rows)×\(columns)")
+    package init(base: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
         self.base = base
         self.rows = rows
         self.columns = columns
+        self.stride = stride ?? columns
+        precondition(rows >= 0 && columns >= 0 && self.stride >= columns, "a view of \(rows)×\(columns), \(self.stride) apart")
     }
 
-    /// How many numbers it shows.
-    package var count: Int { rows * columns }
+    /// Whether all elements lie one behind the other.
+    package var isContiguous: Bool { stride == columns || rows <= 1 }
+
+    /// How many numbers it shows, one behind the other: who takes them as one row asks for their number, and rows that lie
+    /// apart have none.
+    package var count: Int {
+        precondition(isContiguous, "\(rows)×\(columns) numbers, \(stride) apart, as one row")
+        return rows * columns
+    }
+
+    /// Whether it has the rows and columns of another.
+    package func hasShape(of other: MatrixView) -> Bool { rows == other.rows && columns == other.columns }
 
     /// One row.
     package func row(_ row: Int) -> UnsafeBufferPointer<Float> {
         precondition(row >= 0 && row < rows, "row \(row) of \(rows)")
-        return UnsafeBufferPointer(start: base + row * columns, count: columns)
+        return UnsafeBufferPointer(start: base + row * stride, count: columns)
     }
 
     /// A range of rows.
     package subscript(rows range: Range<Int>) -> MatrixView {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
-        return MatrixView(base: base + range.lowerBound * columns, rows: range.count, columns: columns)
+        return MatrixView(base: base + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride)
     }
 
-    /// A range of the columns of a single row.
+    /// A range of the columns.
     package subscript(columns range: Range<Int>) -> MatrixView {
-        precondition(
-            rows == 1 && range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
-        return MatrixView(base: base + range.lowerBound, rows: 1, columns: range.count)
+        precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
+        return MatrixView(base: base + range.lowerBound, rows: rows, columns: range.count, stride: stride)
     }
 
     /// The same numbers as rows of another length.
@@ -45,53 +58,57 @@ package struct MatrixView: @unchecked Sendable {
     }
 }
 
-/// Rows of Float32 that somebody else owns, to be written. Row-major, rows one behind the other.
+/// Rows of Float32 that somebody else owns, to be written. Row-major, rows one behind the other or `stride` apart.
 package struct MutableMatrixView: @unchecked Sendable {
     // Sendable: kernels hand disjoint tiles to their threads; nobody else holds the view during the call.
 
-    /// The first element. Invariant: `rows × columns` elements from here are writable while the owner lives.
+    /// The first element. Invariant: `columns` elements from each `base + row × stride` are writable while the owner lives.
     package let base: UnsafeMutablePointer<Float>
     package let rows: Int
     package let columns: Int
+    /// How far a row begins behind the one before it, in elements; `columns` or more.
+    package let stride: Int
     /// The elements, counted from the first one, that this core reads again soon. What lies outside, other cores read
     /// next: who writes whole cache lines there should write them past the caches, and `Processor.finishStreaming` comes
     /// before the others are told. A hint, the results are the same; by default everything is kept.
     package let kept: Range<Int>
 
-    package init(base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, kept: Range<Int> = 0..<Int.max) {
-        precondition(rows >= 0 && columns >= 0, "a view of \(rows)×\(columns)")
+    package init(
+        base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil, kept: Range<Int> = 0..<Int.max
+    ) {
         self.base = base
         self.rows = rows
         self.columns = columns
+        self.stride = stride ?? columns
         self.kept = kept
+        precondition(rows >= 0 && columns >= 0 && self.stride >= columns, "a view of \(rows)×\(columns), \(self.stride) apart")
     }
 
-    /// How many numbers it shows.
-    package var count: Int { rows * columns }
+    /// How many numbers it shows; only of rows that lie one behind the other.
+    package var count: Int { readOnly.count }
 
     /// The same rows, to be read.
-    package var readOnly: MatrixView { MatrixView(base: base, rows: rows, columns: columns) }
+    package var readOnly: MatrixView { MatrixView(base: base, rows: rows, columns: columns, stride: stride) }
 
     /// One row.
     package func row(_ row: Int) -> UnsafeMutableBufferPointer<Float> {
         precondition(row >= 0 && row < rows, "row \(row) of \(rows)")
-        return UnsafeMutableBufferPointer(start: base + row * columns, count: columns)
+        return UnsafeMutableBufferPointer(start: base + row * stride, count: columns)
     }
 
     /// A range of rows.
     package subscript(rows range: Range<Int>) -> MutableMatrixView {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
         return MutableMatrixView(
-            base: base + range.lowerBound * columns, rows: range.count, columns: columns,
-            kept: kept.shifted(by: -range.lowerBound * columns))
+            base: base + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride,
+            kept: kept.shifted(by: -range.lowerBound * stride))
     }
 
-    /// A range of the columns of a single row.
+    /// A range of the columns.
     package subscript(columns range: Range<Int>) -> MutableMatrixView {
-        precondition(
-            rows == 1 && range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
+        precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
         return MutableMatrixView(
-            base: base + range.lowerBound, rows: 1, columns: range.count,
+            base: base + range.lowerBound, rows: rows, columns: range.count, stride: stride,
             kept: kept.shifted(by: -range.lowerBound))
     }
 

@@ -14,7 +14,7 @@ package func innerProductScratch() -> Int {
 
 /// `result` = rows · `weights`ᵀ + `bias`, units `units`; the rows packed in panels of `tileWidth`.
 package func innerProductTiles(
-    _ panels: UnsafePointer<Float>, rows: Int, depth: Int, _ weights: UnsafePointer<Float>,
+    _ panels: UnsafePointer<Float>, rows: Int, depth: Int, _ weights: UnsafePointer<Float>, weightStride: Int,
     bias: UnsafePointer<Float>?, rectifies: Bool, units: Range<Int>,
     into result: UnsafeMutablePointer<Float>, resultStride: Int,
     scratch: UnsafeMutableBufferPointer<Float>
@@ -31,7 +31,7 @@ package func innerProductTiles(
         let sumStride = strips * tileWidth + (isHalf ? laneCount : 0)
         precondition(sumStride <= mostRows, "sums of \(sumStride) rows")
         var parts = WeightParts(
-            weights, units: units, depth: depth, copies: sumStride > tileWidth,
+            weights, stride: weightStride, units: units, depth: depth, copies: sumStride > tileWidth,
             room: copy)
         while let part = parts.next() {
             var run = TileRun(
@@ -71,6 +71,7 @@ private struct WeightParts {
     }
 
     private let weights: UnsafePointer<Float>
+    private let stride: Int
     private let units: Range<Int>
     private let depth: Int, blockDepth: Int
     /// Where a tile's weights are copied; nil where they are multiplied in place.
@@ -80,16 +81,21 @@ private struct WeightParts {
     private var unit: Int, k = 0
 
     /// - Parameters:
+    ///   - stride: how far the weights of the next unit are.
     ///   - copies: whether a tile's weights are read more than once.
     ///   - room: for a copy of one tile's weights.
-    init(_ weights: UnsafePointer<Float>, units: Range<Int>, depth: Int, copies: Bool, room: UnsafeMutablePointer<Float>) {
+    init(
+        _ weights: UnsafePointer<Float>, stride: Int, units: Range<Int>, depth: Int, copies: Bool,
+        room: UnsafeMutablePointer<Float>
+    ) {
         self.weights = weights
+        self.stride = stride
         self.units = units
         self.depth = depth
         blockDepth = blockLength(depth, most: mostDepth, unit: 16)
         precondition(blockDepth <= mostDepth, "a block of \(blockDepth) products")
         // Rows that lie multiples of a kilobyte apart push each other out of the first-level cache.
-        self.room = copies && depth % 256 == 0 ? room : nil
+        self.room = copies && stride % 256 == 0 ? room : nil
         group = units.lowerBound..<min(units.lowerBound + mostUnits, units.upperBound)
         unit = units.lowerBound
     }
@@ -100,13 +106,15 @@ private struct WeightParts {
         let block = k..<min(k + blockDepth, depth)
         let isLast = tile.upperBound == group.upperBound && block.upperBound == depth
         var part = Part(
-            weights: weights + tile.lowerBound * depth + block.lowerBound, stride: depth, units: tile,
+            weights: weights + tile.lowerBound * stride + block.lowerBound, stride: stride, units: tile,
             depth: block, group: group, isLastOfGroup: isLast)
         if let room {
-            let stride = copyStride(blockDepth: blockDepth)
-            for row in 0..<tile.count { (room + row * stride).update(from: part.weights + row * depth, count: block.count) }
+            let rowStride = copyStride(blockDepth: blockDepth)
+            for row in 0..<tile.count {
+                (room + row * rowStride).update(from: part.weights + row * stride, count: block.count)
+            }
             part.weights = UnsafePointer(room)
-            part.stride = stride
+            part.stride = rowStride
         }
         advance(tile, block)
         return part
@@ -128,8 +136,8 @@ private struct WeightParts {
     var ahead: Ahead? {
         guard unit < group.upperBound else { return nil }
         return Ahead(
-            rows: weights + unit * depth + k, count: min(tileHeight, group.upperBound - unit),
-            columns: min(blockDepth, depth - k), stride: depth)
+            rows: weights + unit * stride + k, count: min(tileHeight, group.upperBound - unit),
+            columns: min(blockDepth, depth - k), stride: stride)
     }
 }
 

@@ -8,10 +8,10 @@ package func transposedCount(rows: Int, depth: Int, width: Int) -> Int {
     (rows + width - 1) / width * panelStride(depth: depth, width: width) + laneCount
 }
 
-/// Panels of `width` rows each, element k of the rows of a panel side by side. Lanes of rows that don't exist hold
+/// Panels of `width` rows each, element k of the rows of a panel side by side; rows of the source are `stride` apart. Lanes of rows that don't exist hold
 /// anything that was there or another row's.
 package func packTransposed(
-    _ source: UnsafePointer<Float>, rows: Int, depth: Int, width: Int,
+    _ source: UnsafePointer<Float>, rows: Int, depth: Int, stride: Int, width: Int,
     into panels: UnsafeMutableBufferPointer<Float>
 ) {
     guard var panel = panels.baseAddress,
@@ -26,7 +26,7 @@ package func packTransposed(
         // A vector that reaches beyond its panel is written before what follows it: columns go up.
         while lane < count {
             turn(
-                source + (row + lane) * depth, stride: depth, rows: rows - row - lane, columns: depth, into: panel + lane,
+                source + (row + lane) * stride, stride: stride, rows: rows - row - lane, columns: depth, into: panel + lane,
                 targetStride: width, lanes: laneCount)
             lane += laneCount
         }
@@ -37,7 +37,7 @@ package func packTransposed(
 
 /// Panels of `tileHeight` columns each, the rows of a panel one behind the other; the last panel is as narrow as it is.
 package func packColumns(
-    _ source: UnsafePointer<Float>, rows: Int, columns: Int,
+    _ source: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int,
     into panels: UnsafeMutableBufferPointer<Float>
 ) {
     guard var target = panels.baseAddress, rows * columns <= panels.count else {
@@ -47,7 +47,7 @@ package func packColumns(
     while column < columns {
         let width = min(tileHeight, columns - column)
         for row in 0..<rows {
-            let from = source + (row &* columns &+ column)
+            let from = source + (row &* stride &+ column)
             for lane in 0..<width { target[lane] = from[lane] }
             target += width
         }

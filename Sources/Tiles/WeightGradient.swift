@@ -1,13 +1,13 @@
 // One thread's share of outputGradientᵀ · input.
 
-/// Whether the input is packed: where many units pass, and rows are far apart.
-private func packsInput(outputs: Int, inputs: Int) -> Bool {
-    outputs >= 512 || (outputs > 64 && crowdCache(rowsOf: inputs))
+/// Whether the input, whose rows are `stride` apart, is packed: where many units pass, and rows are far apart.
+private func packsInput(outputs: Int, stride: Int) -> Bool {
+    outputs >= 512 || (outputs > 64 && crowdCache(rowsOf: stride))
 }
 
-/// Whether a weight gradient wants the output gradient packed by `packColumns`.
-package func packsOutputGradient(rows: Int, outputs: Int) -> Bool {
-    outputs >= 512 || (rows > 64 && crowdCache(rowsOf: outputs))
+/// Whether a weight gradient wants the output gradient, whose rows are `stride` apart, packed by `packColumns`.
+package func packsOutputGradient(rows: Int, outputs: Int, stride: Int) -> Bool {
+    outputs >= 512 || (rows > 64 && crowdCache(rowsOf: stride))
 }
 
 /// Numbers of the input that are copied at a time, unless one strip of all rows is more.
@@ -24,11 +24,12 @@ package func weightGradientScratch(rows: Int, levels: Int) -> Int {
 
 /// The columns `columns` of the weight gradient, `outputGradient`ᵀ · `input`, summed along the tree of leaves.
 /// `outputGradient` stands in panels of `packColumns` where `packsOutputGradient`. Elements of the result outside `kept` are
-/// written past the caches where they are aligned. At most `levels` sums of leaves wait at once.
+/// written past the caches where they are aligned. At most `levels` sums of leaves wait at once. With `continues` the rows go
+/// on with the leaf whose first rows the result holds.
 package func weightGradientTiles(
-    _ outputGradient: UnsafePointer<Float>, _ input: UnsafePointer<Float>, rows: Int,
-    outputs: Int, inputs: Int, leafRows: Int, levels: Int, columns: Range<Int>,
-    into result: UnsafeMutablePointer<Float>, kept: Range<Int>,
+    _ outputGradient: UnsafePointer<Float>, gradientStride: Int, _ input: UnsafePointer<Float>, inputStride: Int,
+    rows: Int, outputs: Int, leafRows: Int, levels: Int, continues: Bool, columns: Range<Int>,
+    into result: UnsafeMutablePointer<Float>, resultStride: Int, kept: Range<Int>,
     scratch: UnsafeMutableBufferPointer<Float>
 ) {
     let blockColumns = blockColumns(rows: rows)
@@ -36,26 +37,27 @@ package func weightGradientTiles(
     let edge = memory.take(tileSize)
     let stack = memory.take(levels * tileSize)
     let block = memory.take(blockColumns * rows)
-    let packs = packsInput(outputs: outputs, inputs: inputs)
-    let packsLeft = packsOutputGradient(rows: rows, outputs: outputs)
-    let isAligned = inputs % laneCount == 0 && Int(bitPattern: result) % (laneCount * MemoryLayout<Float>.stride) == 0
+    precondition(!continues || rows <= leafRows, "several leaves that go on with one")
+    let packs = packsInput(outputs: outputs, stride: inputStride)
+    let packsLeft = packsOutputGradient(rows: rows, outputs: outputs, stride: gradientStride)
+    let isAligned = resultStride % laneCount == 0 && Int(bitPattern: result) % (laneCount * MemoryLayout<Float>.stride) == 0
     for column in stride(from: columns.lowerBound, to: columns.upperBound, by: blockColumns) {
         let width = min(blockColumns, columns.upperBound - column)
         let strips = packs ? (width + tileWidth - 1) / tileWidth : width / tileWidth
         let rest = width % tileWidth
-        if packs { packStrips(input + column, rows: rows, stride: inputs, columns: width, into: block) }
+        if packs { packStrips(input + column, rows: rows, stride: inputStride, columns: width, into: block) }
         if !packs, rest > 0 {
-            packStrips(input + column + width - rest, rows: rows, stride: inputs, columns: rest, into: block)
+            packStrips(input + column + width - rest, rows: rows, stride: inputStride, columns: rest, into: block)
         }
         for output in stride(from: 0, to: outputs, by: tileHeight) {
             let height = min(tileHeight, outputs - output)
             var run = TileRun(
                 left: outputGradient + (packsLeft ? output * rows : output), leftRow: 1,
-                leftDepth: packsLeft ? height : outputs, right: packs ? UnsafePointer(block) : input + column,
-                rightDepth: packs ? tileWidth : inputs, rightStep: packs ? tileWidth * rows : tileWidth,
-                result: result + output * inputs + column, resultRow: inputs, resultStep: tileWidth,
-                count: width / tileWidth, depth: rows, leafDepth: leafRows,
-                isStreamed: isAligned && !kept.overlaps(output * inputs..<(output + height) * inputs),
+                leftDepth: packsLeft ? height : gradientStride, right: packs ? UnsafePointer(block) : input + column,
+                rightDepth: packs ? tileWidth : inputStride, rightStep: packs ? tileWidth * rows : tileWidth,
+                result: result + output * resultStride + column, resultRow: resultStride, resultStep: tileWidth,
+                count: width / tileWidth, depth: rows, leafDepth: leafRows, resumes: continues,
+                isStreamed: isAligned && !kept.overlaps(output * resultStride..<(output + height) * resultStride),
                 edge: edge, stack: stack, levels: levels)
             run.run(height: height, isHalf: false)
             if rest > 0 {

@@ -136,11 +136,11 @@ struct ElementwiseTests {
         var values = numbers(rows * columns, seed: 24, scale: 10)
         for index in 2 * columns..<3 * columns { values[index] += 1000 }
         let gradients = numbers(rows * columns, seed: 25)
-        let x = Guarded(values, rows: rows, columns: columns, misalignment: 1)
-        let y = Guarded(rows: rows, columns: columns, misalignment: 2)
+        let x = Guarded(values, rows: rows, columns: columns, misalignment: 1, gap: 1)
+        let y = Guarded(rows: rows, columns: columns, misalignment: 2, gap: 2)
         workspace.softmax(x.readOnly, into: y.view)
-        let g = Guarded(gradients, rows: rows, columns: columns, misalignment: 3)
-        let dx = Guarded(rows: rows, columns: columns, misalignment: 4)
+        let g = Guarded(gradients, rows: rows, columns: columns, misalignment: 3, gap: 3)
+        let dx = Guarded(rows: rows, columns: columns, misalignment: 4, gap: 4)
         workspace.softmaxGradient(g.readOnly, output: y.readOnly, into: dx.view)
         for row in 0..<rows {
             let range = row * columns..<(row + 1) * columns
@@ -254,7 +254,7 @@ struct ElementwiseTests {
         let rate = 0.3
         let firstDraw: UInt64 = (1 << 32) - 2
         let stream = RandomStream(seed: 11, purpose: .dropout, layer: 5)
-        let mask = Guarded(rows: rows, columns: columns, misalignment: columns % 8)
+        let mask = Guarded(rows: rows, columns: columns, misalignment: columns % 8, gap: columns % 5)
         Workspace().dropoutMask(rate: rate, stream: stream, firstDraw: firstDraw, into: mask.view)
         expectAll(rows * columns, "mask") { index in
             let (row, column) = index.quotientAndRemainder(dividingBy: columns)

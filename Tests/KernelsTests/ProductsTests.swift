@@ -107,8 +107,11 @@ struct ProductsTests {
         [70, 256, 140, 16], [66, 128, 384, 64], [130, 1024, 128, 40], [35, 2048, 200, 33]
     ]
 
+    /// Numbers between the rows of the operands: none, a few, and so many that rows lie at multiples of 128.
+    private static func gaps(_ columns: Int) -> [Int] { [0, 5, 128 - columns % 128] }
+
     @Test(
-        "every element is one chain of fused multiply-adds in ascending order, bit for bit, with vectors of any width",
+        "every element is one chain of fused multiply-adds in ascending order, bit for bit, at any width and stride",
         arguments: shapes)
     func chains(shape: [Int]) throws {
         let (rows, inputs, outputs, leafRows) = (shape[0], shape[1], shape[2], shape[3])
@@ -116,10 +119,7 @@ struct ProductsTests {
         let w = numbers(outputs * inputs, seed: 22)
         let b = numbers(outputs, seed: 23)
         let g = numbers(rows * outputs, seed: 24)
-        let input = Guarded(x, rows: rows, columns: inputs, misalignment: 1)
-        let weights = Guarded(w, rows: outputs, columns: inputs, misalignment: 2)
         let bias = Guarded(b, rows: 1, columns: outputs, misalignment: 3)
-        let gradient = Guarded(g, rows: rows, columns: outputs, misalignment: 4)
         /// The chain over `range` of element (row, column); both operands are given by strides.
         func chain(
             _ range: Range<Int>, _ left: [Float], _ leftStart: Int, _ leftStep: Int, _ right: [Float],
@@ -143,12 +143,17 @@ struct ProductsTests {
             }
             return treeSum(leaves) { $0 + $1 }?.bitPattern ?? 0
         }
-        for width in Self.widths {
+        for (width, gap) in Self.widths.flatMap({ width in (0..<3).map { (width, $0) } }) {
+            let inputGap = Self.gaps(inputs)[gap]
+            let outputGap = Self.gaps(outputs)[gap]
+            let input = Guarded(x, rows: rows, columns: inputs, misalignment: 1, gap: inputGap)
+            let weights = Guarded(w, rows: outputs, columns: inputs, misalignment: 2, gap: inputGap)
+            let gradient = Guarded(g, rows: rows, columns: outputs, misalignment: 4, gap: outputGap)
             for threadCount in [1, 2] {
                 let workspace = try Workspace(threadCount: threadCount, vectors: width)
-                let y = Guarded(rows: rows, columns: outputs, misalignment: 5)
-                let dx = Guarded(rows: rows, columns: inputs, misalignment: 6)
-                let dw = Guarded(rows: outputs, columns: inputs, misalignment: 7)
+                let y = Guarded(rows: rows, columns: outputs, misalignment: 5, gap: outputGap)
+                let dx = Guarded(rows: rows, columns: inputs, misalignment: 6, gap: inputGap)
+                let dw = Guarded(rows: outputs, columns: inputs, misalignment: 7, gap: inputGap)
                 workspace.innerProducts(input.readOnly, weights.readOnly, bias: bias.readOnly, into: y.view)
                 workspace.inputGradient(gradient.readOnly, weights.readOnly, into: dx.view)
                 workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: leafRows, into: dw.view)
@@ -156,9 +161,42 @@ struct ProductsTests {
                     ("outputs", y.bits, outputBits), ("input gradient", dx.bits, inputBits),
                     ("weight gradient", dw.bits, weightBits)
                 ] {
-                    expectAll(expected.count, "\(what), \(width), \(threadCount) threads") { bits[$0] == expected[$0] }
+                    expectAll(expected.count, "\(what), \(width), \(threadCount) threads, gap \(gap)") {
+                        bits[$0] == expected[$0]
+                    }
                 }
                 #expect(y.guardsHold && dx.guardsHold && dw.guardsHold)
+            }
+        }
+    }
+
+    @Test(
+        "a leaf that is computed in pieces has the bits of one computed at once",
+        arguments: [
+            [7, 5, 3, 1], [32, 40, 16, 5], [33, 50, 25, 32], [140, 256, 520, 17], [64, 100, 70, 63], [31, 1060, 130, 16]
+        ])
+    func pieces(shape: [Int]) throws {
+        let (rows, inputs, outputs, piece) = (shape[0], shape[1], shape[2], shape[3])
+        let input = Guarded(numbers(rows * inputs, seed: 51), rows: rows, columns: inputs, gap: 3)
+        let gradient = Guarded(numbers(rows * outputs, seed: 52), rows: rows, columns: outputs, gap: 9)
+        for width in Self.widths {
+            for threadCount in [1, 2] {
+                let workspace = try Workspace(threadCount: threadCount, vectors: width)
+                func sums(_ rowsAtOnce: Int) -> [[UInt32]] {
+                    let weights = Guarded(rows: outputs, columns: inputs, misalignment: 1)
+                    let biases = Guarded(rows: 1, columns: outputs, misalignment: 2)
+                    for first in stride(from: 0, to: rows, by: rowsAtOnce) {
+                        let range = first..<min(first + rowsAtOnce, rows)
+                        workspace.weightGradient(
+                            gradient.readOnly[rows: range], input.readOnly[rows: range], leafRows: rows, continues: first > 0,
+                            into: weights.view)
+                        workspace.columnSums(
+                            gradient.readOnly[rows: range], leafRows: rows, continues: first > 0, into: biases.view)
+                    }
+                    #expect(weights.guardsHold && biases.guardsHold)
+                    return [weights.bits, biases.bits]
+                }
+                #expect(sums(piece) == sums(rows), "\(width), \(threadCount) threads")
             }
         }
     }

@@ -18,32 +18,36 @@ final class Guarded {
     private let margin: Int
     let rows: Int
     let columns: Int
+    private let stride: Int
 
-    init(rows: Int, columns: Int, misalignment: Int = 0) {
+    /// - Parameter gap: guards between a row and the next one.
+    init(rows: Int, columns: Int, misalignment: Int = 0, gap: Int = 0) {
         margin = 24 + misalignment
         self.rows = rows
         self.columns = columns
-        buffer = AlignedBuffer(count: rows * columns + 2 * margin, repeating: Float(bitPattern: Self.guardBits))
+        stride = columns + gap
+        buffer = AlignedBuffer(count: rows * stride + 2 * margin, repeating: Float(bitPattern: Self.guardBits))
     }
 
-    convenience init(_ values: [Float], rows: Int, columns: Int, misalignment: Int = 0) {
+    convenience init(_ values: [Float], rows: Int, columns: Int, misalignment: Int = 0, gap: Int = 0) {
         precondition(values.count == rows * columns, "\(values.count) values for \(rows)×\(columns)")
-        self.init(rows: rows, columns: columns, misalignment: misalignment)
-        for index in values.indices { buffer[margin + index] = values[index] }
+        self.init(rows: rows, columns: columns, misalignment: misalignment, gap: gap)
+        for index in values.indices { buffer[margin + index / columns * stride + index % columns] = values[index] }
     }
 
-    var view: MutableMatrixView { buffer.matrix(rows: rows, columns: columns, offset: margin) }
+    var view: MutableMatrixView { MutableMatrixView(base: buffer.base + margin, rows: rows, columns: columns, stride: stride) }
     var readOnly: MatrixView { view.readOnly }
-    var values: [Float] { Array(view.elements) }
+    var values: [Float] { (0..<rows).flatMap { Array(readOnly.row($0)) } }
 
     /// The bits of the values, NaN comparable.
-    var bits: [UInt32] { view.elements.map(\.bitPattern) }
+    var bits: [UInt32] { values.map(\.bitPattern) }
 
     /// Whether everything around the values is what it was.
     var guardsHold: Bool {
-        let end = margin + rows * columns
-        return buffer.elements.indices.allSatisfy { index in
-            index >= margin && index < end || buffer[index].bitPattern == Self.guardBits
+        buffer.elements.indices.allSatisfy { index in
+            let place = index - margin
+            let isInside = place >= 0 && place < rows * stride && place % stride < columns
+            return isInside || buffer[index].bitPattern == Self.guardBits
         }
     }
 }

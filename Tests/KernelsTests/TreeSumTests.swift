@@ -51,7 +51,7 @@ struct TreeSumTests {
         for columns in [1, 7, 8, 9, 16, 33] {
             for rows in Self.rowCounts(leafRows: leafRows) {
                 let values = numbers(rows * columns, seed: 3)
-                let matrix = Guarded(values, rows: rows, columns: columns, misalignment: 1)
+                let matrix = Guarded(values, rows: rows, columns: columns, misalignment: 1, gap: columns % 3)
                 let sums = Guarded(rows: 1, columns: columns, misalignment: 2)
                 workspace.columnSums(matrix.readOnly, leafRows: leafRows, into: sums.view)
                 let expected = (0..<columns).map { column -> UInt32? in

@@ -16,7 +16,15 @@ struct AllocationTests {
             "data.target_kind=input", "model.layers.2.dense.units=64", "loss=mean_squared_error",
             "data.augmentation=[gaussian_noise: {std: 0.1}, masking_noise: {rate: 0.1}, salt_and_pepper: {rate: 0.1}]"
         ],
-        ["training.on_nonfinite=skip", "optimizer={sgd: {momentum: 0.9}}", "regularization={l2: 0.01}"]
+        ["training.on_nonfinite=skip", "optimizer={sgd: {momentum: 0.9}}", "regularization={l2: 0.01}"],
+        [
+            "model={freeze: ['1.*', '2.*'], layers: [flatten, {dense: {units: 24}}, batch_norm, relu, "
+                + "{residual: {layers: [{dense: {units: 24}}, layer_norm, gelu, {dropout: {rate: 0.1}}]}}, {dense: {units: 10}}]}"
+        ],
+        [
+            "data={format: text, train: {path: t.txt}, context: 4}", "gradient_clipping={norm: 1}",
+            "model={layers: [{embedding: {embedding_dim: 8}}, {dense: {units: 11, tied_to: 0}}]}"
+        ]
     ]
 
     @Test("with allreduce neither, where there is no sum to make")
@@ -29,6 +37,12 @@ struct AllocationTests {
             ranks: ranks)
     }
 
+    @Test("with weights of classes and ignored targets neither", arguments: [1, 2])
+    func classWeights(ranks: Int) throws {
+        let weights = "[1, 2, 1, 1, 3, 1, 1, 0.5, 1, 1]"
+        try steadyStep(["loss={cross_entropy: {class_weights: \(weights), ignore_index: 3}}"], ranks: ranks)
+    }
+
     @Test("no rank allocates in a steady step", arguments: settings, [1, 2, 3])
     func steadyStep(_ settings: [String], ranks: Int) throws {
         try withTemporaryFolder { folder in
@@ -36,6 +50,8 @@ struct AllocationTests {
             // As many samples as the digits have.
             let table = "x,w,y\n" + (0..<1438).map { "\($0 % 17).5,\($0 % 5 + 1),\($0 % 3 == 0 ? "a" : "b")\n" }.joined()
             try Data(table.utf8).write(to: URL(fileURLWithPath: folder + "/t.csv"))
+            let text = String(repeating: "the cat sat on a mat, ", count: 262).prefix(1438 * 4 + 1)
+            try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/t.txt"))
             let result = try MPIRun.child(
                 ranks: ranks, buildFolder + "/rank-scenarios", ["steady-allocations"] + settings,
                 directory: folder
