@@ -1,5 +1,4 @@
 import CProcessor
-import Foundation
 import Storage
 
 extension Workspace {
@@ -197,7 +196,7 @@ extension Workspace {
                 body(
                     row,
                     ShiftedLogits(
-                        logits: x, exponentials: target, maximum: maximum, logSum: log(Double(sum)),
+                        logits: x, exponentials: target, maximum: maximum, logSum: logarithm(Double(sum)),
                         scale: 1 / sum))
             }
         }

@@ -15,6 +15,14 @@ package enum VectorWidth: Sendable {
         package static let widest: VectorWidth = .narrow
     #endif
 
+    /// As `--version` names them.
+    package var description: String {
+        switch self {
+        case .narrow: "vectors of the build (256 bits on x86-64)"
+        case .wide: "vectors of 512 bits"
+        }
+    }
+
     /// The widest, unless the environment says DTRAIN_SIMD=256.
     package static let best: VectorWidth =
         ProcessInfo.processInfo.environment["DTRAIN_SIMD"] == "256" ? .narrow : widest

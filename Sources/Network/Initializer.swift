@@ -1,5 +1,5 @@
 import Diagnostics
-import Foundation
+import Kernels
 import Settings
 import Storage
 
@@ -67,7 +67,7 @@ package enum Initializer: Sendable, Equatable {
                 let block = stream.block(0, ordinal: UInt64(index))
                 let u = Self.unit(UInt64(block.x) << 32 | UInt64(block.y))
                 let v = Self.unit(UInt64(block.z) << 32 | UInt64(block.w))
-                target[index] = Float(mean + deviation * (-2 * log(u)).squareRoot() * cos(2 * .pi * v))
+                target[index] = Float(mean + deviation * (-2 * logarithm(u)).squareRoot() * cosineOfPi(times: 2 * v))
             }
         }
     }

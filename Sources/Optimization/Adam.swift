@@ -1,4 +1,3 @@
-import Foundation
 import Kernels
 import Settings
 import Storage
@@ -76,9 +75,9 @@ struct AdamMoments: Sendable {
     func coefficients(step: Int, learningRate: Double, coupledDecay: Double, decoupledDecay: Double) -> Updates.Adam {
         let t = Double(step)
         return Updates.Adam(
-            stepSize: Float(learningRate / (1 - pow(beta1, t))), beta1: Float(beta1), beta2: Float(beta2),
+            stepSize: Float(learningRate / (1 - power(beta1, t))), beta1: Float(beta1), beta2: Float(beta2),
             oneMinusBeta1: Float(1 - beta1), oneMinusBeta2: Float(1 - beta2),
-            correction: Float((1 - pow(beta2, t)).squareRoot()), epsilon: Float(epsilon),
+            correction: Float((1 - power(beta2, t)).squareRoot()), epsilon: Float(epsilon),
             coupledDecay: Float(coupledDecay), decoupledDecay: Float(1 - learningRate * decoupledDecay))
     }
 

@@ -1,5 +1,5 @@
 import Diagnostics
-import Foundation
+import Kernels
 import Settings
 
 /// The same rate throughout.
@@ -22,7 +22,7 @@ struct StepRate: ScheduleForm {
         gamma = try options.double("gamma", default: 0.1, in: .nonNegative)
     }
 
-    func learningRate(base: Double, step: Int, runSteps: Int) -> Double { base * pow(gamma, Double(step / size)) }
+    func learningRate(base: Double, step: Int, runSteps: Int) -> Double { base * power(gamma, Double(step / size)) }
 }
 
 /// gammaᵏ after the k-th milestone.
@@ -42,7 +42,7 @@ struct MultiStepRate: ScheduleForm {
     }
 
     func learningRate(base: Double, step: Int, runSteps: Int) -> Double {
-        base * pow(gamma, Double(milestones.count { $0 <= step }))
+        base * power(gamma, Double(milestones.count { $0 <= step }))
     }
 }
 
@@ -53,7 +53,7 @@ struct ExponentialRate: ScheduleForm {
 
     init(options: Settings) throws { gamma = try options.double("gamma", in: .nonNegative) }
 
-    func learningRate(base: Double, step: Int, runSteps: Int) -> Double { base * pow(gamma, Double(step)) }
+    func learningRate(base: Double, step: Int, runSteps: Int) -> Double { base * power(gamma, Double(step)) }
 }
 
 /// (1 − s/total)^power, down to 0.
@@ -69,7 +69,7 @@ struct PolynomialRate: ScheduleForm {
 
     func learningRate(base: Double, step: Int, runSteps: Int) -> Double {
         let total = max(1, totalSteps ?? runSteps)
-        return base * pow(1 - Double(min(step, total)) / Double(total), power)
+        return base * Kernels.power(1 - Double(min(step, total)) / Double(total), power)
     }
 }
 
@@ -87,7 +87,7 @@ struct CosineRate: ScheduleForm {
     func learningRate(base: Double, step: Int, runSteps: Int) -> Double {
         let total = max(1, totalSteps ?? runSteps)
         let progress = Double(min(step, total)) / Double(total)
-        return minimum + (base - minimum) * (1 + cos(.pi * progress)) / 2
+        return minimum + (base - minimum) * (1 + cosineOfPi(times: progress)) / 2
     }
 }
 

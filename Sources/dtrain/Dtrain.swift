@@ -22,7 +22,7 @@ struct Dtrain: ParsableCommand {
 
     /// Matrix products are our own; OpenBLAS is what the tests hold them against.
     private static var versionText: String {
-        "\(Build.identity), \(MPISession.libraryVersion), matrix products by dtrain's own kernels"
+        "\(Build.identity), \(Build.processor), \(MPISession.libraryVersion), matrix products by dtrain's own kernels"
     }
 
     static func main() {

@@ -54,7 +54,16 @@ struct LossTableTests {
                 outputs.matrix(rows: rows, columns: columns).readOnly[rows: range], targets[rows: range],
                 losses: losses, gradient: gradient, in: workspace)
             guard !sampleWeights.isEmpty else { return }
-            sampleWeights[range].withUnsafeBufferPointer { workspace.weigh(losses, gradient: gradient, by: $0) }
+            weights(of: range).withUnsafeBufferPointer { workspace.weigh(losses, gradient: gradient, by: $0) }
+        }
+
+        /// One weight for each sample where the rows are whole samples of as many positions each, else one for each row.
+        private func weights(of range: Range<Int>) -> ArraySlice<Float> {
+            let positions = rows / sampleWeights.count
+            if range.lowerBound % positions == 0, range.upperBound % positions == 0 {
+                return sampleWeights[range.lowerBound / positions..<range.upperBound / positions]
+            }
+            return ArraySlice(range.map { sampleWeights[$0 / positions] })
         }
 
         private var targets: TargetView {
@@ -67,7 +76,7 @@ struct LossTableTests {
         private func divisor(_ range: Range<Int>) -> Double {
             let each = loss.divisor(outputs: columns, hasClasses: hasClasses)
             guard !sampleWeights.isEmpty else { return each.sum(targets[rows: range]) }
-            return sampleWeights[range].withUnsafeBufferPointer {
+            return weights(of: range).withUnsafeBufferPointer {
                 LossDivisor.bySample(each).sum(targets[rows: range], weights: $0)
             }
         }

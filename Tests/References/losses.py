@@ -64,6 +64,35 @@ def case(name, loss, outputs, targets, weights=None):
     }
 
 
+def position_case(name, options, logits, targets, weights=None):
+    """One row of the table for samples with a class at each of their positions: logits [N, P, C], targets [N, P], weights one
+    for each sample. The rows of the table are the positions of the samples, one behind the other."""
+    loss = {"cross_entropy": options} if options else "cross_entropy"
+    logits = exact(logits)
+    x = torch.from_numpy(logits).requires_grad_()
+    y = torch.from_numpy(numpy.asarray(targets))
+    # PyTorch has the classes in front of the positions.
+    if weights is None:
+        value = build(loss)(x.permute(0, 2, 1), y)
+    else:
+        each = build(loss, "none")(x.permute(0, 2, 1), y)
+        each_class = tensor(options.get("class_weights", numpy.ones(logits.shape[2])))
+        ones = each_class[y] * (y != options.get("ignore_index", -100))
+        counts = tensor(weights)[:, None]
+        value = (each * counts).sum() / (counts * ones).sum()
+    value.backward()
+    classes = logits.shape[2]
+    return {
+        "name": name,
+        "loss": loss,
+        **({} if weights is None else {"sample_weights": weights}),
+        "outputs": logits.reshape(-1, classes).tolist(),
+        "targets": y.reshape(-1).tolist(),
+        "value": value.item(),
+        "gradient": x.grad.reshape(-1, classes).tolist(),
+    }
+
+
 def soft(random, rows, classes):
     """Rows of class probabilities that sum to one exactly, also after rounding (multiples of 1/64)."""
     counts = numpy.array([random.multinomial(64, numpy.ones(classes) / classes) for _ in range(rows)])
@@ -161,6 +190,17 @@ def main():
         if "ignore_index" not in options:
             cases.append(case(f"cross_entropy, weights of samples{name}, soft targets", loss, logits, soft(random, 7, 5),
                               counts))
+    # Samples with a class at each of their positions; a weight belongs to all positions of its sample.
+    for options, name in [
+        ({}, ""), ({"ignore_index": 2}, ", an ignored class"),
+        ({"class_weights": weights, "ignore_index": 4}, ", class weights and an ignored class"),
+        ({"class_weights": weights, "label_smoothing": 0.1}, ", class weights, smoothed"),
+    ]:
+        logits = random.standard_normal((5, 3, 5)) * 2
+        targets = random.integers(0, 5, (5, 3))
+        cases.append(position_case(f"cross_entropy per position{name}", options, logits, targets))
+        cases.append(position_case(f"cross_entropy per position, weights of samples{name}", options, logits, targets,
+                                   [1.5, 0.0, 0.25, 1.0, 0.75]))
     write_cases("losses.json", cases)
 
 

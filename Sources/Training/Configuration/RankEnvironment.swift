@@ -2,7 +2,6 @@ import Collectives
 import Diagnostics
 import Files
 import Foundation
-import Kernels
 
 /// What a rank is, apart from configuration and data: all ranks of a job must be the same in it.
 package enum RankEnvironment {
@@ -17,9 +16,10 @@ package enum RankEnvironment {
         }
     }
 
-    /// Variables by which ranks would exchange in different ways. Open MPI's choice of collective algorithms and of the
+    /// Variables by which ranks would exchange in different ways, and what nobody sets on some ranks alone on purpose; that
+    /// processors differ in their vectors is fine, for the bits don't. Open MPI's choice of collective algorithms and of the
     /// layer below counts too: ranks whose choices differ wait for messages that nobody sends.
-    private static let variables = ["DTRAIN_NODE_SIZE", "DTRAIN_JOB"]
+    private static let variables = ["DTRAIN_SIMD", "DTRAIN_NODE_SIZE", "DTRAIN_JOB"]
     private static let prefixes = ["OMPI_MCA_coll", "OMPI_MCA_pml"]
 
     /// What is compared first of all.
@@ -28,8 +28,7 @@ package enum RankEnvironment {
             .sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         return [
             .init("the program", Build.identity), .init("the program's file", programDigest()),
-            .init("the MPI library", MPISession.libraryVersion),
-            .init("the vector width (DTRAIN_SIMD)", "\(VectorWidth.best)")
+            .init("the MPI library", MPISession.libraryVersion)
         ]
             + variables.map { .init("the environment variable \($0)", environment[$0]) }
             + [.init("the choice of MPI's components (OMPI_MCA_coll…, OMPI_MCA_pml…)", choices.joined(separator: "\n"))]

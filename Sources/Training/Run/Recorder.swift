@@ -99,8 +99,8 @@ final class Recorder {
         }
         if let otherBuild {
             reporter.warning(
-                "the checkpoint was written by \(otherBuild), this is \(Build.identity): the bits of the "
-                    + "result may differ from here on")
+                "the checkpoint was written by \(otherBuild), this is \(Build.identity): from here on the bits are not "
+                    + "those that the other one would give")
         }
     }
 
