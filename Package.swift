@@ -135,7 +135,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "dtrain", "Diagnostics", "Files", "Checkpointing", "Reporting",
-                "Storage", "TestSupport"
+                "Storage", "Training", "TestSupport"
             ], swiftSettings: swift),
         .testTarget(
             name: "ExactnessTests",

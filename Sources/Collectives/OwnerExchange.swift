@@ -63,7 +63,7 @@ package final class OwnerExchange {
     package var weights: MutableParameterView {
         MutableParameterView(
             base: regions.weights(in: memory.segment(0)), count: layout.weightCount, regions: layout.regions,
-            kept: sharesMemory ? 0..<0 : 0..<Int.max)
+            cached: sharesMemory ? 0..<0 : 0..<Int.max)
     }
 
     /// Whether this rank is the one of its host that writes the weights a run starts with.
@@ -77,11 +77,11 @@ package final class OwnerExchange {
         let localRank = rank - topology.hosts[ownHost].lowerBound
         return MutableParameterView(
             base: regions.gradients(subtree, in: memory.segment(localRank), hasWeights: localRank == 0),
-            count: layout.gradientCount, laterUses: layout.trainedCount, kept: keptGradients)
+            count: layout.gradientCount, laterUses: layout.trainedCount, cached: cachedGradients)
     }
 
     /// The part of this rank's gradients that is still in its caches when it comes to read them.
-    private var keptGradients: Range<Int> {
+    private var cachedGradients: Range<Int> {
         let own = sharesMemory ? slice : 0..<layout.trainedCount
         return own.count * MemoryLayout<Float>.stride <= Self.cacheBytes ? own : 0..<0
     }

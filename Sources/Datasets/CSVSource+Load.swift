@@ -53,6 +53,11 @@ extension CSVSource {
 
     var tableOptions: TableOptions? { TableOptions(format: train.format) }
 
+    /// Whatever no other format recognizes: a table has no mark of its own.
+    static func read(_ new: NewSamples, for preprocessing: Preprocessing) throws -> Preprocessing.Reading {
+        try preprocessing.readTable(new)
+    }
+
     func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
         if let stored { return try load(data, with: stored) }
         let parsed = try readTraining(rule)

@@ -21,9 +21,22 @@ package protocol DataFormat: Sendable {
 
     /// How the training table is written; nil where there is none.
     var tableOptions: TableOptions? { get }
+
+    /// Whether a file of new samples for a trained network (`predict`, `eval`) is one of this format, by its content. What no
+    /// format recognises is read as a table.
+    static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool
+
+    /// Reads such a file as the training data were read.
+    static func read(_ new: NewSamples, for preprocessing: Preprocessing) throws -> Preprocessing.Reading
 }
 
 extension DataFormat {
+    package static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool { false }
+
+    package static func read(_ new: NewSamples, for preprocessing: Preprocessing) throws -> Preprocessing.Reading {
+        preconditionFailure("\(kind) recognizes no file")
+    }
+
     package func check(_ data: DataConfiguration, _ settings: Settings) throws {}
     package var tableOptions: TableOptions? { nil }
 }

@@ -1,3 +1,4 @@
+import Diagnostics
 import Settings
 import Storage
 
@@ -24,6 +25,21 @@ struct IDXSource: DataFormat {
         guard usesInputs else { return Files(inputs: inputs, targets: try section.string("targets")) }
         try DataConfiguration.refuseTargets(in: section, "targets")
         return Files(inputs: inputs, targets: nil)
+    }
+
+    static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool {
+        try preprocessing.text == nil && IDXFile.recognizes(path)
+    }
+
+    static func read(_ new: NewSamples, for preprocessing: Preprocessing) throws -> Preprocessing.Reading {
+        let inputs = try IDXFile(path: new.path)
+        guard new.isLabelled, !preprocessing.targetKind.areInputs else {
+            return .init(dataset: try preprocessing.dataset(of: inputs, targets: nil))
+        }
+        guard let targets = new.targets else {
+            throw Failure(.badConfiguration, "\(new.path): inputs in IDX need a file of targets beside them (--targets FILE)")
+        }
+        return .init(dataset: try preprocessing.dataset(of: inputs, targets: try IDXFile(path: targets)))
     }
 
     func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {

@@ -3,66 +3,60 @@ import Storage
 
 extension Preprocessing {
     /// Samples that were read, and what people should know of how.
-    struct Reading {
-        let dataset: Dataset
-        var notes: [String] = []
+    package struct Reading {
+        package let dataset: Dataset
+        package var notes: [String]
+
+        package init(dataset: Dataset, notes: [String] = []) {
+            self.dataset = dataset
+            self.notes = notes
+        }
     }
 
-    /// The inputs in a file, CSV or IDX by its content, for predictions. Target columns may stand in a CSV file or not;
-    /// they are not looked at.
-    ///
-    /// Where the training data were no table, a CSV file holds one sample per row, all its numbers in order.
+    /// The inputs in a file for predictions. Its format is found by its content, not by its name; targets that stand among
+    /// the inputs are not looked at.
     ///
     /// - Parameters:
-    ///   - options: how the file is written, where that isn't how the training data were.
+    ///   - options: how a table is written, where that isn't how the training data were.
+    ///   - formats: what the file can be.
     ///   - note: told, line by line, what was decided from what the file looks like.
     package func inputs(
-        from path: String, options: TableOptions? = nil,
+        from path: String, options: TableOptions? = nil, formats: DataFormatChoices = .standard,
         note: (String) -> Void = { _ in }
     ) throws -> Dataset {
-        if let text {
-            let reading = try readText(path, text, isLabelled: false)
-            reading.notes.forEach(note)
-            return reading.dataset
-        }
-        if try IDXFile.recognizes(path) { return try dataset(of: try IDXFile(path: path), targets: nil) }
-        let reading = try table(at: path, targets: nil, isLabelled: false, options)
+        let reading = try read(NewSamples(path: path, targets: nil, isLabelled: false, options: options), formats)
         reading.notes.forEach(note)
         return reading.dataset
     }
 
-    /// The samples in a file with their targets, for `eval`: CSV or IDX by its content; `targets` is the file of
-    /// targets where they are one (always for IDX).
-    ///
-    /// Where the training data were no table, a CSV file holds one sample per row, all its numbers in order, its target
-    /// last.
+    /// The samples in a file with their targets, for `eval`; `targets` is the file of targets where they are one.
     package func samples(
-        from path: String, targets: String? = nil, options: TableOptions? = nil,
+        from path: String, targets: String? = nil, options: TableOptions? = nil, formats: DataFormatChoices = .standard,
         note: (String) -> Void = { _ in }
     ) throws -> Dataset {
-        if let text {
-            guard targets == nil else {
-                throw Failure(.badConfiguration, "--targets: the targets of text are the characters that follow; leave it out")
-            }
-            return try readText(path, text, isLabelled: true).dataset
-        }
         guard !targetKind.areInputs || targets == nil else {
             throw Failure(
                 .badConfiguration,
                 "\(path): the network was trained to give back its input, so there is no file of "
                     + "targets; leave out --targets")
         }
-        if try IDXFile.recognizes(path) {
-            if targetKind.areInputs { return try dataset(of: try IDXFile(path: path), targets: nil) }
-            guard let targets else {
-                throw Failure(.badConfiguration, "\(path): inputs in IDX need a file of targets beside them (--targets FILE)")
-            }
-            return try dataset(of: try IDXFile(path: path), targets: try IDXFile(path: targets))
-        }
-        let reading = try table(at: path, targets: targets, isLabelled: true, options)
+        let reading = try read(NewSamples(path: path, targets: targets, isLabelled: true, options: options), formats)
         reading.notes.forEach(note)
-        try reading.dataset.requireWeight("samples", path: path)
         return reading.dataset
+    }
+
+    private func read(_ new: NewSamples, _ formats: DataFormatChoices) throws -> Reading {
+        for format in formats.all where try format.recognizes(new.path, for: self) { return try format.read(new, for: self) }
+        return try CSVSource.read(new, for: self)
+    }
+
+    /// Samples in a table; `CSVSource.read`.
+    ///
+    /// Where the training data were no table, it holds one sample per row, all its numbers in order, its target last.
+    func readTable(_ new: NewSamples) throws -> Reading {
+        let reading = try table(at: new.path, targets: new.targets, isLabelled: new.isLabelled, new.options)
+        if new.isLabelled { try reading.dataset.requireWeight("samples", path: new.path) }
+        return reading
     }
 
     private func table(at path: String, targets: String?, isLabelled: Bool, _ options: TableOptions?) throws -> Reading {
@@ -124,6 +118,17 @@ extension Preprocessing {
             targets: isLabelled ? (width..<sum).map { TableSchema.Target(name: found.label($0), index: $0) } : [],
             hasTargetFile: false, fillsMissing: false, targetsAreNames: labels != nil)
     }
+}
+
+/// A file of samples for a trained network, and what is wanted of it.
+package struct NewSamples {
+    package let path: String
+    /// The file of targets, where they are one.
+    package let targets: String?
+    /// Whether targets are wanted.
+    package let isLabelled: Bool
+    /// How a table is written, where that isn't how the training data were.
+    package let options: TableOptions?
 }
 
 /// How a table is written, as a configuration says it, for a file that it doesn't name.

@@ -122,6 +122,17 @@ package struct TextSchema: Hashable, Codable, Sendable {
 }
 
 extension TextSource {
+    /// Whatever is in a file, to a network that was trained on text it is text.
+    static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool { preprocessing.text != nil }
+
+    static func read(_ new: NewSamples, for preprocessing: Preprocessing) throws -> Preprocessing.Reading {
+        guard let schema = preprocessing.text else { preconditionFailure("text for a network that was trained on none") }
+        guard new.targets == nil else {
+            throw Failure(.badConfiguration, "--targets: the targets of text are the characters that follow; leave it out")
+        }
+        return try preprocessing.readText(new.path, schema, isLabelled: new.isLabelled)
+    }
+
     func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
         if let stored, stored.text == nil {
             throw Failure(

@@ -43,7 +43,7 @@ final class TileLoops: Sendable {
             @Sendable (
                 _ outputGradient: Numbers, _ gradientStride: Int, _ input: Numbers, _ inputStride: Int, _ rows: Int,
                 _ outputs: Int, _ leafRows: Int, _ levels: Int, _ continues: Bool, _ columns: Range<Int>,
-                Results, _ resultStride: Int, _ kept: Range<Int>, _ scratch: Room
+                Results, _ resultStride: Int, _ cached: Range<Int>, _ scratch: Room
             ) -> Void
         let inputGradient:
             @Sendable (
@@ -143,7 +143,7 @@ final class TileLoops: Sendable {
     ) {
         products.weightGradient(
             outputGradient, stride, input.base, input.stride, input.rows, gradient.rows, leafRows, levels, continues,
-            columns, gradient.base, gradient.stride, gradient.kept, scratch)
+            columns, gradient.base, gradient.stride, gradient.cached, scratch)
     }
 
     /// Some columns of an input gradient; `panels` is the output gradient, transposed.

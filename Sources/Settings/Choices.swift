@@ -15,6 +15,9 @@ package struct Choices<Choice: Sendable>: Sendable {
     /// All names, in the order in which they were added.
     package var names: [String] { choices.map(\.name) }
 
+    /// All choices, in that order.
+    package var all: [Choice] { choices.map(\.choice) }
+
     /// Adds a choice under a name that no other has.
     package mutating func add(_ choice: Choice, named name: String) {
         precondition(!names.contains(name), "two choices for the \(noun) \"\(name)\"")

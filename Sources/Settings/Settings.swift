@@ -202,7 +202,9 @@ package final class Settings {
     }
 
     /// Refuses keys, here and in every section that was opened, that nothing has read.
-    package func finish() throws {
+    ///
+    /// - Parameter later: keys whose sections will be read later on.
+    package func finish(leaving later: Set<String> = []) throws {
         for entry in entries where !knownKeys.contains(entry.key) {
             let place = path.isEmpty ? "" : " in \"\(path)\""
             throw Failure(
@@ -211,7 +213,7 @@ package final class Settings {
                     + "\(suggestion(for: entry.key, among: knownKeys)); known here: "
                     + (knownKeys.isEmpty ? "none" : knownKeys.sorted().joined(separator: ", ")))
         }
-        for entry in effective {
+        for entry in effective where !later.contains(entry.key) {
             switch entry.value {
             case .node: break
             case .section(let section): try section.finish()
@@ -295,6 +297,10 @@ package final class Settings {
     private func number(_ node: Node, _ key: String, _ bounds: Bounds) throws -> Double {
         guard let text = Self.plain(node), let number = Double(text), number.isFinite else {
             throw mismatch(key, expected: "a number", node)
+        }
+        // What is computed with has 32 bits; beyond them it would be infinite.
+        guard abs(number) <= Double(Float.greatestFiniteMagnitude) else {
+            throw failure(key, "expected a number within ±3.4e38, which is all that 32 bits hold, found \(text)")
         }
         guard bounds.contains(number) else {
             throw failure(key, "expected a number \(bounds.description), found \(text)")

@@ -43,6 +43,6 @@ extension MatrixView: BatchedView {
 extension MutableMatrixView: BatchedView {
     package func moved(by distance: Int) -> MutableMatrixView {
         MutableMatrixView(
-            base: base + distance, rows: rows, columns: columns, stride: stride, kept: kept.shifted(by: -distance))
+            base: base + distance, rows: rows, columns: columns, stride: stride, cached: cached.shifted(by: -distance))
     }
 }

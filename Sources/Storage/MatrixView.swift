@@ -70,17 +70,17 @@ package struct MutableMatrixView: @unchecked Sendable {
     package let stride: Int
     /// The elements, counted from the first one, that this core reads again soon. What lies outside, other cores read
     /// next: who writes whole cache lines there should write them past the caches, and `Processor.finishStreaming` comes
-    /// before the others are told. A hint, the results are the same; by default everything is kept.
-    package let kept: Range<Int>
+    /// before the others are told. A hint, the results are the same; by default everything is cached.
+    package let cached: Range<Int>
 
     package init(
-        base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil, kept: Range<Int> = 0..<Int.max
+        base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil, cached: Range<Int> = 0..<Int.max
     ) {
         self.base = base
         self.rows = rows
         self.columns = columns
         self.stride = stride ?? columns
-        self.kept = kept
+        self.cached = cached
         precondition(rows >= 0 && columns >= 0 && self.stride >= columns, "a view of \(rows)×\(columns), \(self.stride) apart")
     }
 
@@ -101,7 +101,7 @@ package struct MutableMatrixView: @unchecked Sendable {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
         return MutableMatrixView(
             base: base + range.lowerBound * stride, rows: range.count, columns: columns, stride: stride,
-            kept: kept.shifted(by: -range.lowerBound * stride))
+            cached: cached.shifted(by: -range.lowerBound * stride))
     }
 
     /// A range of the columns.
@@ -109,12 +109,12 @@ package struct MutableMatrixView: @unchecked Sendable {
         precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(rows)×\(columns)")
         return MutableMatrixView(
             base: base + range.lowerBound, rows: rows, columns: range.count, stride: stride,
-            kept: kept.shifted(by: -range.lowerBound))
+            cached: cached.shifted(by: -range.lowerBound))
     }
 
     /// Whether `elements` should be written past the caches, which needs stores of `bytes` bytes at multiples of that.
     package func streams(_ elements: Range<Int>, by bytes: Int) -> Bool {
-        !kept.overlaps(elements) && Int(bitPattern: base + elements.lowerBound) % bytes == 0
+        !cached.overlaps(elements) && Int(bitPattern: base + elements.lowerBound) % bytes == 0
     }
 
     /// Every element becomes `value`.
@@ -136,7 +136,7 @@ extension MutableMatrixView {
     /// The same numbers as rows of another length.
     package func reshaped(rows newRows: Int, columns newColumns: Int) -> MutableMatrixView {
         precondition(newRows * newColumns == count, "\(rows)×\(columns) as \(newRows)×\(newColumns)")
-        return MutableMatrixView(base: base, rows: newRows, columns: newColumns, kept: kept)
+        return MutableMatrixView(base: base, rows: newRows, columns: newColumns, cached: cached)
     }
 }
 

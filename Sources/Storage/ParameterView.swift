@@ -39,18 +39,18 @@ package struct MutableParameterView: @unchecked Sendable {
     package let regions: RegionStarts?
     /// Where the gradients of later uses begin, of gradients; nil where a weight has one place for all of its uses.
     package let laterUses: Int?
-    /// As `MutableMatrixView.kept`.
-    package let kept: Range<Int>
+    /// As `MutableMatrixView.cached`.
+    package let cached: Range<Int>
 
     package init(
         base: UnsafeMutablePointer<Float>, count: Int, regions: RegionStarts? = nil, laterUses: Int? = nil,
-        kept: Range<Int> = 0..<Int.max
+        cached: Range<Int> = 0..<Int.max
     ) {
         self.base = base
         self.count = count
         self.regions = regions
         self.laterUses = laterUses
-        self.kept = kept
+        self.cached = cached
     }
 
     /// The same buffer, to be read.
@@ -63,7 +63,7 @@ package struct MutableParameterView: @unchecked Sendable {
         precondition(start + slot.shape.count <= count, "\(slot.name) ends at \(start + slot.shape.count) of \(count)")
         return MutableMatrixView(
             base: base + start, rows: columns == 0 ? 0 : slot.shape.count / columns,
-            columns: columns, kept: kept.shifted(by: -start))
+            columns: columns, cached: cached.shifted(by: -start))
     }
 
     /// A range of the flat buffer as one row.
@@ -71,7 +71,7 @@ package struct MutableParameterView: @unchecked Sendable {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of \(count)")
         return MutableMatrixView(
             base: base + range.lowerBound, rows: 1, columns: range.count,
-            kept: kept.shifted(by: -range.lowerBound))
+            cached: cached.shifted(by: -range.lowerBound))
     }
 }
 

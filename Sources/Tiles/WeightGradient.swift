@@ -23,13 +23,13 @@ package func weightGradientScratch(rows: Int, levels: Int) -> Int {
 }
 
 /// The columns `columns` of the weight gradient, `outputGradient`ᵀ · `input`, summed along the tree of leaves.
-/// `outputGradient` stands in panels of `packColumns` where `packsOutputGradient`. Elements of the result outside `kept` are
+/// `outputGradient` stands in panels of `packColumns` where `packsOutputGradient`. Elements of the result outside `cached` are
 /// written past the caches where they are aligned. At most `levels` sums of leaves wait at once. With `continues` the rows go
 /// on with the leaf whose first rows the result holds.
 package func weightGradientTiles(
     _ outputGradient: UnsafePointer<Float>, gradientStride: Int, _ input: UnsafePointer<Float>, inputStride: Int,
     rows: Int, outputs: Int, leafRows: Int, levels: Int, continues: Bool, columns: Range<Int>,
-    into result: UnsafeMutablePointer<Float>, resultStride: Int, kept: Range<Int>,
+    into result: UnsafeMutablePointer<Float>, resultStride: Int, cached: Range<Int>,
     scratch: UnsafeMutableBufferPointer<Float>
 ) {
     let blockColumns = blockColumns(rows: rows)
@@ -57,7 +57,7 @@ package func weightGradientTiles(
                 rightDepth: packs ? tileWidth : inputStride, rightStep: packs ? tileWidth * rows : tileWidth,
                 result: result + output * resultStride + column, resultRow: resultStride, resultStep: tileWidth,
                 count: width / tileWidth, depth: rows, leafDepth: leafRows, resumes: continues,
-                isStreamed: isAligned && !kept.overlaps(output * resultStride..<(output + height) * resultStride),
+                isStreamed: isAligned && !cached.overlaps(output * resultStride..<(output + height) * resultStride),
                 edge: edge, stack: stack, levels: levels)
             run.run(height: height, isHalf: false)
             if rest > 0 {

@@ -91,6 +91,15 @@ extension BadInput {
             "an unknown key in a section",
             says: ["c.yaml:7", "\"epoch\" in \"training\"", "did you mean \"epochs\"?"],
             configuration: Material.digits.replacing("max_steps: 4", with: "epoch: 4")),
+        // Large files may take long to be read only to be thrown away.
+        BadInput(
+            "an unknown key in a section, before the data are looked at",
+            says: ["\"batch_size\" in \"training\"", "did you mean \"global_batch_size\"?"],
+            configuration: Material.table("missing.csv", target: "kind", units: 2, data: "", sections: "")
+                .replacing("max_steps: ", with: "batch_size: 8, max_steps: ")),
+        BadInput(
+            "a number that 32 bits don't hold", says: ["slope", "±3.4e38", "1e39"],
+            configuration: Material.digits.replacing("- relu", with: "- leaky_relu: {slope: 1e39}")),
         BadInput(
             "an unknown option of a layer", says: ["c.yaml:4", "\"unit\"", "did you mean \"units\"?"],
             configuration: Material.digits.replacing("units: 16", with: "units: 16, unit: 8")),

@@ -2,6 +2,7 @@ import Diagnostics
 import Foundation
 import TestSupport
 import Testing
+import Training
 
 /// What `train` has made, `eval`, `predict`, `inspect` and a resume read: for every metric, loss, layer, data format and
 /// option.
@@ -79,9 +80,14 @@ struct EveryModelTests {
         "gelu: {approximation: tanh}", "dropout: {rate: 0.3}", "flatten", "residual: {layers: [dense: {units: 4}, relu]}",
         "dense: {units: 4, bias: false, name: middle, initializer: {uniform: {bound: 0.1}}}",
         "dense: {units: 4, initializer: {normal: {mean: 0.1, standard_deviation: 0.2}}}",
-        "dense: {units: 4, initializer: zeros}"
+        "dense: {units: 4, initializer: zeros}", "layer_norm",
+        "reshape: {shape: [2, 2]}, permute: {dimensions: [2, 1]}, dense: {units: 2}, flatten"
     ]
     private static let finalLayers: [Model] = [
+        // Its last micro-batch of an epoch would be one row.
+        Model(
+            testDescription: "the layer batch_norm", data: kinds,
+            layers: "dense: {units: 4}, batch_norm: {momentum: 0.2}, dense: {units: 3}", training: ", drop_last: true"),
         table("a final softmax", options: kinds, layers: "dense: {units: 3}, softmax"),
         table("a final sigmoid", options: answers, layers: "dense: {units: 1}, sigmoid", sections: "loss: binary_cross_entropy")
     ]
@@ -177,6 +183,8 @@ struct EveryModelTests {
 
     private static let sectionRows: [String] = [
         "optimizer: {sgd: {momentum: 0.9, nesterov: true, weight_decay: 0.1}}", "optimizer: {adamw: {amsgrad: true}}",
+        "optimizer: {adam: {betas: [0.8, 0.9]}}", "schedule: {constant: {warmup_steps: 1}}",
+        "schedule: {multi_step: {milestones: [1], gamma: 0.5}}", "schedule: {polynomial: {total_steps: 4, power: 2}}",
         "optimizer: {rmsprop: {centered: true, momentum: 0.5}}", "optimizer: {adagrad: {learning_rate_decay: 0.1}}",
         "schedule: {step: {step_size: 1, gamma: 0.5}}", "schedule: {exponential: {gamma: 0.9, warmup_steps: 1}}",
         "schedule: {cosine: {total_steps: 5, minimum: 0.001}}",
@@ -189,7 +197,7 @@ struct EveryModelTests {
     ]
     private static let trainingRows: [String] = [
         "seed: 3, shuffle: false", "threads: 2, log_every: 1, verify_every: 1, audit: true", "summation: arrival",
-        "synchronization: allreduce, on_nonfinite: skip", "epochs: 3"
+        "synchronization: allreduce, on_nonfinite: skip", "epochs: 3", "drop_last: true"
     ]
     private static let options: [Model] =
         sectionRows.map { table("the option \($0)", options: kinds, sections: $0) }
@@ -198,6 +206,24 @@ struct EveryModelTests {
         }
 
     private static let models = [metrics, losses, layers, formats, options].flatMap { $0 }
+
+    @Test("all that a configuration can name is in one of the models")
+    func everyName() {
+        let configurations = Self.models.map(\.configuration)
+        let catalogue = Catalogue.standard
+        for (what, names) in [
+            ("layer", catalogue.layers.names), ("loss", catalogue.losses.names), ("optimizer", catalogue.optimizers.names),
+            ("schedule", catalogue.schedules.names), ("metric", catalogue.metrics.names),
+            ("data format", catalogue.dataFormats.names)
+        ] {
+            for name in names {
+                let isThere = configurations.contains { text in
+                    text.split { !($0.isLetter || $0.isNumber || $0 == "_") }.contains { $0 == name }
+                }
+                #expect(isThere, "the \(what) \(name)")
+            }
+        }
+    }
 
     @Test("is read by eval, predict, inspect and a resume", arguments: models)
     func everyModel(_ model: Model) throws {

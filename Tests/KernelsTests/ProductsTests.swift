@@ -209,10 +209,11 @@ struct ProductsTests {
             for (rows, inputs, outputs) in [(33, 784, 128), (9, 40, 25), (5, 33, 14), (12, 64, 600)] {
                 let input = Guarded(numbers(rows * inputs, seed: 41), rows: rows, columns: inputs)
                 let gradient = Guarded(numbers(rows * outputs, seed: 42), rows: rows, columns: outputs)
-                func bits(_ kept: Range<Int>, offset: Int) -> [UInt32] {
+                func bits(_ cached: Range<Int>, offset: Int) -> [UInt32] {
                     let count = outputs * inputs
                     let buffer = AlignedBuffer<Float>(count: count + 32, repeating: 7)
-                    let view = MutableMatrixView(base: buffer.base + 16 + offset, rows: outputs, columns: inputs, kept: kept)
+                    let view = MutableMatrixView(
+                        base: buffer.base + 16 + offset, rows: outputs, columns: inputs, cached: cached)
                     workspace.weightGradient(gradient.readOnly, input.readOnly, leafRows: 8, into: view)
                     Processor.finishStreaming()
                     #expect((0..<16 + offset).allSatisfy { buffer[$0] == 7 })
@@ -220,8 +221,8 @@ struct ProductsTests {
                     return view.elements.map(\.bitPattern)
                 }
                 let expected = bits(0..<Int.max, offset: 0)
-                for kept in [0..<0, 5 * inputs..<6 * inputs, 17..<outputs * inputs / 2, inputs..<Int.max] {
-                    for offset in [0, 8, 3] { #expect(bits(kept, offset: offset) == expected, "\(kept), \(offset)") }
+                for cached in [0..<0, 5 * inputs..<6 * inputs, 17..<outputs * inputs / 2, inputs..<Int.max] {
+                    for offset in [0, 8, 3] { #expect(bits(cached, offset: offset) == expected, "\(cached), \(offset)") }
                 }
             }
         }

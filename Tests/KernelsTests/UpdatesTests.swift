@@ -42,9 +42,9 @@ struct UpdatesTests {
     func streaming(count: Int) {
         let w = numbers(count, seed: 50)
         let gradient = Guarded(numbers(count, seed: 51), rows: 1, columns: count)
-        func bits(_ kept: Range<Int>, offset: Int) -> [UInt32] {
+        func bits(_ cached: Range<Int>, offset: Int) -> [UInt32] {
             let buffer = AlignedBuffer<Float>(count: count + 32, repeating: 7)
-            let weights = MutableMatrixView(base: buffer.base + offset, rows: 1, columns: count, kept: kept)
+            let weights = MutableMatrixView(base: buffer.base + offset, rows: 1, columns: count, cached: cached)
             for index in 0..<count { weights.elements[index] = w[index] }
             Updates.sgd(
                 Updates.SGD(

@@ -103,6 +103,11 @@ struct SettingsTests {
         expectRefusal("c.yaml:1: a: expected a whole number, 1 or more, found 0") {
             _ = try root.int("a", in: 1...Int.max)
         }
+        for number in ["1e39", "-3.5e38"] {
+            expectRefusal("c.yaml:1: a: expected a number within ±3.4e38, which is all that 32 bits hold, found \(number)") {
+                _ = try settings("a: \(number)").double("a")
+            }
+        }
         expectRefusal("c.yaml:2: b: expected a number from 0 to below 1, found 1") {
             _ = try root.double("b", in: .fraction)
         }

@@ -100,6 +100,12 @@ struct CatalogueTests {
             #expect(try run(on: SoloCommunicator()).step == 300)
             let model = try TrainedModel(path: run.directory ?? "", overrides: [], catalogue: Self.catalogue)
             #expect(try model.evaluate(.train).loss < 1e-3)
+            // A file that only this format knows, for `predict` and `eval`.
+            try Data("ramp of 7".utf8).write(to: URL(fileURLWithPath: folder + "/new.ramp"))
+            var count = 0
+            try model.predict(folder + "/new.ramp") { _ in count += 1 }
+            #expect(count == 7)
+            #expect(try model.evaluate(.file(folder + "/new.ramp", targets: nil)).loss < 1e-3)
         }
     }
 
@@ -141,12 +147,23 @@ private struct Ramp: DataFormat {
         }
     }
 
+    static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool { path.hasSuffix(".ramp") }
+
+    static func read(_ new: NewSamples, for preprocessing: Preprocessing) throws -> Preprocessing.Reading {
+        let text = try String(contentsOfFile: new.path, encoding: .utf8)
+        return .init(dataset: samples(Int(text.dropFirst(8)) ?? 0))
+    }
+
     func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
+        let train = Self.samples(count)
+        return DataSplits(train: train, validation: nil, preprocessing: stored ?? Preprocessing(of: train))
+    }
+
+    private static func samples(_ count: Int) -> Dataset {
         let points = (0..<count).map { (Float($0 % 5) / 5, Float($0 % 7) / 7) }
-        let train = Dataset(
+        return Dataset(
             inputs: points.flatMap { [$0.0, $0.1] }, inputShape: Shape([2]), values: points.map { $0.0 - 2 * $0.1 },
             valueCount: 1)
-        return DataSplits(train: train, validation: nil, preprocessing: stored ?? Preprocessing(of: train))
     }
 }
 

@@ -87,7 +87,7 @@ package final class TrainedModel {
         case .file(let path, let targets):
             dataset = try state.preprocessing.samples(
                 from: path, targets: targets,
-                options: configuration.data.tableOptions, note: note)
+                options: configuration.data.tableOptions, formats: configuration.catalogue.dataFormats, note: note)
         case .train, .validation:
             let splits = try configuration.data.load(with: state.preprocessing)
             splits.notes.forEach(note)
@@ -136,7 +136,8 @@ package final class TrainedModel {
         _ path: String, note: (String) -> Void = { _ in },
         _ body: (Prediction) throws -> Void
     ) throws {
-        let dataset = try state.preprocessing.inputs(from: path, options: configuration.data.tableOptions, note: note)
+        let dataset = try state.preprocessing.inputs(
+            from: path, options: configuration.data.tableOptions, formats: configuration.catalogue.dataFormats, note: note)
         let samples = (0..<Int32(dataset.count)).map { $0 }
         let rowsAtOnce = 512
         let activations = Activations(network: network, rows: rowsAtOnce, leafRows: rowsAtOnce, training: false)

@@ -45,6 +45,8 @@ package struct TrainingConfiguration {
         earlyStopping = try root.optionalSection("early_stopping").map(EarlyStopping.init)
         checkpoint = try CheckpointSection(try root.section("checkpoint"))
         initialize = try root.optionalSection("initialize").map(InitializeSection.init)
+        // A slip of the keyboard shows before large files are read.
+        try root.finish(leaving: ["model", "metrics"])
     }
 }
 
