@@ -109,6 +109,38 @@ struct DataTests {
 
     // MARK: - State that somebody has made
 
+    /// Replaces something in a state, which keeps a right seal.
+    private func forge(_ bench: Workbench, _ file: String, _ original: String, _ replacement: String) throws {
+        let mark = "\"sha256\": \""
+        let text = bench.text(file).replacingOccurrences(of: original, with: replacement)
+        try #require(text.contains(replacement), "\(text.prefix(3000))")
+        let end = try #require(text.range(of: mark, options: .backwards)).lowerBound
+        let sealed = text[..<end]
+        let seal = try SHA256.hexadecimal(of: Array(sealed.utf8))
+        try bench.write(file, sealed + "\(mark)\(seal)\"\n}\n")
+    }
+
+    @Test("a checkpoint of another arithmetic is gone on from, and it is said once that the bits differ from there on")
+    func otherArithmetic() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits)
+            expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--quiet"))
+            let mine = "(arithmetic 3)"
+            let older = "(x86_64, kernels 2, glibc 2.36, fma+avx2)"
+            try forge(bench, "run/checkpoints/step-00000004/state.json", mine, older)
+            func resume(to step: Int) throws -> [String] {
+                let outcome = try bench.dtrain(
+                    "train", "c.yaml", "--run", "run", "--resume", "--quiet", "--set", "training.max_steps=\(step)")
+                #expect(outcome.status == 0, "\(outcome)")
+                return (outcome.output + outcome.errors).split(separator: "\n").map(String.init)
+                    .filter { $0.contains("the bits are not those") }
+            }
+            let said = try resume(to: 5)
+            #expect(said.count == 1 && said[0].contains(older) && said[0].contains(mine), "\(said)")
+            #expect(try resume(to: 6).isEmpty)
+        }
+    }
+
     @Test(
         "a checkpoint whose state was forged is refused before anything is done with it",
         arguments: [
@@ -125,14 +157,7 @@ struct DataTests {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits)
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--quiet"))
-            let file = "run/checkpoints/step-00000004/state.json"
-            let mark = "\"sha256\": \""
-            let text = bench.text(file).replacingOccurrences(of: original, with: replacement)
-            try #require(text.contains(replacement), "\(text.prefix(3000))")
-            let end = try #require(text.range(of: mark, options: .backwards)).lowerBound
-            let sealed = text[..<end]
-            let seal = try SHA256.hexadecimal(of: Array(sealed.utf8))
-            try bench.write(file, sealed + "\(mark)\(seal)\"\n}\n")
+            try forge(bench, "run/checkpoints/step-00000004/state.json", original, replacement)
             let checkpoint = "run/checkpoints/step-00000004"
             for command in [["eval", checkpoint], ["inspect", checkpoint]] {
                 expectRefusal(try bench.dtrain(command), .badData, [])

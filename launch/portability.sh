@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# Shows that the bits of a run depend on neither the processor nor the C library: trains the same configurations with vectors
+# of 256 bits, on emulated processors of other kinds, and in a root of another Debian, and compares the digests.
+#
+#   launch/portability.sh [--processors LIST] [--debian SUITE] [--program FILE]
+#
+# --processors: names of qemu-x86_64's -cpu with AVX2 and FMA, by default Haswell,EPYC; none: no emulation, which takes minutes.
+# --debian: a suite such as trixie, which debootstrap installs into a temporary directory (a minute, 600 MB; as root).
+# --program: another dtrain than this repository's release build. Ends with 0 when all digests are equal, with 1 when not, with
+# 64 on another option, with 69 where qemu-user or debootstrap is missing.
+set -euo pipefail
+unset CDPATH
+
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+say() { printf 'portability.sh: %s\n' "$*" >&2; }
+
+processors=Haswell,EPYC debian='' program=.build/release/dtrain
+while (($# > 0)); do
+    case $1 in
+        -h | --help)
+            sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"
+            exit 0
+            ;;
+        --processors | --debian | --program)
+            if (($# < 2)) || [[ -z $2 ]]; then
+                say "$1 takes a value; see launch/portability.sh --help"
+                exit 64
+            fi
+            case $1 in
+                --processors) processors=$2 ;;
+                --debian) debian=$2 ;;
+                --program) program=$2 ;;
+            esac
+            shift 2
+            ;;
+        *)
+            say "unknown option $1; see launch/portability.sh --help"
+            exit 64
+            ;;
+    esac
+done
+if [[ ! -x $program ]]; then
+    say "there is no program $program; build it: swift build -c release"
+    exit 66
+fi
+program=$(realpath -- "$program")
+if [[ $processors != none ]] && ! command -v qemu-x86_64 > /dev/null; then
+    say "qemu-x86_64 isn't installed (Debian, Ubuntu: apt-get install qemu-user); without it: --processors none"
+    exit 69
+fi
+if [[ -n $debian ]] && ! command -v debootstrap > /dev/null; then
+    say "debootstrap isn't installed (Debian, Ubuntu: apt-get install debootstrap)"
+    exit 69
+fi
+
+scratch=$(realpath -- "$(mktemp -d)")
+mounted=()
+# shellcheck disable=SC2317 # called by the trap
+clean() {
+    local place
+    for place in ${mounted[@]+"${mounted[@]}"}; do umount "$place" || return; done
+    rm -rf -- "$scratch"
+}
+trap clean EXIT
+
+# Configurations whose data are there; the short ones are emulated too.
+short=(digits) others=()
+if [[ -d data/iris ]]; then short+=(iris); fi
+for name in wine breast-cancer diabetes mnist-mlp; do
+    if [[ -d data/${name%-mlp} ]]; then others+=("$name"); fi
+done
+
+# The digest of a configuration, trained by a command (an environment, an emulator).
+digest() {
+    local name=$1 steps=()
+    shift
+    if [[ $name == mnist-mlp ]]; then steps=(--steps 100); fi
+    rm -rf -- "$scratch/run"
+    "$@" train "configs/$name.yaml" --run "$scratch/run" --quiet --no-mpi "${steps[@]}" | sed -n 's/^digest //p'
+}
+
+# The same on an emulated processor; what qemu says of features that it leaves out is shown only where no digest comes of it.
+emulated() {
+    if digest "$1" qemu-x86_64 -cpu "$2" "$program" 2> "$scratch/log"; then return; fi
+    tail -n 5 "$scratch/log" >&2
+}
+
+declare -A expected
+failed=0
+compare() {
+    local where=$1 name=$2 found=$3 word=equal
+    if [[ -z $found || $found != "${expected[$name]}" ]]; then
+        word="DIFFERS from ${expected[$name]}"
+        failed=1
+    fi
+    printf '%-28s %-14s %.16s… %s\n' "$where" "$name" "${found:-none}" "$word"
+}
+
+for name in "${short[@]}" ${others[@]+"${others[@]}"}; do
+    expected[$name]=$(digest "$name" "$program")
+    if [[ -z ${expected[$name]} ]]; then
+        say "$program can't train configs/$name.yaml here"
+        exit 1
+    fi
+    compare "this machine" "$name" "${expected[$name]}"
+    compare "vectors of 256 bits" "$name" "$(digest "$name" env DTRAIN_SIMD=256 "$program")"
+done
+if [[ $processors != none ]]; then
+    IFS=, read -ra names <<< "$processors"
+    for processor in "${names[@]}"; do
+        for name in "${short[@]}"; do
+            compare "qemu -cpu $processor" "$name" "$(emulated "$name" "$processor")"
+        done
+    done
+fi
+if [[ -n $debian ]]; then
+    root=$scratch/root
+    if ! debootstrap --variant=minbase --include=libopenmpi40,zlib1g,libssl3t64,libstdc++6 "$debian" "$root" \
+        > "$scratch/log" 2>&1; then
+        tail -n 5 "$scratch/log" >&2
+        say "debootstrap can't install Debian $debian (its last words above)"
+        exit 69
+    fi
+    # Swift's own libraries come along; all others are that Debian's.
+    while read -r library; do
+        install -D -- "$library" "$root$library"
+    done < <(ldd "$program" | sed -n 's/.*=> \(.*\/swift\/.*\.so\) .*/\1/p')
+    install -D -- "$program" "$root/usr/bin/dtrain"
+    mkdir -p "$root/work"
+    cp -rL configs "$root/work/"
+    if [[ -d data ]]; then cp -rL data "$root/work/"; fi
+    for place in proc dev; do
+        mount --bind "/$place" "$root/$place"
+        mounted+=("$root/$place")
+    done
+    library=$(chroot "$root" ldd --version | sed -n '1s/.* //p')
+    for name in "${short[@]}" ${others[@]+"${others[@]}"}; do
+        steps=()
+        if [[ $name == mnist-mlp ]]; then steps=(--steps 100); fi
+        found=$(chroot "$root" /bin/sh -c 'cd /work && rm -rf run && exec dtrain "$@"' sh train "configs/$name.yaml" --run run \
+            --quiet --no-mpi "${steps[@]}" | sed -n 's/^digest //p')
+        compare "Debian $debian, glibc $library" "$name" "$found"
+    done
+fi
+exit $failed
