@@ -60,15 +60,27 @@ class Peer:
                 "--seconds", f"{options.seconds:g}", "--windows", "1", *self.settings]
 
 
+def flags():
+    """What /proc/cpuinfo says that the processor has."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        return next((set(line.split()) for line in file if line.startswith("flags")), set())
+
+
 TWO_RANKS = {
     "dtrain, 2 ranks": Dtrain(ranks=2),
     "PyTorch DDP, gloo, 2 processes × 1 thread": Peer("pytorch_ddp.py", "--ranks", "2"),
+    "JAX, mpi4py, 2 processes": Peer("jax_ranks.py", "--exchange", "mpi"),
+    "JAX, gloo, 2 processes": Peer("jax_ranks.py", "--exchange", "gloo"),
 }
 ONE_RANK = {
     "dtrain, 1 rank": Dtrain(),
     "JAX, 1 thread": Peer("jax_train.py"),
     "PyTorch, 1 process × 1 thread": Peer("pytorch_ddp.py"),
 }
+# Fewer digits for more speed, where the processor multiplies bfloat16; elsewhere it would be slower than float32.
+BFLOAT16 = {}
+if flags() & {"amx_bf16", "avx512_bf16"}:
+    BFLOAT16 = {"PyTorch in bfloat16, 1 process × 1 thread": Peer("pytorch_ddp.py", "--bfloat16")}
 PROGRAMS = {
     "small": {
         **TWO_RANKS,
@@ -80,11 +92,13 @@ PROGRAMS = {
         "dtrain, 1 rank, 4 micro-batches of 32": Dtrain(rows=128),
         "dtrain, 1 rank, 1 micro-batch of 128": Dtrain(rows=128, settings=["training.micro_batch_size=128"]),
     },
-    "large": {**TWO_RANKS, **ONE_RANK},
+    "large": {**TWO_RANKS, **ONE_RANK, **BFLOAT16},
 }
 # Pairs of names: the ratio is the first one's samples per second to the second one's.
 ACROSS = [
     ("dtrain, 2 ranks", "PyTorch DDP, gloo, 2 processes × 1 thread"),
+    ("dtrain, 2 ranks", "JAX, mpi4py, 2 processes"),
+    ("dtrain, 2 ranks", "JAX, gloo, 2 processes"),
     ("dtrain, 1 rank", "JAX, 1 thread"),
     ("dtrain, 1 rank", "PyTorch, 1 process × 1 thread"),
 ]
@@ -100,7 +114,7 @@ COMPARISONS = {
         ("dtrain, 2 ranks", "dtrain, 2 ranks, `summation: arrival`"),
         ("dtrain, 1 rank, 4 micro-batches of 32", "dtrain, 1 rank, 1 micro-batch of 128"),
     ],
-    "large": ACROSS + SCALING,
+    "large": ACROSS + [("dtrain, 1 rank", name) for name in BFLOAT16] + SCALING,
 }
 
 

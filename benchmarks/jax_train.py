@@ -6,8 +6,6 @@ as fast as with optax or with all weights in one vector. Wider vectors, oneDNN a
     python benchmarks/jax_train.py --workload small --seconds 3 --windows 5
 """
 
-import os
-
 import workloads
 
 
@@ -18,9 +16,7 @@ def main():
                         help="written by hand over one flat vector or over each array, or optax")
     arguments = parser.parse_args()
     workloads.pin()
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ["XLA_FLAGS"] = (os.environ.get("XLA_FLAGS", "")
-                               + " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+    import jax_network as network
     import jax
     import jax.numpy as jnp
     import numpy
@@ -31,48 +27,17 @@ def main():
     images, labels = (jnp.asarray(array) for array in workloads.load())
     labels = labels.astype(jnp.int32)
     generator = numpy.random.default_rng(0)
-
-    def initial_weights():
-        inputs, layers = workloads.INPUTS, []
-        for units in workload["units"]:
-            bound = inputs ** -0.5
-            layers.append((generator.uniform(-bound, bound, (inputs, units)).astype(numpy.float32),
-                           generator.uniform(-bound, bound, units).astype(numpy.float32)))
-            inputs = units
-        return jax.tree.map(jnp.asarray, layers)
-
-    def loss(weights, pixels, classes):
-        for index, (weight, bias) in enumerate(weights):
-            pixels = pixels @ weight + bias
-            if index + 1 < len(weights):
-                pixels = jax.nn.relu(pixels)
-        scores = jax.nn.log_softmax(pixels)
-        return -jnp.take_along_axis(scores, classes[:, None], axis=1).mean()
-
+    initial_state, adam = network.initial_state, network.adam
     if arguments.adam == "optax":
         import optax
         transformation = optax.adam(workloads.LEARNING_RATE)
+        initial_state = transformation.init
 
-    def initial_state(weights):
-        if arguments.adam == "optax":
-            return transformation.init(weights)
-        zeros = jax.tree.map(jnp.zeros_like, weights)
-        return jnp.zeros((), jnp.int32), zeros, jax.tree.map(jnp.zeros_like, weights)
-
-    def adam(weights, gradient, state):
-        if arguments.adam == "optax":
+        def adam(weights, gradient, state):
             updates, state = transformation.update(gradient, state)
             return optax.apply_updates(weights, updates), state
-        count, first, second = state
-        count += 1
-        rate = workloads.LEARNING_RATE / (1 - 0.9 ** count.astype(jnp.float32))
-        correction = 1 / jnp.sqrt(1 - 0.999 ** count.astype(jnp.float32))
-        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
-        second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
-        weights = jax.tree.map(lambda w, m, v: w - rate * m / (jnp.sqrt(v) * correction + 1e-8), weights, first, second)
-        return weights, (count, first, second)
 
-    weights = initial_weights()
+    weights = network.initial_weights(workload, generator)
     unflatten = lambda unchanged: unchanged
     if arguments.adam == "flat":
         from jax.flatten_util import ravel_pytree
@@ -80,8 +45,8 @@ def main():
 
     def step(images, labels, carry, rows):
         weights, state = carry
-        pixels = images[rows].astype(jnp.float32) * workloads.SCALE + workloads.SHIFT
-        gradient = jax.grad(lambda weights: loss(unflatten(weights), pixels, labels[rows]))(weights)
+        pixels = network.pixels(images, rows)
+        gradient = jax.grad(lambda weights: network.loss(unflatten(weights), pixels, labels[rows]))(weights)
         return adam(weights, gradient, state)
 
     @jax.jit(donate_argnums=2)

@@ -48,7 +48,10 @@ def train(arguments, rank):
     optimizer = torch.optim.Adam(model.parameters(), lr=workloads.LEARNING_RATE, fused=True)
 
     def loss(pixels, classes):
-        return torch.nn.functional.cross_entropy(model(pixels), classes)
+        # Weights, gradients and the loss stay float32; products take bfloat16.
+        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.bfloat16):
+            outputs = model(pixels)
+        return torch.nn.functional.cross_entropy(outputs.float(), classes)
 
     if arguments.compile:
         loss = torch.compile(loss)
@@ -68,7 +71,7 @@ def train(arguments, rank):
             optimizer.zero_grad()
         return steps
 
-    name = "PyTorch DDP, gloo" if arguments.ranks > 1 else "PyTorch"
+    name = ("PyTorch DDP, gloo" if arguments.ranks > 1 else "PyTorch") + (", bfloat16" if arguments.bfloat16 else "")
     versions = {"torch": torch.__version__, "vectors": torch.backends.cpu.get_cpu_capability()}
     workloads.measure(arguments, run, peer=name, ranks=arguments.ranks, versions=versions, agree=agree,
                       is_first=rank == 0)
@@ -81,6 +84,7 @@ def main():
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--bucket-megabytes", type=float, default=25)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--bfloat16", action="store_true", help="autocast: products of bfloat16")
     parser.add_argument("--no-pin", dest="pin", action="store_false")
     parser.add_argument("--meeting", help="file by which the ranks meet, with --rank; made where it is missing")
     parser.add_argument("--rank", type=int, default=0)

@@ -39,9 +39,11 @@ def data_directory():
                 ("images-idx3", struct.pack(">IIII", 0x803, 60_000, 28, 28), generator.randbytes(60_000 * INPUTS)),
                 ("labels-idx1", struct.pack(">II", 0x801, 60_000), labels)):
             path = os.path.join(made, f"train-{name}-ubyte.gz")
-            with gzip.open(path + ".new", "wb", compresslevel=1) as file:
+            # Several processes may find that it is missing.
+            draft = f"{path}.{os.getpid()}"
+            with gzip.open(draft, "wb", compresslevel=1) as file:
                 file.write(header + content)
-            os.replace(path + ".new", path)
+            os.replace(draft, path)
     return made
 
 

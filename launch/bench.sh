@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures dtrain and its peers side by side: PyTorch DDP, JAX and Keras, each with its best settings.
+# Measures dtrain and its peers side by side: PyTorch DDP, JAX on one core, over mpi4py and over gloo, and Keras, each with its
+# best settings; PyTorch in bfloat16 too, where the processor multiplies that.
 #
 #   launch/bench.sh --setup      installs the peers into .build/benchmarks-venv (7 GB; once)
 #   launch/bench.sh [--quick] [--workload small|large] [--windows N] [--seconds S] [--output FILE] [--extra FILE]

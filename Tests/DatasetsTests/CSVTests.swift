@@ -365,4 +365,14 @@ struct CSVTests {
         #expect(validation.inputRows() == [[1, 0, 3]])
         #expect(validation.classList == [0])
     }
+
+    @Test("missing: mean takes the mean of the training rows alone")
+    func missingMeanOfTraining() throws {
+        let text = "a,y\n" + (0..<20).map { "\($0 == 7 ? "?" : "\($0 * $0)"),\($0)\n" }.joined()
+        let splits = try splits(text, extra: "target_kind: value\nmissing: mean\nvalidation_fraction: 0.4")
+        let rows = splits.train.targetRows(columns: 1).map { Double($0[0]) }.filter { $0 != 7 }
+        let mean = rows.reduce(0) { $0 + $1 * $1 } / Double(rows.count)
+        let new = try files.write("new.csv", "a\n?\n")
+        #expect(try splits.preprocessing.inputs(from: new).inputRows() == [[Float(mean)]])
+    }
 }

@@ -95,4 +95,17 @@ struct TextTests {
             #expect(throws: DecodingError.self) { try JSONDecoder().decode(Preprocessing.self, from: Data(forged.utf8)) }
         }
     }
+
+    @Test("new text is read as text whatever it looks like, without targets, and predicted once per character")
+    func newText() throws {
+        let trained = try splits("abcäabc", "context: 3\nstride: 1").preprocessing
+        let new = try files.write("new.txt", "abcäabcb")
+        #expect(try trained.inputs(from: new).inputRows() == [[0, 1, 2], [3, 0, 1]])
+        #expect(try trained.samples(from: new).count == 5)
+        expectFailure(.badConfiguration, "--targets", "the characters that follow") {
+            _ = try trained.samples(from: new, targets: new)
+        }
+        let idx = try files.write("new.idx", [0, 0, 8, 1, 0, 0, 0, 3, 97, 98, 99])
+        expectFailure(.badData, "new.idx: not a text file") { _ = try trained.inputs(from: idx) }
+    }
 }

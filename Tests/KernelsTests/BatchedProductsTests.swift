@@ -34,8 +34,9 @@ struct BatchedProductsTests {
         let rows = heads.samples * steps
         let a = Guarded(numbers(rows * heads.columns, seed: 61), rows: rows, columns: heads.columns, misalignment: 1, gap: 3)
         let b = Guarded(numbers(rows * heads.columns, seed: 62), rows: rows, columns: heads.columns, misalignment: 2)
-        let square = Guarded(numbers(heads.all * steps * steps, seed: 63), rows: heads.all * steps, columns: steps)
-        let squares = MatrixBatch(square.readOnly[rows: 0..<steps], groups: heads.all, groupStep: steps * steps)
+        let square = Guarded(numbers(heads.all * steps * steps, seed: 63), rows: heads.all * steps, columns: steps, gap: 7)
+        let squares = MatrixBatch(
+            square.readOnly[rows: 0..<steps], groups: heads.all, groupStep: steps * square.readOnly.stride)
         let left: MatrixBatch<MatrixView> = heads.batch(a)
         let right: MatrixBatch<MatrixView> = heads.batch(b)
         for vectors in VectorWidth.widest == .wide ? [VectorWidth.narrow, .wide] : [.narrow] {

@@ -86,16 +86,26 @@ struct DoubleFunctionsTests {
         expect(
             .exponential,
             [(0, 1), (-0.0, 1), (infinity, infinity), (-infinity, 0), (-708.4, 0), (709.79, infinity), (-1e300, 0)])
-        expect(.logarithm, [(0, -infinity), (-0.0, -infinity), (infinity, infinity), (1, 0), (least / 4, -infinity)])
+        expect(
+            .logarithm,
+            [(0, -infinity), (-0.0, -infinity), (infinity, infinity), (1, 0), (least / 4, -infinity), (-least / 4, -infinity)])
         expect(.logarithmOfOnePlus, [(0, 0), (1, 0.6931471805599453), (1e-300, 1e-300)])
         expect(.cosineOfPi, [(0, 1), (0.5, 0), (1, -1), (1.5, 0), (2, 1), (-1, -1), (1e17, 1)])
         for function in Function.allCases where function != .power { #expect(function([.nan]).isNaN, "\(function)") }
         #expect((-1.0).logarithm.isNaN && (-infinity).logarithm.isNaN && cosineOfPi(times: infinity).isNaN)
         for (base, exponent, value) in [
             (0.0, 0.0, 1.0), (0, 1, 0), (0, 2.5, 0), (1, infinity, 1), (infinity, 2, infinity), (0.9, 1e9, 0),
-            (1.1, 1e9, infinity), (0.9, 1, 0.9), (2, 10, 1024), (2, 1023, 0x1p1023), (2, -1074, 0), (0.5, infinity, 0)
+            (1.1, 1e9, infinity), (0.9, 1, 0.9), (2, 10, 1024), (2, 1023, 0x1p1023), (2, -1074, 0), (0.5, infinity, 0),
+            (least, 1, least), (least / 4, 0.5, 0), (least / 4, -1, infinity)
         ] { #expect(power(base, exponent) == value, "\(base) to the power of \(exponent)") }
         #expect(power(.nan, 2).isNaN && power(2, .nan).isNaN)
+    }
+
+    @Test("the bits are those of earlier builds, also where they are the exact value's other neighbour")
+    func pinnedBits() {
+        for (x, value) in [(0x1.ff06779a7076p-2, 0x1.9e8bd658e150cp-2), (0x1.ac22398f8cff6p-2, 0x1.65b379db1eacdp-2)] {
+            #expect(x.logarithmOfOnePlus == value, "\(x)")
+        }
     }
 
     private func expect(_ function: Function, _ values: [(Double, Double)]) {

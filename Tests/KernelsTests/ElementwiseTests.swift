@@ -288,4 +288,13 @@ struct ElementwiseTests {
             #expect(!losses[2].isFinite && !losses[3].isFinite, "\(loss)")
         }
     }
+
+    @Test("rows without elements have a loss of 0", arguments: [1, 3])
+    func lossesOfNothing(threads: Int) throws {
+        let nothing = Guarded(rows: 5, columns: 0)
+        let losses = AlignedBuffer<Double>(count: 5, repeating: 7)
+        try Workspace(threadCount: threads).elementLoss(
+            .squaredError, nothing.readOnly, nothing.readOnly, losses: losses.elements, gradient: nil)
+        #expect(losses.elements.allSatisfy { $0 == 0 })
+    }
 }

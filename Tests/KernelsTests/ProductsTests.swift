@@ -201,6 +201,15 @@ struct ProductsTests {
         }
     }
 
+    @Test("a piece without rows leaves the sums of a leaf as they are", arguments: [3, 33, 64])
+    func emptyPiece(columns: Int) {
+        let gradient = Guarded(numbers(4 * columns, seed: 53), rows: 4, columns: columns)
+        let sums = Guarded(numbers(columns, seed: 54), rows: 1, columns: columns)
+        let before = sums.bits
+        Workspace().columnSums(gradient.readOnly[rows: 0..<0], leafRows: 4, continues: true, into: sums.view)
+        #expect(sums.bits == before && sums.guardsHold)
+    }
+
     @Test("a weight gradient has the same bits past the caches, whole or in part, and what it keeps lies where it says")
     func streaming() {
         for width in Self.widths {

@@ -103,6 +103,9 @@ struct SettingsTests {
         expectRefusal("c.yaml:1: a: expected a whole number, 1 or more, found 0") {
             _ = try root.int("a", in: 1...Int.max)
         }
+        for number in ["3.4028234663852886e38", "-3.4028234663852886e38"] {
+            #expect(try settings("a: \(number)").double("a") == Double(number))
+        }
         for number in ["1e39", "-3.5e38"] {
             expectRefusal("c.yaml:1: a: expected a number within ±3.4e38, which is all that 32 bits hold, found \(number)") {
                 _ = try settings("a: \(number)").double("a")

@@ -94,14 +94,14 @@ struct InputStageTests {
 
     @Test("count denormal numbers as zero on the thread that gathers ahead")
     func denormals() throws {
-        // 1 / 1e39 is a denormal number.
+        // 1 / 1e38 is a denormal number.
         let dataset = try withTemporaryFolder { folder in
             func write(_ name: String, _ bytes: [UInt8]) throws {
                 try Data(bytes).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
             }
             try write("x", [0, 0, 8, 2, 0, 0, 0, 8, 0, 0, 0, 3] + [UInt8](repeating: 1, count: 24))
             try write("y", [0, 0, 8, 1, 0, 0, 0, 8] + [UInt8](repeating: 0, count: 7) + [1])
-            let text = "data: {format: idx, train: {inputs: \(folder)/x, targets: \(folder)/y}, normalize: {scale: 1e39}}"
+            let text = "data: {format: idx, train: {inputs: \(folder)/x, targets: \(folder)/y}, normalize: {scale: 1e38}}"
             let settings = try SettingsDocument(text: text, name: "test").root
             return try DataConfiguration(settings.section("data")).load().train
         }
