@@ -126,9 +126,9 @@ if [[ -n $debian ]]; then
         install -D -- "$library" "$root$library"
     done < <(ldd "$program" | sed -n 's/.*=> \(.*\/swift\/.*\.so\) .*/\1/p')
     install -D -- "$program" "$root/usr/bin/dtrain"
-    mkdir -p "$root/work"
-    cp -rL configs "$root/work/"
-    if [[ -d data ]]; then cp -rL data "$root/work/"; fi
+    mkdir -p "$root/trial"
+    cp -rL configs "$root/trial/"
+    if [[ -d data ]]; then cp -rL data "$root/trial/"; fi
     for place in proc dev; do
         mount --bind "/$place" "$root/$place"
         mounted+=("$root/$place")
@@ -137,7 +137,7 @@ if [[ -n $debian ]]; then
     for name in "${short[@]}" ${others[@]+"${others[@]}"}; do
         steps=()
         if [[ $name == mnist-mlp ]]; then steps=(--steps 100); fi
-        found=$(chroot "$root" /bin/sh -c 'cd /work && rm -rf run && exec dtrain "$@"' sh train "configs/$name.yaml" --run run \
+        found=$(chroot "$root" /bin/sh -c 'cd /trial && rm -rf run && exec dtrain "$@"' sh train "configs/$name.yaml" --run run \
             --quiet --no-mpi "${steps[@]}" | sed -n 's/^digest //p')
         compare "Debian $debian, glibc $library" "$name" "$found"
     done
