@@ -64,6 +64,7 @@ struct BatchedProductsTests {
                     expectBits(turnedBatch[index].readOnly, product.readOnly, "transposed product \(index)")
                 }
                 #expect(scores.guardsHold && mixed.guardsHold && turned.guardsHold)
+                #expect(a.guardsHold && b.guardsHold && square.guardsHold)
             }
         }
     }

@@ -197,6 +197,7 @@ struct ProductsTests {
                     return [weights.bits, biases.bits]
                 }
                 #expect(sums(piece) == sums(rows), "\(width), \(threadCount) threads")
+                #expect(input.guardsHold && gradient.guardsHold)
             }
         }
     }
@@ -207,7 +208,7 @@ struct ProductsTests {
         let sums = Guarded(numbers(columns, seed: 54), rows: 1, columns: columns)
         let before = sums.bits
         Workspace().columnSums(gradient.readOnly[rows: 0..<0], leafRows: 4, continues: true, into: sums.view)
-        #expect(sums.bits == before && sums.guardsHold)
+        #expect(sums.bits == before && sums.guardsHold && gradient.guardsHold)
     }
 
     @Test("a weight gradient has the same bits past the caches, whole or in part, and what it keeps lies where it says")

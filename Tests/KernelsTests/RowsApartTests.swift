@@ -37,19 +37,24 @@ struct RowsApartTests {
             workspace.normalizeRowsGradient(
                 gradient.readOnly, input: input.readOnly, weight: weight.readOnly, statistics: statistics.readOnly,
                 scaled: scaled.view, into: result.view)
+            #expect(input.guardsHold && gradient.guardsHold)
             return [output, statistics, scaled, result]
         }
         let means = Guarded(numbers(columns, seed: 4), rows: 1, columns: columns)
         let variances = Guarded(numbers(columns, seed: 5).map(abs), rows: 1, columns: columns)
         Self.expectSame("normalizeColumns", columns) { gap in
+            // A view doesn't hold the memory that it shows: every operand is looked at once more after the call.
+            let input = Guarded(x, rows: Self.rows, columns: columns, gap: 2 * gap)
             let scales = Guarded(rows: 1, columns: columns)
             let output = Guarded(rows: Self.rows, columns: columns, gap: gap)
             workspace.normalizeColumns(
-                Guarded(x, rows: Self.rows, columns: columns, gap: 2 * gap).readOnly, means: means.readOnly,
+                input.readOnly, means: means.readOnly,
                 variances: variances.readOnly, epsilon: 1e-5, weight: weight.readOnly, bias: nil, scales: scales.view,
                 into: output.view)
+            #expect(input.guardsHold && scales.guardsHold)
             return [output]
         }
+        #expect(weight.guardsHold && means.guardsHold && variances.guardsHold)
     }
 
     @Test("permutations, embeddings and weights of samples", arguments: oddSizes)
@@ -61,6 +66,7 @@ struct RowsApartTests {
             let output = Guarded(rows: Self.rows, columns: 2 * columns, gap: gap)
             let input = Guarded(x, rows: Self.rows, columns: 2 * columns, gap: 2 * gap)
             workspace.permute(input.readOnly, by: permutation, into: output.view)
+            #expect(input.guardsHold)
             return [output]
         }
         let tokens = Guarded([3, 0, 1, 3, 3, 2, 0], rows: 1, columns: Self.rows)
@@ -70,6 +76,7 @@ struct RowsApartTests {
             workspace.embed(tokens.readOnly, table.readOnly, into: output.view)
             let gradient = Guarded(rows: 4, columns: columns, gap: gap)
             workspace.embeddingGradient(output.readOnly, tokens.readOnly, leafTokens: 2, into: gradient.view)
+            #expect(table.guardsHold && tokens.guardsHold)
             return [output, gradient]
         }
         let weights: [Float] = [0, 1, 2, 0.5, 1, 0, 3]
