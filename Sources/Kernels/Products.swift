@@ -71,8 +71,8 @@ extension Workspace {
         return rounds * tiles.multiplyAddOperations * threadCount
     }
 
-    /// Numbers that the three products of a layer take beside their operands: for what is packed, and for each thread.
-    package static func productScratch(rows: Int, inputs: Int, outputs: Int, leafRows: Int) -> (packed: Int, perThread: Int) {
+    /// What the three products of a layer take beside their operands.
+    package static func productScratch(rows: Int, inputs: Int, outputs: Int, leafRows: Int) -> KernelScratch {
         let tiles = TileLoops.of(.best)
         let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
         let packed = [
@@ -83,7 +83,7 @@ extension Workspace {
             tiles.innerProductScratch, tiles.weightGradientScratch(rows: rows, levels: levels),
             tiles.inputGradientScratch
         ]
-        return (packed.max() ?? 0, perThread.max() ?? 0)
+        return KernelScratch(packed: packed.max() ?? 0, perThread: perThread.max() ?? 0)
     }
 
     /// The input gradient: `gradient` = `outputGradient` · `weights`. Shapes rows × outputs, outputs × inputs,

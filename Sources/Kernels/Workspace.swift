@@ -1,6 +1,24 @@
 import Diagnostics
 import Storage
 
+/// How many numbers kernels take beside all that they are handed: for operands that are packed, and for each thread.
+package struct KernelScratch: Sendable, Equatable {
+    package var packed: Int
+    package var perThread: Int
+
+    package init(packed: Int = 0, perThread: Int = 0) {
+        self.packed = packed
+        self.perThread = perThread
+    }
+
+    package static let none = KernelScratch()
+
+    /// For one after the other.
+    package static func larger(_ left: KernelScratch, _ right: KernelScratch) -> KernelScratch {
+        KernelScratch(packed: max(left.packed, right.packed), perThread: max(left.perThread, right.perThread))
+    }
+}
+
 /// What kernels need besides their operands: the threads that share tiles, and scratch memory that grows to what the
 /// largest call needs and then stays.
 ///

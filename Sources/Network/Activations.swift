@@ -13,38 +13,37 @@ package struct Activations: ~Copyable {
     ///   - rows: rounded up, so that every matrix begins on a cache line.
     ///   - leafRows: rows of a leaf.
     ///   - training: whether `backward` follows `forward`; else nothing is kept for it.
-    package init(network: Network, rows: Int, leafRows: Int, training: Bool) {
+    package init(_ layers: Sequential, rows: Int, leafRows: Int, training: Bool) {
         rowCapacity = Self.roundedRows(rows)
         self.leafRows = leafRows
         isTraining = training
-        need = Self.need(of: network, training: training)
+        need = Self.need(of: layers, training: training)
         keptBuffer = AlignedBuffer(count: need.kept.count(rows: rowCapacity, leafRows: leafRows))
         workBuffer = AlignedBuffer(count: need.work.count(rows: rowCapacity, leafRows: leafRows))
     }
 
-    /// Bytes per sample that a network needs, its inputs, outputs and their gradients included; a leaf's share of what is
+    /// Bytes per sample that layers need, their inputs, outputs and their gradients included; a leaf's share of what is
     /// kept per leaf counts.
-    package static func bytesPerSample(of network: Network, leafRows: Int, training: Bool) -> Int {
-        let need = need(of: network, training: training)
+    package static func bytesPerSample(of layers: Sequential, leafRows: Int, training: Bool) -> Int {
+        let need = need(of: layers, training: training)
         let perLeaf = need.kept.perLeaf + need.work.perLeaf
         return
             (need.kept.perSample + need.work.perSample + (perLeaf + leafRows - 1) / leafRows
-            + (training ? 2 : 1) * network.outputShape.count + network.inputShape.count) * MemoryLayout<Float>.stride
+            + (training ? 2 : 1) * layers.outputShape.count + layers.inputShape.count) * MemoryLayout<Float>.stride
     }
 
     /// The bytes that `init` takes: what is kept for backward, and what passes need for themselves.
-    package static func byteCount(of network: Network, rows: Int, leafRows: Int, training: Bool) -> (kept: Int, work: Int) {
+    package static func byteCount(of layers: Sequential, rows: Int, leafRows: Int, training: Bool) -> (kept: Int, work: Int) {
         let rows = roundedRows(rows)
-        let need = need(of: network, training: training)
+        let need = need(of: layers, training: training)
         return (
             AlignedBuffer<Float>.byteCount(need.kept.count(rows: rows, leafRows: leafRows)),
             AlignedBuffer<Float>.byteCount(need.work.count(rows: rows, leafRows: leafRows))
         )
     }
 
-    private static func need(of network: Network, training: Bool) -> (kept: MemoryNeed, work: MemoryNeed) {
-        let memory = network.layers.memory
-        return (training ? memory.kept : .none, memory.work(training: training))
+    private static func need(of layers: Sequential, training: Bool) -> (kept: MemoryNeed, work: MemoryNeed) {
+        (training ? layers.memory.kept : .none, layers.memory.work(training: training))
     }
 
     private static func roundedRows(_ rows: Int) -> Int { (max(rows, 1) + 15) / 16 * 16 }
@@ -56,13 +55,13 @@ package struct Activations: ~Copyable {
     }
 }
 
-extension Network {
-    /// Outputs (logits) for rows of inputs.
+extension Sequential {
+    /// Outputs for rows of inputs.
     package func forward(
         _ input: MatrixView, into output: MutableMatrixView, using activations: borrowing Activations,
         in pass: ForwardPass
     ) {
-        layers.forward(input, into: output, memory: activations.memory, in: pass)
+        forward(input, into: output, memory: activations.memory, in: pass)
     }
 
     /// The gradients of all parameters, after `forward` of the same rows, and of the input where asked for.
@@ -70,7 +69,7 @@ extension Network {
         _ outputGradient: MatrixView, into inputGradient: MutableMatrixView? = nil, input: MatrixView,
         output: MatrixView, using activations: borrowing Activations, in pass: BackwardPass
     ) {
-        layers.backward(
+        backward(
             outputGradient, into: inputGradient, input: input, output: output, memory: activations.memory,
             in: pass)
     }

@@ -39,6 +39,14 @@ package protocol Layer: Sendable {
     /// A layer that does what this one and `next` behind it do, with the same bits but less memory; nil where none does.
     func fused(with next: any Layer) -> (any Layer)?
 
+    /// This layer for one of `parts` equal parts of a sample (its positions), of which each becomes a part of the output by
+    /// itself; nil where it can't be cut that way. Its `backward` must heed `BackwardPass.continues`. So the last layer is
+    /// computed in slices where all of its outputs would take too much memory.
+    func forPart(of parts: Int) -> (any Layer)?
+
+    /// What its kernels take beside all operands, for so many rows in leaves of `leafRows`.
+    func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch
+
     /// Assigns `output` (rows × outputs) from `input` (rows × inputs), and leaves in `memory.kept`, where there is one,
     /// what `backward` needs.
     func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass)
@@ -63,6 +71,8 @@ extension Layer {
     package var branches: [(name: String, layers: Sequential)] { [] }
     package func productOperations(withInputGradient: Bool) -> Int { 0 }
     package func fused(with next: any Layer) -> (any Layer)? { nil }
+    package func forPart(of parts: Int) -> (any Layer)? { nil }
+    package func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch { .none }
 }
 
 /// What all layers of one forward pass share.
@@ -102,6 +112,8 @@ package struct BackwardPass {
     /// Rows whose parameter gradients are added in one chain before the tree: those of a leaf, unless `summation` says
     /// otherwise.
     package let summedRows: Int
+    /// Whether the rows go on with the leaf whose first rows' gradients have been assigned already.
+    package let continues: Bool
     package let workspace: Workspace
     /// Told by composites, on their way back to front, from which offset of the flat buffer on all gradients are complete
     /// and all weights read.
@@ -109,11 +121,12 @@ package struct BackwardPass {
 
     package init(
         weights: ParameterView, gradients: MutableParameterView, leafRows: Int, summedRows: Int? = nil,
-        workspace: Workspace, finished: ((_ offset: Int) -> Void)? = nil
+        continues: Bool = false, workspace: Workspace, finished: ((_ offset: Int) -> Void)? = nil
     ) {
         self.weights = weights
         self.gradients = gradients
         self.leafRows = leafRows
+        self.continues = continues
         self.summedRows = summedRows ?? leafRows
         self.workspace = workspace
         self.finished = finished

@@ -1,4 +1,5 @@
 import Diagnostics
+import Kernels
 import Settings
 import Storage
 
@@ -36,7 +37,7 @@ package struct Sequential: Sendable {
     package private(set) var computed: [Stage] = []
     /// The same, neighbours fused where they can be.
     package private(set) var fused: [Stage] = []
-    package let inputShape: Shape
+    package private(set) var inputShape: Shape
     package private(set) var outputShape: Shape
     /// What all passes take.
     package private(set) var memory = LayerMemory()
@@ -109,6 +110,32 @@ package struct Sequential: Sendable {
         return result
     }
 
+    /// The last fused stage for one of `parts` equal parts of a sample, and the layers in front of it as a network of their
+    /// own; nil where that stage can't be cut into parts.
+    package func splittingLast(into parts: Int) -> (body: Sequential, head: Sequential)? {
+        guard let last = fused.last, let layer = last.layer.forPart(of: parts) else { return nil }
+        var body = self
+        body.computed.removeLast(last.parts.count)
+        body.outputShape = last.inputShape
+        body.layOut()
+        var head = self
+        head.inputShape = Shape([last.inputShape.count / parts])
+        head.outputShape = layer.outputShape
+        head.computed = [
+            Stage(
+                layer: layer, path: last.path, inputShape: head.inputShape, slots: last.slots, parts: last.parts,
+                firstOffset: last.firstOffset)
+        ]
+        head.layOut()
+        return (body, head)
+    }
+
+    /// Whether any of the layers has something to train, so that they have to be run backward.
+    package var isTrained: Bool { backwardFront < fused.count }
+
+    /// Where in the flat buffer what the layers train begins; nil where they train nothing of their own.
+    package var firstOffset: Int? { isTrained ? fused[backwardFront].firstOffset : nil }
+
     /// Fuses neighbours and lays out the activation memory.
     private mutating func layOut() {
         fused = []
@@ -152,6 +179,11 @@ package struct Sequential: Sendable {
     func productOperations(withInputGradient: Bool) -> Int {
         let last = withInputGradient ? -1 : Self.frontOfBackward(computed)
         return computed.indices.reduce(0) { $0 + computed[$1].layer.productOperations(withInputGradient: $1 > last) }
+    }
+
+    /// What the kernels of all stages take, one after the other.
+    package func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch {
+        fused.reduce(.none) { .larger($0, $1.layer.kernelScratch(rows: rows, leafRows: leafRows)) }
     }
 
     /// The front-most stage with something to train; none in front of it is run backward, unless the input's gradient is

@@ -28,7 +28,7 @@ final class Bench {
         gradients = AlignedBuffer(count: network.layout.gradientCount, repeating: .nan)
         workspace = try Workspace(threadCount: threadCount)
         plannedLeafRows = leafRows ?? 1
-        activations = Activations(network: network, rows: rows, leafRows: plannedLeafRows, training: keeps)
+        activations = Activations(network.layers, rows: rows, leafRows: plannedLeafRows, training: keeps)
         statistics = AlignedBuffer(count: rows * network.statisticsCount)
         input = AlignedBuffer(count: rows * network.inputShape.count)
         output = AlignedBuffer(count: rows * network.outputShape.count, repeating: .nan)
@@ -47,7 +47,7 @@ final class Bench {
     func forward(_ range: Range<Int>? = nil, firstDraw: UInt64? = nil, leafRows: Int? = nil) {
         let range = range ?? 0..<rows
         let purpose = firstDraw.map { ForwardPass.Purpose.training(firstDraw: $0 + UInt64(range.lowerBound)) }
-        network.forward(
+        network.layers.forward(
             matrix(input, network.inputShape, range).readOnly,
             into: matrix(output, network.outputShape, range), using: activations,
             in: ForwardPass(
@@ -73,7 +73,7 @@ final class Bench {
     /// Backward over the rows that `forward` was run for last.
     func backward(_ range: Range<Int>? = nil, leafRows: Int? = nil, withInputGradient: Bool = true) {
         let range = range ?? 0..<rows
-        network.backward(
+        network.layers.backward(
             matrix(outputGradient, network.outputShape, range).readOnly,
             into: withInputGradient ? matrix(inputGradient, network.inputShape, range) : nil,
             input: matrix(input, network.inputShape, range).readOnly,

@@ -18,11 +18,11 @@ package struct Dense: Layer {
     /// More parameters in one layer are taken for a slip of the keyboard.
     static let largestParameterCount = 1 << 33
 
-    package let outputShape: Shape
+    package private(set) var outputShape: Shape
     private let inputs: Int
     private let units: Int
     /// Rows of the products per sample.
-    private let positions: Int
+    private var positions: Int
     private let weight: ParameterSlot
     private let bias: ParameterSlot?
     private var activation: Activation?
@@ -49,6 +49,13 @@ package struct Dense: Layer {
             weight = site.reserve("weight", shape: shape, role: .weight, initializer: initializer.weight)
         }
         bias = hasBias ? site.reserve("bias", shape: Shape([units]), role: .bias, initializer: initializer.bias) : nil
+    }
+
+    /// The same for fewer positions.
+    private init(_ other: Dense, positions: Int) {
+        self = other
+        self.positions = positions
+        outputShape = Shape([positions, units])
     }
 
     /// The weight of the layer called `path`, which has to have the shape that this one's would.
@@ -90,6 +97,16 @@ package struct Dense: Layer {
         return result
     }
 
+    package func forPart(of parts: Int) -> (any Layer)? {
+        guard positions % parts == 0 else { return nil }
+        return Dense(self, positions: positions / parts)
+    }
+
+    package func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch {
+        Workspace.productScratch(
+            rows: rows * positions, inputs: inputs, outputs: units, leafRows: leafRows * positions)
+    }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let rows = input.rows * positions
         pass.workspace.innerProducts(
@@ -118,11 +135,11 @@ package struct Dense: Layer {
         }
         if let target = pass.gradient(of: weight, columns: inputs) {
             pass.workspace.weightGradient(
-                gradient, input.reshaped(rows: rows, columns: inputs), leafRows: leafRows,
+                gradient, input.reshaped(rows: rows, columns: inputs), leafRows: leafRows, continues: pass.continues,
                 into: target)
         }
         if let target = bias.flatMap({ pass.gradient(of: $0) }) {
-            pass.workspace.columnSums(gradient, leafRows: leafRows, into: target)
+            pass.workspace.columnSums(gradient, leafRows: leafRows, continues: pass.continues, into: target)
         }
     }
 }

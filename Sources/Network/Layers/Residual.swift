@@ -67,6 +67,12 @@ package struct Residual: Layer {
             + (shortcut?.productOperations(withInputGradient: withInputGradient) ?? 0)
     }
 
+    package func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch {
+        .larger(
+            layers.kernelScratch(rows: rows, leafRows: leafRows),
+            shortcut?.kernelScratch(rows: rows, leafRows: leafRows) ?? .none)
+    }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         guard memory.kept != nil else { return evaluate(input, into: output, memory: memory, in: pass) }
         let inner = innerOutput(rows: input.rows, memory)

@@ -139,8 +139,9 @@ package final class TrainedModel {
         let dataset = try state.preprocessing.inputs(
             from: path, options: configuration.data.tableOptions, formats: configuration.catalogue.dataFormats, note: note)
         let samples = (0..<Int32(dataset.count)).map { $0 }
-        let rowsAtOnce = 512
-        let activations = Activations(network: network, rows: rowsAtOnce, leafRows: rowsAtOnce, training: false)
+        let bytes = Activations.bytesPerSample(of: network.layers, leafRows: 1, training: false)
+        let rowsAtOnce = max(1, min(512, RowMemory.activationBudget / max(1, bytes)))
+        let activations = Activations(network.layers, rows: rowsAtOnce, leafRows: rowsAtOnce, training: false)
         let inputs = AlignedBuffer<Float>(count: rowsAtOnce * network.inputShape.count)
         let outputs = AlignedBuffer<Float>(count: rowsAtOnce * network.outputShape.count)
         for first in stride(from: 0, to: samples.count, by: rowsAtOnce) {
@@ -148,7 +149,7 @@ package final class TrainedModel {
             let input = inputs.matrix(rows: chunk.count, columns: network.inputShape.count)
             let output = outputs.matrix(rows: chunk.count, columns: network.outputShape.count)
             dataset.gatherInputs(chunk, into: input)
-            network.forward(
+            network.layers.forward(
                 input.readOnly, into: output, using: activations,
                 in: ForwardPass(
                     weights: weights.weights(network.layout).readOnly, workspace: workspace,

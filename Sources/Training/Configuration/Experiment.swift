@@ -139,7 +139,7 @@ package struct Experiment {
 }
 
 extension Experiment {
-    var judgedNetwork: JudgedNetwork {
+    package var judgedNetwork: JudgedNetwork {
         JudgedNetwork(
             network: network, loss: configuration.loss, metrics: metrics, targets: targets,
             hasWeights: splits.train.hasWeights)

@@ -90,9 +90,9 @@ package struct MemoryForecast: Sendable {
                 isShared: false),
             Part(
                 name: "scratch",
-                bytes: Self.scratch(
-                    network, rows: [rows.rowCapacity, evaluation?.rows.rowCapacity ?? 0],
-                    training: training), isShared: false),
+                bytes: Self.bytes(
+                    .larger(rows.kernelScratch, evaluation?.rows.kernelScratch ?? .none), threads: training.threads),
+                isShared: false),
             Part(name: "messages", bytes: messages, isShared: false)
         ]
         peakBefore = Double(experiment.loading.peak)
@@ -130,21 +130,8 @@ package struct MemoryForecast: Sendable {
 
     private static func bytes(_ count: Int) -> Double { Double(count) * Double(MemoryLayout<Float>.stride) }
 
-    /// What kernels need beside their operands, for the largest layer.
-    private static func scratch(_ network: Network, rows: [Int], training: TrainingSection) -> Double {
-        var packed = 0
-        var rooms = 0
-        for slot in network.layout.slots where slot.role == .weight && slot.shape.dimensions.count == 2 {
-            let outputs = slot.shape.dimensions[0]
-            let inputs = slot.shape.dimensions[1]
-            for rows in rows {
-                let scratch = Workspace.productScratch(
-                    rows: rows, inputs: inputs, outputs: outputs,
-                    leafRows: training.microBatchSize)
-                packed = max(packed, scratch.packed)
-                rooms = max(rooms, scratch.perThread)
-            }
-        }
-        return bytes(packed + rooms * training.threads)
+    /// What kernels need beside their operands.
+    private static func bytes(_ scratch: KernelScratch, threads: Int) -> Double {
+        bytes(scratch.packed + scratch.perThread * threads)
     }
 }

@@ -94,12 +94,13 @@ final class Evaluator {
     }
 
     private func sums(over rows: Range<Int>, weights: ParameterView, scores: inout [ScoredLabel]) -> [Double] {
-        _ = runner.outputs(dataset, samples[rows], weights: weights)
-        _ = runner.evaluateLoss(dataset, samples[rows], withGradient: false)
-        if runner.metrics.needsScores { runner.appendScores(rows: rows.count, to: &scores) }
+        runner.forward(dataset, samples[rows], weights: weights)
+        runner.judge(dataset, samples[rows], weights: weights) { outputs, targets in
+            if runner.metrics.needsScores { runner.metrics.appendScores(outputs: outputs, targets: targets, into: &scores) }
+        }
         var sums = [Double](repeating: 0, count: runner.metrics.statisticsCount + 1)
         sums.withUnsafeMutableBufferPointer {
-            runner.sumStatistics(rows: rows.count, leafRows: microBatchSize, into: $0)
+            runner.sumStatistics(rows: rows.count, into: $0)
         }
         return sums + [runner.divisor.sum(rows: rows.count) ?? runner.sumDivisor(dataset, samples[rows])]
     }

@@ -58,10 +58,9 @@ package final class GradientCheck {
 
     /// Checks up to `elements` randomly chosen elements of each parameter and reports each as it is done.
     package func run(elements: Int, _ report: (Row) -> Void) {
-        _ = loss()
-        runner.backward(
-            rows: samples.count, summedRows: samples.count, weights: weights.weights(network.layout).readOnly,
-            into: gradients.gradients(network.layout))
+        let pass = RowRunner.GradientPass(gradients: gradients.gradients(network.layout), summedRows: samples.count)
+        _ = loss(for: pass)
+        runner.backward(rows: samples.count, weights: weights.weights(network.layout).readOnly, for: pass)
         for use in network.layout.laterUses {
             let all = gradients.gradients(network.layout)
             Updates.add(all[use.gradients(of: use.slot.range, in: network.layout)].readOnly, to: all[use.slot.range])
@@ -116,10 +115,11 @@ package final class GradientCheck {
     }
 
     /// The loss summed over the samples; dropout draws the same masks every time.
-    private func loss() -> Double {
+    private func loss(for pass: RowRunner.GradientPass? = nil) -> Double {
         let all = samples[0..<samples.count]
-        _ = runner.outputs(dataset, all, weights: weights.weights(network.layout).readOnly, firstDraw: 0)
-        let losses = runner.evaluateLoss(dataset, all, withGradient: true)
-        return leafTreeSum(losses, leafRows: samples.count * runner.positions)
+        let weights = weights.weights(network.layout).readOnly
+        runner.forward(dataset, all, weights: weights, firstDraw: 0)
+        runner.judge(dataset, all, weights: weights, for: pass)
+        return leafTreeSum(runner.losses(rows: all.count), leafRows: all.count * runner.positions)
     }
 }

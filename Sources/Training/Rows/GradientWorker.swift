@@ -140,13 +140,15 @@ final class GradientWorker {
         let rows = batch.rows(of: leaves)
         precondition(fits(rows), "a micro-batch of \(rows.count) rows where \(runner.rowCapacity) fit")
         let samples = samples(rows, of: batch, order: order)
-        _ = runner.outputs(dataset, samples, weights: weights, firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
+        let pass = RowRunner.GradientPass(
+            gradients: place.gradients, summedRows: summation == .tree ? batch.microBatchSize : rows.count,
+            finished: finished)
+        runner.forward(dataset, samples, weights: weights, firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
         if let next { gatherNext(next, order: order, announced: true) }
-        _ = runner.evaluateLoss(dataset, samples, withGradient: true)
-        runner.sumStatistics(rows: rows.count, leafRows: batch.microBatchSize, into: place.sums)
+        runner.judge(dataset, samples, weights: weights, for: pass)
+        runner.sumStatistics(rows: rows.count, into: place.sums)
         clock?.mark(.forward)
-        let summedRows = summation == .tree ? batch.microBatchSize : rows.count
-        runner.backward(rows: rows.count, summedRows: summedRows, weights: weights, into: place.gradients, finished: finished)
+        runner.backward(rows: rows.count, weights: weights, for: pass)
         for sample in samples { auditSum &+= auditHash(Int(sample)) }
         clock?.mark(.backward, isContinued: true)
     }

@@ -1,42 +1,56 @@
+import Kernels
 import Network
 import Storage
 
 /// How much memory `RowRunner` takes: worked out once, for the memory itself and for what is foreseen of it. Counts are
 /// numbers, not bytes.
-struct RowMemory {
+package struct RowMemory {
     /// The most rows that go through the network at once.
-    let rowCapacity: Int
+    package let rowCapacity: Int
     /// Double.
     let leafStatistics: Int, layerStatistics: Int, losses: Int
     /// Float32.
     let outputs: Int, outputGradients: Int, targetValues: Int, sampleWeights: Int
     /// Int32.
     let targetClasses: Int
+    /// The layers that all rows go through at once.
+    let layers: Sequential
+    /// How the last layer is cut; nil where it is one of them.
+    package let slices: HeadSlices?
+    /// Float32, of a slice.
+    let sliceOutputs: Int, sliceOutputGradients: Int
     private let network: Network
     private let isTraining: Bool
     private let microBatchSize: Int
     private let gathersAhead: Bool
 
-    /// Activation memory that a rank takes, bytes, unless one micro-batch needs more.
-    static let activationBudget = 64 << 20
+    /// Activation memory that a rank takes, bytes, unless one micro-batch needs more; of which the last layer's outputs are no
+    /// reason.
+    package static let activationBudget = 64 << 20
 
     /// - Parameters:
     ///   - rows: the most rows that are ever wanted at once; fewer are held where memory forbids, but never less than
     ///     a micro-batch.
-    init(_ setup: JudgedNetwork, rows: Int, microBatchSize: Int, training: Bool, gathersAhead: Bool) {
+    ///   - outputBudget: bytes; where a micro-batch's outputs take more, they are computed in slices.
+    package init(
+        _ setup: JudgedNetwork, rows: Int, microBatchSize: Int, training: Bool, gathersAhead: Bool,
+        outputBudget: Int = activationBudget
+    ) {
         network = setup.network
         isTraining = training
         self.microBatchSize = microBatchSize
         self.gathersAhead = gathersAhead
+        slices = HeadSlices(setup, samples: min(rows, microBatchSize), training: training, budget: outputBudget)
+        layers = slices?.body ?? setup.network.layers
         let affordable =
             Self.activationBudget
-            / max(
-                1,
-                Activations.bytesPerSample(
-                    of: network, leafRows: microBatchSize,
-                    training: training))
-        rowCapacity = max(1, min(rows, max(microBatchSize, affordable / microBatchSize * microBatchSize)))
-        outputs = rowCapacity * network.outputShape.count
+            / max(1, Activations.bytesPerSample(of: layers, leafRows: microBatchSize, training: training))
+        // Slices go on with one leaf.
+        let most = training && slices != nil ? microBatchSize : affordable / microBatchSize * microBatchSize
+        rowCapacity = max(1, min(rows, max(microBatchSize, most)))
+        outputs = rowCapacity * layers.outputShape.count
+        sliceOutputs = slices.map { $0.rowsAtOnce * $0.head.outputShape.count } ?? 0
+        sliceOutputGradients = training ? sliceOutputs : 0
         outputGradients = training ? outputs : 0
         let columns = if case .values(let count) = setup.targets.content { count } else { 0 }
         targetValues = rowCapacity * columns
@@ -49,17 +63,23 @@ struct RowMemory {
     }
 
     /// All of it, bytes.
-    var byteCount: Int { parts.reduce(0) { $0 + $1.bytes } }
+    package var byteCount: Int { parts.reduce(0) { $0 + $1.bytes } }
 
     /// What takes how many bytes; `inspect --plan` prints it.
     var parts: [(name: String, bytes: Int)] {
         let inputs = InputStage.bufferCount(rows: rowCapacity, width: network.inputShape.count, gathersAhead: gathersAhead)
-        let passes = Activations.byteCount(of: network, rows: rowCapacity, leafRows: microBatchSize, training: isTraining)
+        let passes = Activations.byteCount(of: layers, rows: rowCapacity, leafRows: microBatchSize, training: isTraining)
+        let slicePasses = slices.map {
+            Activations.byteCount(
+                of: $0.head, rows: $0.rowsAtOnce, leafRows: microBatchSize * $0.positions, training: isTraining)
+        }
         func floats(_ counts: Int...) -> Int { counts.map(AlignedBuffer<Float>.byteCount).reduce(0, +) }
         func doubles(_ counts: Int...) -> Int { counts.map(AlignedBuffer<Double>.byteCount).reduce(0, +) }
         return [
-            ("kept for backward", passes.kept), ("work of the passes", passes.work), ("inputs", floats(inputs)),
-            ("outputs", floats(outputs)), ("their gradients", floats(outputGradients)),
+            ("kept for backward", passes.kept + (slicePasses?.kept ?? 0)),
+            ("work of the passes", passes.work + (slicePasses?.work ?? 0)), ("inputs", floats(inputs)),
+            ("outputs", floats(outputs) + (slices == nil ? 0 : floats(sliceOutputs))),
+            ("their gradients", floats(outputGradients) + (slices == nil ? 0 : floats(sliceOutputGradients))),
             ("targets", floats(targetValues, targetClasses, sampleWeights)),
             ("losses and sums", doubles(losses, leafStatistics, layerStatistics))
         ]
@@ -67,4 +87,15 @@ struct RowMemory {
 
     /// Micro-batches that go through the network at once.
     var leafCount: Int { (rowCapacity + microBatchSize - 1) / microBatchSize }
+
+    /// What kernels take beside all that.
+    var kernelScratch: KernelScratch {
+        var scratch = layers.kernelScratch(rows: rowCapacity, leafRows: microBatchSize)
+        if let slices {
+            let ofSlice = slices.head.kernelScratch(
+                rows: slices.rowsAtOnce, leafRows: microBatchSize * slices.positions)
+            scratch = .larger(scratch, ofSlice)
+        }
+        return scratch
+    }
 }

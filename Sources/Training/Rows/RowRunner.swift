@@ -6,7 +6,7 @@ import Storage
 import Timing
 
 /// What is run: the network, and how its outputs are judged.
-struct JudgedNetwork {
+package struct JudgedNetwork {
     let network: Network
     let loss: any Loss
     let metrics: MetricSet
@@ -26,140 +26,243 @@ struct JudgedNetwork {
 
 /// Runs rows of samples through the network: gathers them, computes outputs and losses, and the gradients of the
 /// parameters. It has memory for a number of rows at once; how many never shows in a result.
-final class RowRunner {
+package final class RowRunner {
     let network: Network
-    let loss: any Loss
-    let metrics: MetricSet
-    let targetForm: TargetForm
+    package let metrics: MetricSet
     /// What rows add to the divisor of the loss's mean.
     let divisor: LossDivisor
     let workspace: Workspace
-    let rowCapacity: Int
+    package let rowCapacity: Int
     /// How many rows of outputs, targets and losses a sample has.
     let positions: Int
+    private let loss: any Loss
     private let microBatchSize: Int
     /// Where the time of gathering is marked; nil where nobody measures.
     var clock: PhaseClock?
 
+    /// The layers that all rows go through at once: those of the network, but for the last where it is computed in slices.
+    private let layers: Sequential
     private let activations: Activations
     private let inputs: InputStage
+    private let targets: TargetStage
+    /// Of `layers`.
     private let outputs: AlignedBuffer<Float>
     private let outputGradients: AlignedBuffer<Float>
-    private let targetValues: AlignedBuffer<Float>
-    private let targetClasses: AlignedBuffer<Int32>
-    /// Empty where samples have no weights.
-    private let sampleWeights: AlignedBuffer<Float>
+    private let slices: HeadSlices?
+    private let head: HeadMemory?
     private let losses: AlignedBuffer<Double>
     private let leafStatistics: AlignedBuffer<Double>
     /// What layers sum over each leaf while training.
     private let layerStatistics: AlignedBuffer<Double>
 
-    /// - Parameter rows: the most rows that are ever wanted at once; as many are held as `RowMemory` says.
-    init(
+    /// What the last layer's passes over a slice take.
+    private final class HeadMemory {
+        let activations: Activations
+        let outputs: AlignedBuffer<Float>
+        let outputGradients: AlignedBuffer<Float>
+
+        init(_ slices: HeadSlices, _ memory: RowMemory, leafRows: Int, training: Bool) {
+            activations = Activations(slices.head, rows: slices.rowsAtOnce, leafRows: leafRows, training: training)
+            outputs = AlignedBuffer(count: memory.sliceOutputs)
+            outputGradients = AlignedBuffer(count: memory.sliceOutputGradients)
+        }
+    }
+
+    /// Where the gradients of a pass go.
+    package struct GradientPass {
+        let gradients: MutableParameterView
+        /// Rows that are summed in one chain before the tree.
+        let summedRows: Int
+        /// Told from which offset of the flat buffer on they are complete, and the weights read.
+        var finished: ((Int) -> Void)?
+
+        package init(gradients: MutableParameterView, summedRows: Int, finished: ((Int) -> Void)? = nil) {
+            self.gradients = gradients
+            self.summedRows = summedRows
+            self.finished = finished
+        }
+    }
+
+    /// - Parameters:
+    ///   - rows: the most rows that are ever wanted at once; as many are held as `RowMemory` says.
+    ///   - outputBudget: bytes; where a micro-batch's outputs take more, they are computed in slices.
+    package init(
         _ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool,
-        gathersAhead: Bool = false
+        gathersAhead: Bool = false, outputBudget: Int = RowMemory.activationBudget
     ) {
         network = setup.network
         loss = setup.loss
         metrics = setup.metrics
-        targetForm = setup.targets
-        positions = targetForm.positions
+        positions = setup.targets.positions
         divisor = setup.divisor
         self.workspace = workspace
         self.microBatchSize = microBatchSize
         let memory = RowMemory(
             setup, rows: rows, microBatchSize: microBatchSize, training: training,
-            gathersAhead: gathersAhead)
+            gathersAhead: gathersAhead, outputBudget: outputBudget)
         rowCapacity = memory.rowCapacity
-        activations = Activations(network: network, rows: rowCapacity, leafRows: microBatchSize, training: training)
+        layers = memory.layers
+        slices = memory.slices
+        head = slices.map {
+            HeadMemory($0, memory, leafRows: microBatchSize * setup.targets.positions, training: training)
+        }
+        activations = Activations(layers, rows: rowCapacity, leafRows: microBatchSize, training: training)
         inputs = InputStage(rows: rowCapacity, width: network.inputShape.count, hasHelper: gathersAhead)
+        targets = TargetStage(setup.targets, memory: memory)
         outputs = AlignedBuffer(count: memory.outputs)
         outputGradients = AlignedBuffer(count: memory.outputGradients)
-        targetValues = AlignedBuffer(count: memory.targetValues)
-        targetClasses = AlignedBuffer(count: memory.targetClasses, repeating: 0)
-        sampleWeights = AlignedBuffer(count: memory.sampleWeights)
         losses = AlignedBuffer(count: memory.losses)
         leafStatistics = AlignedBuffer(count: memory.leafStatistics)
         layerStatistics = AlignedBuffer(count: memory.layerStatistics)
     }
 
-    /// Outputs (logits) for the samples, which begin with a leaf. Valid until the next call.
-    ///
-    /// - Parameter firstDraw: the ordinal of the first sample's draw in the run while training; nil in evaluation.
-    func outputs(
-        _ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView,
-        firstDraw: UInt64? = nil
-    ) -> MatrixView {
-        inputs.gather(dataset, samples, firstDraw: firstDraw)
-        clock?.mark(.load)
-        let input = inputMatrix(rows: samples.count)
-        let output = outputMatrix(rows: samples.count)
-        network.forward(
-            input.readOnly, into: output, using: activations,
-            in: ForwardPass(
-                weights: weights, workspace: workspace,
-                purpose: firstDraw.map { .training(firstDraw: $0) } ?? .evaluation,
-                leafRows: microBatchSize, statistics: layerSums(rows: samples.count)))
-        return output.readOnly
-    }
+    // MARK: - Inputs
 
-    /// Gathers the inputs for the next call of `outputs`, which is known by its draws; after `backward` of the rows
+    /// Gathers the inputs for the next call of `forward`, which is known by its draws; after `backward` of the rows
     /// before.
     func gatherNext(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
         inputs.gatherNext(dataset, samples, firstDraw: firstDraw)
     }
 
-    /// Has the inputs for the next call of `outputs` gathered meanwhile, if there is a thread for it.
+    /// Has the inputs for the next call of `forward` gathered meanwhile, if there is a thread for it.
     func announce(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
         inputs.announce(dataset, samples, firstDraw: firstDraw)
     }
 
-    /// The loss of each row, or of each position of each row, after `outputs` of the same samples, and, for `backward`, the
-    /// gradient of their sum.
-    func evaluateLoss(_ dataset: Dataset, _ samples: ArraySlice<Int32>, withGradient: Bool) -> UnsafeBufferPointer<Double> {
-        let rows = samples.count
-        let rowLosses = losses.first(rows * positions)
-        let gradient = withGradient ? byPosition(gradientMatrix(rows: rows)) : nil
-        loss.evaluate(
-            judgedOutputs(rows: rows), gatherTargets(dataset, samples), losses: rowLosses, gradient: gradient, in: workspace)
-        if let weights = gatherWeights(dataset, samples) { workspace.weigh(rowLosses, gradient: gradient, by: weights) }
-        return UnsafeBufferPointer(rowLosses)
+    // MARK: - Passes
+
+    /// Runs the samples, which begin with a leaf, forward.
+    ///
+    /// - Parameter firstDraw: the ordinal of the first sample's draw in the run while training; nil in evaluation.
+    package func forward(_ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView, firstDraw: UInt64? = nil) {
+        inputs.gather(dataset, samples, firstDraw: firstDraw)
+        clock?.mark(.load)
+        layers.forward(
+            inputs.matrix(rows: samples.count).readOnly, into: outputMatrix(rows: samples.count), using: activations,
+            in: ForwardPass(
+                weights: weights, workspace: workspace,
+                purpose: firstDraw.map { .training(firstDraw: $0) } ?? .evaluation,
+                leafRows: microBatchSize, statistics: layerSums(rows: samples.count)))
+    }
+
+    /// Compares the outputs of `forward` of the same samples with their targets: the losses, the metrics' statistics, and with
+    /// `pass` what `backward` needs.
+    ///
+    /// - Parameter seen: told the outputs and targets of some rows after the other.
+    package func judge(
+        _ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView, for pass: GradientPass? = nil,
+        seen: (MatrixView, TargetView) -> Void = { _, _ in }
+    ) {
+        targets.gather(dataset, samples)
+        let leaves = SummationTree(rows: samples.count, leafRows: microBatchSize).leafCount
+        leafStatistics.first(leaves * metrics.statisticsCount).update(repeating: 0)
+        guard let slices, let head else {
+            return judgeAtOnce(samples.count, withGradient: pass != nil, seen: seen)
+        }
+        precondition(pass == nil || leaves == 1, "slices of \(leaves) leaves, whose gradients form a tree")
+        for leaf in 0..<leaves {
+            let leafSamples = leaf * microBatchSize..<min((leaf + 1) * microBatchSize, samples.count)
+            slices.forEach(in: leafSamples) { slice in
+                judge(slice, of: leaf, slices, head, weights: weights, for: pass, seen: seen)
+            }
+        }
+        if let pass, slices.body.isTrained, let offset = slices.head.firstOffset { pass.finished?(offset) }
+    }
+
+    /// The gradients of all parameters after `judge` of `rows` rows for the same pass: a subtree.
+    package func backward(rows: Int, weights: ParameterView, for pass: GradientPass) {
+        layers.backward(
+            gradientMatrix(rows: rows).readOnly, input: inputs.matrix(rows: rows).readOnly,
+            output: outputMatrix(rows: rows).readOnly, using: activations,
+            in: BackwardPass(
+                weights: weights, gradients: pass.gradients, leafRows: microBatchSize, summedRows: pass.summedRows,
+                workspace: workspace, finished: pass.finished))
+    }
+
+    private func judgeAtOnce(_ count: Int, withGradient: Bool, seen: (MatrixView, TargetView) -> Void) {
+        let outputs = byPosition(outputMatrix(rows: count)).readOnly
+        evaluateLoss(
+            outputs, samples: 0..<count, rows: 0..<outputs.rows,
+            gradient: withGradient ? byPosition(gradientMatrix(rows: count)) : nil)
+        seen(outputs, targets.targets(0..<outputs.rows))
+        let leafRows = microBatchSize * positions
+        for first in stride(from: 0, to: outputs.rows, by: leafRows) {
+            let range = first..<min(first + leafRows, outputs.rows)
+            accumulate(outputs[rows: range], targets.targets(range), leaf: first / leafRows)
+        }
+    }
+
+    private func judge(
+        _ slice: HeadSlices.Slice, of leaf: Int, _ slices: HeadSlices, _ head: HeadMemory, weights: ParameterView,
+        for pass: GradientPass?, seen: (MatrixView, TargetView) -> Void
+    ) {
+        let count = slice.rows.count
+        let input = byPosition(outputMatrix(rows: slice.samples.upperBound))[rows: slice.rows].readOnly
+        let output = head.outputs.matrix(rows: count, columns: slices.head.outputShape.count)
+        let leafRows = microBatchSize * positions
+        // A layer that can be cut draws nothing at random.
+        slices.head.forward(
+            input, into: output, using: head.activations,
+            in: ForwardPass(weights: weights, workspace: workspace, purpose: .evaluation, leafRows: leafRows))
+        let gradient = pass == nil ? nil : head.outputGradients.matrix(rows: count, columns: output.columns)
+        let targets = targets.targets(slice.rows)
+        evaluateLoss(output.readOnly, samples: slice.samples, rows: slice.rows, gradient: gradient)
+        seen(output.readOnly, targets)
+        accumulate(output.readOnly, targets, leaf: leaf)
+        clock?.mark(.forward)
+        guard let pass, let gradient else { return }
+        let inputGradient =
+            slices.body.isTrained ? byPosition(gradientMatrix(rows: slice.samples.upperBound))[rows: slice.rows] : nil
+        slices.head.backward(
+            gradient.readOnly, into: inputGradient, input: input, output: output.readOnly, using: head.activations,
+            in: BackwardPass(
+                weights: weights, gradients: pass.gradients, leafRows: leafRows, summedRows: pass.summedRows * positions,
+                continues: slice.rows.lowerBound > leaf * leafRows, workspace: workspace))
+        clock?.mark(.backward, isContinued: true)
+    }
+
+    private func evaluateLoss(_ outputs: MatrixView, samples: Range<Int>, rows: Range<Int>, gradient: MutableMatrixView?) {
+        let losses = UnsafeMutableBufferPointer(rebasing: losses.first(rows.upperBound)[rows])
+        loss.evaluate(outputs, targets.targets(rows), losses: losses, gradient: gradient, in: workspace)
+        if let weights = targets.weights(samples) { workspace.weigh(losses, gradient: gradient, by: weights) }
+    }
+
+    private func accumulate(_ outputs: MatrixView, _ targets: TargetView, leaf: Int) {
+        let count = metrics.statisticsCount
+        metrics.accumulate(
+            outputs: outputs, targets: targets,
+            into: UnsafeMutableBufferPointer(start: leafStatistics.base + leaf * count, count: count))
+    }
+
+    // MARK: - Sums
+
+    /// The loss of each row, or of each position of each row, after `judge`.
+    package func losses(rows: Int) -> UnsafeBufferPointer<Double> { UnsafeBufferPointer(losses.first(rows * positions)) }
+
+    /// Assigns `sums` the loss, behind it the metrics' statistics, and behind them while training the layers', summed along
+    /// the tree, after `judge` of `rows` rows.
+    package func sumStatistics(rows: Int, into sums: UnsafeMutableBufferPointer<Double>) {
+        let count = metrics.statisticsCount
+        let layerCount = sums.count - count - 1
+        precondition(
+            layerCount == 0 || layerCount == network.statisticsCount,
+            "\(count) statistics, \(network.statisticsCount) of layers and a loss into \(sums.count) sums")
+        let tree = SummationTree(rows: rows, leafRows: microBatchSize)
+        sums[0] = leafTreeSum(losses(rows: rows), leafRows: microBatchSize * positions)
+        for index in 0..<count { sums[index + 1] = tree.sum { leafStatistics[$0 * count + index] } }
+        for index in 0..<layerCount { sums[count + 1 + index] = tree.sum { layerStatistics[$0 * layerCount + index] } }
     }
 
     /// What the samples add to the divisor of the loss's mean, along the tree.
-    func sumDivisor(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> Double {
-        let targets = gatherTargets(dataset, samples)
-        let weights = gatherWeights(dataset, samples)
+    package func sumDivisor(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> Double {
+        targets.gather(dataset, samples)
         let rows = samples.count
         return SummationTree(rows: rows, leafRows: microBatchSize).sum { leaf in
             let leafSamples = leaf * microBatchSize..<min((leaf + 1) * microBatchSize, rows)
             return divisor.sum(
-                targets[rows: leafSamples.lowerBound * positions..<leafSamples.upperBound * positions],
-                weights: weights.map { UnsafeBufferPointer(rebasing: $0[leafSamples]) })
+                targets.targets(leafSamples.lowerBound * positions..<leafSamples.upperBound * positions),
+                weights: targets.weights(leafSamples))
         }
-    }
-
-    /// The weights of the samples; nil where they have none.
-    private func gatherWeights(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> UnsafeBufferPointer<Float>? {
-        guard sampleWeights.count > 0 else { return nil }
-        let weights = sampleWeights.first(samples.count)
-        dataset.gatherWeights(samples, into: weights)
-        return UnsafeBufferPointer(weights)
-    }
-
-    /// The gradients of all parameters after `evaluateLoss` of `rows` rows: a subtree over leaves of `summedRows`.
-    ///
-    /// - Parameter finished: told from which offset of the flat buffer on they are complete, and the weights read.
-    func backward(
-        rows: Int, summedRows: Int, weights: ParameterView, into gradients: MutableParameterView,
-        finished: ((Int) -> Void)? = nil
-    ) {
-        network.backward(
-            gradientMatrix(rows: rows).readOnly, input: inputMatrix(rows: rows).readOnly,
-            output: outputMatrix(rows: rows).readOnly, using: activations,
-            in: BackwardPass(
-                weights: weights, gradients: gradients, leafRows: microBatchSize, summedRows: summedRows,
-                workspace: workspace, finished: finished))
     }
 
     private func layerSums(rows: Int) -> LeafSums? {
@@ -168,77 +271,18 @@ final class RowRunner {
         return LeafSums(base: layerStatistics.base, stride: count, leaves: layerStatistics.count / count, count: count)
     }
 
-    /// Assigns `sums` the loss, behind it the metrics' statistics, and behind them while training the layers', summed along
-    /// the tree over leaves of `leafRows`, after `evaluateLoss` of `rows` rows.
-    func sumStatistics(rows: Int, leafRows: Int, into sums: UnsafeMutableBufferPointer<Double>) {
-        let count = metrics.statisticsCount
-        let layerCount = sums.count - count - 1
-        precondition(
-            layerCount == 0 || layerCount == network.statisticsCount && leafRows == microBatchSize,
-            "\(count) statistics, \(network.statisticsCount) of layers and a loss into \(sums.count) sums")
-        let rowCount = rows
-        let rows = rows * positions
-        let leafRows = leafRows * positions
-        let tree = SummationTree(rows: rows, leafRows: leafRows)
-        let leaves = tree.leafCount
-        let output = judgedOutputs(rows: rowCount)
-        let targets = gatheredTargets(rows: rowCount)
-        leafStatistics.first(leaves * count).update(repeating: 0)
-        for leaf in 0..<leaves {
-            let range = leaf * leafRows..<min((leaf + 1) * leafRows, rows)
-            metrics.accumulate(
-                outputs: output[rows: range], targets: targets[rows: range],
-                into: UnsafeMutableBufferPointer(start: leafStatistics.base + leaf * count, count: count))
-        }
-        sums[0] = leafTreeSum(UnsafeBufferPointer(losses.first(rows)), leafRows: leafRows)
-        for index in 0..<count { sums[index + 1] = tree.sum { leafStatistics[$0 * count + index] } }
-        for index in 0..<layerCount { sums[count + 1 + index] = tree.sum { layerStatistics[$0 * layerCount + index] } }
-    }
-
-    /// Appends the (score, label) pairs of the rows after `evaluateLoss`.
-    func appendScores(rows: Int, to scores: inout [ScoredLabel]) {
-        metrics.appendScores(
-            outputs: judgedOutputs(rows: rows), targets: gatheredTargets(rows: rows),
-            into: &scores)
-    }
-
-    private func gatherTargets(_ dataset: Dataset, _ samples: ArraySlice<Int32>) -> TargetView {
-        switch targetForm.content {
-        case .classes:
-            dataset.gatherClasses(samples, into: targetClasses.first(samples.count * positions))
-        case .values(let columns):
-            dataset.gatherTargets(samples, into: targetValues.matrix(rows: samples.count, columns: columns))
-        }
-        return gatheredTargets(rows: samples.count)
-    }
-
-    private func gatheredTargets(rows: Int) -> TargetView {
-        switch targetForm.content {
-        case .classes:
-            .classes(
-                ClassView(
-                    base: targetClasses.first(rows * positions).baseAddress ?? targetClasses.base,
-                    count: rows * positions))
-        case .values(let columns): .values(targetValues.matrix(rows: rows, columns: columns).readOnly)
-        }
-    }
-
-    private func inputMatrix(rows: Int) -> MutableMatrixView {
-        inputs.matrix(rows: rows)
-    }
+    // MARK: - Views
 
     private func outputMatrix(rows: Int) -> MutableMatrixView {
-        outputs.matrix(rows: rows, columns: network.outputShape.count)
-    }
-
-    /// The outputs as they are compared with targets: a row for each position.
-    private func judgedOutputs(rows: Int) -> MatrixView { byPosition(outputMatrix(rows: rows)).readOnly }
-
-    private func byPosition(_ matrix: MutableMatrixView) -> MutableMatrixView {
-        matrix.reshaped(rows: matrix.rows * positions, columns: matrix.columns / positions)
+        outputs.matrix(rows: rows, columns: layers.outputShape.count)
     }
 
     private func gradientMatrix(rows: Int) -> MutableMatrixView {
-        outputGradients.matrix(rows: rows, columns: network.outputShape.count)
+        outputGradients.matrix(rows: rows, columns: layers.outputShape.count)
+    }
+
+    /// A row for each position of each sample, as outputs are compared with targets.
+    private func byPosition(_ matrix: MutableMatrixView) -> MutableMatrixView {
+        matrix.reshaped(rows: matrix.rows * positions, columns: matrix.columns / positions)
     }
 }
