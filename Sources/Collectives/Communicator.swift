@@ -30,7 +30,7 @@ package protocol Communicator: AnyObject, Sendable {
     /// With `own` nil this rank's bytes are in their place in `all` already.
     func allGather(_ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer, counts: [Int]) throws
 
-    /// The bytes of all ranks one behind the other, as many of each.
+    /// The bytes of all ranks one behind the other, as many of each. Takes no memory after its first call of that size.
     func allGather(_ own: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws
 
     /// Sends and receives everything in the two lists at once. What one rank sends another the other receives in the

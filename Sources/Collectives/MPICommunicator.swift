@@ -16,6 +16,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     /// Sums that were begun and not finished yet, in order.
     private var reductions: [MPI_Request?] = []
     private var finishedReductions = 0
+    /// The blocks of all ranks while they are gathered.
+    private var rotation: [UInt8] = []
 
     /// Messages are split into parts of at most this many bytes.
     private let largestPart: Int
@@ -106,13 +108,30 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     }
 
     package func allGather(_ own: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
+        let count = own.count
         precondition(
-            own.count * size <= all.count && own.count <= Int(Int32.max),
-            "\(own.count) bytes of \(size) ranks into \(all.count)")
-        try check(
-            MPI_Allgather(
-                own.baseAddress, Int32(own.count), dtrain_mpi_byte(), all.baseAddress, Int32(own.count),
-                dtrain_mpi_byte(), handle), "MPI_Allgather")
+            count * size <= all.count && all.count <= Int(Int32.max), "\(count) bytes of \(size) ranks into \(all.count)")
+        // MPI_Allgather does the same, but takes memory each time where the ranks are no power of two (Open MPI 4.1).
+        if rotation.count < count * size { rotation = [UInt8](repeating: 0, count: count * size) }
+        try rotation.withUnsafeMutableBytes { blocks in
+            guard let base = blocks.baseAddress, count > 0 else { return }
+            blocks.copyMemory(from: own)
+            // Place p holds the block of rank `rank` + p; how many places are filled doubles in each round.
+            var filled = 1
+            while filled < size {
+                let sent = min(filled, size - filled) * count
+                try check(
+                    MPI_Sendrecv(
+                        base, Int32(sent), dtrain_mpi_byte(), Int32((rank + size - filled) % size), 1,
+                        base + filled * count, Int32(sent), dtrain_mpi_byte(), Int32((rank + filled) % size), 1, handle,
+                        dtrain_mpi_status_ignore()), "MPI_Sendrecv")
+                filled *= 2
+            }
+            for place in 0..<size {
+                let block = UnsafeRawBufferPointer(rebasing: blocks[place * count..<(place + 1) * count])
+                UnsafeMutableRawBufferPointer(rebasing: all[(rank + place) % size * count..<all.count]).copyMemory(from: block)
+            }
+        }
     }
 
     /// More than fits MPI's counts: each rank's bytes are broadcast in parts.

@@ -10,7 +10,7 @@ struct RankScenarioTests {
     @Test(
         "the communicator's calls do what they say",
         arguments: [
-            "broadcast", "all-gather", "all-gather-in-place",
+            "broadcast", "all-gather", "all-gather-as-many-of-each", "all-gather-in-place",
             "exchange", "all-reduce", "agree-on-success"
         ], [1, 2, 3, 4, 5])
     func communication(_ scenario: String, ranks: Int) throws {
@@ -34,7 +34,7 @@ struct RankScenarioTests {
     /// split traps.
     @Test(
         "messages larger than MPI counts are split, and arrive whole and in order", arguments: [1, 7, 17, 1000],
-        ["broadcast", "all-gather", "all-gather-in-place", "exchange"])
+        ["broadcast", "all-gather", "all-gather-as-many-of-each", "all-gather-in-place", "exchange"])
     func splitMessages(part: Int, scenario: String) throws {
         var child = MPIRun.child(ranks: 3, Self.program, [scenario])
         child.environment["SCENARIO_LARGEST_PART"] = String(part)

@@ -29,6 +29,19 @@ let communicationScenarios = [
             from: communicator.size - 1)
         expect(text == "last", text, communicator)
     },
+    Scenario(name: "all-gather-as-many-of-each") { communicator in
+        for count in [0, 1, 5, 24, 1000, 3] {
+            let own = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 3 + communicator.rank * 17 + 1) }
+            var all = [UInt8](repeating: 0xEE, count: count * communicator.size + 2)
+            try own.withUnsafeBytes { own in
+                try all.withUnsafeMutableBytes { try communicator.allGather(own, into: $0) }
+            }
+            let expected = (0..<communicator.size).flatMap { rank in
+                (0..<count).map { UInt8(truncatingIfNeeded: $0 * 3 + rank * 17 + 1) }
+            }
+            expect(all == expected + [0xEE, 0xEE], "\(count) bytes of each rank: \(all)", communicator)
+        }
+    },
     Scenario(name: "all-gather-in-place") { communicator in
         let counts = (0..<communicator.size).map { ($0 % 3) * 4 }
         var all = [UInt8](repeating: 0xEE, count: counts.reduce(0, +) + 1)

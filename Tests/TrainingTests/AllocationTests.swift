@@ -4,9 +4,8 @@ import Testing
 
 /// A steady step takes no memory from the C library, whoever would ask for it: our code, Swift's runtime or MPI's.
 ///
-/// Three things do, and are no part of this: MPI_Iallreduce itself, for the strategy `allreduce` on several ranks; MPI_Allgather
-/// itself, for a loss whose divisor depends on the targets, on ranks that are no power of two (Bruck's algorithm); and the
-/// closures of kernels that are shared by several threads.
+/// Two things do, and are no part of this: MPI_Iallreduce itself, for the strategy `allreduce` on several ranks; and the closures
+/// of kernels that are shared by several threads.
 @Suite("Allocations", .serialized, .enabled(if: MPIRun.isAvailable, "mpirun is not installed"))
 struct AllocationTests {
     static let settings: [[String]] = [
@@ -30,14 +29,14 @@ struct AllocationTests {
     @Test("with allreduce neither, where there is no sum to make")
     func allReduce() throws { try steadyStep(["training.synchronization=allreduce"], ranks: 1) }
 
-    @Test("with weights of samples neither", arguments: [1, 2])
+    @Test("with weights of samples neither", arguments: [1, 2, 3])
     func weights(ranks: Int) throws {
         try steadyStep(
             ["data={format: csv, train: {path: t.csv, target: y, weight: w}}", "model.layers.2.dense.units=2"],
             ranks: ranks)
     }
 
-    @Test("with weights of classes and ignored targets neither", arguments: [1, 2])
+    @Test("with weights of classes and ignored targets neither", arguments: [1, 2, 3])
     func classWeights(ranks: Int) throws {
         let weights = "[1, 2, 1, 1, 3, 1, 1, 0.5, 1, 1]"
         try steadyStep(["loss={cross_entropy: {class_weights: \(weights), ignore_index: 3}}"], ranks: ranks)
