@@ -42,4 +42,34 @@ extension Lanes {
             dtrain_stream8(pointer, self)
         #endif
     }
+
+    /// The first `count` (0 … `laneCount`) elements from `pointer` on, zeros behind them. Nothing beyond is read.
+    @inline(__always)
+    static func load(_ pointer: UnsafePointer<Float>, count: Int) -> Lanes {
+        #if WIDE
+            dtrain_load_first16(pointer, count)
+        #else
+            dtrain_load_first(pointer, count)
+        #endif
+    }
+
+    /// Writes the first `count` (0 … `laneCount`) lanes, nothing beyond.
+    @inline(__always)
+    func store(to pointer: UnsafeMutablePointer<Float>, count: Int) {
+        #if WIDE
+            dtrain_store_first16(pointer, count, self)
+        #else
+            dtrain_store_first(pointer, count, self)
+        #endif
+    }
+
+    /// 0 where a lane isn't above 0; NaN stays.
+    @inline(__always)
+    var rectified: Lanes {
+        #if WIDE
+            dtrain_rectify16(self)
+        #else
+            dtrain_rectify8(self)
+        #endif
+    }
 }

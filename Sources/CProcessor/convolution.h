@@ -1,0 +1,67 @@
+// What both builds of the loops and their caller say about a convolution, and moves of vectors that Swift can't say.
+#ifndef DTRAIN_CONVOLUTION_H
+#define DTRAIN_CONVOLUTION_H
+
+/// A window that moves over images and makes images: a convolution, or one part of its input gradient. Numbers of
+/// channels are those of one group; a sample's channels, groups in order, are planes one behind the other on both sides.
+///
+/// Output (r, q) reads, for tap (i, j), the image at row r·row_step + first_tap_row + i·tap_row_step − top, and likewise for
+/// columns; what lies outside the image is 0.
+typedef struct {
+    long groups;
+    /// The images that are read.
+    long channels, height, width;
+    /// Zeros before the image; where it is negative, so much of the image is passed over.
+    long top, left;
+    long row_step, column_step;
+    /// How many taps there are, and where they are. None lies before 0.
+    long tap_rows, tap_columns, first_tap_row, first_tap_column, tap_row_step, tap_column_step;
+    /// The images that are made, and where in the target's planes their rows and columns go.
+    long outputs, output_rows, output_columns;
+    long target_height, target_width, target_row, target_column, target_row_step, target_column_step;
+    /// Where weights are, from the first tap of the first channel and output on.
+    long first_weight, weight_group_step, weight_output_step, weight_channel_step, weight_row_step, weight_column_step;
+} dtrain_convolution __attribute__((swift_name("ConvolutionPass")));
+
+/// The even elements of two vectors one behind the other.
+DTRAIN_VECTOR dtrain_float8 dtrain_even8(dtrain_float8 a, dtrain_float8 b) {
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+}
+
+/// Two vectors interleaved: their lower halves, and their upper ones.
+DTRAIN_VECTOR dtrain_float8 dtrain_interleave_low8(dtrain_float8 a, dtrain_float8 b) {
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+DTRAIN_VECTOR dtrain_float8 dtrain_interleave_high8(dtrain_float8 a, dtrain_float8 b) {
+    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+/// 0 where a lane isn't above 0; NaN stays.
+DTRAIN_VECTOR dtrain_float8 dtrain_rectify8(dtrain_float8 vector) {
+    return (dtrain_float8)((dtrain_int8)vector & ~(vector <= 0));
+}
+
+#if defined(__AVX512F__)
+typedef int dtrain_int16 __attribute__((ext_vector_type(16)));
+
+/// 0 where a lane isn't above 0; NaN stays.
+DTRAIN_VECTOR dtrain_float16 dtrain_rectify16(dtrain_float16 vector) {
+    return (dtrain_float16)((dtrain_int16)vector & ~(vector <= 0));
+}
+
+/// Ones for the first `count` (0 … 16) lanes, zeros for the others.
+DTRAIN_VECTOR unsigned short dtrain_first_lanes16(long count) { return (unsigned short)((1u << count) - 1); }
+
+/// The first `count` (0 … 16) elements from `source` on, zeros behind them. Nothing beyond is read.
+DTRAIN_VECTOR dtrain_float16 dtrain_load_first16(const float *source, long count) {
+    const dtrain_float16 zeros = 0;
+    return __builtin_ia32_loadups512_mask(source, zeros, dtrain_first_lanes16(count));
+}
+
+/// Writes the first `count` (0 … 16) lanes to `target` on, nothing beyond.
+DTRAIN_VECTOR void dtrain_store_first16(float *target, long count, dtrain_float16 vector) {
+    __builtin_ia32_storeups512_mask(target, vector, dtrain_first_lanes16(count));
+}
+#endif
+
+#endif
