@@ -46,6 +46,48 @@ extension Workspace {
         activateRows(activation, gradient)
     }
 
+    /// The weight gradient: `gradient` (all filters, one behind the other), summed over the tree of leaves of `leafRows` rows each
+    /// (the last may be short). Every element is one chain over the rows of a leaf, and in each over output rows and columns in
+    /// order; leaves are added along the tree.
+    ///
+    /// - Parameter continues: whether the rows go on with the leaf whose first rows are summed in `gradient` already.
+    package func convolutionWeightGradient(
+        _ outputGradient: MatrixView, _ input: MatrixView, shape: ConvolutionShape, leafRows: Int, continues: Bool = false,
+        into gradient: MutableMatrixView
+    ) {
+        let rows = input.rows
+        precondition(!continues || rows <= leafRows, "\(rows) rows that go on with a leaf of \(leafRows)")
+        precondition(
+            input.columns == shape.inputCount && outputGradient.columns == shape.outputCount && outputGradient.rows == rows
+                && gradient.count == shape.weightCount && leafRows > 0,
+            "\(outputGradient.rows)×\(outputGradient.columns) gradients and \(rows)×\(input.columns) into "
+                + "\(gradient.count) for \(shape)")
+        let pass = shape.forward
+        let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
+        let scratch = threadRooms(count: convolutions.gradientScratch(pass, leafRows, levels, threadCount))
+        parallel(convolutions.gradientUnits(pass, leafRows, threadCount)) { thread, units in
+            convolutions.weightGradient(
+                pass, outputGradient.base, outputGradient.stride, input.base, input.stride, rows, leafRows, levels,
+                threadCount, continues, units, gradient.base, gradient.cached, scratch[thread])
+            // For what this thread wrote past the caches nobody else can do it.
+            Processor.finishStreaming()
+        }
+    }
+
+    /// Numbers that the three directions take beside their operands: for what is packed, and for each thread.
+    package static func convolutionScratch(
+        _ shape: ConvolutionShape, rows: Int, leafRows: Int, threads: Int = 1
+    ) -> (packed: Int, perThread: Int) {
+        let loops = ConvolutionLoops.of(.best)
+        let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
+        let passes = [shape.forward] + (0..<shape.phases).map(shape.inputGradient).filter { $0.tap_rows * $0.tap_columns > 0 }
+        let gradient = loops.gradientScratch(shape.forward, leafRows, levels, threads)
+        return (
+            passes.map(loops.weightCount).max() ?? 0,
+            passes.map { loops.scratch($0, rows) }.reduce(gradient, max)
+        )
+    }
+
     private func run(
         _ pass: ConvolutionPass, _ source: MatrixView, _ weights: MatrixView, bias: MatrixView?, rectifies: Bool,
         into target: MutableMatrixView

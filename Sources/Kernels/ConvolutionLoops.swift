@@ -22,17 +22,27 @@ struct ConvolutionLoops: Sendable {
             ConvolutionPass, Numbers, _ stride: Int, _ rows: Int, _ weights: Numbers, _ bias: Numbers?, _ rectifies: Bool,
             _ units: Range<Int>, Results, _ targetStride: Int, _ scratch: Room
         ) -> Void
+    let gradientUnits: @Sendable (ConvolutionPass, _ leafRows: Int, _ threads: Int) -> Int
+    let gradientScratch: @Sendable (ConvolutionPass, _ leafRows: Int, _ levels: Int, _ threads: Int) -> Int
+    let weightGradient:
+        @Sendable (
+            ConvolutionPass, _ outputGradient: Numbers, _ gradientStride: Int, _ input: Numbers, _ inputStride: Int,
+            _ rows: Int, _ leafRows: Int, _ levels: Int, _ threads: Int, _ continues: Bool, _ units: Range<Int>, Results,
+            _ cached: Range<Int>, _ scratch: Room
+        ) -> Void
 
     private static let narrow = ConvolutionLoops(
         weightCount: Tiles.convolutionWeightCount, weightBlocks: Tiles.convolutionWeightBlocks,
         packWeights: Tiles.packConvolutionWeights, units: Tiles.convolutionUnits, scratch: Tiles.convolutionScratch,
-        convolve: Tiles.convolutionTiles)
+        convolve: Tiles.convolutionTiles, gradientUnits: Tiles.convolutionGradientUnits,
+            gradientScratch: Tiles.convolutionGradientScratch, weightGradient: Tiles.convolutionGradientTiles)
 
     #if WIDE_TILES
         private static let wide = ConvolutionLoops(
             weightCount: TilesWide.convolutionWeightCount, weightBlocks: TilesWide.convolutionWeightBlocks,
             packWeights: TilesWide.packConvolutionWeights, units: TilesWide.convolutionUnits,
-            scratch: TilesWide.convolutionScratch, convolve: TilesWide.convolutionTiles)
+            scratch: TilesWide.convolutionScratch, convolve: TilesWide.convolutionTiles, gradientUnits: TilesWide.convolutionGradientUnits,
+            gradientScratch: TilesWide.convolutionGradientScratch, weightGradient: TilesWide.convolutionGradientTiles)
     #endif
 
     /// The build for vectors of a width.

@@ -66,4 +66,35 @@ struct ConvolutionTests {
             }
         }
     }
+
+    @Test(
+        "the weight gradient is a chain over a leaf's rows and positions and the tree over leaves, bit for bit, at any width, stride and threads",
+        arguments: convolutionShapes)
+    func weightGradient(shape: ConvolutionShape) throws {
+        let plain = PlainConvolution(shape, rows: 5)
+        let input = Guarded(plain.input, rows: 5, columns: shape.inputCount, misalignment: 3, gap: 5)
+        let gradient = Guarded(plain.outputGradient, rows: 5, columns: shape.outputCount, misalignment: 1, gap: 2)
+        for leafRows in [1, 2, 5] {
+            let expected = plain.weightGradient(leafRows: leafRows)
+            for workspace in try Self.workspaces() {
+                let result = Guarded(rows: 1, columns: shape.weightCount, misalignment: leafRows + 4)
+                workspace.convolutionWeightGradient(
+                    gradient.readOnly, input.readOnly, shape: shape, leafRows: leafRows, into: result.view)
+                Self.expectBits(result, expected, "leaves of \(leafRows)")
+                // Past the caches but for some elements.
+                let part = MutableMatrixView(
+                    base: result.view.base, rows: 1, columns: shape.weightCount, cached: 3..<shape.weightCount / 2 + 3)
+                workspace.convolutionWeightGradient(
+                    gradient.readOnly, input.readOnly, shape: shape, leafRows: leafRows, into: part)
+                Self.expectBits(result, expected, "streamed, leaves of \(leafRows)")
+                guard leafRows == 5 else { continue }
+                for (rows, continues) in [(0..<2, false), (2..<5, true)] {
+                    workspace.convolutionWeightGradient(
+                        gradient.readOnly[rows: rows], input.readOnly[rows: rows], shape: shape, leafRows: 5,
+                        continues: continues, into: result.view)
+                }
+                Self.expectBits(result, expected, "a leaf in two pieces")
+            }
+        }
+    }
 }
