@@ -16,8 +16,8 @@ extension Workspace {
         parallel(matrix.rows) { _, rows in
             for row in rows {
                 for channel in 0..<channels {
-                    each.base[row * channels + channel] = planeSum(
-                        matrix.base + (row * matrix.stride + channel * area), count: area)
+                    each.base[row * channels + channel] = Float(
+                        planeTotal(matrix.base + (row * matrix.stride + channel * area), count: area))
                 }
             }
         }
@@ -27,9 +27,9 @@ extension Workspace {
     }
 }
 
-/// The sum of a run of numbers, in Double in sixteen lanes, rounded once.
+/// The sum of a run of numbers, in Double in sixteen lanes that are added up in one fixed order.
 @inline(never)
-private func planeSum(_ x: UnsafePointer<Float>, count: Int) -> Float {
+func planeTotal(_ x: UnsafePointer<Float>, count: Int) -> Double {
     var even = DoubleLanes()
     var odd = DoubleLanes()
     var index = 0
@@ -42,5 +42,5 @@ private func planeSum(_ x: UnsafePointer<Float>, count: Int) -> Float {
         even.add(.load(x + index, count: count &- index))
         if index &+ 8 < count { odd.add(.load(x + index + 8, count: count &- index &- 8)) }
     }
-    return Float(even.total + odd.total)
+    return even.total + odd.total
 }

@@ -22,7 +22,13 @@ extension Workspace {
             input.columns == shape.inputCount && output.columns == shape.outputCount && output.rows == input.rows
                 && weights.count == shape.weightCount && bias?.count ?? shape.filters == shape.filters,
             "\(input.rows)×\(input.columns) and \(weights.count) weights into \(output.rows)×\(output.columns) for \(shape)")
-        run(shape.forward, input, weights, bias: bias, rectifies: activation == .relu, into: output)
+        if shape.isDense {
+            innerProducts(
+                input, weights.reshaped(rows: shape.filters, columns: shape.filterCount), bias: bias,
+                activation: activation == .relu ? .relu : nil, into: output)
+        } else {
+            run(shape.forward, input, weights, bias: bias, rectifies: activation == .relu, into: output)
+        }
         activateRows(activation, output)
     }
 
@@ -38,6 +44,11 @@ extension Workspace {
                 && bias?.count ?? shape.channels == shape.channels,
             "\(outputGradient.rows)×\(outputGradient.columns) and \(weights.count) weights into "
                 + "\(gradient.rows)×\(gradient.columns) for \(shape)")
+        if shape.isDense, bias == nil {
+            inputGradient(
+                outputGradient, weights.reshaped(rows: shape.filters, columns: shape.filterCount), into: gradient)
+            return activateRows(activation, gradient, all: true)
+        }
         for phase in 0..<shape.phases {
             run(
                 shape.inputGradient(phase: phase), outputGradient, weights, bias: bias, rectifies: activation == .relu,
@@ -62,6 +73,10 @@ extension Workspace {
                 && gradient.count == shape.weightCount && leafRows > 0,
             "\(outputGradient.rows)×\(outputGradient.columns) gradients and \(rows)×\(input.columns) into "
                 + "\(gradient.count) for \(shape)")
+        if shape.isDense {
+            let filters = gradient.reshaped(rows: shape.filters, columns: shape.filterCount)
+            return weightGradient(outputGradient, input, leafRows: leafRows, continues: continues, into: filters)
+        }
         let pass = shape.forward
         let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
         let scratch = threadRooms(count: convolutions.gradientScratch(pass, leafRows, levels, threadCount))
@@ -78,13 +93,14 @@ extension Workspace {
     package static func convolutionScratch(
         _ shape: ConvolutionShape, rows: Int, leafRows: Int, threads: Int = 1
     ) -> (packed: Int, perThread: Int) {
+        let products = productScratch(rows: rows, inputs: shape.inputCount, outputs: shape.outputCount, leafRows: leafRows)
         let loops = ConvolutionLoops.of(.best)
         let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
         let passes = [shape.forward] + (0..<shape.phases).map(shape.inputGradient).filter { $0.tap_rows * $0.tap_columns > 0 }
         let gradient = loops.gradientScratch(shape.forward, leafRows, levels, threads)
         return (
-            passes.map(loops.weightCount).max() ?? 0,
-            passes.map { loops.scratch($0, rows) }.reduce(gradient, max)
+            passes.map(loops.weightCount).reduce(shape.isDense ? products.packed : 0, max),
+            passes.map { loops.scratch($0, rows) }.reduce(shape.isDense ? max(gradient, products.perThread) : gradient, max)
         )
     }
 
@@ -132,8 +148,8 @@ extension Workspace {
     }
 
     /// What isn't done by the loops themselves.
-    private func activateRows(_ activation: Activation?, _ output: MutableMatrixView) {
-        guard let activation, activation != .relu else { return }
+    private func activateRows(_ activation: Activation?, _ output: MutableMatrixView, all: Bool = false) {
+        guard let activation, all || activation != .relu else { return }
         if output.readOnly.isContiguous { return activate(activation, output.readOnly, into: output) }
         for row in 0..<output.rows { activate(activation, output.readOnly[rows: row..<row + 1], into: output[rows: row..<row + 1]) }
     }

@@ -89,4 +89,10 @@ package struct ConvolutionShape: Sendable, Hashable {
 
     /// Multiply-adds for a sample in either direction; those with zeros of the padding count.
     package var multiplyAdds: Int { outputCount * filterCount }
+
+    /// Whether it is a dense layer: the kernel lies on the whole image, once. The chains of the matrix products are the same then.
+    var isDense: Bool {
+        groups == 1 && outputHeight == 1 && outputWidth == 1 && kernelHeight == height && kernelWidth == width
+            && paddingTop == 0 && paddingLeft == 0
+    }
 }

@@ -23,6 +23,7 @@ package func convolutionTiles(
     worker.target = target
     worker.targetStride = targetStride
     for unit in units { worker.compute(unit) }
+    worker.finish()
 }
 
 /// What a thread knows during a pass.
@@ -33,9 +34,15 @@ private struct ConvolutionWorker {
     let offsets: UnsafeMutablePointer<Int32>
     let panelOffsets: UnsafeMutablePointer<Int32>
     let copies: UnsafeMutablePointer<Float>
+    /// Two rooms each, of which one waits to be written.
     let sums: UnsafeMutablePointer<Float>
-    let panel: UnsafeMutablePointer<Float>
     let segments: UnsafeMutablePointer<Segment>
+    private var sumRoom = 0, segmentRoom = 0
+    private var waiting: FinishedRun?
+    /// Which positions the current segments are of.
+    private var segmentsFound = 0
+    private var segmentKey = (first: -1, count: 0, firstRow: 0, bandRows: 0)
+    let panel: UnsafeMutablePointer<Float>
     var source: UnsafePointer<Float>
     var sourceStride = 0
     var weights: UnsafePointer<Float>
@@ -53,11 +60,10 @@ private struct ConvolutionWorker {
         offsets = UnsafeMutableRawPointer(memory.take(plan.offsetCount)).bindMemory(to: Int32.self, capacity: plan.offsetCount)
         panelOffsets =
             UnsafeMutableRawPointer(memory.take(plan.offsetCount)).bindMemory(to: Int32.self, capacity: plan.offsetCount)
-        let segmentSize = MemoryLayout<Segment>.stride / MemoryLayout<Float>.stride
-        segments = UnsafeMutableRawPointer(memory.take(wholeLines(plan.segmentCount * segmentSize)))
-            .bindMemory(to: Segment.self, capacity: plan.segmentCount)
+        segments = UnsafeMutableRawPointer(memory.take(2 * plan.segmentRoom))
+            .bindMemory(to: Segment.self, capacity: 2 * plan.segmentCount)
         copies = memory.take(wholeLines(plan.planes.count))
-        sums = memory.take(wholeLines(plan.sumCount))
+        sums = memory.take(2 * plan.sumCount)
         panel = memory.take(plan.panelCount)
         copies.update(repeating: 0, count: plan.planes.count)
         plan.planes.writeOffsets(to: offsets)
@@ -67,7 +73,26 @@ private struct ConvolutionWorker {
         target = copies
     }
 
-    func compute(_ unit: Int) {
+    /// Writes what waits.
+    mutating func finish() {
+        waiting?.write()
+        waiting = nil
+    }
+
+    /// The segments of a run, found anew where it isn't the last one's again.
+    private mutating func findSegments(first: Int, count: Int, firstRow: Int, bandRows: Int) -> UnsafePointer<Segment> {
+        if segmentKey != (first, count, firstRow, bandRows) {
+            // What waits is not to be overwritten.
+            segmentRoom = plan.segmentCount - segmentRoom
+            segmentKey = (first, count, firstRow, bandRows)
+            segmentsFound = plan.findSegments(
+                pass, first: first, count: count, firstRow: firstRow, bandRows: bandRows, sampleDistance: targetStride,
+                into: segments + segmentRoom)
+        }
+        return UnsafePointer(segments + segmentRoom)
+    }
+
+    mutating func compute(_ unit: Int) {
         var rest = unit
         let outputs = plan.outputs(ofBlock: rest % plan.outputBlocks, pass)
         rest /= plan.outputBlocks
@@ -86,6 +111,8 @@ private struct ConvolutionWorker {
         let firstTarget =
             target + (sample * targetStride + (group * pass.outputs + outputs.lowerBound) * targetPlane)
         let tiles = outputTiles(outputs.count)
+        // Kept sums are about to be overwritten.
+        if plan.channelBlocks > 1 { finish() }
         for block in 0..<plan.channelBlocks {
             let channels = plan.channels(ofBlock: block, pass)
             if channels.isEmpty { continue }
@@ -98,20 +125,20 @@ private struct ConvolutionWorker {
             let depth = channels.count * pass.taps
             for first in stride(from: 0, to: positions, by: plan.runPositions) {
                 let count = min(plan.runPositions, positions - first)
-                let found =
-                    plan.usesPanel || isLast
-                    ? plan.findSegments(
-                        pass, first: first, count: count, firstRow: firstRow, bandRows: bandRows,
-                        sampleDistance: targetStride, into: segments) : 0
+                let segments = findSegments(first: first, count: count, firstRow: firstRow, bandRows: bandRows)
                 if plan.usesPanel {
                     fillPanel(
-                        copies, offsets, depth: depth, segments, count: found, into: panel, stride: plan.panelStride)
+                        copies, offsets, depth: depth, segments, count: segmentsFound, into: panel,
+                        stride: plan.panelStride)
                 }
                 for tile in 0..<tiles {
                     let range = tileOutputs(tile, of: tiles, in: outputs)
-                    let place =
-                        plan.channelBlocks > 1
-                        ? sums + ((range.lowerBound - outputs.lowerBound) * plan.sumStride + first) : sums
+                    var place = sums + sumRoom
+                    if plan.channelBlocks > 1 {
+                        place += (range.lowerBound - outputs.lowerBound) * plan.sumStride + first
+                    } else {
+                        sumRoom = plan.sumCount - sumRoom
+                    }
                     let run = ConvolutionRun(
                         source: plan.usesPanel ? UnsafePointer(panel) : UnsafePointer(copies) + first,
                         offsets: plan.usesPanel ? panelOffsets : offsets, depth: depth,
@@ -120,11 +147,12 @@ private struct ConvolutionWorker {
                         sums: place, sumStride: plan.sumStride, resumes: block > 0)
                     run.run(height: range.count, vectors: (count + laneCount - 1) / laneCount)
                     guard isLast else { continue }
-                    finish(
-                        place, stride: plan.sumStride, outputs: range.count, segments, count: found,
-                        bias: bias.map { $0 + (group * pass.outputs + range.lowerBound) }, rectifies: rectifies,
-                        into: firstTarget + (range.lowerBound - outputs.lowerBound) * targetPlane, plane: targetPlane,
-                        step: pass.target_column_step)
+                    waiting?.write()
+                    waiting = FinishedRun(
+                        sums: place, stride: plan.sumStride, outputs: range.count, segments: segments,
+                        count: segmentsFound, bias: bias.map { $0 + (group * pass.outputs + range.lowerBound) },
+                        rectifies: rectifies, target: firstTarget + (range.lowerBound - outputs.lowerBound) * targetPlane,
+                        plane: targetPlane, step: pass.target_column_step)
                 }
             }
         }

@@ -57,11 +57,14 @@ private enum Kernel<let height: Int, let vectors: Int> {
         tile.load(run.sums, stride: run.sumStride)
         let places = Places(run.copies, run.offsets, count: height)
         let gradientStride = run.gradientStride
-        let columns = run.columns
+        // Rows that lie one behind the other are one.
+        let isDense = run.pitch == run.columns &* (run.isLanewise ? laneCount : 1)
+        let columns = isDense ? run.columns &* run.rows : run.columns
+        let rows = isDense ? 1 : run.rows
         var gradient = run.gradient
         for sample in 0..<run.samples {
             var first = sample &* run.sampleStride
-            for _ in 0..<run.rows {
+            for _ in 0..<rows {
                 if vectors == 1, run.isLanewise {
                     tile.accumulateLanes(
                         places: places, first: first, step: laneCount, gradient, stride: gradientStride, depth: columns)

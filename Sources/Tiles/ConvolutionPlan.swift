@@ -42,14 +42,14 @@ struct ConvolutionPlan {
         let together = usesPanel ? max(1, min(most, (wanted + area - 1) / area)) : 1
         sampleBlocks = max(1, (rows + together - 1) / together)
         samples = max(1, (rows + sampleBlocks - 1) / sampleBlocks)
-        var run = 6 * laneCount
+        var run = (pass.taps < 4 ? 3 : pass.outputs == 1 ? 48 : 6) * laneCount
         var block: Int
         if usesPanel {
             run = min(samples * area, 3 * laneCount)
             block = Self.near / (pass.taps * ((run + laneCount - 1) / laneCount * laneCount))
         } else {
             // Cache lines of a channel that a run reads.
-            let lines = min(image.planeStride / 16 + 2, pass.tap_rows * (run / 16 + 2))
+            let lines = min(image.planeStride / 16 + 2, pass.tap_rows * (min(run, 6 * laneCount) / 16 + 2))
             block = Self.near / (16 * lines * image.rows.phases * image.columns.phases)
         }
         block = max(1, min(pass.channels, block))
@@ -87,15 +87,15 @@ struct ConvolutionPlan {
 
     var offsetCount: Int { wholeLines(channelBlock * planes.rows.taps * planes.columns.taps) }
     var segmentCount: Int { runPositions + 2 }
-    var sumCount: Int { (channelBlocks > 1 ? outputBlock : mostOutputs) * sumStride + 4 * laneCount }
+    var sumCount: Int { wholeLines((channelBlocks > 1 ? outputBlock : mostOutputs) * sumStride + 4 * laneCount) }
+    var segmentRoom: Int { wholeLines(segmentCount * MemoryLayout<Segment>.stride / MemoryLayout<Float>.stride) }
     var panelCount: Int {
         usesPanel ? wholeLines(channelBlock * planes.rows.taps * planes.columns.taps * panelStride + 2 * laneCount) : 0
     }
 
     /// Numbers that a thread needs for itself.
     var scratch: Int {
-        2 * offsetCount + wholeLines(planes.count) + wholeLines(sumCount) + panelCount
-            + wholeLines(segmentCount * MemoryLayout<Segment>.stride / MemoryLayout<Float>.stride)
+        2 * offsetCount + wholeLines(planes.count) + 2 * sumCount + panelCount + 2 * segmentRoom
     }
 }
 

@@ -98,14 +98,12 @@ private enum Kernel<let height: Int, let vectors: Int> {
         var offset = run.offsets
         var weights = run.weights
         var rest = run.depth
-        while rest >= 2 {
-            tile.add(source + Int(offset[0]), weights)
-            tile.add(source + Int(offset[1]), weights + height)
-            offset += 2
-            weights += 2 &* height
-            rest &-= 2
+        while rest > 0 {
+            tile.add(source + Int(offset.pointee), weights)
+            offset += 1
+            weights += height
+            rest &-= 1
         }
-        if rest > 0 { tile.add(source + Int(offset[0]), weights) }
         tile.store(to: run.sums, stride: run.sumStride)
     }
 }

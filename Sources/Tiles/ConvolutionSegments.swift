@@ -69,35 +69,76 @@ func fillPanel(
     }
 }
 
-/// Writes the sums of a run for `outputs` outputs to where they go, `plane` numbers apart: plus the bias, rectified if asked.
-@inline(never)
-func finish(
-    _ sums: UnsafePointer<Float>, stride: Int, outputs: Int, _ segments: UnsafePointer<Segment>, count: Int,
-    bias: UnsafePointer<Float>?, rectifies: Bool, into target: UnsafeMutablePointer<Float>, plane: Int, step: Int
-) {
-    for output in 0..<outputs {
-        let row = sums + output &* stride
-        let plane = target + output &* plane
-        let addend = bias.map { Lanes(repeating: $0[output]) }
-        for index in 0..<count {
-            let segment = segments[index]
-            let from = row + segment.position
-            let to = plane + segment.target
-            var done = 0
-            while done < segment.count {
-                var vector = Lanes.load(from + done)
-                if let addend { vector += addend }
-                if rectifies { vector = vector.rectified }
-                let rest = segment.count &- done
-                if step != 1 {
-                    for lane in 0..<min(rest, laneCount) { to[(done &+ lane) &* step] = vector[lane] }
-                } else if rest >= laneCount {
-                    vector.store(to: to + done)
-                } else {
-                    vector.store(to: to + done, count: rest)
-                }
-                done &+= laneCount
+/// Sums of a run that wait until they are written: just computed, they can't be read yet without a stop.
+struct FinishedRun {
+    var sums: UnsafePointer<Float>
+    /// How far the next output's are.
+    var stride: Int
+    var outputs: Int
+    var segments: UnsafePointer<Segment>
+    var count: Int
+    var bias: UnsafePointer<Float>?
+    let rectifies: Bool
+    var target: UnsafeMutablePointer<Float>
+    /// From an output's plane to the next one's, and from a position to the next.
+    let plane: Int, step: Int
+
+    /// Writes the sums to where they go: plus the bias, rectified if asked.
+    func write() {
+        switch (step, rectifies) {
+        case (1, false): writeRows(step: 1, rectifies: false)
+        case (1, true): writeRows(step: 1, rectifies: true)
+        case (2, false): writeRows(step: 2, rectifies: false)
+        case (2, true): writeRows(step: 2, rectifies: true)
+        default: writeRows(step: step, rectifies: rectifies)
+        }
+    }
+
+    @inline(__always)
+    private func writeRows(step: Int, rectifies: Bool) {
+        var row = sums
+        var plane = target
+        for output in 0..<outputs {
+            // Without a bias −0, which changes nothing.
+            let addend = Lanes(repeating: bias.map { $0[output] } ?? -0.0)
+            @inline(__always) func value(_ from: UnsafePointer<Float>) -> Lanes {
+                let sum = Lanes.load(from) + addend
+                return rectifies ? sum.rectified : sum
             }
+            var segment = segments
+            let end = segments + count
+            while segment < end {
+                var from = row + segment.pointee.position
+                var to = plane + segment.pointee.target
+                var rest = segment.pointee.count
+                segment += 1
+                if step == 1 {
+                    while rest >= laneCount {
+                        value(from).store(to: to)
+                        from += laneCount
+                        to += laneCount
+                        rest &-= laneCount
+                    }
+                    if rest > 0 { value(from).store(to: to, count: rest) }
+                } else if step == 2 {
+                    while rest > 0 {
+                        value(from).storeSpread(to: to, count: min(rest, laneCount))
+                        from += laneCount
+                        to += 2 &* laneCount
+                        rest &-= laneCount
+                    }
+                } else {
+                    while rest > 0 {
+                        let vector = value(from)
+                        for lane in 0..<min(rest, laneCount) { to[lane &* step] = vector[lane] }
+                        from += laneCount
+                        to += step &* laneCount
+                        rest &-= laneCount
+                    }
+                }
+            }
+            row += stride
+            plane += self.plane
         }
     }
 }
