@@ -117,13 +117,16 @@ private struct GradientWorker {
         stack = memory.take(levels * plan.sumCount)
         copies.update(repeating: 0, count: plan.planes.count)
         for k in 0..<plan.offsetCount { offsets[k] = 0 }
-        if plan.isLanewise {
+        if plan.turnsCopies {
             for tap in 0..<plan.pass.taps {
                 let place = plan.planes.offset(row: tap / plan.pass.tap_columns, column: tap % plan.pass.tap_columns)
                 offsets[tap] = Int32(truncatingIfNeeded: place * laneCount)
             }
         } else {
             plan.planes.writeOffsets(to: offsets)
+            if plan.form == .triples {
+                for k in 0..<plan.depth / 3 { offsets[k] = offsets[3 * k] }
+            }
         }
     }
 
@@ -142,7 +145,7 @@ private struct GradientWorker {
         let pass = plan.pass
         let area = pass.output_rows * pass.output_columns
         let positions = bandRows * pass.output_columns
-        for index in 0..<samples {
+        for index in 0..<(plan.form == .channels ? 0 : samples) {
             for filter in stride(from: 0, to: unit.filters.count, by: laneCount) {
                 turn(
                     outputGradient
@@ -158,26 +161,49 @@ private struct GradientWorker {
         plan.planes.fill(
             copies, from: input + (sample * inputStride + firstChannel * pass.height * pass.width),
             sampleDistance: inputStride, samples: samples, channels: channels, firstRow: firstRow, bandRows: bandRows)
-        if plan.isLanewise {
+        if plan.turnsCopies {
             turn(
                 copies, stride: plan.planes.channelStride, rows: laneCount, columns: samples * plan.planes.sampleStride,
                 into: turned, targetStride: laneCount, lanes: laneCount)
         }
-        let width = plan.isLanewise ? laneCount : 1
-        let depth = unit.channels.count * pass.taps
-        let tiles = (depth + tileHeight - 1) / tileHeight
-        for filter in stride(from: 0, to: unit.filters.count, by: tileWidth) {
-            for tile in 0..<tiles {
-                let part = tile * depth / tiles..<(tile + 1) * depth / tiles
-                ConvolutionGradientRun(
-                    copies: plan.isLanewise ? turned : copies, offsets: offsets + part.lowerBound,
-                    gradient: gradient + filter, gradientStride: plan.filterStride, samples: samples, rows: bandRows,
-                    columns: pass.output_columns, sampleStride: plan.planes.sampleStride * width,
-                    pitch: plan.planes.pitch * width, sums: sums + (part.lowerBound * plan.filterStride + filter),
-                    sumStride: plan.filterStride, isLanewise: plan.isLanewise
-                )
-                .run(height: part.count, isHalf: unit.filters.count - filter <= laneCount)
+        let width = plan.turnsCopies ? laneCount : 1
+        var run = ConvolutionGradientRun(
+            copies: plan.turnsCopies ? turned : copies, offsets: offsets, gradient: gradient,
+            gradientStride: plan.filterStride, samples: samples, rows: bandRows, columns: pass.output_columns,
+            sampleStride: plan.planes.sampleStride * width, pitch: plan.planes.pitch * width, sums: sums,
+            sumStride: plan.filterStride, gradientSampleStride: positions * plan.filterStride, form: plan.form)
+        if plan.form == .channels {
+            run.gradientStride = 1
+            run.sumStride = laneCount
+            run.gradientSampleStride = gradientStride
+            for filter in unit.filters {
+                run.gradient =
+                    outputGradient
+                    + (sample * gradientStride + (unit.group * pass.outputs + filter) * area + firstRow * pass.output_columns)
+                run.sums = sums + (filter - unit.filters.lowerBound) * pass.taps * laneCount
+                compute(run, depth: pass.taps, isHalf: true)
             }
+            return
+        }
+        for filter in stride(from: 0, to: unit.filters.count, by: tileWidth) {
+            run.gradient = UnsafePointer(gradient) + filter
+            run.sums = sums + filter
+            compute(run, depth: unit.channels.count * pass.taps, isHalf: unit.filters.count - filter <= laneCount)
+        }
+    }
+
+    /// Computes all k of a run in tiles of nearly equal height.
+    private func compute(_ all: ConvolutionGradientRun, depth: Int, isHalf: Bool) {
+        // Three k may be one place.
+        let each = all.form == .triples ? 3 : 1
+        let places = depth / each
+        let tiles = (depth + tileHeight - 1) / tileHeight
+        for tile in 0..<tiles {
+            let part = tile * places / tiles..<(tile + 1) * places / tiles
+            var run = all
+            run.offsets += part.lowerBound
+            run.sums += part.lowerBound * each * all.sumStride
+            run.run(height: part.count * each, isHalf: isHalf)
         }
     }
 
@@ -193,6 +219,15 @@ private struct GradientWorker {
     /// Goes on from what the result holds.
     func take(_ unit: GradientUnit, from result: UnsafePointer<Float>) {
         let (first, stride) = place(unit)
+        if plan.form == .channels {
+            let taps = plan.pass.taps
+            for filter in 0..<unit.filters.count {
+                turn(
+                    result + (first + filter * stride), stride: taps, rows: unit.channels.count, columns: taps,
+                    into: sums + filter * taps * laneCount, targetStride: laneCount, lanes: laneCount)
+            }
+            return
+        }
         for filter in Swift.stride(from: 0, to: unit.filters.count, by: laneCount) {
             turn(
                 result + (first + filter * stride), stride: stride, rows: unit.filters.count - filter,
@@ -205,6 +240,18 @@ private struct GradientWorker {
     func write(_ unit: GradientUnit, into result: UnsafeMutablePointer<Float>, cached: Range<Int>) {
         let (first, stride) = place(unit)
         let depth = unit.channels.count * plan.pass.taps
+        if plan.form == .channels {
+            let taps = plan.pass.taps
+            for filter in 0..<unit.filters.count {
+                for tap in Swift.stride(from: 0, to: taps, by: laneCount) {
+                    turn(
+                        sums + (filter * taps + tap) * laneCount, stride: laneCount, rows: taps - tap,
+                        columns: unit.channels.count, into: result + (first + filter * stride + tap), targetStride: taps,
+                        lanes: min(laneCount, taps - tap))
+                }
+            }
+            return
+        }
         let rowStride = plan.depth + laneCount
         for filter in Swift.stride(from: 0, to: unit.filters.count, by: laneCount) {
             let filters = min(laneCount, unit.filters.count - filter)

@@ -23,7 +23,7 @@ struct ConvolutionPlan {
     let units: Int
 
     // Numbers that may lie in the first-level cache at a time beside what streams through it, in copied images, and in sums.
-    private static var near: Int { 7 << 10 }
+    private static var near: Int { tileHeight == 12 ? 9 << 10 : 7 << 10 }
     private static var mostPlanes: Int { 64 << 10 }
     private static var mostSums: Int { 128 << 10 }
 
@@ -48,9 +48,9 @@ struct ConvolutionPlan {
             run = min(samples * area, 3 * laneCount)
             block = Self.near / (pass.taps * ((run + laneCount - 1) / laneCount * laneCount))
         } else {
-            // Cache lines of a channel that a run reads.
-            let lines = min(image.planeStride / 16 + 2, pass.tap_rows * (min(run, 6 * laneCount) / 16 + 2))
-            block = Self.near / (16 * lines * image.rows.phases * image.columns.phases)
+            block = Self.channels(near: run, pass, image)
+            // Longer runs have fewer ends.
+            if pass.taps >= 4, pass.outputs > 1, Self.channels(near: 2 * run, pass, image) >= pass.channels { run *= 2 }
         }
         block = max(1, min(pass.channels, block))
         channelBlocks = max(1, (pass.channels + block - 1) / block)
@@ -68,6 +68,13 @@ struct ConvolutionPlan {
         let kept = channelBlocks > 1 ? positions + laneCount : runPositions
         sumStride = ((kept + 15) / 16 | 1) * 16
         units = sampleBlocks * bands * pass.groups * outputBlocks
+    }
+
+    /// So many channels that what a run reads of them stays near.
+    private static func channels(near run: Int, _ pass: ConvolutionPass, _ image: Planes) -> Int {
+        // Cache lines of a channel.
+        let lines = min(image.planeStride / 16 + 2, pass.tap_rows * (min(run, 12 * laneCount) / 16 + 2))
+        return near / (16 * lines * image.rows.phases * image.columns.phases)
     }
 
     /// The outputs of a unit's block, of one group.

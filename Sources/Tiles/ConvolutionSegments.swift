@@ -59,6 +59,12 @@ func fillPanel(
             let segment = segments[index]
             let from = source + segment.source
             let to = target + segment.position
+            if segment.count <= 8 {
+                // A short row crosses fewer cache lines so.
+                let part = UnsafeRawPointer(from).loadUnaligned(as: SIMD8<Float>.self)
+                UnsafeMutableRawPointer(to).storeBytes(of: part, as: SIMD8<Float>.self)
+                continue
+            }
             var done = 0
             repeat {
                 Lanes.load(from + done).store(to: to + done)

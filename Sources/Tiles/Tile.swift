@@ -84,17 +84,74 @@ struct Tile<let height: Int, let vectors: Int> {
         }
     }
 
+    /// Likewise where each place stands for three neighbouring ones: rows 3i, 3i + 1 and 3i + 2 read what begins at place i, one
+    /// and two numbers on. Three columns at a time need five factors of a place instead of nine. One vector only.
+    @inline(__always)
+    mutating func accumulateTriples(places p: Places, first: Int, _ right: UnsafePointer<Float>, stride: Int, depth: Int) {
+        var x = right
+        var k = first
+        var rest = depth
+        while rest >= 3 {
+            let u0 = Lanes.load(x)
+            let u1 = Lanes.load(x + stride)
+            let u2 = Lanes.load(x + 2 &* stride)
+            if height > 0 { addTriple(p.p0 + k, u0, u1, u2, &a0, &a1, &a2) }
+            if height > 3 { addTriple(p.p1 + k, u0, u1, u2, &a3, &a4, &a5) }
+            if height > 6 { addTriple(p.p2 + k, u0, u1, u2, &a6, &a7, &a8) }
+            if height > 9 { addTriple(p.p3 + k, u0, u1, u2, &a9, &a10, &a11) }
+            x += 3 &* stride
+            k &+= 3
+            rest &-= 3
+        }
+        while rest > 0 {
+            let u = Lanes.load(x)
+            if height > 0 { addTriple(p.p0 + k, u, &a0, &a1, &a2) }
+            if height > 3 { addTriple(p.p1 + k, u, &a3, &a4, &a5) }
+            if height > 6 { addTriple(p.p2 + k, u, &a6, &a7, &a8) }
+            if height > 9 { addTriple(p.p3 + k, u, &a9, &a10, &a11) }
+            x += stride
+            k &+= 1
+            rest &-= 1
+        }
+    }
+
+    @inline(__always)
+    private func addTriple(
+        _ factors: UnsafePointer<Float>, _ u0: Lanes, _ u1: Lanes, _ u2: Lanes, _ a: inout Lanes, _ b: inout Lanes,
+        _ c: inout Lanes
+    ) {
+        let f0 = Lanes(repeating: factors[0])
+        let f1 = Lanes(repeating: factors[1])
+        let f2 = Lanes(repeating: factors[2])
+        let f3 = Lanes(repeating: factors[3])
+        let f4 = Lanes(repeating: factors[4])
+        a = a.addingProduct(f0, u0).addingProduct(f1, u1).addingProduct(f2, u2)
+        b = b.addingProduct(f1, u0).addingProduct(f2, u1).addingProduct(f3, u2)
+        c = c.addingProduct(f2, u0).addingProduct(f3, u1).addingProduct(f4, u2)
+    }
+
+    @inline(__always)
+    private func addTriple(
+        _ factors: UnsafePointer<Float>, _ u: Lanes, _ a: inout Lanes, _ b: inout Lanes, _ c: inout Lanes
+    ) {
+        a = a.addingProduct(Lanes(repeating: factors[0]), u)
+        b = b.addingProduct(Lanes(repeating: factors[1]), u)
+        c = c.addingProduct(Lanes(repeating: factors[2]), u)
+    }
+
     /// Adds the products, lane by lane, of vectors at each of `height` places with those of the right operand; there are
-    /// `depth`, and how far the next ones are `step` and `stride` say.
+    /// `depth`, and how far the next ones are `step` and `stride` say. With `isSingle` the right operand is one number for all
+    /// lanes.
     @inline(__always)
     mutating func accumulateLanes(
-        places p: Places, first: Int, step: Int, _ right: UnsafePointer<Float>, stride: Int, depth: Int
+        places p: Places, first: Int, step: Int, _ right: UnsafePointer<Float>, stride: Int, depth: Int,
+        isSingle: Bool = false
     ) {
         var x = right
         var k = first
         var rest = depth
         while rest > 0 {
-            let u = Lanes.load(x)
+            let u = isSingle ? Lanes(repeating: x.pointee) : Lanes.load(x)
             if height > 0 { a0 = a0.addingProduct(u, .load(p.p0 + k)) }
             if height > 1 { a1 = a1.addingProduct(u, .load(p.p1 + k)) }
             if height > 2 { a2 = a2.addingProduct(u, .load(p.p2 + k)) }
