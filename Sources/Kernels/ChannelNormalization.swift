@@ -20,7 +20,8 @@ extension Workspace {
         let area = input.columns / channels
         precondition(
             output.readOnly.hasShape(of: input) && channels * area == input.columns && moments.rows == leaves
-                && moments.columns == 2 * channels && weight?.count ?? channels == channels && bias?.count ?? channels == channels
+                && moments.columns == 2 * channels && weight?.count ?? channels == channels
+                && bias?.count ?? channels == channels
                 && sums?.leaves ?? leaves >= leaves && sums?.count ?? (1 + 2 * channels) == 1 + 2 * channels,
             "\(input.rows)×\(input.columns) in \(channels) channels and leaves of \(leafRows) into "
                 + "\(output.rows)×\(output.columns)")
@@ -82,7 +83,8 @@ extension Workspace {
                 var sums = PlaneGradientSums()
                 for row in rows {
                     sums.add(
-                        outputGradient.base + (row * outputGradient.stride + offset), input.base + (row * input.stride + offset),
+                        outputGradient.base + (row * outputGradient.stride + offset),
+                        input.base + (row * input.stride + offset),
                         y: rectified.map { $0.base + (row * $0.stride + offset) }, mean: mean, scale: scale, count: area)
                 }
                 leafGradients.base[leaf * 2 * channels + channel] = Float(sums.product)
@@ -92,7 +94,8 @@ extension Workspace {
                 let factor = weight.map { scale * $0.base[channel] } ?? scale
                 for row in rows {
                     normalizePlaneGradient(
-                        outputGradient.base + (row * outputGradient.stride + offset), input.base + (row * input.stride + offset),
+                        outputGradient.base + (row * outputGradient.stride + offset),
+                        input.base + (row * input.stride + offset),
                         y: rectified.map { $0.base + (row * $0.stride + offset) }, mean: mean, scale: scale, weight: 1,
                         meanGradient: Float(sums.gradient / count), meanProduct: Float(sums.product / count), factor: factor,
                         into: inputGradient.base + (row * inputGradient.stride + offset), count: area)

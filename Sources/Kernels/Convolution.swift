@@ -151,6 +151,8 @@ extension Workspace {
     private func activateRows(_ activation: Activation?, _ output: MutableMatrixView, all: Bool = false) {
         guard let activation, all || activation != .relu else { return }
         if output.readOnly.isContiguous { return activate(activation, output.readOnly, into: output) }
-        for row in 0..<output.rows { activate(activation, output.readOnly[rows: row..<row + 1], into: output[rows: row..<row + 1]) }
+        for row in 0..<output.rows {
+            activate(activation, output.readOnly[rows: row..<row + 1], into: output[rows: row..<row + 1])
+        }
     }
 }

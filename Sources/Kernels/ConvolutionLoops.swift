@@ -35,13 +35,14 @@ struct ConvolutionLoops: Sendable {
         weightCount: Tiles.convolutionWeightCount, weightBlocks: Tiles.convolutionWeightBlocks,
         packWeights: Tiles.packConvolutionWeights, units: Tiles.convolutionUnits, scratch: Tiles.convolutionScratch,
         convolve: Tiles.convolutionTiles, gradientUnits: Tiles.convolutionGradientUnits,
-            gradientScratch: Tiles.convolutionGradientScratch, weightGradient: Tiles.convolutionGradientTiles)
+        gradientScratch: Tiles.convolutionGradientScratch, weightGradient: Tiles.convolutionGradientTiles)
 
     #if WIDE_TILES
         private static let wide = ConvolutionLoops(
             weightCount: TilesWide.convolutionWeightCount, weightBlocks: TilesWide.convolutionWeightBlocks,
             packWeights: TilesWide.packConvolutionWeights, units: TilesWide.convolutionUnits,
-            scratch: TilesWide.convolutionScratch, convolve: TilesWide.convolutionTiles, gradientUnits: TilesWide.convolutionGradientUnits,
+            scratch: TilesWide.convolutionScratch, convolve: TilesWide.convolutionTiles,
+            gradientUnits: TilesWide.convolutionGradientUnits,
             gradientScratch: TilesWide.convolutionGradientScratch, weightGradient: TilesWide.convolutionGradientTiles)
     #endif
 

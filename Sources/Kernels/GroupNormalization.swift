@@ -74,7 +74,8 @@ extension Workspace {
                     let offset = channel * area
                     var sums = PlaneGradientSums()
                     sums.add(
-                        outputGradient.base + (row * outputGradient.stride + offset), input.base + (row * input.stride + offset),
+                        outputGradient.base + (row * outputGradient.stride + offset),
+                        input.base + (row * input.stride + offset),
                         y: rectified.map { $0.base + (row * $0.stride + offset) }, mean: mean, scale: scale, count: area)
                     rowGradients.base[row * 2 * channels + channel] = Float(sums.product)
                     rowGradients.base[row * 2 * channels + channels + channel] = Float(sums.gradient)
@@ -87,7 +88,8 @@ extension Workspace {
                 for channel in group * each..<(group + 1) * each {
                     let offset = channel * area
                     normalizePlaneGradient(
-                        outputGradient.base + (row * outputGradient.stride + offset), input.base + (row * input.stride + offset),
+                        outputGradient.base + (row * outputGradient.stride + offset),
+                        input.base + (row * input.stride + offset),
                         y: rectified.map { $0.base + (row * $0.stride + offset) }, mean: mean, scale: scale,
                         weight: weight?.base[channel] ?? 1, meanGradient: Float(gradientSum / count),
                         meanProduct: Float(productSum / count), factor: scale,
@@ -100,7 +102,8 @@ extension Workspace {
             columnSums(gradients[columns: 0..<channels], leafRows: leafRows, continues: continues, into: weightGradient)
         }
         if let biasGradient {
-            columnSums(gradients[columns: channels..<2 * channels], leafRows: leafRows, continues: continues, into: biasGradient)
+            columnSums(
+                gradients[columns: channels..<2 * channels], leafRows: leafRows, continues: continues, into: biasGradient)
         }
     }
 }

@@ -50,7 +50,9 @@ struct PlaneGradientSums {
 
     /// Takes a run; where `y` is given, gradients count as 0 where it isn't above 0.
     @inline(__always)
-    mutating func add(_ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, y: UnsafePointer<Float>?, mean: Float, scale: Float, count: Int) {
+    mutating func add(
+        _ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, y: UnsafePointer<Float>?, mean: Float, scale: Float, count: Int
+    ) {
         var sums = sums
         var products = products
         @inline(__always) func add(_ index: Int, _ count: Int, _ sum: inout DoubleLanes, _ product: inout DoubleLanes) {

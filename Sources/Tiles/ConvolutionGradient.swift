@@ -151,7 +151,8 @@ private struct GradientWorker {
                     outputGradient
                         + ((sample + index) * gradientStride
                             + (unit.group * pass.outputs + unit.filters.lowerBound + filter) * area
-                            + firstRow * pass.output_columns), stride: area, rows: unit.filters.count - filter,
+                            + firstRow * pass.output_columns),
+                    stride: area, rows: unit.filters.count - filter,
                     columns: positions, into: gradient + (index * positions * plan.filterStride + filter),
                     targetStride: plan.filterStride, lanes: laneCount)
             }

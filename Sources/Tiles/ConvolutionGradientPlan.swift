@@ -68,7 +68,8 @@ struct ConvolutionGradientPlan {
             ? forward.output_rows : blockLength(forward.output_rows, most: band, unit: 1)
         depth = channelBlock * forward.taps
         pass = forward
-        planes = Planes(forward, bandRows: bandRows, samples: samples, channels: isLanewise || isByChannel ? laneCount : channelBlock)
+        planes = Planes(
+            forward, bandRows: bandRows, samples: samples, channels: isLanewise || isByChannel ? laneCount : channelBlock)
         units = groups * self.filterBlocks * channelBlocks
     }
 

@@ -47,7 +47,8 @@ struct Strip<let vectors: Int> {
 /// Sums of a convolution in registers: `height` outputs, each at some vectors of neighbouring positions. Every sum is one
 /// chain of fused multiply-adds.
 struct ConvolutionTile<let height: Int, let vectors: Int> {
-    private var s0 = Strip<vectors>(), s1 = Strip<vectors>(), s2 = Strip<vectors>(), s3 = Strip<vectors>(), s4 = Strip<vectors>(), s5 = Strip<vectors>(), s6 = Strip<vectors>(), s7 = Strip<vectors>()
+    private var s0 = Strip<vectors>(), s1 = Strip<vectors>(), s2 = Strip<vectors>(), s3 = Strip<vectors>(),
+        s4 = Strip<vectors>(), s5 = Strip<vectors>(), s6 = Strip<vectors>(), s7 = Strip<vectors>()
 
     @inline(__always)
     init() {}

@@ -27,7 +27,9 @@ struct ChannelNormalizationTests {
             }
             let means = zip(sums, sizes).map { $0 / $1 }
             var squares = [Double](repeating: 0, count: count)
-            for (index, key) in keys.enumerated() { squares[key] += (Double(x[index]) - means[key]) * (Double(x[index]) - means[key]) }
+            for (index, key) in keys.enumerated() {
+                squares[key] += (Double(x[index]) - means[key]) * (Double(x[index]) - means[key])
+            }
             let scales = zip(squares, sizes).map { 1 / ($0 / $1 + epsilon).squareRoot() }
             var weighted = [Double](repeating: 0, count: count)
             var products = weighted
@@ -94,7 +96,9 @@ struct ChannelNormalizationTests {
                 Self.check(weightGradient, plain.weightGradient, within: 1e-4)
                 Self.check(biasGradient, plain.biasGradient, within: 1e-4)
             }
-            let leaf = x.indices.filter { $0 / columns >= 3 && $0 / columns < 6 && $0 / area % Self.channels == 2 }.map { Double(x[$0]) }
+            let leaf = x.indices.filter { $0 / columns >= 3 && $0 / columns < 6 && $0 / area % Self.channels == 2 }.map {
+                Double(x[$0])
+            }
             let mean = leaf.reduce(0, +) / Double(leaf.count)
             let squares = leaf.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
             let first = 1 + 2 * Self.channels
@@ -174,7 +178,8 @@ struct ChannelNormalizationTests {
                 output,
                 x.indices.map { index in
                     let channel = index / area % channels
-                    return (Double(x[index]) - Double(means[channel])) / (Double(variances[channel]) + Self.epsilon).squareRoot()
+                    return (Double(x[index]) - Double(means[channel]))
+                        / (Double(variances[channel]) + Self.epsilon).squareRoot()
                 }, within: 1e-5)
             Self.check(
                 sums,

@@ -29,7 +29,8 @@ struct ConvolutionTable {
     private static let rows = [
         // First layers.
         Row(channels: 1, size: 28, filters: 32, kernel: 3), Row(channels: 1, size: 28, filters: 6, kernel: 5, padding: 2),
-        Row(channels: 1, size: 28, filters: 16, kernel: 3, padding: 1), Row(channels: 3, size: 32, filters: 16, kernel: 3, padding: 1),
+        Row(channels: 1, size: 28, filters: 16, kernel: 3, padding: 1),
+        Row(channels: 3, size: 32, filters: 16, kernel: 3, padding: 1),
         Row(channels: 3, size: 32, filters: 64, kernel: 3, padding: 1),
         Row(channels: 3, size: 224, filters: 64, kernel: 7, stride: 2, padding: 3, batch: 2),
         Row(channels: 3, size: 224, filters: 64, kernel: 11, stride: 4, padding: 2, batch: 4),
@@ -37,13 +38,15 @@ struct ConvolutionTable {
         Row(channels: 3, size: 224, filters: 64, kernel: 3, padding: 1, batch: 1),
         // The tutorials' network, LeNet, ResNet-20.
         Row(channels: 32, size: 26, filters: 64, kernel: 3), Row(channels: 6, size: 14, filters: 16, kernel: 5),
-        Row(channels: 16, size: 32, filters: 16, kernel: 3, padding: 1), Row(channels: 32, size: 16, filters: 32, kernel: 3, padding: 1),
+        Row(channels: 16, size: 32, filters: 16, kernel: 3, padding: 1),
+        Row(channels: 32, size: 16, filters: 32, kernel: 3, padding: 1),
         Row(channels: 64, size: 8, filters: 64, kernel: 3, padding: 1),
         Row(channels: 16, size: 32, filters: 32, kernel: 3, stride: 2, padding: 1),
         Row(channels: 32, size: 16, filters: 64, kernel: 3, stride: 2, padding: 1),
         Row(channels: 16, size: 32, filters: 32, kernel: 1, stride: 2),
         // ResNet-50 and its like.
-        Row(channels: 64, size: 56, filters: 64, kernel: 1, batch: 8), Row(channels: 64, size: 56, filters: 256, kernel: 1, batch: 8),
+        Row(channels: 64, size: 56, filters: 64, kernel: 1, batch: 8),
+        Row(channels: 64, size: 56, filters: 256, kernel: 1, batch: 8),
         Row(channels: 64, size: 56, filters: 64, kernel: 3, padding: 1, batch: 8),
         Row(channels: 128, size: 28, filters: 128, kernel: 3, padding: 1, batch: 8),
         Row(channels: 256, size: 14, filters: 256, kernel: 3, padding: 1, batch: 8),
@@ -53,7 +56,8 @@ struct ConvolutionTable {
         // Large images, large kernels.
         Row(channels: 64, size: 112, filters: 64, kernel: 3, padding: 1, batch: 2),
         Row(channels: 64, size: 224, filters: 64, kernel: 3, padding: 1, batch: 1),
-        Row(channels: 16, size: 28, filters: 16, kernel: 11, padding: 5), Row(channels: 32, size: 28, filters: 32, kernel: 7, padding: 3),
+        Row(channels: 16, size: 28, filters: 16, kernel: 11, padding: 5),
+        Row(channels: 32, size: 28, filters: 32, kernel: 7, padding: 3),
         // Depthwise and groups.
         Row(channels: 32, size: 112, filters: 32, kernel: 3, padding: 1, groups: 32, batch: 4),
         Row(channels: 128, size: 28, filters: 128, kernel: 3, padding: 1, groups: 128, batch: 8),
@@ -61,8 +65,10 @@ struct ConvolutionTable {
         Row(channels: 128, size: 28, filters: 128, kernel: 3, padding: 1, groups: 4, batch: 8),
         Row(channels: 128, size: 28, filters: 128, kernel: 3, padding: 1, groups: 32, batch: 8),
         // Few filters, odd counts, small images, even kernels.
-        Row(channels: 16, size: 28, filters: 1, kernel: 3, padding: 1), Row(channels: 32, size: 28, filters: 3, kernel: 3, padding: 1),
-        Row(channels: 17, size: 19, filters: 23, kernel: 3, padding: 1), Row(channels: 64, size: 4, filters: 64, kernel: 3, padding: 1),
+        Row(channels: 16, size: 28, filters: 1, kernel: 3, padding: 1),
+        Row(channels: 32, size: 28, filters: 3, kernel: 3, padding: 1),
+        Row(channels: 17, size: 19, filters: 23, kernel: 3, padding: 1),
+        Row(channels: 64, size: 4, filters: 64, kernel: 3, padding: 1),
         Row(channels: 256, size: 1, filters: 256, kernel: 1), Row(channels: 12, size: 14, filters: 12, kernel: 4, padding: 1)
     ]
 

@@ -23,7 +23,8 @@ struct PoolingTests {
     private static func shapes() throws -> [PoolingShape] {
         try windows.flatMap { window in
             try sizes.filter {
-                window.kernel.height <= $0.0 + 2 * window.padding.height && window.kernel.width <= $0.1 + 2 * window.padding.width
+                window.kernel.height <= $0.0 + 2 * window.padding.height
+                    && window.kernel.width <= $0.1 + 2 * window.padding.width
             }
             .map {
                 try PoolingShape(
@@ -39,7 +40,9 @@ struct PoolingTests {
         let y = index / shape.outputWidth % shape.outputHeight
         let plane = index / (shape.outputWidth * shape.outputHeight)
         var result: [Int] = []
-        for v in y * shape.strideHeight - shape.paddingHeight..<y * shape.strideHeight - shape.paddingHeight + shape.kernelHeight {
+        for v in y * shape.strideHeight - shape.paddingHeight..<y * shape.strideHeight - shape.paddingHeight
+            + shape.kernelHeight
+        {
             for u in x * shape.strideWidth - shape.paddingWidth..<x * shape.strideWidth - shape.paddingWidth + shape.kernelWidth
             where v >= 0 && v < shape.height && u >= 0 && u < shape.width {
                 result.append((plane * shape.height + v) * shape.width + u)
@@ -149,7 +152,9 @@ struct PoolingTests {
 
     @Test("larger images are what PyTorch's definition says, and the gradient is the transpose")
     func larger() throws {
-        for (height, width, outputHeight, outputWidth) in [(4, 5, 8, 10), (3, 2, 7, 9), (5, 6, 4, 3), (1, 1, 3, 2), (6, 7, 18, 7)] {
+        for (height, width, outputHeight, outputWidth) in [
+            (4, 5, 8, 10), (3, 2, 7, 9), (5, 6, 4, 3), (1, 1, 3, 2), (6, 7, 18, 7)
+        ] {
             for mode in [UpsamplingShape.Mode.nearest, .bilinear] {
                 let shape = try UpsamplingShape(
                     mode: mode, channels: 2, height: height, width: width, outputHeight: outputHeight, outputWidth: outputWidth)
