@@ -100,6 +100,11 @@ DTRAIN_VECTOR void dtrain_store_first16(float *target, long count, dtrain_float1
     __builtin_ia32_storeups512_mask(target, vector, dtrain_first_lanes16(count));
 }
 
+/// The even elements of two vectors one behind the other.
+DTRAIN_VECTOR dtrain_float16 dtrain_even16(dtrain_float16 a, dtrain_float16 b) {
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+
 /// Writes the first `count` (1 … 16) lanes to every other place from `target` on, nothing between and beyond.
 DTRAIN_VECTOR void dtrain_store_spread16(float *target, long count, dtrain_float16 vector) {
     const dtrain_float16 low =

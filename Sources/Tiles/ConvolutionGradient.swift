@@ -22,7 +22,7 @@ package func convolutionGradientTiles(
 ) {
     let worker = GradientWorker(
         ConvolutionGradientPlan(pass, leafRows: leafRows, threads: threads), levels: levels, scratch, outputGradient,
-        gradientStride, input, inputStride)
+        gradientStride, input, inputStride, rows: rows)
     for index in units {
         let unit = GradientUnit(index, worker.plan)
         var waiting = 0
@@ -94,16 +94,22 @@ private struct GradientWorker {
     let stack: UnsafeMutablePointer<Float>
     let outputGradient: UnsafePointer<Float>
     let gradientStride: Int
+    /// Numbers that can be read from the first output gradient on.
+    let gradientCount: Int
     let input: UnsafePointer<Float>
     let inputStride: Int
 
     init(
         _ plan: ConvolutionGradientPlan, levels: Int, _ scratch: UnsafeMutableBufferPointer<Float>,
-        _ outputGradient: UnsafePointer<Float>, _ gradientStride: Int, _ input: UnsafePointer<Float>, _ inputStride: Int
+        _ outputGradient: UnsafePointer<Float>, _ gradientStride: Int, _ input: UnsafePointer<Float>, _ inputStride: Int,
+        rows: Int
     ) {
         self.plan = plan
         self.outputGradient = outputGradient
         self.gradientStride = gradientStride
+        gradientCount =
+            (rows - 1) * gradientStride
+            + plan.pass.groups * plan.pass.outputs * plan.pass.output_rows * plan.pass.output_columns
         self.input = input
         self.inputStride = inputStride
         var memory = ThreadMemory(scratch)
@@ -145,16 +151,11 @@ private struct GradientWorker {
         let pass = plan.pass
         let area = pass.output_rows * pass.output_columns
         let positions = bandRows * pass.output_columns
-        for index in 0..<(plan.form == .channels ? 0 : samples) {
-            for filter in stride(from: 0, to: unit.filters.count, by: laneCount) {
-                turn(
-                    outputGradient
-                        + ((sample + index) * gradientStride
-                            + (unit.group * pass.outputs + unit.filters.lowerBound + filter) * area
-                            + firstRow * pass.output_columns),
-                    stride: area, rows: unit.filters.count - filter,
-                    columns: positions, into: gradient + (index * positions * plan.filterStride + filter),
-                    targetStride: plan.filterStride, lanes: laneCount)
+        if plan.form != .channels {
+            for index in 0..<samples {
+                turnGradients(
+                    unit, (sample + index) * gradientStride + firstRow * pass.output_columns, positions: positions,
+                    into: gradient + index * positions * plan.filterStride)
             }
         }
         let firstChannel = plan.isLanewise ? unit.filters.lowerBound : unit.group * pass.channels + unit.channels.lowerBound
@@ -190,6 +191,22 @@ private struct GradientWorker {
             run.gradient = UnsafePointer(gradient) + filter
             run.sums = sums + filter
             compute(run, depth: unit.channels.count * pass.taps, isHalf: unit.filters.count - filter <= laneCount)
+        }
+    }
+
+    /// Turns the unit's filters' output gradients of some positions, which begin at `place` in the first filter's plane.
+    private func turnGradients(
+        _ unit: GradientUnit, _ place: Int, positions: Int, into target: UnsafeMutablePointer<Float>
+    ) {
+        let area = plan.pass.output_rows * plan.pass.output_columns
+        for filter in stride(from: 0, to: unit.filters.count, by: laneCount) {
+            let first = place + (unit.group * plan.pass.outputs + unit.filters.lowerBound + filter) * area
+            // Lanes behind the last filter may be anything that can be read.
+            let isReadable = first + (laneCount - 1) * area + positions <= gradientCount
+            let rows = isReadable ? laneCount : unit.filters.count - filter
+            turn(
+                outputGradient + first, stride: area, rows: rows, columns: positions, into: target + filter,
+                targetStride: plan.filterStride, lanes: laneCount)
         }
     }
 

@@ -138,40 +138,56 @@ private func clear(_ target: UnsafeMutablePointer<Float>, count: Int) {
 }
 
 /// Copies `count` numbers, `step` apart, of each of `rows` rows.
-@inline(never)
 private func copyRows(
     _ source: UnsafePointer<Float>, distance: Int, step: Int, into target: UnsafeMutablePointer<Float>, pitch: Int, rows: Int,
     count: Int
 ) {
-    var from = source
-    var to = target
-    for _ in 0..<rows {
-        var index = 0
-        if step == 1 {
-            while index &+ laneCount <= count {
-                Lanes.load(from + index).store(to: to + index)
-                index &+= laneCount
+    switch step {
+    case 1: RowCopy<1>.run(source, distance, step, target, pitch, rows, count)
+    case 2: RowCopy<2>.run(source, distance, step, target, pitch, rows, count)
+    default: RowCopy<0>.run(source, distance, step, target, pitch, rows, count)
+    }
+}
+
+/// The loop for a step that is known when it is compiled, or (0) isn't.
+private enum RowCopy<let known: Int> {
+    @inline(never)
+    static func run(
+        _ source: UnsafePointer<Float>, _ distance: Int, _ step: Int, _ target: UnsafeMutablePointer<Float>, _ pitch: Int,
+        _ rows: Int, _ count: Int
+    ) {
+        var first = source
+        var row = target
+        for _ in 0..<rows {
+            var from = first
+            var to = row
+            var rest = count
+            if known == 1 {
+                while rest >= laneCount {
+                    Lanes.load(from).store(to: to)
+                    from += laneCount
+                    to += laneCount
+                    rest &-= laneCount
+                }
+                if rest > 0 { Lanes.load(from, count: rest).store(to: to, count: rest) }
+            } else if known == 2 {
+                while rest > laneCount {
+                    Lanes.loadEven(from, count: laneCount).store(to: to)
+                    from += 2 &* laneCount
+                    to += laneCount
+                    rest &-= laneCount
+                }
+                if rest > 0 { Lanes.loadEven(from, count: rest).store(to: to, count: rest) }
+            } else {
+                while rest > 0 {
+                    to.pointee = from.pointee
+                    from += step
+                    to += 1
+                    rest &-= 1
+                }
             }
-            if index < count { Lanes.load(from + index, count: count &- index).store(to: to + index, count: count &- index) }
-        } else if step == 2 {
-            // The second vector ends before the number behind the last one that is read.
-            while index &+ 8 < count {
-                let a = UnsafeRawPointer(from + 2 &* index).loadUnaligned(as: SIMD8<Float>.self)
-                let b = UnsafeRawPointer(from + 2 &* index + 8).loadUnaligned(as: SIMD8<Float>.self)
-                UnsafeMutableRawPointer(to + index).storeBytes(of: dtrain_even8(a, b), as: SIMD8<Float>.self)
-                index &+= 8
-            }
-            while index < count {
-                to[index] = from[2 &* index]
-                index &+= 1
-            }
-        } else {
-            while index < count {
-                to[index] = from[step &* index]
-                index &+= 1
-            }
+            first += distance
+            row += pitch
         }
-        from += distance
-        to += pitch
     }
 }

@@ -92,59 +92,59 @@ struct FinishedRun {
     /// Writes the sums to where they go: plus the bias, rectified if asked.
     func write() {
         switch (step, rectifies) {
-        case (1, false): writeRows(step: 1, rectifies: false)
-        case (1, true): writeRows(step: 1, rectifies: true)
-        case (2, false): writeRows(step: 2, rectifies: false)
-        case (2, true): writeRows(step: 2, rectifies: true)
-        default: writeRows(step: step, rectifies: rectifies)
+        case (1, false): RowWriter<1, 0>.run(self)
+        case (1, true): RowWriter<1, 1>.run(self)
+        case (2, false): RowWriter<2, 0>.run(self)
+        case (2, true): RowWriter<2, 1>.run(self)
+        case (_, false): RowWriter<0, 0>.run(self)
+        case (_, true): RowWriter<0, 1>.run(self)
         }
     }
+}
 
-    @inline(__always)
-    private func writeRows(step: Int, rectifies: Bool) {
-        var row = sums
-        var plane = target
-        for output in 0..<outputs {
+/// The loop for a step that is known when it is compiled, or (0) isn't.
+private enum RowWriter<let step: Int, let rectifies: Int> {
+    @inline(never)
+    static func run(_ run: FinishedRun) {
+        var row = run.sums
+        var plane = run.target
+        let end = run.segments + run.count
+        for output in 0..<run.outputs {
             // Without a bias −0, which changes nothing.
-            let addend = Lanes(repeating: bias.map { $0[output] } ?? -0.0)
-            @inline(__always) func value(_ from: UnsafePointer<Float>) -> Lanes {
-                let sum = Lanes.load(from) + addend
-                return rectifies ? sum.rectified : sum
-            }
-            var segment = segments
-            let end = segments + count
+            let addend = Lanes(repeating: run.bias.map { $0[output] } ?? -0.0)
+            var segment = run.segments
             while segment < end {
                 var from = row + segment.pointee.position
                 var to = plane + segment.pointee.target
                 var rest = segment.pointee.count
                 segment += 1
-                if step == 1 {
-                    while rest >= laneCount {
-                        value(from).store(to: to)
-                        from += laneCount
-                        to += laneCount
-                        rest &-= laneCount
-                    }
-                    if rest > 0 { value(from).store(to: to, count: rest) }
-                } else if step == 2 {
-                    while rest > 0 {
-                        value(from).storeSpread(to: to, count: min(rest, laneCount))
-                        from += laneCount
-                        to += 2 &* laneCount
-                        rest &-= laneCount
-                    }
-                } else {
-                    while rest > 0 {
-                        let vector = value(from)
-                        for lane in 0..<min(rest, laneCount) { to[lane &* step] = vector[lane] }
-                        from += laneCount
-                        to += step &* laneCount
-                        rest &-= laneCount
-                    }
+                while rest >= laneCount {
+                    write(value(from, addend), to, laneCount, run.step)
+                    from += laneCount
+                    to += laneCount &* (step == 0 ? run.step : step)
+                    rest &-= laneCount
                 }
+                if rest > 0 { write(value(from, addend), to, rest, run.step) }
             }
-            row += stride
-            plane += self.plane
+            row += run.stride
+            plane += run.plane
+        }
+    }
+
+    @inline(__always)
+    private static func value(_ from: UnsafePointer<Float>, _ addend: Lanes) -> Lanes {
+        let sum = Lanes.load(from) + addend
+        return rectifies == 1 ? sum.rectified : sum
+    }
+
+    @inline(__always)
+    private static func write(_ vector: Lanes, _ to: UnsafeMutablePointer<Float>, _ count: Int, _ distance: Int) {
+        if step == 1 {
+            if count == laneCount { vector.store(to: to) } else { vector.store(to: to, count: count) }
+        } else if step == 2 {
+            vector.storeSpread(to: to, count: count)
+        } else {
+            for lane in 0..<count { to[lane &* distance] = vector[lane] }
         }
     }
 }

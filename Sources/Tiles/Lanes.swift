@@ -63,6 +63,19 @@ extension Lanes {
         #endif
     }
 
+    /// Every other one of the elements from `pointer` on, `count` (1 … `laneCount`) of them. Nothing behind the last one is read.
+    @inline(__always)
+    static func loadEven(_ pointer: UnsafePointer<Float>, count: Int) -> Lanes {
+        let length = 2 &* count &- 1
+        let first = Lanes.load(pointer, count: Swift.min(length, laneCount))
+        let second = length > laneCount ? Lanes.load(pointer + laneCount, count: length &- laneCount) : Lanes()
+        #if WIDE
+            return dtrain_even16(first, second)
+        #else
+            return dtrain_even8(first, second)
+        #endif
+    }
+
     /// Writes the first `count` (1 … `laneCount`) lanes to every other place, nothing between and beyond.
     @inline(__always)
     func storeSpread(to pointer: UnsafeMutablePointer<Float>, count: Int) {
