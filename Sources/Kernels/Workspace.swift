@@ -31,8 +31,9 @@ package final class Workspace: @unchecked Sendable {
     private var stack = AlignedBuffer<Float>(count: 0)
     private var scratch = AlignedBuffer<Float>(count: 0)
 
-    /// The loops of the matrix products.
+    /// The loops of the matrix products, and of convolutions.
     let tiles: TileLoops
+    let convolutions: ConvolutionLoops
 
     /// How many threads compute, the calling one included.
     package let threadCount: Int
@@ -52,6 +53,7 @@ package final class Workspace: @unchecked Sendable {
         Processor.flushDenormals()
         self.threadCount = threadCount
         tiles = TileLoops.of(vectors)
+        convolutions = ConvolutionLoops.of(vectors)
         self.team = team
     }
 

@@ -42,4 +42,57 @@ extension Lanes {
             dtrain_stream8(pointer, self)
         #endif
     }
+
+    /// The first `count` (0 … `laneCount`) elements from `pointer` on, zeros behind them. Nothing beyond is read.
+    @inline(__always)
+    static func load(_ pointer: UnsafePointer<Float>, count: Int) -> Lanes {
+        #if WIDE
+            dtrain_load_first16(pointer, count)
+        #else
+            dtrain_load_first(pointer, count)
+        #endif
+    }
+
+    /// Writes the first `count` (0 … `laneCount`) lanes, nothing beyond.
+    @inline(__always)
+    func store(to pointer: UnsafeMutablePointer<Float>, count: Int) {
+        #if WIDE
+            dtrain_store_first16(pointer, count, self)
+        #else
+            dtrain_store_first(pointer, count, self)
+        #endif
+    }
+
+    /// Every other one of the elements from `pointer` on, `count` (1 … `laneCount`) of them. Nothing behind the last one is read.
+    @inline(__always)
+    static func loadEven(_ pointer: UnsafePointer<Float>, count: Int) -> Lanes {
+        let length = 2 &* count &- 1
+        let first = Lanes.load(pointer, count: Swift.min(length, laneCount))
+        let second = length > laneCount ? Lanes.load(pointer + laneCount, count: length &- laneCount) : Lanes()
+        #if WIDE
+            return dtrain_even16(first, second)
+        #else
+            return dtrain_even8(first, second)
+        #endif
+    }
+
+    /// Writes the first `count` (1 … `laneCount`) lanes to every other place, nothing between and beyond.
+    @inline(__always)
+    func storeSpread(to pointer: UnsafeMutablePointer<Float>, count: Int) {
+        #if WIDE
+            dtrain_store_spread16(pointer, count, self)
+        #else
+            dtrain_store_spread8(pointer, count, self)
+        #endif
+    }
+
+    /// 0 where a lane isn't above 0; NaN stays.
+    @inline(__always)
+    var rectified: Lanes {
+        #if WIDE
+            dtrain_rectify16(self)
+        #else
+            dtrain_rectify8(self)
+        #endif
+    }
 }

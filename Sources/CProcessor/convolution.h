@@ -1,0 +1,120 @@
+// What both builds of the loops and their caller say about a convolution, and moves of vectors that Swift can't say.
+#ifndef DTRAIN_CONVOLUTION_H
+#define DTRAIN_CONVOLUTION_H
+
+/// A window that moves over images and makes images: a convolution, or one part of its input gradient. Numbers of
+/// channels are those of one group; a sample's channels, groups in order, are planes one behind the other on both sides.
+///
+/// Output (r, q) reads, for tap (i, j), the image at row r·row_step + first_tap_row + i·tap_row_step − top, and likewise for
+/// columns; what lies outside the image is 0.
+typedef struct {
+    long groups;
+    /// The images that are read.
+    long channels, height, width;
+    /// Zeros before the image; where it is negative, so much of the image is passed over.
+    long top, left;
+    long row_step, column_step;
+    /// How many taps there are, and where they are. None lies before 0.
+    long tap_rows, tap_columns, first_tap_row, first_tap_column, tap_row_step, tap_column_step;
+    /// The images that are made, and where in the target's planes their rows and columns go.
+    long outputs, output_rows, output_columns;
+    long target_height, target_width, target_row, target_column, target_row_step, target_column_step;
+    /// Where weights are, from the first tap of the first channel and output on.
+    long first_weight, weight_group_step, weight_output_step, weight_channel_step, weight_row_step, weight_column_step;
+} dtrain_convolution __attribute__((swift_name("ConvolutionPass")));
+
+/// The even elements of two vectors one behind the other.
+DTRAIN_VECTOR dtrain_float8 dtrain_even8(dtrain_float8 a, dtrain_float8 b) {
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+}
+
+/// The gradient of eight windows of two by two: of each of the two rows sixteen numbers; the first number of a window that is its
+/// `largest`, or NaN, gets the gradient, the others 0.
+DTRAIN_VECTOR void dtrain_pool_gradient8(const float *upper, const float *lower, dtrain_float8 largest,
+                                         dtrain_float8 gradient, float *upper_target, float *lower_target) {
+    dtrain_float8 u0, u1, l0, l1;
+    __builtin_memcpy(&u0, upper, sizeof u0);
+    __builtin_memcpy(&u1, upper + 8, sizeof u1);
+    __builtin_memcpy(&l0, lower, sizeof l0);
+    __builtin_memcpy(&l1, lower + 8, sizeof l1);
+    const dtrain_float8 a = dtrain_even8(u0, u1), c = dtrain_even8(l0, l1);
+    const dtrain_float8 b = __builtin_shufflevector(u0, u1, 1, 3, 5, 7, 9, 11, 13, 15);
+    const dtrain_float8 d = __builtin_shufflevector(l0, l1, 1, 3, 5, 7, 9, 11, 13, 15);
+    dtrain_int8 rest = ~(dtrain_int8){0};
+    const dtrain_int8 ma = rest & ((a == largest) | (a != a));
+    rest &= ~ma;
+    const dtrain_int8 mb = rest & ((b == largest) | (b != b));
+    rest &= ~mb;
+    const dtrain_int8 mc = rest & ((c == largest) | (c != c));
+    rest &= ~mc;
+    const dtrain_int8 md = rest & ((d == largest) | (d != d));
+    const dtrain_int8 bits = (dtrain_int8)gradient;
+    const dtrain_int8 ga = bits & ma, gb = bits & mb, gc = bits & mc, gd = bits & md;
+    const dtrain_int8 r0 = __builtin_shufflevector(ga, gb, 0, 8, 1, 9, 2, 10, 3, 11);
+    const dtrain_int8 r1 = __builtin_shufflevector(ga, gb, 4, 12, 5, 13, 6, 14, 7, 15);
+    const dtrain_int8 r2 = __builtin_shufflevector(gc, gd, 0, 8, 1, 9, 2, 10, 3, 11);
+    const dtrain_int8 r3 = __builtin_shufflevector(gc, gd, 4, 12, 5, 13, 6, 14, 7, 15);
+    __builtin_memcpy(upper_target, &r0, sizeof r0);
+    __builtin_memcpy(upper_target + 8, &r1, sizeof r1);
+    __builtin_memcpy(lower_target, &r2, sizeof r2);
+    __builtin_memcpy(lower_target + 8, &r3, sizeof r3);
+}
+
+/// Writes the first `count` (1 … 8) lanes to every other place from `target` on, nothing between and beyond.
+DTRAIN_VECTOR void dtrain_store_spread8(float *target, long count, dtrain_float8 vector) {
+#if defined(__AVX__)
+    const dtrain_int8 even = {-1, 0, -1, 0, -1, 0, -1, 0};
+    const dtrain_float8 low = __builtin_shufflevector(vector, vector, 0, 0, 1, 1, 2, 2, 3, 3);
+    const dtrain_float8 high = __builtin_shufflevector(vector, vector, 4, 4, 5, 5, 6, 6, 7, 7);
+    __builtin_ia32_maskstoreps256((void *)target, even & dtrain_first_lanes(2 * count), low);
+    if (count > 4) __builtin_ia32_maskstoreps256((void *)(target + 8), even & dtrain_first_lanes(2 * count - 8), high);
+#else
+    for (long lane = 0; lane < count; lane++) target[2 * lane] = vector[lane];
+#endif
+}
+
+/// 0 where a lane isn't above 0; NaN stays.
+DTRAIN_VECTOR dtrain_float8 dtrain_rectify8(dtrain_float8 vector) {
+    return (dtrain_float8)((dtrain_int8)vector & ~(vector <= 0));
+}
+
+#if defined(__AVX512F__)
+typedef int dtrain_int16 __attribute__((ext_vector_type(16)));
+
+/// 0 where a lane isn't above 0; NaN stays.
+DTRAIN_VECTOR dtrain_float16 dtrain_rectify16(dtrain_float16 vector) {
+    return (dtrain_float16)((dtrain_int16)vector & ~(vector <= 0));
+}
+
+/// Ones for the first `count` (0 … 16) lanes, zeros for the others.
+DTRAIN_VECTOR unsigned short dtrain_first_lanes16(long count) { return (unsigned short)((1u << count) - 1); }
+
+/// The first `count` (0 … 16) elements from `source` on, zeros behind them. Nothing beyond is read.
+DTRAIN_VECTOR dtrain_float16 dtrain_load_first16(const float *source, long count) {
+    const dtrain_float16 zeros = 0;
+    return __builtin_ia32_loadups512_mask(source, zeros, dtrain_first_lanes16(count));
+}
+
+/// Writes the first `count` (0 … 16) lanes to `target` on, nothing beyond.
+DTRAIN_VECTOR void dtrain_store_first16(float *target, long count, dtrain_float16 vector) {
+    __builtin_ia32_storeups512_mask(target, vector, dtrain_first_lanes16(count));
+}
+
+/// The even elements of two vectors one behind the other.
+DTRAIN_VECTOR dtrain_float16 dtrain_even16(dtrain_float16 a, dtrain_float16 b) {
+    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+
+/// Writes the first `count` (1 … 16) lanes to every other place from `target` on, nothing between and beyond.
+DTRAIN_VECTOR void dtrain_store_spread16(float *target, long count, dtrain_float16 vector) {
+    const dtrain_float16 low =
+        __builtin_shufflevector(vector, vector, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    const dtrain_float16 high =
+        __builtin_shufflevector(vector, vector, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15);
+    const unsigned mask = (unsigned)((1ul << (2 * count)) - 1) & 0x55555555u;
+    __builtin_ia32_storeups512_mask(target, low, (unsigned short)mask);
+    if (count > 8) __builtin_ia32_storeups512_mask(target + 16, high, (unsigned short)(mask >> 16));
+}
+#endif
+
+#endif
