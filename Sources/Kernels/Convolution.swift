@@ -92,15 +92,15 @@ extension Workspace {
     /// Numbers that the three directions take beside their operands: for what is packed, and for each thread.
     package static func convolutionScratch(
         _ shape: ConvolutionShape, rows: Int, leafRows: Int, threads: Int = 1
-    ) -> (packed: Int, perThread: Int) {
+    ) -> KernelScratch {
         let products = productScratch(rows: rows, inputs: shape.inputCount, outputs: shape.outputCount, leafRows: leafRows)
         let loops = ConvolutionLoops.of(.best)
         let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
         let passes = [shape.forward] + (0..<shape.phases).map(shape.inputGradient).filter { $0.tap_rows * $0.tap_columns > 0 }
         let gradient = loops.gradientScratch(shape.forward, leafRows, levels, threads)
-        return (
-            passes.map(loops.weightCount).reduce(shape.isDense ? products.packed : 0, max),
-            passes.map { loops.scratch($0, rows) }.reduce(shape.isDense ? max(gradient, products.perThread) : gradient, max)
+        return KernelScratch(
+            packed: passes.map(loops.weightCount).reduce(shape.isDense ? products.packed : 0, max),
+            perThread: passes.map { loops.scratch($0, rows) }.reduce(shape.isDense ? max(gradient, products.perThread) : gradient, max)
         )
     }
 

@@ -16,6 +16,27 @@ extension Workspace {
     }
 }
 
+extension Workspace {
+    /// `output` = `input`, every channel of a row times its factor; rows are as many planes as `factors` has columns.
+    package func scaleChannels(_ input: MatrixView, by factors: MatrixView, into output: MutableMatrixView) {
+        let area = input.columns / max(factors.columns, 1)
+        precondition(
+            output.readOnly.hasShape(of: input) && factors.rows == input.rows && factors.columns * area == input.columns,
+            "\(input.rows)×\(input.columns) by \(factors.rows)×\(factors.columns) into \(output.rows)×\(output.columns)")
+        parallel(input.rows) { _, rows in
+            for row in rows {
+                for channel in 0..<factors.columns {
+                    let factor = Vector(repeating: factors.row(row)[channel])
+                    mapVectors(
+                        input.base + (row * input.stride + channel * area),
+                        into: output.base + (row * output.stride + channel * area), count: area
+                    ) { $0 * factor }
+                }
+            }
+        }
+    }
+}
+
 /// Numbers, and columns, that are drawn at once: eight blocks of the stream.
 private var numbersAtOnce: Int { 8 * SIMD4<UInt32>.scalarCount }
 

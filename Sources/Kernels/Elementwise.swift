@@ -69,6 +69,17 @@ extension Workspace {
         }
     }
 
+    /// `output` = `input`, whose rows may lie apart in either.
+    package func copyRows(_ input: MatrixView, into output: MutableMatrixView) {
+        precondition(
+            output.readOnly.hasShape(of: input), "\(input.rows)×\(input.columns) into \(output.rows)×\(output.columns)")
+        parallel(input.rows) { _, rows in
+            for row in rows {
+                (output.base + row * output.stride).update(from: input.base + row * input.stride, count: input.columns)
+            }
+        }
+    }
+
     /// `output` = `first` · `second`, element by element.
     package func multiply(_ first: MatrixView, _ second: MatrixView, into output: MutableMatrixView) {
         precondition(

@@ -31,9 +31,10 @@ extension Workspace {
             outputGradient.rows == count && outputGradient.columns == width && leafTokens > 0 && count <= Int32.max,
             "\(outputGradient.rows)×\(outputGradient.columns) for \(count) tokens of \(width) numbers")
         // The places of each token, first to last, as a chain.
-        let chains = packing(count: kinds + count)
-        let height = SummationTree(rows: count, leafRows: leafTokens).stackHeight + 1
-        let rooms = threadRooms(count: height * width)
+        let scratch = Self.embeddingScratch(tokens: count, leafTokens: leafTokens, kinds: kinds, width: width)
+        let chains = packing(count: scratch.packed)
+        let rooms = threadRooms(count: scratch.perThread)
+        let height = scratch.perThread / max(width, 1)
         chains.base.withMemoryRebound(to: Int32.self, capacity: kinds + count) { first in
             let next = first + kinds
             first.update(repeating: -1, count: kinds)
@@ -52,6 +53,14 @@ extension Workspace {
                 }
             }
         }
+    }
+}
+
+extension Workspace {
+    /// What `embeddingGradient` takes beside its operands.
+    package static func embeddingScratch(tokens: Int, leafTokens: Int, kinds: Int, width: Int) -> KernelScratch {
+        let height = SummationTree(rows: tokens, leafRows: leafTokens).stackHeight + 1
+        return KernelScratch(packed: kinds + tokens, perThread: height * width)
     }
 }
 

@@ -44,8 +44,8 @@ package protocol Layer: Sendable {
     /// computed in slices where all of its outputs would take too much memory.
     func forPart(of parts: Int) -> (any Layer)?
 
-    /// What its kernels take beside all operands, for so many rows in leaves of `leafRows`.
-    func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch
+    /// What its kernels take beside all operands, for so many rows in leaves of `leafRows` on so many threads.
+    func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch
 
     /// Assigns `output` (rows × outputs) from `input` (rows × inputs), and leaves in `memory.kept`, where there is one,
     /// what `backward` needs.
@@ -72,7 +72,7 @@ extension Layer {
     package func productOperations(withInputGradient: Bool) -> Int { 0 }
     package func fused(with next: any Layer) -> (any Layer)? { nil }
     package func forPart(of parts: Int) -> (any Layer)? { nil }
-    package func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch { .none }
+    package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch { .none }
 }
 
 /// What all layers of one forward pass share.

@@ -23,9 +23,23 @@ extension Choices where Choice == any Layer.Type {
             SiLU.self,
             Softmax.self,
             Dropout.self,
+            Dropout2d.self,
             LayerNorm.self,
             BatchNorm.self,
-            Residual.self
+            GroupNorm.self,
+            InstanceNorm.self,
+            Conv2d.self,
+            Conv1d.self,
+            Conv2dTranspose.self,
+            MaxPool2d.self,
+            AveragePool2d.self,
+            GlobalAveragePool2d.self,
+            GlobalMaxPool2d.self,
+            Upsample2d.self,
+            ZeroPad2d.self,
+            Residual.self,
+            Parallel.self,
+            Repeat.self
         ])
     }
 }

@@ -83,10 +83,13 @@ package struct LayerSite {
 
     /// Builds the layers of a list one behind the other, for a composite. `name` tells its branches apart in the names of
     /// parameters: `2.shortcut.0.weight`.
-    package mutating func build(_ variants: [Settings.Variant], in options: Settings, name: String? = nil) throws -> Sequential
-    {
+    ///
+    /// - Parameter times: how often the list is built, behind itself; the turns are numbered in the names: `2.0.1.weight`.
+    package mutating func build(
+        _ variants: [Settings.Variant], in options: Settings, name: String? = nil, times: Int? = nil
+    ) throws -> Sequential {
         try Sequential(
-            variants, options: options, path: name.map { "\(path).\($0)" } ?? path, inputShape: inputShape,
+            variants, times: times, options: options, path: name.map { "\(path).\($0)" } ?? path, inputShape: inputShape,
             seed: seed, blueprint: &blueprint)
     }
 

@@ -46,12 +46,25 @@ package struct Sequential: Sendable {
     private var backwardFront = 0
 
     init(
-        _ variants: [Settings.Variant], options: Settings, path: String, inputShape: Shape, tokenKinds: Int? = nil,
-        seed: UInt64, blueprint: inout LayerSite.Blueprint
+        _ variants: [Settings.Variant], times: Int? = nil, options: Settings, path: String, inputShape: Shape,
+        tokenKinds: Int? = nil, seed: UInt64, blueprint: inout LayerSite.Blueprint
     ) throws {
         var tokenKinds = tokenKinds
         self.inputShape = inputShape
         outputShape = inputShape
+        for turn in 0..<(times ?? 1) {
+            try append(
+                variants, path: times == nil ? path : "\(path).\(turn)", tokenKinds: &tokenKinds, seed: seed,
+                blueprint: &blueprint)
+        }
+        layOut()
+    }
+
+    /// Builds layers behind those that there are.
+    private mutating func append(
+        _ variants: [Settings.Variant], path: String, tokenKinds: inout Int?, seed: UInt64,
+        blueprint: inout LayerSite.Blueprint
+    ) throws {
         var names: Set<String> = []
         for (index, variant) in variants.enumerated() {
             let type = try blueprint.layers.choice(for: variant)
@@ -83,7 +96,6 @@ package struct Sequential: Sendable {
             }
             outputShape = layer.outputShape
         }
-        layOut()
     }
 
     /// Refuses a layer that takes numbers where there are tokens, and the other way round.
@@ -182,8 +194,8 @@ package struct Sequential: Sendable {
     }
 
     /// What the kernels of all stages take, one after the other.
-    package func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch {
-        fused.reduce(.none) { .larger($0, $1.layer.kernelScratch(rows: rows, leafRows: leafRows)) }
+    package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
+        fused.reduce(.none) { .larger($0, $1.layer.kernelScratch(rows: rows, leafRows: leafRows, threads: threads)) }
     }
 
     /// The front-most stage with something to train; none in front of it is run backward, unless the input's gradient is

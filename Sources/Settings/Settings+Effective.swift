@@ -24,6 +24,7 @@ extension Settings {
             case .section(let section): keys.formUnion(section.defaultedKeys())
             case .variant(let variant): keys.formUnion(variant.options.defaultedKeys())
             case .variants(let variants): for variant in variants { keys.formUnion(variant.options.defaultedKeys()) }
+            case .sections(let sections): for section in sections { keys.formUnion(section.defaultedKeys()) }
             }
         }
         return keys
@@ -43,6 +44,7 @@ extension Settings {
                     values["\(key)[\(index)]"] = variant.name
                     variant.options.collectEffectiveValues(into: &values)
                 }
+            case .sections(let sections): for section in sections { section.collectEffectiveValues(into: &values) }
             }
         }
     }
@@ -62,6 +64,7 @@ extension Settings {
                     value = section.effectiveNode
                 case .variant(let variant): value = Self.effectiveNode(of: variant)
                 case .variants(let variants): value = Node(variants.map(Self.effectiveNode))
+                case .sections(let sections): value = Node(sections.map(\.effectiveNode))
                 }
                 return (Node(entry.key), value)
             })

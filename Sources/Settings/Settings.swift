@@ -25,6 +25,7 @@ package final class Settings {
         case section(Settings)
         case variant(Variant)
         case variants([Variant])
+        case sections([Settings])
     }
 
     /// A named choice with options of its own: `relu`, or `dense: {units: 128}`.
@@ -82,6 +83,21 @@ package final class Settings {
             throw failure(key, "expected a whole number, \(range.lowerBound) \(upper), found \(number)")
         }
         return number
+    }
+
+    /// One whole number for height and width, or a list of both. Without a default the key is required.
+    package func pair(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int>) throws
+        -> (height: Int, width: Int)
+    {
+        let numbers = try required(
+            key,
+            try value(key, default: fallback.map { Node(String($0)) }) { node in
+                try (node.sequence.map(Array.init) ?? [node]).map { try wholeNumber($0, key, range) }
+            }, "a whole number, or a list of height and width")
+        guard numbers.count == 1 || numbers.count == 2 else {
+            throw failure(key, "expected one whole number, or a list of height and width, found \(numbers.count) numbers")
+        }
+        return (numbers[0], numbers[numbers.count - 1])
     }
 
     /// A number. Without a default the key is required.
@@ -143,6 +159,16 @@ package final class Settings {
         }
     }
 
+    /// One text (or number) or a list of them, with a default.
+    package func strings(_ key: String, default fallback: String) throws -> [String] {
+        try value(key, default: Node(fallback)) { node in
+            try (node.sequence.map(Array.init) ?? [node]).map { item in
+                guard let scalar = item.scalar else { throw mismatch(key, expected: "a text or a list of texts", item) }
+                return scalar.string
+            }
+        } ?? [fallback]
+    }
+
     /// One of the given names.
     package func choice(_ key: String, of names: [String], default fallback: String? = nil) throws -> String {
         let name = try string(key, default: fallback)
@@ -162,6 +188,11 @@ package final class Settings {
         find(key).map { !Self.isNull($0) } ?? false
     }
 
+    /// Whether the key holds a section in which `inner` stands.
+    package func has(_ key: String, holding inner: String) -> Bool {
+        find(key)?.mapping?.contains { $0.key.string == inner } ?? false
+    }
+
     /// A section whose keys all have defaults, or are asked for one by one; empty where missing.
     package func section(_ key: String) throws -> Settings {
         try optionalSection(key) ?? record(key, Settings(document: document, path: path(of: key), node: nil, line: line))
@@ -173,6 +204,21 @@ package final class Settings {
             guard node.mapping != nil else { throw mismatch(key, expected: "a section (\"\(key): {...}\")", node) }
             return record(key, Settings(document: document, path: path(of: key), node: node))
         }
+    }
+
+    /// A list of sections. The key is required.
+    package func sections(_ key: String) throws -> [Settings] {
+        let sections = try value(key, recording: false, default: nil) { node in
+            guard let nodes = node.sequence, nodes.allSatisfy({ $0.mapping != nil }) else {
+                throw mismatch(key, expected: "a list of sections (\"\(key): [{...}, {...}]\")", node)
+            }
+            let sections = nodes.enumerated().map { index, node in
+                Settings(document: document, path: "\(path(of: key))[\(index)]", node: node)
+            }
+            effective.append((key, .sections(sections)))
+            return sections
+        }
+        return try required(key, sections, "a list of sections")
     }
 
     /// A choice with options. Without a default the key is required.
@@ -219,6 +265,7 @@ package final class Settings {
             case .section(let section): try section.finish()
             case .variant(let variant): try variant.options.finish()
             case .variants(let variants): for variant in variants { try variant.options.finish() }
+            case .sections(let sections): for section in sections { try section.finish() }
             }
         }
     }

@@ -5,6 +5,7 @@ import math
 import numpy
 import torch
 from torch import nn
+from torch.nn import functional
 
 from reference import exact, prepare, write_cases
 
@@ -57,6 +58,99 @@ class Embedding(nn.Embedding):
         return super().forward(x.long())
 
 
+class Parallel(nn.ModuleList):
+    """Branches that all get the input; their outputs are concatenated, or added. Those of branch b are `<i>.<b>.<j>.weight`."""
+
+    def __init__(self, branches, combine):
+        super().__init__(nn.Sequential(*branch) for branch in branches)
+        self.combine = combine
+
+    def forward(self, x):
+        outputs = [branch(x) for branch in self]
+        return torch.cat(outputs, 1) if self.combine == "concatenate" else sum(outputs)
+
+
+def on_images(kind):
+    """The same module, to which samples of two dimensions are images of one channel."""
+
+    class OnImages(kind):
+        def forward(self, x):
+            return super().forward(x if x.dim() == 4 else x.unsqueeze(1))
+
+    return OnImages
+
+
+class KerasSame(on_images(nn.Conv2d)):
+    """padding="same" at strides above 1, which PyTorch refuses: Keras's rule, the odd zero at the end."""
+
+    def forward(self, x):
+        padding = []
+        for axis in (1, 0):
+            length, kernel, stride = x.shape[axis - 2], (self.kernel_size[axis] - 1) * self.dilation[axis] + 1, self.stride[axis]
+            total = max(0, (-(-length // stride) - 1) * stride + kernel - length)
+            padding += [total // 2, total - total // 2]
+        return super().forward(functional.pad(x, padding))
+
+
+def convolution(options, shape):
+    """The module of a conv2d, conv1d or conv2d_transpose for samples of a shape."""
+    bias = options.get("bias", True)
+    shared = {"stride": options.get("stride", 1), "dilation": options.get("dilation", 1), "groups": options.get("groups", 1)}
+    return bias, {key: tuple(value) if isinstance(value, list) else value for key, value in shared.items()}
+
+
+def tupled(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+def image_module(kind, options, shape):
+    """The module of a layer on images or sequences, for samples of a shape."""
+    channels = 1 if len(shape) == 2 and kind != "conv1d" else shape[0]
+    if kind in ("conv2d", "conv1d"):
+        bias, shared = convolution(options, shape)
+        padding = tupled({"valid": 0}.get(options.get("padding", "valid"), options.get("padding", 0))
+                         if isinstance(options.get("padding", "valid"), str) else options["padding"])
+        if kind == "conv1d":
+            return nn.Conv1d(channels, options["filters"], options["kernel"], padding=padding, bias=bias, **shared)
+        module = on_images(nn.Conv2d)
+        if padding == "same" and shared["stride"] != 1:
+            module, padding = KerasSame, 0
+        return module(channels, options["filters"], tupled(options["kernel"]), padding=padding, bias=bias, **shared)
+    if kind == "conv2d_transpose":
+        bias, shared = convolution(options, shape)
+        return on_images(nn.ConvTranspose2d)(
+            channels, options["filters"], tupled(options["kernel"]), padding=tupled(options.get("padding", 0)),
+            output_padding=tupled(options.get("output_padding", 0)), bias=bias, **shared)
+    if kind in ("max_pool2d", "average_pool2d"):
+        window = {"stride": tupled(options.get("stride", options["size"])), "padding": tupled(options.get("padding", 0))}
+        if kind == "max_pool2d":
+            return on_images(nn.MaxPool2d)(tupled(options["size"]), **window)
+        return on_images(nn.AvgPool2d)(tupled(options["size"]), count_include_pad=options.get("count_include_pad", True), **window)
+    if kind == "global_average_pool2d":
+        return nn.Sequential(on_images(nn.AdaptiveAvgPool2d)(1), nn.Flatten())
+    if kind == "global_max_pool2d":
+        return nn.Sequential(on_images(nn.AdaptiveMaxPool2d)(1), nn.Flatten())
+    if kind == "upsample2d":
+        return on_images(nn.Upsample)(scale_factor=tupled(options["scale_factor"]), mode=options.get("mode", "nearest"))
+    if kind == "zero_pad2d":
+        return on_images(nn.ZeroPad2d)(tupled(options["padding"]))
+    if kind == "group_norm":
+        return nn.GroupNorm(options["groups"], shape[0], eps=options.get("epsilon", 1e-5), affine=options.get("affine", True))
+    if kind == "instance_norm":
+        norm = nn.InstanceNorm2d if len(shape) == 3 else nn.InstanceNorm1d
+        return norm(shape[0], eps=options.get("epsilon", 1e-5), affine=options.get("affine", False))
+    return None
+
+
+def output_shape(module, shape):
+    """The shape of one sample that a module makes of samples of a shape."""
+    training = module.training
+    with torch.no_grad():
+        result = list(module.eval()(torch.zeros(2, *shape, dtype=torch.float64)).shape[1:])
+    module.train(training)
+    return result
+
+
 def build(configurations, shape, kinds=None):
     """The PyTorch layers for a list of dtrain's configurations, and the shape of one sample of the output. `kinds` is the
     number of different tokens that come in."""
@@ -74,7 +168,8 @@ def build(configurations, shape, kinds=None):
         elif kind == "residual":
             inner, inner_shape = build(options["layers"], shape)
             if "shortcut" in options:
-                shortcut, shape = build(options["shortcut"], shape)
+                listed = options["shortcut"]
+                shortcut, shape = build(listed["layers"] if isinstance(listed, dict) else listed, shape)
             else:
                 shortcut = None
             assert inner_shape == shape, "both branches of a residual block have the same shape"
@@ -91,9 +186,23 @@ def build(configurations, shape, kinds=None):
         elif kind == "permute":
             modules.append(Permute(options["dimensions"]))
             shape = [shape[dimension - 1] for dimension in options["dimensions"]]
+        elif kind == "parallel":
+            branches = [build(branch.get("layers", []), shape) for branch in options["branches"]]
+            modules.append(Parallel([branch[0] for branch in branches], options.get("combine", "concatenate")))
+            shape = output_shape(modules[-1], shape)
+        elif kind == "repeat":
+            turns = []
+            for _ in range(options["times"]):
+                turn, shape = build(options["layers"], shape)
+                turns.append(nn.Sequential(*turn))
+            modules.append(nn.Sequential(*turns))
+        elif image_module(kind, options, shape) is not None:
+            modules.append(image_module(kind, options, shape))
+            shape = output_shape(modules[-1], shape)
         elif kind == "batch_norm":
             momentum = options.get("momentum", 0.1)
-            modules.append(nn.BatchNorm1d(shape[0], eps=options.get("epsilon", 1e-5),
+            norm = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
+            modules.append(norm(shape[0], eps=options.get("epsilon", 1e-5),
                                           momentum=None if momentum == "none" else momentum,
                                           affine=options.get("affine", True)))
         elif kind == "layer_norm":
@@ -110,6 +219,7 @@ def build(configurations, shape, kinds=None):
                 "silu": lambda: nn.SiLU(),
                 "softmax": lambda: nn.Softmax(dim=-1),
                 "dropout": lambda: nn.Dropout(options["rate"]),
+                "dropout2d": lambda: nn.Dropout2d(options["rate"]),
             }[kind]())
     return modules, shape
 
@@ -122,7 +232,7 @@ def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False, k
     network = nn.Sequential(*modules).train(training)
     with torch.no_grad():
         for parameter in network.parameters():
-            scale = 1 / math.sqrt(parameter.shape[-1])
+            scale = 1 / math.sqrt(math.prod(parameter.shape[1:]) if parameter.dim() > 1 else parameter.shape[-1])
             parameter.copy_(torch.from_numpy(exact(random.standard_normal(tuple(parameter.shape)) * scale)))
         for name_, buffer in network.named_buffers():
             if buffer.dim() > 0:
@@ -156,6 +266,93 @@ def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False, k
         "input_gradient": (torch.zeros_like(x) if x.grad is None else x.grad).reshape(rows, -1).tolist(),
         "parameter_gradients": {key: value.grad.tolist() for key, value in network.named_parameters()},
     }
+
+
+def conv(**options):
+    return {"conv2d": options}
+
+
+def image_cases():
+    """Layers on images and sequences."""
+    pool, average = (lambda **o: {"max_pool2d": o}), (lambda **o: {"average_pool2d": o})
+    transpose = lambda **o: {"conv2d_transpose": o}
+    tied = [[3.0, 3.0, 1.0, -2.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0, 5.0, 5.0, 0.0, 0.0, 5.0, 4.0]]
+    return [
+        case(500, "conv2d 3x3", [conv(filters=4, kernel=3)], [3, 6, 5], rows=3),
+        case(501, "conv2d of images without channels", [conv(filters=5, kernel=3)], [7, 6], rows=3),
+        case(502, "conv2d, padding same, an even kernel", [conv(filters=2, kernel=4, padding="same")], [2, 5, 6], rows=2),
+        case(503, "conv2d, stride 2 and padding 1", [conv(filters=3, kernel=3, stride=2, padding=1, bias=False)], [2, 7, 8], rows=2),
+        case(504, "conv2d, padding same at stride 2", [conv(filters=2, kernel=5, stride=2, padding="same")], [2, 8, 7], rows=2),
+        case(505, "conv2d, rectangular kernel, stride, padding and dilation",
+             [conv(filters=2, kernel=[2, 3], stride=[2, 1], padding=[1, 2], dilation=[2, 1])], [2, 7, 6], rows=2),
+        case(506, "conv2d in groups", [conv(filters=6, kernel=3, groups=2, padding=1)], [4, 5, 4], rows=2),
+        case(507, "conv2d, depthwise, two filters a channel", [conv(filters=6, kernel=3, groups=3, padding=1)], [3, 4, 5], rows=3),
+        case(508, "conv2d 1x1", [conv(filters=5, kernel=1)], [7, 3, 3], rows=3),
+        case(509, "conv2d 11x11 on images as large", [conv(filters=2, kernel=11)], [1, 11, 11], rows=2),
+        case(510, "conv2d, then relu, pooling and conv2d", [
+            conv(filters=5, kernel=3, padding="same"), "relu", pool(size=2), conv(filters=3, kernel=3), "tanh"], [2, 8, 8], rows=2),
+        case(511, "conv2d of 17 channels to 33", [conv(filters=33, kernel=3, padding=1, bias=False)], [17, 3, 4], rows=2),
+        case(512, "conv1d", [{"conv1d": {"filters": 4, "kernel": 3}}], [3, 9], rows=3),
+        case(513, "conv1d, stride, dilation, groups, same and numbers", [
+            {"conv1d": {"filters": 4, "kernel": 3, "padding": "same", "dilation": 2, "groups": 2}}, "relu",
+            {"conv1d": {"filters": 3, "kernel": 4, "stride": 2, "padding": 1}}], [2, 11], rows=2),
+        case(514, "steps first: permute, conv1d, permute", [
+            {"permute": {"dimensions": [2, 1]}}, {"conv1d": {"filters": 5, "kernel": 2}}, {"permute": {"dimensions": [2, 1]}},
+            {"dense": {"units": 2}}], [6, 3], rows=2),
+        case(515, "conv2d_transpose", [transpose(filters=3, kernel=3)], [2, 4, 3], rows=2),
+        case(516, "conv2d_transpose, stride 2, padding and output_padding",
+             [transpose(filters=3, kernel=3, stride=2, padding=1, output_padding=1)], [4, 3, 4], rows=2),
+        case(517, "conv2d_transpose in groups, dilated, rectangular", [
+            transpose(filters=4, kernel=[3, 2], stride=[1, 3], padding=[1, 0], dilation=[2, 1], groups=2,
+                      output_padding=[0, 2], bias=False)], [4, 3, 3], rows=2),
+        case(518, "conv2d_transpose, stride beyond the kernel, then sigmoid",
+             [transpose(filters=2, kernel=2, stride=3), "sigmoid"], [1, 3, 3], rows=2),
+        case(520, "max_pool2d", [pool(size=2)], [2, 5, 6], rows=2),
+        case(521, "max_pool2d, windows that overlap, padding", [pool(size=3, stride=2, padding=1)], [2, 6, 7], rows=2),
+        case(522, "max_pool2d, rectangular", [pool(size=[1, 3], stride=[2, 1])], [1, 5, 5], rows=2),
+        case(523, "max_pool2d, extreme ties: the first of equals", [pool(size=2)], [1, 4, 4], inputs=tied),
+        case(524, "average_pool2d", [average(size=2)], [2, 5, 6], rows=2),
+        case(525, "average_pool2d, padding counted", [average(size=3, stride=2, padding=1)], [2, 6, 5], rows=2),
+        case(526, "average_pool2d, padding not counted",
+             [average(size=3, stride=1, padding=1, count_include_pad=False)], [1, 4, 5], rows=2),
+        case(527, "global_average_pool2d", ["global_average_pool2d"], [3, 5, 4], rows=2),
+        case(528, "global_max_pool2d", ["global_max_pool2d"], [3, 5, 4], rows=2),
+        case(529, "upsample2d, nearest", [{"upsample2d": {"scale_factor": [2, 3]}}], [2, 3, 2], rows=2),
+        case(530, "upsample2d, bilinear", [{"upsample2d": {"scale_factor": 2, "mode": "bilinear"}}], [2, 3, 4], rows=2),
+        case(531, "upsample2d, bilinear by 3 and 5", [{"upsample2d": {"scale_factor": [3, 5], "mode": "bilinear"}}], [1, 2, 3], rows=2),
+        case(532, "zero_pad2d", [{"zero_pad2d": {"padding": [1, 2, 0, 3]}}], [2, 3, 4], rows=2),
+        case(533, "zero_pad2d by one number", [{"zero_pad2d": {"padding": 2}}], [3, 2], rows=2),
+        case(540, "batch_norm of images", [{"batch_norm": {"epsilon": 0.25}}], [3, 4, 5], rows=4, training=True),
+        case(541, "batch_norm of images, then relu", [conv(filters=3, kernel=3, bias=False), {"batch_norm": {"epsilon": 0.25}},
+                                                      "relu", "global_average_pool2d"], [2, 6, 5], rows=3, training=True),
+        case(542, "batch_norm of sequences without parameters", [
+            {"conv1d": {"filters": 3, "kernel": 2}}, {"batch_norm": {"affine": False, "epsilon": 0.25}}], [2, 7], rows=3, training=True),
+        case(543, "batch_norm of images outside training", ["batch_norm", "relu"], [3, 3, 4], rows=3),
+        case(544, "group_norm", [{"group_norm": {"groups": 2}}], [6, 3, 4], rows=3),
+        case(545, "group_norm of features without parameters", [{"group_norm": {"groups": 3, "affine": False, "epsilon": 0.5}}],
+             [12], rows=3),
+        case(546, "instance_norm", [{"instance_norm": {"epsilon": 0.25}}], [3, 4, 4], rows=3),
+        case(547, "instance_norm of sequences with parameters", [{"instance_norm": {"affine": True, "epsilon": 0.25}}], [2, 9], rows=3),
+        case(548, "dropout2d outside training", [{"dropout2d": {"rate": 0.5}}], [3, 2, 2], rows=2),
+        case(550, "residual of convolutions with a shortcut", [
+            conv(filters=4, kernel=3, padding="same", bias=False), {"residual": {
+                "layers": [conv(filters=6, kernel=3, stride=2, padding=1, bias=False), {"batch_norm": {"epsilon": 0.25}}, "relu",
+                           conv(filters=6, kernel=3, padding="same", bias=False), {"batch_norm": {"epsilon": 0.25}}],
+                "shortcut": {"layers": [conv(filters=6, kernel=1, stride=2, bias=False), {"batch_norm": {"epsilon": 0.25}}]}}},
+            "relu", "global_average_pool2d", {"dense": {"units": 3}}], [6, 6], rows=3, training=True),
+        case(551, "parallel, concatenated", [{"parallel": {"branches": [
+            {"layers": [conv(filters=2, kernel=1), "relu"]}, {"layers": [conv(filters=3, kernel=3, padding=1)]}, {"layers": []},
+            {"layers": [pool(size=3, stride=1, padding=1), conv(filters=1, kernel=1)]}]}}, "tanh"], [2, 4, 5], rows=2),
+        case(552, "parallel, added", [{"parallel": {"combine": "add", "branches": [
+            {"layers": [{"dense": {"units": 4}}, "tanh"]}, {"layers": [{"dense": {"units": 4, "bias": False}}]},
+            {"layers": [{"dense": {"units": 4}}, "sigmoid"]}]}}, {"dense": {"units": 2}}], [5], rows=3),
+        case(553, "parallel of features, inside a parallel", [{"parallel": {"branches": [
+            {"layers": [{"dense": {"units": 3}}]}, {"layers": [{"parallel": {"branches": [
+                {"layers": [{"dense": {"units": 2}}, "relu"]}, {"layers": ["silu"]}]}}]}]}}], [4], rows=3),
+        case(554, "repeat", [{"repeat": {"times": 3, "layers": [{"dense": {"units": 5}}, "tanh"]}}, {"dense": {"units": 2}}], [4], rows=3),
+        case(555, "repeat of residual blocks on images", [conv(filters=3, kernel=3, padding=1), {"repeat": {"times": 2, "layers": [
+            {"residual": {"layers": [conv(filters=3, kernel=3, padding=1), "tanh"]}}, "sigmoid"]}}], [2, 4, 4], rows=2),
+    ]
 
 
 def main():
@@ -227,6 +424,7 @@ def main():
         case(125, "layer_norm between dense layers", [{"dense": {"units": 17}}, "layer_norm", "gelu", {"dense": {"units": 3}}],
              [2, 4], rows=6),
     ]
+    cases += image_cases()
     for index, (name, layer) in enumerate(activations):
         cases.append(case(200 + index, name, [layer], [11], rows=3))
         cases.append(case(300 + index, f"{name}, extreme inputs", [layer], [len(EXTREME)], inputs=[EXTREME]))

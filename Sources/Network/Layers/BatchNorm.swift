@@ -3,21 +3,25 @@ import Kernels
 import Settings
 import Storage
 
-/// Batch normalisation (Ioffe and Szegedy, ICML 2015) of a row of features, as `torch.nn.BatchNorm1d`: y = γ·x̂ + β with
-/// x̂ = (x − μ)/√(σ² + ε), while training with mean μ and biased variance σ² of the feature over the rows of the micro-batch,
-/// otherwise with running averages.
+/// Batch normalisation (Ioffe and Szegedy, ICML 2015) of features, sequences [channels, steps] or images [channels, height,
+/// width], as `torch.nn.BatchNorm1d` and `BatchNorm2d`: y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), while training with mean μ and
+/// biased variance σ² of the channel over rows and positions of the micro-batch, otherwise with running averages.
 ///
-/// Backward, with ĝ = ∂L/∂y·γ and means over the rows of the micro-batch: ∂L/∂x = (ĝ − mean ĝ − x̂·mean(ĝ·x̂))/√(σ² + ε),
+/// Backward, with ĝ = ∂L/∂y·γ and means over the channel's numbers in the micro-batch: ∂L/∂x = (ĝ − mean ĝ − x̂·mean(ĝ·x̂))/√(σ² + ε),
 /// ∂L/∂γ = Σ g·x̂, ∂L/∂β = Σ g. Kept: μ and 1/√(σ² + ε) of each micro-batch.
 ///
 /// There is one update of the running averages per step: new = (1 − momentum)·old + momentum·batch, where batch is the
-/// average over the step's micro-batches, weighted by their rows, of mean and unbiased variance. `momentum: none` makes them
+/// average over the step's micro-batches, weighted by their numbers, of mean and unbiased variance. `momentum: none` makes them
 /// the plain averages over all steps. PyTorch updates once per forward pass: the same where a step is one micro-batch.
-/// Frozen parameters leave the averages moving, as in PyTorch.
+/// Frozen parameters leave the averages moving, as in PyTorch. On images a `relu` right behind is computed with it.
 package struct BatchNorm: Layer {
     package static let kind = "batch_norm"
     package let outputShape: Shape
-    private let width: Int
+    private let channels: Int
+    /// Numbers of a channel in a sample.
+    private let area: Int
+    /// Whether what isn't above 0 becomes 0; on images only.
+    private var rectifies = false
     private let epsilon: Double
     private let weight: ParameterSlot?
     private let bias: ParameterSlot?
@@ -30,14 +34,16 @@ package struct BatchNorm: Layer {
         epsilon = try options.double("epsilon", default: 1e-5, in: .nonNegative)
         let momentum = try Self.momentum(options)
         let isAffine = try options.bool("affine", default: true)
-        guard site.inputShape.dimensions.count == 1, site.inputShape.count > 0 else {
+        let dimensions = site.inputShape.dimensions
+        guard (1...3).contains(dimensions.count), site.inputShape.count > 0 else {
             throw options.failure(
-                "batch_norm takes a row of features, but this one gets \(site.inputShape); put \"flatten\" in "
-                    + "front of it, or use layer_norm")
+                "batch_norm takes features, [channels, steps] or [channels, height, width], but this one gets "
+                    + "\(site.inputShape); put \"flatten\" in front of it, or use layer_norm")
         }
         outputShape = site.inputShape
-        width = site.inputShape.count
-        let shape = outputShape
+        channels = dimensions[0]
+        area = site.inputShape.count / channels
+        let shape = Shape([channels])
         weight = isAffine ? site.reserve("weight", shape: shape, role: .other, initializer: .constant(1)) : nil
         bias = isAffine ? site.reserve("bias", shape: shape, role: .bias, initializer: .constant(0)) : nil
         let mean = site.reserveBuffer("running_mean", shape: shape, initialValue: 0)
@@ -45,18 +51,18 @@ package struct BatchNorm: Layer {
         let steps = site.reserveBuffer("num_batches_tracked", shape: Shape([]), initialValue: 0)
         self.mean = mean
         self.variance = variance
-        // One row has no variance.
-        sums = site.reserveStatistics(1 + 2 * shape.count, leastLeafRows: 2) { sums, weights in
+        // One number has no variance.
+        sums = site.reserveStatistics(1 + 2 * shape.count, leastLeafRows: area > 1 ? 1 : 2) { sums, weights in
             let counter = weights.matrix(steps).elements
             let means = weights.matrix(mean).elements
             let variances = weights.matrix(variance).elements
-            let rows = sums[0]
+            let count = sums[0]
             let width = shape.count
             counter[0] += 1
             let share = momentum ?? 1 / Double(counter[0])
             for index in 0..<width {
-                means[index] = Float((1 - share) * Double(means[index]) + share * (sums[1 + index] / rows))
-                variances[index] = Float((1 - share) * Double(variances[index]) + share * (sums[1 + width + index] / rows))
+                means[index] = Float((1 - share) * Double(means[index]) + share * (sums[1 + index] / count))
+                variances[index] = Float((1 - share) * Double(variances[index]) + share * (sums[1 + width + index] / count))
             }
         }
     }
@@ -75,32 +81,58 @@ package struct BatchNorm: Layer {
     }
 
     package var memory: LayerMemory {
-        let moments = MemoryNeed(perLeaf: 2 * width)
+        let moments = MemoryNeed(perLeaf: 2 * channels)
+        guard area == 1 else { return LayerMemory(kept: moments) }
         return LayerMemory(
-            kept: moments, training: .none, evaluation: MemoryNeed(perLeaf: width),
-            backward: MemoryNeed(perSample: weight == nil ? 0 : width))
+            kept: moments, training: .none, evaluation: MemoryNeed(perLeaf: channels),
+            backward: MemoryNeed(perSample: weight == nil ? 0 : channels))
+    }
+
+    package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
+        KernelScratch(packed: area == 1 ? 0 : MemoryNeed.leaves(rows: rows, leafRows: leafRows) * 2 * channels)
+    }
+
+    package func fused(with next: any Layer) -> (any Layer)? {
+        guard area > 1, !rectifies, next is ReLU else { return nil }
+        var result = self
+        result.rectifies = true
+        return result
     }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let weight = weight.map { pass.weights.matrix($0) }
         let bias = bias.map { pass.weights.matrix($0) }
         guard case .training = pass.purpose, let kept = memory.kept else {
-            return evaluate(
-                input, into: output, scales: (memory.kept ?? memory.work).leaves(1, columns: width), weight, bias, pass)
+            return evaluate(input, into: output, weight, bias, memory, pass)
         }
-        pass.workspace.normalizeLeaves(
-            input, leafRows: pass.leafRows, epsilon: epsilon, weight: weight, bias: bias,
-            moments: moments(kept, rows: input.rows, leafRows: pass.leafRows),
-            sums: pass.statistics?.part(sums, count: 1 + 2 * width), into: output)
+        let moments = moments(kept, rows: input.rows, leafRows: pass.leafRows)
+        let sums = pass.statistics?.part(sums, count: 1 + 2 * channels)
+        if area == 1 {
+            pass.workspace.normalizeLeaves(
+                input, leafRows: pass.leafRows, epsilon: epsilon, weight: weight, bias: bias, moments: moments, sums: sums,
+                into: output)
+        } else {
+            pass.workspace.normalizeChannels(
+                input, channels: channels, leafRows: pass.leafRows, epsilon: epsilon, weight: weight, bias: bias,
+                rectifies: rectifies, moments: moments, sums: sums, into: output)
+        }
     }
 
     private func evaluate(
-        _ input: MatrixView, into output: MutableMatrixView, scales: MutableMatrixView, _ weight: MatrixView?,
-        _ bias: MatrixView?, _ pass: ForwardPass
+        _ input: MatrixView, into output: MutableMatrixView, _ weight: MatrixView?, _ bias: MatrixView?,
+        _ memory: PassMemory, _ pass: ForwardPass
     ) {
-        pass.workspace.normalizeColumns(
-            input, means: pass.weights.matrix(mean), variances: pass.weights.matrix(variance),
-            epsilon: epsilon, weight: weight, bias: bias, scales: scales, into: output)
+        let means = pass.weights.matrix(mean)
+        let variances = pass.weights.matrix(variance)
+        if area == 1 {
+            pass.workspace.normalizeColumns(
+                input, means: means, variances: variances, epsilon: epsilon, weight: weight, bias: bias,
+                scales: (memory.kept ?? memory.work).leaves(1, columns: channels), into: output)
+        } else {
+            pass.workspace.normalizeChannels(
+                input, channels: channels, means: means, variances: variances, epsilon: epsilon, weight: weight, bias: bias,
+                rectifies: rectifies, into: output)
+        }
     }
 
     package func backward(
@@ -108,7 +140,14 @@ package struct BatchNorm: Layer {
         output: MatrixView, memory: PassMemory, in pass: BackwardPass
     ) {
         let weightGradient = weight.flatMap { pass.gradient(of: $0) }
-        let scaled = weightGradient.map { _ in memory.work.matrix(rows: input.rows, columns: width) }
+        guard area == 1 else {
+            return pass.workspace.normalizeChannelsGradient(
+                outputGradient, input: input, rectified: rectifies ? output : nil, channels: channels,
+                leafRows: pass.leafRows, weight: weight.map { pass.weights.matrix($0) },
+                moments: moments(memory.left, rows: input.rows, leafRows: pass.leafRows).readOnly,
+                weightGradient: weightGradient, biasGradient: bias.flatMap { pass.gradient(of: $0) }, into: inputGradient)
+        }
+        let scaled = weightGradient.map { _ in memory.work.matrix(rows: input.rows, columns: channels) }
         pass.workspace.normalizeLeavesGradient(
             outputGradient, input: input, leafRows: pass.leafRows,
             weight: weight.map { pass.weights.matrix($0) },
@@ -123,6 +162,6 @@ package struct BatchNorm: Layer {
     }
 
     private func moments(_ kept: Scratch, rows: Int, leafRows: Int) -> MutableMatrixView {
-        kept.leaves((rows + leafRows - 1) / leafRows, columns: 2 * width)
+        kept.leaves((rows + leafRows - 1) / leafRows, columns: 2 * channels)
     }
 }

@@ -102,7 +102,7 @@ package struct Dense: Layer {
         return Dense(self, positions: positions / parts)
     }
 
-    package func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch {
+    package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
         Workspace.productScratch(
             rows: rows * positions, inputs: inputs, outputs: units, leafRows: leafRows * positions)
     }

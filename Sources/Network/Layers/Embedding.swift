@@ -36,6 +36,12 @@ package struct Embedding: Layer {
         weight = site.reserve("weight", shape: Shape([kinds, width]), role: .weight, initializer: initializer.weight)
     }
 
+    package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
+        let positions = outputShape.count / width
+        return Workspace.embeddingScratch(
+            tokens: rows * positions, leafTokens: leafRows * positions, kinds: kinds, width: width)
+    }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.embed(
             input, pass.weights.matrix(weight, columns: width),

@@ -21,7 +21,11 @@ package struct Residual: Layer {
         }
         layers = try site.build(variants, in: options)
         // Reserved behind the inner layers, and therefore run backward before them.
-        shortcut = try options.optionalVariants("shortcut").map { try site.build($0, in: options, name: "shortcut") }
+        // A list of layers, or a section that holds it as "layers".
+        let other = options.has("shortcut", holding: "layers") ? try options.section("shortcut") : nil
+        shortcut = try (other?.optionalVariants("layers") ?? options.optionalVariants("shortcut")).map {
+            try site.build($0, in: other ?? options, name: "shortcut")
+        }
         outputShape = layers.outputShape
         guard let shortcut else {
             guard outputShape == site.inputShape else {
@@ -67,10 +71,10 @@ package struct Residual: Layer {
             + (shortcut?.productOperations(withInputGradient: withInputGradient) ?? 0)
     }
 
-    package func kernelScratch(rows: Int, leafRows: Int) -> KernelScratch {
+    package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
         .larger(
-            layers.kernelScratch(rows: rows, leafRows: leafRows),
-            shortcut?.kernelScratch(rows: rows, leafRows: leafRows) ?? .none)
+            layers.kernelScratch(rows: rows, leafRows: leafRows, threads: threads),
+            shortcut?.kernelScratch(rows: rows, leafRows: leafRows, threads: threads) ?? .none)
     }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {

@@ -91,7 +91,9 @@ package struct MemoryForecast: Sendable {
             Part(
                 name: "scratch",
                 bytes: Self.bytes(
-                    .larger(rows.kernelScratch, evaluation?.rows.kernelScratch ?? .none), threads: training.threads),
+                    .larger(
+                        rows.kernelScratch(threads: training.threads),
+                        evaluation?.rows.kernelScratch(threads: training.threads) ?? .none), threads: training.threads),
                 isShared: false),
             Part(name: "messages", bytes: messages, isShared: false)
         ]

@@ -88,12 +88,12 @@ package struct RowMemory {
     /// Micro-batches that go through the network at once.
     var leafCount: Int { (rowCapacity + microBatchSize - 1) / microBatchSize }
 
-    /// What kernels take beside all that.
-    var kernelScratch: KernelScratch {
-        var scratch = layers.kernelScratch(rows: rowCapacity, leafRows: microBatchSize)
+    /// What kernels take beside all that, on so many threads.
+    func kernelScratch(threads: Int) -> KernelScratch {
+        var scratch = layers.kernelScratch(rows: rowCapacity, leafRows: microBatchSize, threads: threads)
         if let slices {
             let ofSlice = slices.head.kernelScratch(
-                rows: slices.rowsAtOnce, leafRows: microBatchSize * slices.positions)
+                rows: slices.rowsAtOnce, leafRows: microBatchSize * slices.positions, threads: threads)
             scratch = .larger(scratch, ofSlice)
         }
         return scratch

@@ -1,0 +1,42 @@
+import Diagnostics
+import Kernels
+import Settings
+import Storage
+
+/// A convolution of sequences, as `torch.nn.Conv1d`: y[f, i] = b[f] + Σ over channels c of the filter's group and taps p of
+/// W[f, c, p] · x[c, i·stride + p·dilation − padding].
+///
+/// Shapes: x [channels, steps], y [filters, …], W filters × channels / groups × kernel, b filters. Sequences of [steps, features]
+/// need permute: {dimensions: [2, 1]} in front.
+package struct Conv1d: ConvolutionLayer {
+    package static let kind = "conv1d"
+    package let outputShape: Shape
+    var convolution: Convolution
+
+    package init(options: Settings, site: inout LayerSite) throws {
+        guard site.inputShape.dimensions.count == 2, site.inputShape.count > 0 else {
+            throw options.failure("conv1d takes sequences, [channels, steps], but this one gets \(site.inputShape)")
+        }
+        let channels = site.inputShape.dimensions[0]
+        let steps = site.inputShape.dimensions[1]
+        let filters = try options.int("filters", in: ImageSite.sizes)
+        let kernel = try options.int("kernel", in: ImageSite.sizes)
+        let stride = try options.int("stride", default: 1, in: ImageSite.sizes)
+        let dilation = try options.int("dilation", default: 1, in: ImageSite.sizes)
+        let groups = try options.int("groups", default: 1, in: ImageSite.sizes)
+        let reach = (1, (kernel - 1) * dilation + 1)
+        var padding = try ImagePadding.read(options, image: (1, steps), kernels: reach, strides: (1, stride))
+        padding.top = 0
+        padding.bottom = 0
+        let image = ImageSite(channels: channels, height: 1, width: steps)
+        let shape = try Conv2d.shape(options, groups: groups, (channels, filters), reach, image, padding) {
+            () throws(ConvolutionShape.Problem) in
+            try ConvolutionShape(
+                channels: channels, height: 1, width: steps, filters: filters, kernel: (1, kernel), stride: (1, stride),
+                padding: padding.sides, dilation: (1, dilation), groups: groups)
+        }
+        outputShape = try site.shape([filters, shape.outputWidth]) { options.failure("filters", $0) }
+        convolution = try Convolution(
+            shape, weightShape: Shape([filters, channels / groups, kernel]), options: options, site: &site)
+    }
+}

@@ -1,0 +1,50 @@
+import Kernels
+import Settings
+import Storage
+
+/// The mean of each channel (Lin, Chen and Yan, arXiv:1312.4400), as `torch.nn.AdaptiveAvgPool2d(1)` and `flatten`. Shapes:
+/// x [channels, height, width], y [channels]. Kept: nothing.
+package struct GlobalAveragePool2d: Layer {
+    package static let kind = "global_average_pool2d"
+    package let outputShape: Shape
+
+    package init(options: Settings, site: inout LayerSite) throws {
+        outputShape = Shape([try ImageSite(site, kind: Self.kind, options).channels])
+    }
+
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        pass.workspace.globalAveragePool(input, channels: outputShape.count, into: output)
+    }
+
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
+        guard let inputGradient else { return }
+        pass.workspace.globalAveragePoolGradient(outputGradient, channels: outputShape.count, into: inputGradient)
+    }
+}
+
+/// The largest number of each channel, as `torch.nn.AdaptiveMaxPool2d(1)` and `flatten`; backward as `max_pool2d`. Shapes:
+/// x [channels, height, width], y [channels]. Kept: nothing.
+package struct GlobalMaxPool2d: Layer {
+    package static let kind = "global_max_pool2d"
+    package let outputShape: Shape
+
+    package init(options: Settings, site: inout LayerSite) throws {
+        outputShape = Shape([try ImageSite(site, kind: Self.kind, options).channels])
+    }
+
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        pass.workspace.globalMaxPool(input, channels: outputShape.count, into: output)
+    }
+
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
+        guard let inputGradient else { return }
+        pass.workspace.globalMaxPoolGradient(
+            outputGradient, input: input, output: output, channels: outputShape.count, into: inputGradient)
+    }
+}

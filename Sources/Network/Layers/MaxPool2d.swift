@@ -1,0 +1,34 @@
+import Kernels
+import Settings
+import Storage
+
+/// The largest number of each window, as `torch.nn.MaxPool2d`; backward the gradient goes to it, of equal ones to the first in
+/// reading order. A NaN in a window comes through.
+///
+/// Shapes: x [channels, height, width], y [channels, ⌊(height + 2·padding − size)/stride⌋ + 1, …]. Kept: nothing.
+package struct MaxPool2d: Layer {
+    package static let kind = "max_pool2d"
+    private let shape: PoolingShape
+
+    package init(options: Settings, site: inout LayerSite) throws {
+        shape = try .read(options, site, kind: Self.kind)
+    }
+
+    package var outputShape: Shape { shape.outputShape }
+
+    package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
+        KernelScratch(perThread: shape.scratch)
+    }
+
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        pass.workspace.maxPool(input, shape: shape, into: output)
+    }
+
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
+        guard let inputGradient else { return }
+        pass.workspace.maxPoolGradient(outputGradient, input: input, output: output, shape: shape, into: inputGradient)
+    }
+}
