@@ -98,9 +98,13 @@ extension Workspace {
         let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
         let passes = [shape.forward] + (0..<shape.phases).map(shape.inputGradient).filter { $0.tap_rows * $0.tap_columns > 0 }
         let gradient = loops.gradientScratch(shape.forward, leafRows, levels, threads)
+        // A call may have fewer rows, which may be cut into larger blocks; beyond some hundred that no longer matters.
+        func scratch(_ pass: ConvolutionPass) -> Int {
+            (1...max(1, min(rows, 512))).reduce(loops.scratch(pass, rows)) { max($0, loops.scratch(pass, $1)) }
+        }
         return (
             passes.map(loops.weightCount).reduce(shape.isDense ? products.packed : 0, max),
-            passes.map { loops.scratch($0, rows) }.reduce(shape.isDense ? max(gradient, products.perThread) : gradient, max)
+            passes.map(scratch).reduce(shape.isDense ? max(gradient, products.perThread) : gradient, max)
         )
     }
 
