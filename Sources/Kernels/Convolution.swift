@@ -89,18 +89,22 @@ extension Workspace {
         }
     }
 
-    /// Numbers that the three directions take beside their operands: for what is packed, and for each thread.
+    /// What the three directions take beside their operands, on so many threads.
     package static func convolutionScratch(
-        _ shape: ConvolutionShape, rows: Int, leafRows: Int, threads: Int = 1
+        _ shape: ConvolutionShape, rows: Int, leafRows: Int, threads: Int
     ) -> KernelScratch {
         let products = productScratch(rows: rows, inputs: shape.inputCount, outputs: shape.outputCount, leafRows: leafRows)
         let loops = ConvolutionLoops.of(.best)
         let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
         let passes = [shape.forward] + (0..<shape.phases).map(shape.inputGradient).filter { $0.tap_rows * $0.tap_columns > 0 }
         let gradient = loops.gradientScratch(shape.forward, leafRows, levels, threads)
+        // A call may have fewer rows, which may be cut into larger blocks; beyond some hundred that no longer matters.
+        func scratch(_ pass: ConvolutionPass) -> Int {
+            (1...max(1, min(rows, 512))).reduce(loops.scratch(pass, rows)) { max($0, loops.scratch(pass, $1)) }
+        }
         return KernelScratch(
             packed: passes.map(loops.weightCount).reduce(shape.isDense ? products.packed : 0, max),
-            perThread: passes.map { loops.scratch($0, rows) }.reduce(shape.isDense ? max(gradient, products.perThread) : gradient, max)
+            perThread: passes.map(scratch).reduce(shape.isDense ? max(gradient, products.perThread) : gradient, max)
         )
     }
 

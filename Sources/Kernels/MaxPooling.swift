@@ -106,18 +106,35 @@ private func windowGradient(
         for outputColumn in 0..<shape.outputWidth {
             let columns = shape.columns(outputColumn)
             let place = outputRow * shape.outputWidth + outputColumn
-            let largest = y[place]
-            search: for row in rows {
-                for column in columns {
-                    let index = row &* shape.width &+ column
-                    if x[index] == largest || x[index].isNaN {
-                        target[index] += g[place]
-                        break search
-                    }
-                }
-            }
+            target[firstLargest(x, y[place], rows, columns, width: shape.width)] += g[place]
         }
     }
+}
+
+/// Where the first number of a window is that is `largest`, or NaN where that is.
+@inline(__always)
+private func firstLargest(
+    _ x: UnsafePointer<Float>, _ largest: Float, _ rows: Range<Int>, _ columns: Range<Int>, width: Int
+) -> Int {
+    var found = rows.lowerBound &* width &+ columns.lowerBound
+    if largest.isNaN {
+        for row in rows {
+            for column in columns where x[row &* width &+ column].isNaN { return row &* width &+ column }
+        }
+        return found
+    }
+    // Backwards and to the end: no branch that nobody can foresee.
+    var row = rows.upperBound &- 1
+    while row >= rows.lowerBound {
+        var index = row &* width &+ columns.upperBound &- 1
+        let first = row &* width &+ columns.lowerBound
+        while index >= first {
+            found = x[index] < largest ? found : index
+            index &-= 1
+        }
+        row &-= 1
+    }
+    return found
 }
 
 /// Windows of two by two that don't overlap.

@@ -48,9 +48,17 @@ struct ConvolutionPlan {
             run = min(samples * area, 3 * laneCount)
             block = Self.near / (pass.taps * ((run + laneCount - 1) / laneCount * laneCount))
         } else {
+            // Longer runs have fewer ends, but all channels at once is better.
+            if pass.taps >= 4, pass.outputs > 1 {
+                if Self.channels(near: 2 * run, pass, image) >= pass.channels {
+                    run *= 2
+                } else if Self.channels(near: run, pass, image) < pass.channels,
+                    Self.channels(near: run / 2, pass, image) >= pass.channels
+                {
+                    run /= 2
+                }
+            }
             block = Self.channels(near: run, pass, image)
-            // Longer runs have fewer ends.
-            if pass.taps >= 4, pass.outputs > 1, Self.channels(near: 2 * run, pass, image) >= pass.channels { run *= 2 }
         }
         block = max(1, min(pass.channels, block))
         channelBlocks = max(1, (pass.channels + block - 1) / block)
@@ -72,8 +80,10 @@ struct ConvolutionPlan {
 
     /// So many channels that what a run reads of them stays near.
     private static func channels(near run: Int, _ pass: ConvolutionPass, _ image: Planes) -> Int {
-        // Cache lines of a channel.
-        let lines = min(image.planeStride / 16 + 2, pass.tap_rows * (min(run, 12 * laneCount) / 16 + 2))
+        // Cache lines of a channel: its rows apart, or all that lies between the first number and the last.
+        let length = min(run, 12 * laneCount)
+        let span = length + image.rows.reach * image.pitch + image.columns.reach
+        let lines = min(image.planeStride / 16 + 2, pass.tap_rows * (length / 16 + 2), span / 16 + 2)
         return near / (16 * lines * image.rows.phases * image.columns.phases)
     }
 

@@ -81,7 +81,20 @@ struct EveryModelTests {
         "dense: {units: 4, bias: false, name: middle, initializer: {uniform: {bound: 0.1}}}",
         "dense: {units: 4, initializer: {normal: {mean: 0.1, standard_deviation: 0.2}}}",
         "dense: {units: 4, initializer: zeros}", "layer_norm",
-        "reshape: {shape: [2, 2]}, permute: {dimensions: [2, 1]}, dense: {units: 2}, flatten"
+        "reshape: {shape: [2, 2]}, permute: {dimensions: [2, 1]}, dense: {units: 2}, flatten",
+        "parallel: {branches: [{layers: [relu]}, {layers: [dense: {units: 2}]}], combine: concatenate}",
+        "repeat: {times: 2, layers: [dense: {units: 4}, relu]}",
+        "residual: {layers: [dense: {units: 3}], shortcut: {layers: [dense: {units: 3, bias: false}]}}"
+    ]
+    /// On images of 1 × 2 × 2, or 2 × 2.
+    private static let imageLayerNames: [String] = [
+        "conv2d: {filters: 2, kernel: [2, 1], stride: 1, padding: same, dilation: 1, groups: 1, bias: false, initializer: he_normal}",
+        "conv2d: {filters: 2, kernel: 2}, conv2d_transpose: {filters: 2, kernel: 2, stride: 2, padding: 1, output_padding: 1}",
+        "reshape: {shape: [2, 2]}, conv1d: {filters: 3, kernel: 2, padding: 1, stride: 2, dilation: 1, groups: 1}",
+        "max_pool2d: {size: 2}", "average_pool2d: {size: 3, stride: 1, padding: 1, count_include_pad: false}",
+        "global_average_pool2d", "global_max_pool2d", "upsample2d: {scale_factor: 2, mode: bilinear}",
+        "zero_pad2d: {padding: [0, 1, 0, 1]}", "dropout2d: {rate: 0.25}", "batch_norm, relu",
+        "conv2d: {filters: 4, kernel: 1}, group_norm: {groups: 2}", "instance_norm: {affine: true}"
     ]
     private static let finalLayers: [Model] = [
         // Its last micro-batch of an epoch would be one row.
@@ -94,6 +107,11 @@ struct EveryModelTests {
     private static let layers: [Model] =
         layerNames.map { name in
             table("the layer \(name)", options: kinds, layers: "dense: {units: 4}, \(name), dense: {units: 3}")
+        }
+        + imageLayerNames.map { name in
+            table(
+                "the layer \(name)", options: kinds,
+                layers: "dense: {units: 4}, reshape: {shape: [1, 2, 2]}, \(name), flatten, dense: {units: 3}")
         } + finalLayers
 
     private static let formats: [Model] = [

@@ -78,7 +78,32 @@ struct BatchNormTests {
         }
     }
 
-    @Test("it needs two rows, takes features only, and has no layer's slots trained but weight and bias")
+    @Test("of images, outside training, it takes the running averages, and a relu behind it changes nothing else")
+    func evaluationOfImages() throws {
+        let layers: [Any] = [["batch_norm": ["epsilon": 0]], "relu", ["conv2d": ["filters": 1, "kernel": 1, "bias": false]]]
+        let bench = try Bench(try makeNetwork(layers, inputShape: [2, 3, 5]), rows: 3, keeps: false)
+        let layout = bench.network.layout
+        func set(_ name: String, _ values: [Float]) throws {
+            let slot = try #require(layout.slots.first { $0.name == name })
+            for (index, value) in values.enumerated() { bench.weights[layout.range(of: slot).lowerBound + index] = value }
+        }
+        try set("0.running_mean", [1, -2])
+        try set("0.running_var", [4, 16])
+        try set("0.weight", [3, 1])
+        try set("0.bias", [0.5, -1])
+        try set("2.weight", [1, 64])
+        for index in 0..<bench.input.count { bench.input[index] = Float((index * 7) % 23) - 11 }
+        bench.forward()
+        for index in 0..<bench.output.count {
+            let row = index / 15
+            let first = bench.input[row * 30 + index % 15]
+            let second = bench.input[row * 30 + 15 + index % 15]
+            let expected = max(0, (first - 1) / 2 * 3 + 0.5) + 64 * max(0, (second + 2) / 4 - 1)
+            #expect(bench.output[index] == expected, "\(index)")
+        }
+    }
+
+    @Test("it needs two numbers of a channel, takes up to three axes, and has no layer's slots trained but weight and bias")
     func demands() throws {
         let network = try makeNetwork([["dense": ["units": 4]], "batch_norm", ["dense": ["units": 1]]], inputShape: [3])
         #expect(network.leastLeafRows == 2 && network.statisticsCount == 9)
@@ -86,7 +111,11 @@ struct BatchNormTests {
         #expect(
             network.layout.slots.filter { $0.region == .buffers }.map(\.name)
                 == ["1.running_mean", "1.running_var", "1.num_batches_tracked"])
-        #expect(throws: (any Error).self) { try makeNetwork(["batch_norm", ["dense": ["units": 1]]], inputShape: [3, 2]) }
+        let ofImages = try makeNetwork(["batch_norm", "flatten", ["dense": ["units": 1]]], inputShape: [3, 2, 2])
+        #expect(ofImages.leastLeafRows == 1 && ofImages.statisticsCount == 7)
+        let ofPoints = try makeNetwork(["batch_norm", "flatten", ["dense": ["units": 1]]], inputShape: [3, 1, 1])
+        #expect(ofPoints.leastLeafRows == 2)
+        #expect(throws: (any Error).self) { try makeNetwork(["batch_norm", ["dense": ["units": 1]]], inputShape: [3, 2, 1, 1]) }
         for momentum in ["-0.1", "1.5", "some", "nan"] {
             #expect(throws: (any Error).self) {
                 try makeNetwork([["batch_norm": ["momentum": momentum]], ["dense": ["units": 1]]], inputShape: [3])
