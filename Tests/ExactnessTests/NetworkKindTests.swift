@@ -7,7 +7,7 @@ import Testing
 struct NetworkKindTests {
     private static let rankCounts = isFullMatrix ? [1, 2, 3, 4, 5, 7, 8] : [1, 3, 4, 7]
 
-    @Test("a run leaves the same files at any rank count, and where ranks share no memory", arguments: networkKinds)
+    @Test("a run leaves the same files at any rank count, and where ranks share no memory", arguments: networkKinds + convolutionKinds)
     func ranks(_ example: Example) throws {
         try withBench(example.text + "\n") { bench in
             try bench.train("plain")
@@ -25,7 +25,7 @@ struct NetworkKindTests {
         }
     }
 
-    @Test("a run that is stopped and goes on with other ranks ends the same", arguments: networkKinds)
+    @Test("a run that is stopped and goes on with other ranks ends the same", arguments: networkKinds + convolutionKinds)
     func resume(_ example: Example) throws {
         try withBench(example.text + "\n") { bench in
             try bench.train("whole")
