@@ -1,6 +1,6 @@
 import Diagnostics
 
-/// The targets in an IDX file, turned into classes or values.
+/// The targets in a file of numbers, turned into classes or values.
 struct CodedLabels {
     /// Nil where they are the inputs.
     let targets: StoredTargets?
@@ -14,7 +14,7 @@ struct CodedLabels {
     var classNames: [String]? { labels?.map(String.init) }
 }
 
-extension IDXFile {
+extension EncodedFile {
     /// The file as targets of `sampleCount` samples: classes where each sample has one whole number and `rule` makes
     /// classes of them, else values.
     ///

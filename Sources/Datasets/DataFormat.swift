@@ -51,7 +51,9 @@ extension Choices where Choice == any DataFormat.Type {
     package static var standard: DataFormatChoices {
         DataFormatChoices([
             DigitsSource.self,
+            NPZSource.self,
             IDXSource.self,
+            NPYSource.self,
             CSVSource.self,
             TextSource.self
         ])
