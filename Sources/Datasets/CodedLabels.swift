@@ -10,8 +10,11 @@ struct CodedLabels {
     /// What people should know of how the labels were understood.
     var notes: [String] = []
 
+    /// What the classes are called where it is no number.
+    var names: [String]?
+
     /// What the classes are called where that isn't 0 to K−1.
-    var classNames: [String]? { labels?.map(String.init) }
+    var classNames: [String]? { names ?? labels?.map(String.init) }
 }
 
 extension EncodedFile {

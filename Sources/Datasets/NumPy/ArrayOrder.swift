@@ -52,7 +52,10 @@ struct ArrayOrder {
             let input = source.base + offset
             // Every place is a sum of index · stride with indices below the dimensions, so below `count`.
             switch elementByteCount {
-            case 1: forEachPlace { output.storeBytes(of: input.load(fromByteOffset: $1, as: UInt8.self), toByteOffset: $0, as: UInt8.self) }
+            case 1:
+                forEachPlace {
+                    output.storeBytes(of: input.load(fromByteOffset: $1, as: UInt8.self), toByteOffset: $0, as: UInt8.self)
+                }
             case 2: copy(UInt16.self, input, output)
             case 4: copy(UInt32.self, input, output)
             default: copy(UInt64.self, input, output)
@@ -65,7 +68,9 @@ struct ArrayOrder {
     ) {
         let size = MemoryLayout<Bits>.size
         forEachPlace { target, source in
-            output.storeBytes(of: input.loadUnaligned(fromByteOffset: source * size, as: Bits.self), toByteOffset: target * size, as: Bits.self)
+            output.storeBytes(
+                of: input.loadUnaligned(fromByteOffset: source * size, as: Bits.self), toByteOffset: target * size,
+                as: Bits.self)
         }
     }
 

@@ -71,7 +71,8 @@ struct NPYHeader {
         self.isFortran = isFortran
         self.dimensions = dimensions
         byteCount = count
-        let written = "(" + dimensions.prefix(10).map(String.init).joined(separator: ", ")
+        let written =
+            "(" + dimensions.prefix(10).map(String.init).joined(separator: ", ")
             + (dimensions.count > 10 ? ", …)" : ")")
         guard let samples = dimensions.first else {
             throw Failure(.badData, "\(path): a single number; expected an array whose first dimension counts samples")

@@ -20,7 +20,8 @@ struct ZipArchive {
         let file = try SourceFile(path: path)
         guard !file.isCompressed, try file.readBytes(2) == [0x50, 0x4B] else {
             throw Failure(
-                .badData, "\(path): not a file of arrays: expected a ZIP archive as numpy.savez writes it; a single array is "
+                .badData,
+                "\(path): not a file of arrays: expected a ZIP archive as numpy.savez writes it; a single array is "
                     + "read with data.format: npy")
         }
         let region = try file.map()
@@ -98,7 +99,8 @@ struct ZipArchive {
         }
         guard flags & 1 == 0 else { throw damaged(path, "\"\(shortened(name))\" is encrypted; save it without a password") }
         guard method == 0 || method == 8 else {
-            throw damaged(path, "\"\(shortened(name))\" is packed by method \(method); expected stored or deflated, as by NumPy")
+            throw damaged(
+                path, "\"\(shortened(name))\" is packed by method \(method); expected stored or deflated, as by NumPy")
         }
         guard bytes.number(header, 4) == 0x0403_4B50, let localName = bytes.number(header + 26, 2),
             let localExtra = bytes.number(header + 28, 2)
