@@ -14,7 +14,7 @@ extension Dataset {
         guard let (channels, height, width) = imageSizes else {
             throw Failure(
                 .badConfiguration,
-                "samples of shape \(inputShape) are no images; a sheet needs [height, width] or [channels, height, width] with 1 "
+                "samples of shape \(inputShape) can't be shown as images; a picture needs [height, width] or [channels, height, width] with 1 "
                     + "or 3 channels")
         }
         let count = inputShape.count

@@ -167,7 +167,7 @@ struct ImageAugmentationTests {
             ("[shift: 0]", "augmentation[0].shift.pixels: expected a whole number, 1"),
             ("[shift: x]", "expected a whole number"),
             ("[shift]", "missing"), ("[rotate: 181]", "from 0.0 to 180.0"), ("[scale: {minimum: 2}]", "at most the maximum"),
-            ("[brightness: 2]", "from 0.0 to 1.0"), ("[cutout: {sise: 1}]", "unknown key \"sise\""),
+            ("[brightness: 2]", "from 0.0 to 1.0"), ("[cutout: {size: 1, sise: 1}]", "unknown key \"sise\""),
             ("[scale: 2]", "expected one name")
         ] {
             expectFailure(.badConfiguration, message) { _ = try train(text) }

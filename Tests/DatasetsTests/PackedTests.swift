@@ -56,12 +56,12 @@ struct PackedTests {
         let plain = try digits()
         var bytes: [UInt8] = []
         try #require(plain.validation).pack(plain.preprocessing) { bytes += $0 }
-        for count in Array(0..<300) + [4095, 4096, bytes.count - 1] {
+        for count in Array(stride(from: 0, to: 300, by: 11)) + [4095, 4096, bytes.count - 1] {
             let path = try files.write("cut\(count)", Array(bytes[..<count]))
             expectFailure(.badData, "cut\(count)") { _ = try load("format: packed\ntrain: {path: \(path)}") }
         }
-        for place in 0..<300 {
-            for change: UInt8 in [1, 0x10, 0x80] {
+        for place in stride(from: 0, to: 300, by: 3) {
+            for change: UInt8 in [1, 0x80] {
                 var damaged = bytes
                 damaged[place] ^= change
                 let folder = try files.subdirectory()

@@ -118,13 +118,15 @@ struct ZipTests {
         expectFailure(.badData, "a.npz", "without a member") { _ = try train(try zip([])) }
     }
 
-    @Test("every prefix of an archive is refused, and every byte of it may be another without a trap")
+    @Test("prefixes of an archive are refused, and its bytes may be others without a trap")
     func damage() throws {
         let whole = try zip([
             Member(name: "x_train.npy", content: x, method: 8), Member(name: "y_train.npy", content: y)
         ])
-        for count in whole.indices { expectFailure(.badData, "a.npz") { _ = try train(Array(whole[..<count])) } }
-        for place in whole.indices {
+        for count in stride(from: 0, to: whole.count, by: 5) {
+            expectFailure(.badData, "a.npz") { _ = try train(Array(whole[..<count])) }
+        }
+        for place in stride(from: 0, to: whole.count, by: 3) {
             for bit in [0, 7] {
                 var damaged = whole
                 damaged[place] ^= 1 << bit

@@ -71,7 +71,8 @@ struct ImageTests {
             #expect(outcome.errors.contains("note: trees: 1 file that is no image by its name was left out (README.txt)"))
             #expect(bench.bytes("sheet.png").prefix(4) == Data([0x89, 0x50, 0x4E, 0x47]))
             // What dtrain writes, it reads: a picture is an image of its own.
-            try bench.write("one.yaml", "data: {format: images, target_kind: input, train: {path: .}}\n\(Self.model)\n")
+            try bench.write("sheets/sheet.png", Array(bench.bytes("sheet.png")))
+            try bench.write("one.yaml", "data: {format: images, target_kind: input, train: {path: sheets}}\n\(Self.model)\n")
             expectSuccess(try bench.dtrain("data", "one.yaml"))
             for arguments in [[], ["--sheet", "digits.png"]] { expectSuccess(try bench.dtrain(["data"] + arguments)) }
         }
@@ -84,7 +85,7 @@ struct ImageTests {
             try bench.write("c.yaml", "data: {format: csv, train: {path: t.csv, target: y}}\n\(Self.model)\n")
             try bench.write("out", "before")
             expectRefusal(try bench.dtrain("pack", "c.yaml", "out"), .badData, ["tables and text"])
-            expectRefusal(try bench.dtrain("data", "c.yaml", "--sheet", "out"), .badConfiguration, ["shape [2] are no images"])
+            expectRefusal(try bench.dtrain("data", "c.yaml", "--sheet", "out"), .badConfiguration, ["shape [2] can't be shown"])
             expectRefusal(try bench.dtrain("pack", "c.yaml", "out", "--split", "validation"), .usage, ["no validation split"])
             expectRefusal(try bench.dtrain("pack", "nowhere.yaml", "out"), .missingInput, ["nowhere.yaml"])
             expectRefusal(

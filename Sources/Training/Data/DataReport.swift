@@ -39,7 +39,8 @@ package struct DataReport {
             // Of thousands of classes nobody reads a list.
             for (index, count) in counts.enumerated().prefix(100) { lines.append("  \(split.className(index)): \(count)") }
             if counts.count > 100 {
-                lines.append("  and \(counts.count - 100) more, \(counts.min() ?? 0) to \(counts.max() ?? 0) samples each")
+                lines.append(
+                    indent + "and \(counts.count - 100) more, \(counts.min() ?? 0) to \(counts.max() ?? 0) samples each")
             }
         }
         if split.tokenKinds != nil { return lines }
@@ -49,16 +50,16 @@ package struct DataReport {
                     + "deviation \(Self.text(numbers.deviation))")
         }
         if name == "train", statistics.elementType == "unsigned8", statistics.parts.allSatisfy({ $0.numbers.deviation > 0 }) {
-            func list(_ number: (RunningNumbers) -> Double) -> String {
+            func list(_ number: (RunningStatistics) -> Double) -> String {
                 let texts = statistics.parts.map { String(format: "%.4f", number($0.numbers) / 255) }
                 return texts.count == 1 ? texts[0] : "[" + texts.joined(separator: ", ") + "]"
             }
-            lines.append("  normalize: {scale: 255, mean: \(list(\.mean)), std: \(list(\.deviation))}")
+            lines.append(indent + "normalize: {scale: 255, mean: \(list(\.mean)), std: \(list(\.deviation))}")
         }
         return lines
     }
 
-    private typealias RunningNumbers = RunningStatistics
+    private let indent = "  "
 
     private static func text(_ number: Double) -> String { String(format: "%.6g", number) }
 
