@@ -55,10 +55,13 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CProcessor"),
         .target(name: "CAllocations"),
+        .target(name: "CImages", dependencies: ["CPNG", "CJPEG"]),
         .target(name: "CProcesses"),
 
         room("Diagnostics"),
@@ -76,7 +79,7 @@ let package = Package(
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"]),
-        room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib"]),
+        room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib", "CImages"]),
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),

@@ -115,7 +115,7 @@ if [[ $processors != none ]]; then
 fi
 if [[ -n $debian ]]; then
     root=$scratch/root
-    if ! debootstrap --variant=minbase --include=libopenmpi40,zlib1g,libssl3t64,libstdc++6 "$debian" "$root" \
+    if ! debootstrap --variant=minbase --include=libopenmpi40,zlib1g,libssl3t64,libstdc++6,libpng16-16t64,libjpeg62-turbo "$debian" "$root" \
         > "$scratch/log" 2>&1; then
         tail -n 5 "$scratch/log" >&2
         say "debootstrap can't install Debian $debian (its last words above)"

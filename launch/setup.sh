@@ -11,7 +11,8 @@ if (($# > 1)) || [[ ${1:---tests} != --tests ]]; then
     exit 64
 fi
 
-readonly packages_of_debian=(git pkg-config openmpi-bin libopenmpi-dev libopenblas-dev zlib1g-dev libssl-dev)
+readonly packages_of_debian=(git pkg-config openmpi-bin libopenmpi-dev libopenblas-dev zlib1g-dev libssl-dev libpng-dev
+    libjpeg-dev)
 readonly oldest_swift=6
 
 say() { printf 'setup.sh: %s\n' "$*" >&2; }
@@ -26,6 +27,8 @@ is_there() {
         libopenblas-dev) pkg-config --exists openblas 2> /dev/null ;;
         zlib1g-dev) pkg-config --exists zlib 2> /dev/null ;;
         libssl-dev) pkg-config --exists libcrypto 2> /dev/null ;;
+        libpng-dev) pkg-config --exists libpng 2> /dev/null ;;
+        libjpeg-dev) pkg-config --exists libjpeg 2> /dev/null ;;
         *) return 1 ;;
     esac
 }
@@ -59,7 +62,7 @@ find_missing
 if ((${#missing[@]} > 0)); then
     if ! command -v apt-get > /dev/null; then
         say "missing: ${missing[*]} (the names of Debian's packages); install what brings them on this system:" \
-            "Open MPI 4, OpenBLAS, zlib and OpenSSL with headers and pkg-config files"
+            "Open MPI 4, OpenBLAS, zlib, OpenSSL, libpng and libjpeg-turbo with headers and pkg-config files"
         exit 69
     fi
     if ((EUID != 0)); then

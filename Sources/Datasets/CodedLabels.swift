@@ -1,6 +1,6 @@
 import Diagnostics
 
-/// The targets in an IDX file, turned into classes or values.
+/// The targets in a file of numbers, turned into classes or values.
 struct CodedLabels {
     /// Nil where they are the inputs.
     let targets: StoredTargets?
@@ -10,11 +10,14 @@ struct CodedLabels {
     /// What people should know of how the labels were understood.
     var notes: [String] = []
 
+    /// What the classes are called where it is no number.
+    var names: [String]?
+
     /// What the classes are called where that isn't 0 to K−1.
-    var classNames: [String]? { labels?.map(String.init) }
+    var classNames: [String]? { names ?? labels?.map(String.init) }
 }
 
-extension IDXFile {
+extension EncodedFile {
     /// The file as targets of `sampleCount` samples: classes where each sample has one whole number and `rule` makes
     /// classes of them, else values.
     ///

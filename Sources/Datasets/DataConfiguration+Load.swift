@@ -25,7 +25,7 @@ extension DataConfiguration {
     func splits(
         _ samples: EncodedSamples, inputShape: Shape, _ coded: CodedLabels,
         rows: (train: [Int32], validation: [Int32])?, _ stored: Preprocessing?,
-        fallback: Normalization, name: String
+        fallback: Normalization, name: String, images: ImageSchema? = nil
     ) throws -> DataSplits {
         let found = Preprocessing(
             inputShape: inputShape, targetKind: coded.kind, classNames: coded.classNames ?? rule.classNames,
@@ -33,7 +33,8 @@ extension DataConfiguration {
             normalization: try stored?.normalization
                 ?? normalization(
                     inputShape, rows: rows?.train ?? Array(0..<Int32(samples.count)), fallback: fallback,
-                    fetch: { samples.numbers(sample: $0, into: &$1) }))
+                    fetch: { samples.numbers(sample: $0, into: &$1) }),
+            images: images)
         let preprocessing = try stored.map { try Self.require($0, toFit: found, name: name) } ?? found
         func dataset(_ rows: [Int32]?) -> Dataset {
             Dataset(

@@ -51,7 +51,13 @@ extension Choices where Choice == any DataFormat.Type {
     package static var standard: DataFormatChoices {
         DataFormatChoices([
             DigitsSource.self,
+            ImagesSource.self,
+            NPZSource.self,
             IDXSource.self,
+            NPYSource.self,
+            PackedSource.self,
+            CIFAR10Source.self,
+            CIFAR100Source.self,
             CSVSource.self,
             TextSource.self
         ])

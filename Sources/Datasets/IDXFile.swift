@@ -5,7 +5,7 @@ import Storage
 /// A file in IDX format (http://yann.lecun.com/exdb/mnist/): two zero bytes, a type, the number of dimensions, their
 /// sizes as big-endian 32-bit numbers, then the elements, the last dimension fastest. The first dimension counts
 /// samples.
-struct IDXFile {
+struct IDXFile: EncodedFile {
     let path: String
     /// The shape of one sample: all dimensions but the first.
     let shape: Shape
@@ -15,7 +15,7 @@ struct IDXFile {
     init(path: String) throws {
         let file = try SourceFile(path: path)
         let magic = try file.readBytes(4)
-        guard Self.isMagic(magic), let type = magic.dropFirst(2).first.flatMap(ElementType.init) else {
+        guard Self.isMagic(magic), let type = magic.dropFirst(2).first.flatMap(ElementType.init(idxCode:)) else {
             throw Self.wrongMagic(magic, path: path)
         }
         let headerSize = 4 + 4 * Int(magic[3])
@@ -95,7 +95,7 @@ struct IDXFile {
     static func recognizes(_ path: String) throws -> Bool { isMagic(try SourceFile(path: path).readBytes(4)) }
 
     private static func isMagic(_ bytes: [UInt8]) -> Bool {
-        bytes.count == 4 && bytes[0] == 0 && bytes[1] == 0 && ElementType(rawValue: bytes[2]) != nil
+        bytes.count == 4 && bytes[0] == 0 && bytes[1] == 0 && ElementType(idxCode: bytes[2]) != nil
             && (1...8).contains(bytes[3])
     }
 
@@ -111,22 +111,5 @@ struct IDXFile {
             .badData,
             "\(path): not an IDX file: expected it to begin with 00 00, a type from 08 to 0e and "
                 + "1 to 8 dimensions, found \(digits)")
-    }
-
-    // MARK: - Checks
-
-    /// Refuses numbers that are not finite as Float32.
-    func requireFinite() throws {
-        guard samples.type.isFloatingPoint else { return }
-        var numbers = [Double](repeating: 0, count: samples.width)
-        for sample in 0..<samples.count {
-            samples.numbers(sample: sample, into: &numbers)
-            if let place = numbers.firstIndex(where: { !Float($0).isFinite }) {
-                throw Failure(
-                    .badData,
-                    "\(path): sample \(sample), element \(place): expected a finite Float32 "
-                        + "number, found \(numbers[place])")
-            }
-        }
     }
 }

@@ -43,25 +43,8 @@ struct IDXSource: DataFormat {
     }
 
     func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
-        let rule = stored.map(TargetRule.init) ?? rule
-        let inputs = try IDXFile(path: train.inputs)
-        try inputs.requireFinite()
-        let coded =
-            try train.targets.map {
-                try IDXFile(path: $0).targets(
-                    following: rule, sampleCount: inputs.samples.count, inputs: inputs.path,
-                    isTraining: stored == nil)
-            } ?? CodedLabels(targets: nil, kind: .inputs(count: inputs.shape.count))
-        let rows = try data.validationFraction.map {
-            try Split.draw(count: inputs.samples.count, fraction: $0, seed: data.splitSeed, name: inputs.path)
-        }
-        var splits = try data.splits(
-            inputs.samples, inputShape: inputs.shape, coded, rows: rows.map { ($0, $1) }, stored,
-            fallback: .none, name: inputs.path)
-        guard let validation else { return splits }
-        let held = try IDXFile(path: validation.inputs)
-        let answers = try validation.targets.map { try IDXFile(path: $0) }
-        splits.validation = try splits.preprocessing.dataset(of: held, targets: answers)
-        return splits
+        try data.splits(
+            try IDXFile(path: train.inputs), targets: try train.targets.map(IDXFile.init),
+            validation: try validation.map { (try IDXFile(path: $0.inputs), try $0.targets.map(IDXFile.init)) }, rule, stored)
     }
 }

@@ -22,6 +22,11 @@ package struct Normalization: Hashable, Codable, Sendable {
         (number / Self.entry(scale, feature) - Self.entry(mean, feature)) / Self.entry(std, feature)
     }
 
+    /// The number whose normalised value is `value`.
+    func undone(_ value: Double, feature: Int) -> Double {
+        (value * Self.entry(std, feature) + Self.entry(mean, feature)) * Self.entry(scale, feature)
+    }
+
     /// Lists of one number for each channel, which is the first of three dimensions or more, as lists of one for each input.
     func expanded(perChannelOf shape: Shape) -> Normalization {
         guard shape.dimensions.count >= 3, let channels = shape.dimensions.first, channels > 1 else { return self }

@@ -75,8 +75,8 @@ extension Preprocessing {
         return reading
     }
 
-    /// The samples of an IDX file, normalised as the training data were.
-    func dataset(of file: IDXFile, targets: IDXFile?) throws -> Dataset {
+    /// The samples of a file, normalised as the training data were.
+    func dataset<Samples: EncodedFile>(of file: Samples, targets: Samples?) throws -> Dataset {
         guard file.shape == inputShape else {
             throw Failure(
                 .badData,
@@ -129,6 +129,11 @@ package struct NewSamples {
     package let isLabelled: Bool
     /// How a table is written, where that isn't how the training data were.
     package let options: TableOptions?
+
+    /// The same with this file of targets.
+    func with(targets: String) -> NewSamples {
+        NewSamples(path: path, targets: targets, isLabelled: isLabelled, options: options)
+    }
 }
 
 /// How a table is written, as a configuration says it, for a file that it doesn't name.

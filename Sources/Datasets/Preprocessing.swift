@@ -17,12 +17,15 @@ package struct Preprocessing: Hashable, Codable, Sendable {
     package let table: TableSchema?
     /// How text becomes tokens; nil where the training data were no text.
     package let text: TextSchema?
+    /// How files of images become samples; nil where the training data were none.
+    let images: ImageSchema?
 
     package var inputShape: Shape { Shape(inputDimensions) }
 
     init(
         inputShape: Shape, targetKind: TargetKind, classNames: [String]?, labels: [Int]? = nil,
-        normalization: Normalization, table: TableSchema? = nil, text: TextSchema? = nil
+        normalization: Normalization, table: TableSchema? = nil, text: TextSchema? = nil,
+        images: ImageSchema? = nil
     ) {
         inputDimensions = inputShape.dimensions
         self.targetKind = targetKind
@@ -31,6 +34,7 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         self.normalization = normalization
         self.table = table
         self.text = text
+        self.images = images
     }
 
     /// Of samples in memory, whose inputs are ready.
@@ -49,6 +53,7 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         normalization = try values.decode(Normalization.self, forKey: .normalization)
         table = try values.decodeIfPresent(TableSchema.self, forKey: .table)
         text = try values.decodeIfPresent(TextSchema.self, forKey: .text)
+        images = try values.decodeIfPresent(ImageSchema.self, forKey: .images)
         if let problem {
             throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: problem))
         }

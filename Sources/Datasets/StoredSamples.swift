@@ -28,7 +28,8 @@ enum StoredTargets: Sendable {
     case values([Float])
 }
 
-/// The element types of IDX files by their code (http://yann.lecun.com/exdb/mnist/). All are big-endian.
+/// The element types of stored samples: those of IDX files by their code (http://yann.lecun.com/exdb/mnist/), which are
+/// big-endian, and those of NumPy's files that are little-endian, whose code is the same plus 0x80.
 enum ElementType: UInt8, Sendable, CaseIterable {
     case unsigned8 = 0x08
     case signed8 = 0x09
@@ -36,20 +37,35 @@ enum ElementType: UInt8, Sendable, CaseIterable {
     case signed32 = 0x0C
     case float32 = 0x0D
     case float64 = 0x0E
+    case littleSigned16 = 0x8B
+    case littleSigned32 = 0x8C
+    case littleFloat32 = 0x8D
+    case littleFloat64 = 0x8E
+
+    /// The type of a code in an IDX file.
+    init?(idxCode: UInt8) {
+        guard idxCode < 0x80 else { return nil }
+        self.init(rawValue: idxCode)
+    }
 
     var byteCount: Int {
         switch self {
         case .unsigned8, .signed8: 1
-        case .signed16: 2
-        case .signed32, .float32: 4
-        case .float64: 8
+        case .signed16, .littleSigned16: 2
+        case .signed32, .float32, .littleSigned32, .littleFloat32: 4
+        case .float64, .littleFloat64: 8
         }
     }
 
-    var isFloatingPoint: Bool { self == .float32 || self == .float64 }
+    var isFloatingPoint: Bool {
+        switch self {
+        case .float32, .float64, .littleFloat32, .littleFloat64: true
+        default: false
+        }
+    }
 }
 
-/// A table of numbers in the form of an IDX file: `count` samples of `width` big-endian elements.
+/// A table of numbers as a file holds it: `count` samples of `width` elements.
 struct EncodedSamples: Sendable {
     let region: ByteRegion
     /// Where in the region the first sample begins. Invariant: count × width elements from there lie in the region.
@@ -88,6 +104,10 @@ struct EncodedSamples: Sendable {
         case .signed32: rescaled(Int32.self, source, rescaling.doubles, destination)
         case .float32: rescaled(Float32Bits.self, source, rescaling.floats, destination)
         case .float64: rescaled(Float64Bits.self, source, rescaling.doubles, destination)
+        case .littleSigned16: rescaled(LittleInt16.self, source, rescaling.floats, destination)
+        case .littleSigned32: rescaled(LittleInt32.self, source, rescaling.doubles, destination)
+        case .littleFloat32: rescaled(LittleFloat32.self, source, rescaling.floats, destination)
+        case .littleFloat64: rescaled(LittleFloat64.self, source, rescaling.doubles, destination)
         }
     }
 
@@ -102,6 +122,10 @@ struct EncodedSamples: Sendable {
         case .signed32: decode(Int32.self, source, &destination)
         case .float32: decode(Float32Bits.self, source, &destination)
         case .float64: decode(Float64Bits.self, source, &destination)
+        case .littleSigned16: decode(LittleInt16.self, source, &destination)
+        case .littleSigned32: decode(LittleInt32.self, source, &destination)
+        case .littleFloat32: decode(LittleFloat32.self, source, &destination)
+        case .littleFloat64: decode(LittleFloat64.self, source, &destination)
         }
     }
 
@@ -143,7 +167,7 @@ struct EncodedSamples: Sendable {
     }
 }
 
-/// A number in its big-endian form.
+/// A number in the form that a file gives it.
 private protocol EncodedElement: BitwiseCopyable {
     /// Float where that holds every value exactly, else Double.
     associatedtype Number: BinaryFloatingPoint
@@ -164,3 +188,18 @@ private struct Float64Bits: EncodedElement {
     let bits: UInt64
     var number: Double { Double(bitPattern: UInt64(bigEndian: bits)) }
 }
+
+// Every machine that dtrain is built for is little-endian.
+
+private struct LittleInt16: EncodedElement {
+    let native: Int16
+    var number: Float { Float(native) }
+}
+
+private struct LittleInt32: EncodedElement {
+    let native: Int32
+    var number: Double { Double(native) }
+}
+
+private struct LittleFloat32: EncodedElement { let number: Float }
+private struct LittleFloat64: EncodedElement { let number: Double }

@@ -40,6 +40,13 @@ package struct TableSchema: Hashable, Codable, Sendable {
     /// How many inputs a row makes.
     var width: Int { features.reduce(0) { $0 + $1.width } }
 
+    /// What the inputs are called: a feature, or a feature and one of its categories.
+    var inputNames: [String] {
+        features.flatMap { feature in
+            feature.categories.map { $0.map { "\(feature.name) = \($0)" } } ?? [feature.name]
+        }
+    }
+
     /// The inputs that say which category a row has.
     var indicators: Set<Int> {
         var indicators: Set<Int> = []

@@ -236,11 +236,14 @@ package final class Settings {
     }
 
     /// A list of choices with options; one without brackets counts as a list of one. Nil where the key is missing.
-    package func optionalVariants(_ key: String) throws -> [Variant]? {
+    ///
+    /// - Parameter mainOptions: by the names of choices the option that a value alone means: with `["shift": "pixels"]`,
+    ///   `shift: 4` is `shift: {pixels: 4}`.
+    package func optionalVariants(_ key: String, mainOptions: [String: String] = [:]) throws -> [Variant]? {
         try value(key, recording: false, default: nil) { node in
             let nodes = node.sequence.map(Array.init) ?? [node]
             let variants = try nodes.enumerated().map { index, node in
-                try variant(of: node, path: "\(path(of: key))[\(index)]")
+                try variant(of: Self.spelledOut(node, mainOptions), path: "\(path(of: key))[\(index)]")
             }
             effective.append((key, .variants(variants)))
             return variants
@@ -304,6 +307,16 @@ package final class Settings {
     private func record(_ key: String, _ section: Settings) -> Settings {
         effective.append((key, .section(section)))
         return section
+    }
+
+    /// `shift: 4` as `shift: {pixels: 4}`.
+    private static func spelledOut(_ node: Node, _ mainOptions: [String: String]) -> Node {
+        guard let mapping = node.mapping, mapping.count == 1, let pair = mapping.first, pair.value.scalar != nil,
+            !isNull(pair.value), let option = pair.key.string.flatMap({ mainOptions[$0] })
+        else { return node }
+        let options = Node.Mapping(
+            [(Node(option), pair.value)], .implicit, .any, pair.value.mark)
+        return .mapping(.init([(pair.key, .mapping(options))], .implicit, .any, mapping.mark))
     }
 
     private func variant(of node: Node, path: String) throws -> Variant {

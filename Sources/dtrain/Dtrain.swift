@@ -16,7 +16,7 @@ struct Dtrain: ParsableCommand {
         version: versionText,
         subcommands: [
             TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
-            VerifyCommand.self, GradcheckCommand.self, BenchCommand.self
+            VerifyCommand.self, GradcheckCommand.self, BenchCommand.self, DataCommand.self, PackCommand.self
         ],
         defaultSubcommand: TrainCommand.self)
 

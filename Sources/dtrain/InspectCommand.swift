@@ -94,17 +94,38 @@ struct InspectCommand: ParsableCommand {
     }
 
     private func printLayers(_ network: Network) throws {
-        var rows = [["layer", "kind", "output", "parameters"], ["input", "", "\(network.inputShape)", ""]]
-        for stage in network.layers.configured {
-            let count = stage.slots.reduce(0) { $0 + network.layout.slots[$1].shape.count }
-            rows.append([
-                printable(stage.path), type(of: stage.layer).kind, "\(stage.layer.outputShape)",
-                count == 0 ? "" : HumanText.count(count)
-            ])
-        }
-        rows.append(["total", "", "", HumanText.count(network.layout.parameterCount)])
+        var rows = [
+            ["layer", "kind", "output", "parameters", "operations"], ["input", "", "\(network.inputShape)", "", ""]
+        ]
+        addLayers(network.layers, of: network, depth: 0, behindTrained: false, to: &rows)
+        rows.append([
+            "total", "", "", HumanText.count(network.layout.parameterCount), HumanText.count(network.productOperations)
+        ])
         for row in Self.aligned(rows) { try output.line(row) }
+        try output.line("operations: of the products of one sample, forward and backward")
         if let fused = network.fusedActivation { try output.line("the final \(fused.kind) is part of the loss") }
+    }
+
+    /// A row for each layer, and below it those of the layers inside it.
+    ///
+    /// - Parameter behindTrained: whether something in front of them is trained, so that their input's gradient is computed.
+    private func addLayers(
+        _ layers: Sequential, of network: Network, depth: Int, behindTrained: Bool, to rows: inout [[String]]
+    ) {
+        let space = String(repeating: " ", count: 2 * depth)
+        var behindTrained = behindTrained
+        for stage in layers.configured {
+            let count = stage.slots.reduce(0) { $0 + network.layout.slots[$1].shape.count }
+            let operations = stage.layer.productOperations(withInputGradient: behindTrained)
+            rows.append([
+                space + printable(stage.path), type(of: stage.layer).kind, "\(stage.layer.outputShape)",
+                count == 0 ? "" : HumanText.count(count), operations == 0 ? "" : HumanText.count(operations)
+            ])
+            for branch in stage.layer.branches {
+                addLayers(branch.layers, of: network, depth: depth + 1, behindTrained: behindTrained, to: &rows)
+            }
+            behindTrained = behindTrained || stage.slots.contains { network.layout.slots[$0].region == .trained }
+        }
     }
 
     /// Lines of cells below each other; columns of `numbers` end below each other.

@@ -137,6 +137,30 @@ struct EveryModelTests {
             data: "format: idx, train: {inputs: x, targets: y}, validation_fraction: 0.5, "
                 + "class_names: [ant, \"1.10\", \"a,b\"]", layers: "flatten, dense: {units: 3}", input: "x",
             labelled: ["x", "y"]),
+        Model(
+            testDescription: "arrays",
+            data: "format: npy, train: {inputs: numbers.npy, targets: labels.npy}, validation_fraction: 0.5",
+            layers: "flatten, dense: {units: 3}", input: "numbers.npy", labelled: ["numbers.npy", "labels.npy"]),
+        Model(
+            testDescription: "an archive of arrays",
+            data: "format: npz, path: arrays.npz, validation: {inputs: x_train, targets: y_train}",
+            layers: "flatten, dense: {units: 3}", input: "arrays.npz", labelled: ["arrays.npz:x_train", "arrays.npz:y_train"]),
+        Model(
+            testDescription: "images",
+            data: "format: images, train: {path: trees}, validation: {path: trees}, channels: 1, size: [6, 6], crop: true, "
+                + "exif_orientation: true, damaged: skip", layers: "flatten, dense: {units: 3}", input: "trees/oak/0.png",
+            labelled: ["trees"]),
+        Model(
+            testDescription: "CIFAR-10", data: "format: cifar10, train: {path: [cifar/ten.bin]}, validation_fraction: 0.5",
+            layers: "flatten, dense: {units: 10}", input: "cifar/ten.bin", labelled: ["cifar/ten.bin"]),
+        Model(
+            testDescription: "CIFAR-100",
+            data: "format: cifar100, coarse: true, train: {path: cifar/hundred.bin}, validation: {path: cifar/hundred.bin}",
+            layers: "flatten, dense: {units: 20}", input: "cifar/hundred.bin", labelled: ["cifar/hundred.bin"]),
+        Model(
+            testDescription: "a packed folder",
+            data: "format: packed, train: {path: trees.packed}, validation: {path: trees.packed}",
+            layers: "flatten, dense: {units: 3}", input: "trees.packed", labelled: ["trees.packed"]),
         table(
             "a validation file, categories, statistics",
             options: "format: csv, train: {path: t.csv, target: kind, "
@@ -294,6 +318,9 @@ struct EveryModelTests {
         let header4 = ["u", "v", "colour", "kind"].joined(separator: "|")
         try bench.write("odd.csv", "a table\r# of odd form\r\r\(header4) # names\r" + odd.joined(separator: "\r"))
         try bench.write("words.txt", String(repeating: "a \"b\",\nc", count: 9))
+        try bench.writeArrays()
+        try bench.writeImages("trees")
+        expectSuccess(try bench.dtrain("pack", "trees", "trees.packed"))
         try bench.write("x", Material.images)
         try bench.write("y", Material.labels)
         try bench.write("gaps", Material.idx([42], (0..<42).map { [UInt8(3), 7, 26][$0 % 3] }))

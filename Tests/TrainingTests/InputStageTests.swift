@@ -62,7 +62,7 @@ struct InputStageTests {
         let text = "data: {augmentation: [gaussian_noise: {std: 1}, masking_noise: {rate: 0.3}, salt_and_pepper: {rate: 0.1}]}"
         let configuration = try DataConfiguration(try SettingsDocument(text: text, name: "test").root.section("data"))
         let plain = try configuration.load()
-        let dataset = plain.augmented(by: configuration.augmentations, seed: 3).train
+        let dataset = try plain.augmented(by: configuration.augmentations, seed: 3).train
         let width = dataset.inputShape.count
         let buffer = AlignedBuffer<Float>(count: 8 * width)
         func gathered(_ samples: ArraySlice<Int32>, _ firstDraw: UInt64?, of dataset: Dataset = dataset) -> [Float] {

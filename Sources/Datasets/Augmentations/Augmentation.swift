@@ -8,7 +8,14 @@ package protocol Augmentation: Sendable {
     /// The name in a configuration.
     static var kind: String { get }
 
+    /// The option that a number alone means, as 4 in `shift: 4`; nil where there is none.
+    static var mainOption: String? { get }
+
     init(options: Settings) throws
+
+    /// The same for samples of a training split, which it may have to know the shape of.
+    /// - Throws: 78 where it can't change such samples.
+    func prepared(for site: AugmentationSite) throws -> any Augmentation
 
     /// Changes the inputs of one sample: a function of them, the stream and the draw alone. Any thread may ask; allocates
     /// nothing.
@@ -17,16 +24,31 @@ package protocol Augmentation: Sendable {
     func apply(to inputs: UnsafeMutableBufferPointer<Float>, stream: RandomStream, draw: UInt64)
 }
 
+extension Augmentation {
+    package static var mainOption: String? { nil }
+    package func prepared(for site: AugmentationSite) throws -> any Augmentation { self }
+}
+
 /// All augmentations that a configuration can name. A new one is its file and a line here.
 package let augmentationCatalog: [any Augmentation.Type] = [
     GaussianNoise.self,
     MaskingNoise.self,
-    SaltAndPepper.self
+    SaltAndPepper.self,
+    Shift.self,
+    HorizontalFlip.self,
+    VerticalFlip.self,
+    Rotate.self,
+    Scale.self,
+    Brightness.self,
+    Contrast.self,
+    Cutout.self
 ]
 
 /// Reads `data.augmentation`, a list in the order in which they are applied; `settings` is the section `data`.
 func readAugmentations(_ settings: Settings) throws -> [any Augmentation] {
-    try (try settings.optionalVariants("augmentation") ?? []).map { variant in
+    let mainOptions = Dictionary(
+        uniqueKeysWithValues: augmentationCatalog.compactMap { type in type.mainOption.map { (type.kind, $0) } })
+    return try (try settings.optionalVariants("augmentation", mainOptions: mainOptions) ?? []).map { variant in
         guard let type = augmentationCatalog.first(where: { $0.kind == variant.name }) else {
             throw variant.unknown("augmentation", known: augmentationCatalog.map { $0.kind })
         }
@@ -52,10 +74,13 @@ struct AugmentationSequence: Sendable {
 
 extension DataSplits {
     /// The same with a training split that is augmented where it is gathered by draw. `seed` is that of the run.
-    package func augmented(by augmentations: [any Augmentation], seed: UInt64) -> DataSplits {
+    ///
+    /// - Throws: 78 for an augmentation that can't change such samples.
+    package func augmented(by augmentations: [any Augmentation], seed: UInt64) throws -> DataSplits {
         guard !augmentations.isEmpty else { return self }
         var splits = self
-        splits.train.augmentation = AugmentationSequence(augmentations, seed: seed)
+        let site = AugmentationSite(train)
+        splits.train.augmentation = AugmentationSequence(try augmentations.map { try $0.prepared(for: site) }, seed: seed)
         return splits
     }
 }

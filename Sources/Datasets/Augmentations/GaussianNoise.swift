@@ -5,6 +5,7 @@ import Storage
 /// x + `std`·n with an independent standard normal n for each input x.
 package struct GaussianNoise: Augmentation {
     package static let kind = "gaussian_noise"
+    package static let mainOption: String? = "std"
     private let deviation: Float
 
     package init(options: Settings) throws {

@@ -6,6 +6,7 @@ import Storage
 /// with denoising autoencoders", ICML 2008).
 package struct MaskingNoise: Augmentation {
     package static let kind = "masking_noise"
+    package static let mainOption: String? = "rate"
     private let rate: Double
 
     package init(options: Settings) throws {

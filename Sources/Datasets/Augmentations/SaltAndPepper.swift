@@ -6,6 +6,7 @@ import Storage
 /// autoencoders", JMLR 11, 2010).
 package struct SaltAndPepper: Augmentation {
     package static let kind = "salt_and_pepper"
+    package static let mainOption: String? = "rate"
     private let rate: Double
     private let minimum: Float, maximum: Float
 

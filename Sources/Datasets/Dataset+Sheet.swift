@@ -1,0 +1,72 @@
+import Diagnostics
+import Storage
+
+extension Dataset {
+    /// A picture of samples side by side, as PNG: rows of as many as make it about square, with a gap between them, small
+    /// images enlarged. Numbers are turned back to those of the file; bytes are shown as they are, others from the least to
+    /// the largest of all.
+    ///
+    /// - Parameters:
+    ///   - normalization: that of the data set.
+    ///   - firstDraw: augments the samples as training does; nil: as they are.
+    /// - Throws: 78 where samples are no images.
+    package func sheet(of samples: [Int32], _ normalization: Normalization, firstDraw: UInt64?) throws -> [UInt8] {
+        guard let (channels, height, width) = imageSizes else {
+            throw Failure(
+                .badConfiguration,
+                "samples of shape \(inputShape) can't be shown as images; a picture needs [height, width] or [channels, height, width] with 1 "
+                    + "or 3 channels")
+        }
+        let count = inputShape.count
+        // Inputs, numbers and pixels.
+        try requireMemory(samples.count * count * 20, "the picture of samples")
+        let buffer = AlignedBuffer<Float>(count: samples.count * count)
+        let matrix = buffer.matrix(rows: samples.count, columns: count)
+        gatherInputs(samples[...], into: matrix, firstDraw: firstDraw)
+        var numbers: [Double] = []
+        numbers.reserveCapacity(samples.count * count)
+        for row in 0..<samples.count {
+            for (place, number) in matrix.row(row).enumerated() {
+                numbers.append(normalization.undone(Double(number), feature: place))
+            }
+        }
+        var (low, high) = (0.0, 255.0)
+        let areBytes = if case .encoded(let stored, _) = inputs { stored.type == .unsigned8 } else { false }
+        if !areBytes, let least = numbers.min(), let most = numbers.max() { (low, high) = (least, max(most, least + 1e-30)) }
+        // Tiny images so that they can be seen.
+        let zoom = max(1, 64 / max(height, width))
+        let columns = Int(Double(samples.count).squareRoot().rounded(.up))
+        let rows = (samples.count + columns - 1) / columns
+        let (cellHeight, cellWidth) = (height * zoom + 2, width * zoom + 2)
+        let (sheetHeight, sheetWidth) = (rows * cellHeight + 2, columns * cellWidth + 2)
+        var pixels = [UInt8](repeating: 255, count: sheetHeight * sheetWidth * channels)
+        for sample in 0..<samples.count {
+            let (top, left) = (sample / columns * cellHeight + 2, sample % columns * cellWidth + 2)
+            for y in 0..<height * zoom {
+                for x in 0..<width * zoom {
+                    for channel in 0..<channels {
+                        let place = (channel * height + y / zoom) * width + x / zoom
+                        let level = (numbers[sample * count + place] - low) / (high - low) * 255
+                        pixels[((top + y) * sheetWidth + left + x) * channels + channel] =
+                            level.isFinite ? UInt8(min(max(level.rounded(), 0), 255)) : 0
+                    }
+                }
+            }
+        }
+        return try PixelImage(width: sheetWidth, height: sheetHeight, channels: channels, pixels: pixels).png()
+    }
+
+    /// Channels, height and width of a sample; a row of numbers counts as a square where it is one, as the built-in digits.
+    private var imageSizes: (Int, Int, Int)? {
+        let sizes = inputShape.dimensions
+        if sizes.contains(where: { $0 > 1 << 14 }) { return nil }
+        switch sizes.count {
+        case 1:
+            let side = Int(Double(sizes[0]).squareRoot().rounded())
+            return side > 3 && side * side == sizes[0] ? (1, side, side) : nil
+        case 2: return (1, sizes[0], sizes[1])
+        case 3 where sizes[0] == 1 || sizes[0] == 3: return (sizes[0], sizes[1], sizes[2])
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,72 @@
+import Datasets
+import Diagnostics
+import Foundation
+import Settings
+
+/// `dtrain data`: what the data of a configuration are like, and a picture of samples as the network gets them.
+package struct DataReport {
+    private let splits: DataSplits
+    private let sampler: Sampler
+
+    package init(_ configuration: TrainingConfiguration) throws {
+        let training = configuration.training
+        splits = try configuration.data.load(preference: configuration.loss.targetPreference)
+            .augmented(by: configuration.data.augmentations, seed: training.seed)
+        sampler = Sampler(
+            sampleCount: splits.train.count, globalBatchSize: training.globalBatchSize,
+            microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle)
+    }
+
+    /// What was decided from what the data look like.
+    package var notes: [String] { splits.notes }
+
+    /// A table for each split.
+    package func lines() -> [String] {
+        var lines: [String] = []
+        for (name, split) in [("train", splits.train), ("validation", splits.validation)] {
+            guard let split else { continue }
+            if !lines.isEmpty { lines.append("") }
+            lines += describe(split, name)
+        }
+        return lines
+    }
+
+    private func describe(_ split: Dataset, _ name: String) -> [String] {
+        let statistics = split.statistics(splits.preprocessing)
+        let type = statistics.elementType.map { " of \($0)" } ?? ""
+        var lines = ["\(name): \(split.count) samples of shape \(split.inputShape)\(type), target: \(split.targetKind)"]
+        if let counts = statistics.classCounts {
+            // Of thousands of classes nobody reads a list.
+            for (index, count) in counts.enumerated().prefix(100) { lines.append("  \(split.className(index)): \(count)") }
+            if counts.count > 100 {
+                lines.append(
+                    indent + "and \(counts.count - 100) more, \(counts.min() ?? 0) to \(counts.max() ?? 0) samples each")
+            }
+        }
+        if split.tokenKinds != nil { return lines }
+        for (part, numbers) in statistics.parts {
+            lines.append(
+                "  \(part): \(Self.text(numbers.least)) to \(Self.text(numbers.largest)), mean \(Self.text(numbers.mean)), "
+                    + "deviation \(Self.text(numbers.deviation))")
+        }
+        if name == "train", statistics.elementType == "unsigned8", statistics.parts.allSatisfy({ $0.numbers.deviation > 0 }) {
+            func list(_ number: (RunningStatistics) -> Double) -> String {
+                let texts = statistics.parts.map { String(format: "%.4f", number($0.numbers) / 255) }
+                return texts.count == 1 ? texts[0] : "[" + texts.joined(separator: ", ") + "]"
+            }
+            lines.append(indent + "normalize: {scale: 255, mean: \(list(\.mean)), std: \(list(\.deviation))}")
+        }
+        return lines
+    }
+
+    private let indent = "  "
+
+    private static func text(_ number: Double) -> String { String(format: "%.6g", number) }
+
+    /// The first samples of the first epoch, as training gets them: a picture as PNG, and what is in it.
+    package func sheet(samples: Int) throws -> (png: [UInt8], text: String) {
+        let order = Array(sampler.order(epoch: 0).prefix(samples))
+        let png = try splits.train.sheet(of: order, splits.preprocessing.normalization, firstDraw: 0)
+        return (png, "the first \(order.count) samples of epoch 1 as training gets them")
+    }
+}
