@@ -125,7 +125,7 @@ extension BadInput {
             "an unknown initializer", says: ["c.yaml:4", "\"he\""],
             configuration: Material.digits.replacing("units: 16", with: "units: 16, initializer: he")),
         BadInput(
-            "an unknown format of data", says: ["c.yaml:1", "data.format", "\"digit\"", "digits, idx, csv"],
+            "an unknown format of data", says: ["c.yaml:1", "data.format", "\"digit\"", "digits, images, npz, idx, npy"],
             configuration: Material.digits.replacing("format: digits", with: "format: digit")),
         BadInput(
             "a monitor that nobody measures", says: ["c.yaml:8", "\"validation_acc\"", "validation_accuracy"],
