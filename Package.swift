@@ -76,7 +76,7 @@ let package = Package(
             dependencies: ["Diagnostics", "Storage", "Threads", "CProcessor", "Tiles"]
                 + wideTiles.map { .byName(name: $0.name) },
             swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
-        room("Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
+        room("Network", ["Diagnostics", "Settings", "Storage", "Kernels", "Timing"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"]),
         room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib", "CImages"]),
@@ -90,7 +90,7 @@ let package = Package(
                 "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                 "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing"
             ]),
-        room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Training", "Reporting"]),
+        room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
 
         .executableTarget(
             name: "dtrain",

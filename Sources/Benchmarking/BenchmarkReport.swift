@@ -110,7 +110,7 @@ package struct BenchmarkReport: Sendable {
         return String(format: value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value)
     }
 
-    private static func percent(_ part: Double, of whole: Double) -> String {
+    static func percent(_ part: Double, of whole: Double) -> String {
         whole > 0 ? String(format: "%.0f %%", 100 * part / whole) : "- %"
     }
 }

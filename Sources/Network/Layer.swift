@@ -76,7 +76,7 @@ extension Layer {
 }
 
 /// What all layers of one forward pass share.
-package struct ForwardPass: Sendable {
+package struct ForwardPass {
     /// What a pass is for.
     package enum Purpose: Sendable, Equatable {
         /// Row r is the draw `firstDraw` + r of the run; layers key their random numbers by it.
@@ -92,8 +92,14 @@ package struct ForwardPass: Sendable {
     package let leafRows: Int
     /// Where what layers sum over the rows of each leaf goes, while training.
     package let statistics: LeafSums?
+    /// Where the time of each layer goes; nil where nobody measures.
+    let clock: StageClock?
 
-    package init(weights: ParameterView, workspace: Workspace, purpose: Purpose, leafRows: Int, statistics: LeafSums? = nil) {
+    package init(
+        weights: ParameterView, workspace: Workspace, purpose: Purpose, leafRows: Int, statistics: LeafSums? = nil,
+        clock: StageClock? = nil
+    ) {
+        self.clock = clock
         self.weights = weights
         self.workspace = workspace
         self.purpose = purpose
@@ -118,11 +124,15 @@ package struct BackwardPass {
     /// Told by composites, on their way back to front, from which offset of the flat buffer on all gradients are complete
     /// and all weights read.
     package let finished: ((_ offset: Int) -> Void)?
+    /// Where the time of each layer goes; nil where nobody measures.
+    let clock: StageClock?
 
     package init(
         weights: ParameterView, gradients: MutableParameterView, leafRows: Int, summedRows: Int? = nil,
-        continues: Bool = false, workspace: Workspace, finished: ((_ offset: Int) -> Void)? = nil
+        continues: Bool = false, workspace: Workspace, finished: ((_ offset: Int) -> Void)? = nil,
+        clock: StageClock? = nil
     ) {
+        self.clock = clock
         self.weights = weights
         self.gradients = gradients
         self.leafRows = leafRows

@@ -14,6 +14,8 @@ package struct Network: Sendable {
     package let fusedActivation: (any Layer.Type)?
     /// How many numbers the layers sum over a batch besides gradients.
     package let statisticsCount: Int
+    /// How many layers there are, those inside others included.
+    let layerCount: Int
     /// The fewest rows that a leaf may have.
     package let leastLeafRows: Int
     private let updates: [BufferUpdate]
@@ -69,6 +71,7 @@ package struct Network: Sendable {
         layout = blueprint.layout
         initializers = blueprint.initializers
         statisticsCount = blueprint.statisticsCount
+        layerCount = blueprint.nextOrdinal
         leastLeafRows = blueprint.leastLeafRows
         updates = blueprint.updates
         guard layout.parameterCount > 0 else {

@@ -2,6 +2,7 @@ import Diagnostics
 import Kernels
 import Settings
 import Storage
+import Timing
 
 /// Layers one behind the other, each one's output the next one's input.
 ///
@@ -20,12 +21,19 @@ package struct Sequential: Sendable {
         package let slots: Range<Int>
         /// `2 dense`; behind the first, layers that are fused with it.
         let parts: [String]
+        /// Its number, or that of the first of them, in building order.
+        let ordinal: Int
         /// Where in the flat buffer the first of them that is trained begins; nil for a layer with nothing to train.
         fileprivate let firstOffset: Int?
         /// Where in what is kept the layer's own part begins, and behind it its output unless it is the last.
         fileprivate var keptOffset = MemoryNeed.none
+        /// Numbers of its output; a shape is not to be made anew in every step.
+        fileprivate var outputCount = 0
         fileprivate var kept = MemoryNeed.none
         fileprivate var outputOffset = 0
+
+        /// Whether the layer, or one in it, has something to train.
+        var isTrained: Bool { firstOffset != nil }
 
         /// `2 (dense)`, as messages name it.
         package var description: String { "\(path) (\(type(of: layer).kind))" }
@@ -88,7 +96,7 @@ package struct Sequential: Sendable {
             let trained = blueprint.layout.slots[slots].first { $0.region == .trained }
             let stage = Stage(
                 layer: layer, path: site.path, inputShape: outputShape, slots: slots,
-                parts: ["\(site.path) \(type.kind)"], firstOffset: trained?.offset)
+                parts: ["\(site.path) \(type.kind)"], ordinal: ordinal, firstOffset: trained?.offset)
             configured.append(stage)
             if !layer.isIdentity {
                 computed.append(stage)
@@ -136,7 +144,7 @@ package struct Sequential: Sendable {
         head.computed = [
             Stage(
                 layer: layer, path: last.path, inputShape: head.inputShape, slots: last.slots, parts: last.parts,
-                firstOffset: last.firstOffset)
+                ordinal: last.ordinal, firstOffset: last.firstOffset)
         ]
         head.layOut()
         return (body, head)
@@ -156,7 +164,7 @@ package struct Sequential: Sendable {
                 fused[fused.count - 1] = Stage(
                     layer: layer, path: last.path, inputShape: last.inputShape,
                     slots: last.slots, parts: last.parts + stage.parts,
-                    firstOffset: last.firstOffset)
+                    ordinal: last.ordinal, firstOffset: last.firstOffset)
             } else {
                 fused.append(stage)
             }
@@ -168,6 +176,7 @@ package struct Sequential: Sendable {
             let layer = fused[index].layer
             let own = layer.memory
             fused[index].keptOffset = memory.kept
+            fused[index].outputCount = layer.outputShape.count
             fused[index].kept = own.kept
             memory.kept = memory.kept + own.kept
             fused[index].outputOffset = memory.kept.perSample
@@ -209,9 +218,11 @@ package struct Sequential: Sendable {
         var current = input
         for (index, stage) in fused.enumerated() {
             let target = index == fused.count - 1 ? output : stageOutput(index, rows: input.rows, memory)
+            let start = pass.clock == nil ? 0 : MonotonicClock.nanoseconds
             stage.layer.forward(
                 current, into: target, memory: part(of: stage, memory, sharingWork: memory.kept == nil),
                 in: pass)
+            pass.clock?.add(stage.ordinal, since: start, isBackward: false)
             current = target.readOnly
         }
     }
@@ -234,10 +245,12 @@ package struct Sequential: Sendable {
                 index == front
                 ? inputGradient
                 : memory.work.matrix(rows: rows, columns: stage.inputShape.count, offset: index % 2 * widest)
+            let start = pass.clock == nil ? 0 : MonotonicClock.nanoseconds
             stage.layer.backward(
                 gradient, into: target, input: stageInput,
                 output: index == fused.count - 1 ? output : stageOutput(index, rows: rows, memory).readOnly,
                 memory: part(of: stage, memory, sharingWork: true), in: pass)
+            pass.clock?.add(stage.ordinal, since: start, isBackward: true)
             // The parameters of the stages before come before in the flat buffer. At the end the caller knows.
             if let firstOffset = stage.firstOffset, index > front { pass.finished?(firstOffset) }
             if let target { gradient = target.readOnly }
@@ -252,7 +265,7 @@ package struct Sequential: Sendable {
     }
 
     private func stageOutput(_ index: Int, rows: Int, _ memory: PassMemory) -> MutableMatrixView {
-        let columns = fused[index].layer.outputShape.count
+        let columns = fused[index].outputCount
         guard let kept = memory.kept else {
             return memory.work.matrix(rows: rows, columns: columns, offset: index % 2 * widest)
         }

@@ -5,6 +5,7 @@ import Collectives
 import Diagnostics
 import Foundation
 import Launching
+import Network
 import Reporting
 import Storage
 import Timing
@@ -81,9 +82,10 @@ struct BenchCommand: ParsableCommand {
             output.line(BenchmarkReport.title(subject, parameters: experiment.network.layout.parameterCount))
         }
         let clock = PhaseClock()
-        func train(seconds: Double) throws -> WindowFigures {
+        func train(seconds: Double, stages: StageClock? = nil) throws -> WindowFigures {
             try trainer.measureWindow(
-                on: clock, begin: { deadline.time = isFirst ? MonotonicClock.nanoseconds + UInt64(seconds * 1e9) : UInt64.max },
+                on: clock, stages: stages,
+                begin: { deadline.time = isFirst ? MonotonicClock.nanoseconds + UInt64(seconds * 1e9) : UInt64.max },
                 allocationCount: { Int(dtrain_allocation_count()) })
         }
         _ = try train(seconds: min(seconds, 1))
@@ -107,7 +109,20 @@ struct BenchCommand: ParsableCommand {
             // Nobody waits for the rest.
             hasReader = try communicator.broadcast(output.hasReader ? "" : "gone", from: 0).isEmpty
         }
-        if isFirst, !json, !measured.isEmpty { ([""] + BenchmarkReport(measured).lines).forEach(output.line) }
+        if !json, !measured.isEmpty, !isStopped, hasReader {
+            // A window of its own: looking at the clock around every layer takes time.
+            let stages = StageClock(experiment.network)
+            let figures = try train(seconds: min(seconds, 2), stages: stages)
+            if isFirst {
+                ([""] + BenchmarkReport(measured).lines).forEach(output.line)
+                let rows = stages.rows(experiment.network.layers)
+                let peak = measured[0].ranks[0].machine.multiplyAddRate
+                let report = LayerReport(rows, steps: figures.steps, samples: stages.samples, peak: peak)
+                ([""] + report.lines).forEach(output.line)
+            }
+        } else if isFirst, !json, !measured.isEmpty {
+            ([""] + BenchmarkReport(measured).lines).forEach(output.line)
+        }
         try communicator.agree { try output.finish() }
         trainer.close()
         if isStopped { throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue) }

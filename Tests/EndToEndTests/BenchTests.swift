@@ -12,7 +12,7 @@ struct BenchTests {
             #expect(outcome.output.hasPrefix("digits: 9,610 parameters, 64 samples a step, 1 rank\n"))
             for start in [
                 "window 1/2 ", "window 2/2 ", "throughput ", "step ", "matrix products ", "parameters ",
-                "µs per step ", "rank 0 "
+                "µs per step ", "rank 0 ", "layer, µs per step ", "0 dense + 1 relu ", "2 dense "
             ] {
                 #expect(outcome.outputLines.filter { $0.hasPrefix(start) }.count == 1, "\(start): \(outcome)")
             }

@@ -7,7 +7,9 @@ import Testing
 struct NetworkKindTests {
     private static let rankCounts = isFullMatrix ? [1, 2, 3, 4, 5, 7, 8] : [1, 3, 4, 7]
 
-    @Test("a run leaves the same files at any rank count, and where ranks share no memory", arguments: networkKinds + convolutionKinds)
+    @Test(
+        "a run leaves the same files at any rank count, and where ranks share no memory",
+        arguments: networkKinds + convolutionKinds)
     func ranks(_ example: Example) throws {
         try withBench(example.text + "\n") { bench in
             try bench.train("plain")

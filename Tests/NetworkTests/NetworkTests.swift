@@ -10,23 +10,6 @@ struct NetworkTests {
     private func loss(_ name: String) throws -> any Loss { try readLoss(settings(["loss": name])) }
     private func dense(_ units: Int) -> [String: Any] { ["dense": ["units": units]] }
 
-    private func expectRefusal(
-        _ layers: String, _ loss: String = "mean_squared_error", shape: [Int] = [4],
-        saying parts: [String], sourceLocation: SourceLocation = #_sourceLocation
-    ) throws {
-        let root = try SettingsDocument(text: "model:\n  layers: \(layers)\n", name: "test.yaml").root
-        do {
-            _ = try Network(root.section("model"), inputShape: Shape(shape), loss: self.loss(loss), seed: 0)
-            Issue.record("accepted: \(layers)", sourceLocation: sourceLocation)
-        } catch let failure as Failure {
-            #expect(failure.code == .badConfiguration, sourceLocation: sourceLocation)
-            for part in parts + ["test.yaml:2"] {
-                #expect(failure.message.contains(part), "\(failure.message)", sourceLocation: sourceLocation)
-            }
-            #expect(!failure.message.contains("\n"), sourceLocation: sourceLocation)
-        }
-    }
-
     @Test("what doesn't fit is refused with place, finding and remedy")
     func refusals() throws {
         try expectRefusal(

@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import Kernels
 import Network
@@ -123,4 +124,24 @@ func makeNetwork(
         model, inputShape: Shape(inputShape), tokenKinds: tokenKinds, loss: try loss ?? plainLoss(), seed: seed)
     try root.finish()
     return network
+}
+
+/// Expects layers to be refused as a bad configuration, in one line that says where and all of `parts`.
+func expectRefusal(
+    _ layers: String, _ loss: String = "mean_squared_error", shape: [Int] = [4],
+    saying parts: [String], sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+    let root = try SettingsDocument(text: "model:\n  layers: \(layers)\n", name: "test.yaml").root
+    do {
+        let model = try root.section("model")
+        _ = try Network(model, inputShape: Shape(shape), loss: readLoss(settings(["loss": loss])), seed: 0)
+        try model.finish()
+        Issue.record("accepted: \(layers)", sourceLocation: sourceLocation)
+    } catch let failure as Failure {
+        #expect(failure.code == .badConfiguration, sourceLocation: sourceLocation)
+        for part in parts + ["test.yaml:2"] {
+            #expect(failure.message.contains(part), "\(failure.message)", sourceLocation: sourceLocation)
+        }
+        #expect(!failure.message.contains("\n"), sourceLocation: sourceLocation)
+    }
 }

@@ -21,6 +21,18 @@ struct AllocationTests {
                 + "{residual: {layers: [{dense: {units: 24}}, layer_norm, gelu, {dropout: {rate: 0.1}}]}}, {dense: {units: 10}}]}"
         ],
         [
+            "model.layers=[reshape: {shape: [1, 8, 8]}, conv2d: {filters: 6, kernel: 3, padding: same, bias: false}, batch_norm, relu, "
+                + "max_pool2d: {size: 2}, residual: {layers: [conv2d: {filters: 6, kernel: 3, padding: 1}, {group_norm: {groups: 2}}]}, "
+                + "average_pool2d: {size: 2}, {upsample2d: {scale_factor: 2, mode: bilinear}}, {zero_pad2d: {padding: 1}}, "
+                + "{dropout2d: {rate: 0.1}}, {conv2d_transpose: {filters: 4, kernel: 3, stride: 2}}, flatten, dense: {units: 10}]"
+        ],
+        [
+            "model.layers=[reshape: {shape: [1, 8, 8]}, {parallel: {branches: [{layers: [conv2d: {filters: 2, kernel: 1}]}, "
+                + "{layers: [conv2d: {filters: 3, kernel: 3, stride: 1, padding: 1}, instance_norm]}]}}, "
+                + "{repeat: {times: 2, layers: [conv2d: {filters: 4, kernel: 3, stride: 2, padding: 1}, tanh]}}, "
+                + "global_average_pool2d, dense: {units: 10}]"
+        ],
+        [
             "data={format: text, train: {path: t.txt}, context: 4}", "gradient_clipping={norm: 1}",
             "model={layers: [{embedding: {embedding_dim: 8}}, {dense: {units: 11, tied_to: 0}}]}"
         ]

@@ -44,11 +44,12 @@ package let augmentationCatalog: [any Augmentation.Type] = [
     Cutout.self
 ]
 
-/// Reads `data.augmentation`, a list in the order in which they are applied; `settings` is the section `data`.
+/// Reads `data.augmentation`, or `data.augment`, a list in the order in which they are applied; `settings` is the section `data`.
 func readAugmentations(_ settings: Settings) throws -> [any Augmentation] {
     let mainOptions = Dictionary(
         uniqueKeysWithValues: augmentationCatalog.compactMap { type in type.mainOption.map { (type.kind, $0) } })
-    return try (try settings.optionalVariants("augmentation", mainOptions: mainOptions) ?? []).map { variant in
+    let key = settings.has("augment") ? "augment" : "augmentation"
+    return try (try settings.optionalVariants(key, mainOptions: mainOptions) ?? []).map { variant in
         guard let type = augmentationCatalog.first(where: { $0.kind == variant.name }) else {
             throw variant.unknown("augmentation", known: augmentationCatalog.map { $0.kind })
         }

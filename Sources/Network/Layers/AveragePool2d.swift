@@ -6,15 +6,15 @@ import Storage
 /// without it only what lies in the image. Shapes as of `max_pool2d`. Kept: nothing.
 package struct AveragePool2d: Layer {
     package static let kind = "average_pool2d"
+    package let outputShape: Shape
     private let shape: PoolingShape
     private let countsPadding: Bool
 
     package init(options: Settings, site: inout LayerSite) throws {
         shape = try .read(options, site, kind: Self.kind)
+        outputShape = Shape([shape.channels, shape.outputHeight, shape.outputWidth])
         countsPadding = try options.bool("count_include_pad", default: true)
     }
-
-    package var outputShape: Shape { shape.outputShape }
 
     package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
         KernelScratch(perThread: shape.scratch)

@@ -8,13 +8,13 @@ import Storage
 /// Shapes: x [channels, height, width], y [channels, ⌊(height + 2·padding − size)/stride⌋ + 1, …]. Kept: nothing.
 package struct MaxPool2d: Layer {
     package static let kind = "max_pool2d"
+    package let outputShape: Shape
     private let shape: PoolingShape
 
     package init(options: Settings, site: inout LayerSite) throws {
         shape = try .read(options, site, kind: Self.kind)
+        outputShape = Shape([shape.channels, shape.outputHeight, shape.outputWidth])
     }
-
-    package var outputShape: Shape { shape.outputShape }
 
     package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
         KernelScratch(perThread: shape.scratch)

@@ -16,6 +16,8 @@ package struct Parallel: Layer {
     private let parts: [Sequential]
     private let concatenates: Bool
     private let inputCount: Int
+    /// Numbers of the widest output of a branch.
+    private let widest: Int
 
     package init(options: Settings, site: inout LayerSite) throws {
         let branches = try options.sections("branches")
@@ -30,6 +32,7 @@ package struct Parallel: Layer {
                 try site.build(try branch.optionalVariants("layers") ?? [], in: branch, name: String(index)))
         }
         self.parts = parts
+        widest = parts.map(\.outputShape.count).max() ?? 0
         let first = parts[0].outputShape
         for (index, part) in parts.enumerated() {
             let fits =
@@ -62,9 +65,6 @@ package struct Parallel: Layer {
     package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
         parts.reduce(.none) { .larger($0, $1.kernelScratch(rows: rows, leafRows: leafRows, threads: threads)) }
     }
-
-    /// The widest output of a branch.
-    private var widest: Int { parts.map(\.outputShape.count).max() ?? 0 }
 
     package var memory: LayerMemory {
         var all = LayerMemory()

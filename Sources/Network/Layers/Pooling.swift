@@ -29,6 +29,4 @@ extension PoolingShape {
             throw options.failure("more numbers than a sample can hold")
         }
     }
-
-    var outputShape: Shape { Shape([channels, outputHeight, outputWidth]) }
 }

@@ -1,5 +1,6 @@
 import Datasets
 import Kernels
+import Network
 import Storage
 import Timing
 
@@ -14,6 +15,11 @@ final class GradientWorker {
     private var auditSum: UInt64 = 0
     /// Where its time is marked; nil where nobody measures.
     var clock: PhaseClock? { didSet { runner.clock = clock } }
+    /// Where the time of each layer goes; nil where nobody measures.
+    var stageClock: StageClock? {
+        get { runner.stageClock }
+        set { runner.stageClock = newValue }
+    }
     /// Gradients of right halves that wait to be added, where a subtree has more rows than fit at once.
     private var spares: [SpareGradient] = []
 

@@ -39,6 +39,8 @@ package final class RowRunner {
     private let microBatchSize: Int
     /// Where the time of gathering is marked; nil where nobody measures.
     var clock: PhaseClock?
+    /// Where the time of each layer goes; nil where nobody measures.
+    var stageClock: StageClock?
 
     /// The layers that all rows go through at once: those of the network, but for the last where it is computed in slices.
     private let layers: Sequential
@@ -137,12 +139,13 @@ package final class RowRunner {
     package func forward(_ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView, firstDraw: UInt64? = nil) {
         inputs.gather(dataset, samples, firstDraw: firstDraw)
         clock?.mark(.load)
+        stageClock?.samples += samples.count
         layers.forward(
             inputs.matrix(rows: samples.count).readOnly, into: outputMatrix(rows: samples.count), using: activations,
             in: ForwardPass(
                 weights: weights, workspace: workspace,
                 purpose: firstDraw.map { .training(firstDraw: $0) } ?? .evaluation,
-                leafRows: microBatchSize, statistics: layerSums(rows: samples.count)))
+                leafRows: microBatchSize, statistics: layerSums(rows: samples.count), clock: stageClock))
     }
 
     /// Compares the outputs of `forward` of the same samples with their targets: the losses, the metrics' statistics, and with
@@ -176,7 +179,7 @@ package final class RowRunner {
             output: outputMatrix(rows: rows).readOnly, using: activations,
             in: BackwardPass(
                 weights: weights, gradients: pass.gradients, leafRows: microBatchSize, summedRows: pass.summedRows,
-                workspace: workspace, finished: pass.finished))
+                workspace: workspace, finished: pass.finished, clock: stageClock))
     }
 
     private func judgeAtOnce(_ count: Int, withGradient: Bool, seen: (MatrixView, TargetView) -> Void) {
@@ -203,7 +206,8 @@ package final class RowRunner {
         // A layer that can be cut draws nothing at random.
         slices.head.forward(
             input, into: output, using: head.activations,
-            in: ForwardPass(weights: weights, workspace: workspace, purpose: .evaluation, leafRows: leafRows))
+            in: ForwardPass(weights: weights, workspace: workspace, purpose: .evaluation, leafRows: leafRows, clock: stageClock)
+        )
         let gradient = pass == nil ? nil : head.outputGradients.matrix(rows: count, columns: output.columns)
         let targets = targets.targets(slice.rows)
         evaluateLoss(output.readOnly, samples: slice.samples, rows: slice.rows, gradient: gradient)
@@ -217,7 +221,7 @@ package final class RowRunner {
             gradient.readOnly, into: inputGradient, input: input, output: output.readOnly, using: head.activations,
             in: BackwardPass(
                 weights: weights, gradients: pass.gradients, leafRows: leafRows, summedRows: pass.summedRows * positions,
-                continues: slice.rows.lowerBound > leaf * leafRows, workspace: workspace))
+                continues: slice.rows.lowerBound > leaf * leafRows, workspace: workspace, clock: stageClock))
         clock?.mark(.backward, isContinued: true)
     }
 

@@ -1,3 +1,4 @@
+import Network
 import Storage
 import Timing
 
@@ -30,11 +31,18 @@ extension Trainer {
     ///
     /// - Parameters:
     ///   - clock: what the time is marked on; its sums start anew.
+    ///   - stages: where the time of each layer goes.
     ///   - begin: called when all ranks are there.
     ///   - allocationCount: how many blocks of memory this thread has asked for so far.
-    package func measureWindow(on clock: PhaseClock, begin: () -> Void, allocationCount: () -> Int) throws -> WindowFigures {
+    package func measureWindow(
+        on clock: PhaseClock, stages: StageClock? = nil, begin: () -> Void, allocationCount: () -> Int
+    ) throws -> WindowFigures {
         self.clock = clock
-        defer { self.clock = nil }
+        worker.stageClock = stages
+        defer {
+            self.clock = nil
+            worker.stageClock = nil
+        }
         try communicator.barrier()
         begin()
         clock.resetTotals()
