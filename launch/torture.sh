@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Kills a training run again and again and shows that nothing is lost.
 #
-#   launch/torture.sh [--kills N] [--seed S]
+#   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional]
 #
-# Starts a run of 5.2 M parameters on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank,
+# Starts a run of about 5 M parameters (of dense layers, unless --network says otherwise) on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank,
 # mpirun or every process of the job with SIGKILL, mostly while a checkpoint is being written, and resumes at once on
 # another number of ranks; N times (25 unless given). What comes out at the end is compared, byte for byte, with a run
 # that was left alone: weights, optimizer state, the best checkpoint, the line of every step. S (1 unless given) fixes
@@ -19,7 +19,7 @@
 set -euo pipefail
 unset CDPATH
 
-readonly usage="usage: launch/torture.sh [--kills N] [--seed S]"
+readonly usage="usage: launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional]"
 repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 
@@ -34,11 +34,18 @@ refuse() {
 
 kills=25
 seed=1
+network=dense
 while (($# > 0)); do
     case $1 in
         --kills | --seed)
             [[ ${2:-} =~ ^[0-9]{1,9}$ ]] || refuse 64 "$1 wants a number, found \"${2:-}\"; $usage"
             if [[ $1 == --kills ]]; then kills=$((10#$2)); else seed=$((10#$2)); fi
+            shift 2
+            ;;
+        --network)
+            [[ ${2:-} == dense || ${2:-} == convolutional ]] ||
+                refuse 64 "--network wants dense or convolutional, found \"${2:-}\"; $usage"
+            network=$2
             shift 2
             ;;
         -h | --help)
@@ -56,7 +63,7 @@ if [[ ! -x $program ]]; then
         "-c release (in $repository)"
 fi
 command -v mpirun > /dev/null || refuse 66 "mpirun isn't there; install it with launch/setup.sh"
-readonly kills seed program
+readonly kills seed network program
 
 temporary=${TMPDIR:-/tmp}
 # No program takes it for an option then.
@@ -78,16 +85,33 @@ exec 2> "$work/shell.log"
 readonly every_steps=4
 readonly max_steps=$((kills * 1000))
 
-cat > "$work/torture.yaml" << END
-data: {format: digits}
-model:
-  layers:
+if [[ $network == dense ]]; then
+    layers="
     - dense: {units: 2304}
     - relu
     - dropout: {rate: 0.2}
     - dense: {units: 2176}
     - relu
-    - dense: {units: 10}
+    - dense: {units: 10}"
+else
+    layers="
+    - reshape: {shape: [1, 8, 8]}
+    - conv2d: {filters: 64, kernel: 3, padding: same, bias: false}
+    - batch_norm
+    - relu
+    - residual: {layers: [conv2d: {filters: 64, kernel: 3, padding: same}, batch_norm]}
+    - dropout2d: {rate: 0.1}
+    - flatten
+    - dense: {units: 1200}
+    - relu
+    - dense: {units: 10}"
+fi
+readonly layers
+
+cat > "$work/torture.yaml" << END
+data: {format: digits}
+model:
+  layers:$layers
 loss: cross_entropy
 optimizer: {adam: {learning_rate: 0.0005}}
 schedule: {cosine: {warmup_steps: 10}}
