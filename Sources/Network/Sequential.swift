@@ -159,16 +159,18 @@ package struct Sequential: Sendable {
     /// Fuses neighbours and lays out the activation memory.
     private mutating func layOut() {
         fused = []
-        for stage in computed {
-            if let last = fused.last, let layer = last.layer.fused(with: stage.layer) {
+        // From the end, so that a layer that two neighbours could take goes to the one behind it.
+        for stage in computed.reversed() {
+            if let next = fused.last, let layer = stage.layer.fused(with: next.layer) {
                 fused[fused.count - 1] = Stage(
-                    layer: layer, path: last.path, inputShape: last.inputShape,
-                    slots: last.slots, parts: last.parts + stage.parts,
-                    ordinal: last.ordinal, firstOffset: last.firstOffset)
+                    layer: layer, path: stage.path, inputShape: stage.inputShape,
+                    slots: stage.slots, parts: stage.parts + next.parts,
+                    ordinal: stage.ordinal, firstOffset: stage.firstOffset)
             } else {
                 fused.append(stage)
             }
         }
+        fused.reverse()
         backwardFront = Self.frontOfBackward(fused)
         memory = LayerMemory()
         widest = 0

@@ -100,6 +100,8 @@ struct ImageLayerTests {
         for (layers, stages) in [
             ([convolution[0], "relu"], 1), ([convolution[0], "tanh"], 1), ([convolution[0], "gelu"], 2),
             (convolution + ["relu"], 2), (convolution + ["tanh"], 3),
+            ([convolution[0], "relu", ["max_pool2d": ["size": 2]]], 2),
+            (convolution + ["relu", ["max_pool2d": ["size": 3, "stride": 2, "padding": 1]]], 3),
             ([["conv2d_transpose": ["filters": 3, "kernel": 2]], "sigmoid"], 1)
         ] as [([Any], Int)] {
             let fused = try Bench(try makeNetwork(layers, inputShape: [2, 6, 7]), rows: 4)

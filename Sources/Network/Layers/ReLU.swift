@@ -12,4 +12,6 @@ package struct ReLU: ElementwiseLayer {
         outputShape = site.inputShape
         activation = .relu
     }
+
+    package func fused(with next: any Layer) -> (any Layer)? { (next as? MaxPool2d)?.rectified }
 }
