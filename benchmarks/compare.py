@@ -36,10 +36,7 @@ class Dtrain:
     def command(self, workload, options):
         batch = workloads.WORKLOADS[workload]["batch"]
         settings = [f"training.global_batch_size={self.rows or batch * self.ranks}", *self.settings]
-        data = os.path.relpath(workloads.data_directory(), workloads.ROOT)
-        if data != os.path.join("data", "mnist"):
-            settings += [f"data.train.inputs={data}/train-images-idx3-ubyte.gz",
-                         f"data.train.targets={data}/train-labels-idx1-ubyte.gz"]
+        settings += workloads.settings_of(workload)
         command = [options.program, "bench", f"benchmarks/configs/{workload}.yaml", "--windows", "1",
                    "--seconds", f"{options.seconds:g}", "--json"]
         for setting in settings:
@@ -81,6 +78,14 @@ ONE_RANK = {
 BFLOAT16 = {}
 if flags() & {"amx_bf16", "avx512_bf16"}:
     BFLOAT16 = {"PyTorch in bfloat16, 1 process × 1 thread": Peer("pytorch_ddp.py", "--bfloat16")}
+# Of networks on images: how PyTorch lays them out, and how many digits it takes.
+FORMS = {"NCHW": [], "channels-last": ["--channels-last"]}
+if BFLOAT16:
+    FORMS |= {"bfloat16": ["--bfloat16"], "channels-last, bfloat16": ["--channels-last", "--bfloat16"]}
+DDP_FORMS = {f"PyTorch DDP, gloo, 2 processes, {form}": Peer("pytorch_ddp.py", "--ranks", "2", *settings)
+             for form, settings in FORMS.items()}
+SOLO_FORMS = {f"PyTorch, 1 process, {form}": Peer("pytorch_ddp.py", *settings) for form, settings in FORMS.items()}
+IMAGES = {"dtrain, 2 ranks": Dtrain(ranks=2), **DDP_FORMS, "dtrain, 1 rank": Dtrain(), **SOLO_FORMS}
 PROGRAMS = {
     "small": {
         **TWO_RANKS,
@@ -93,6 +98,8 @@ PROGRAMS = {
         "dtrain, 1 rank, 1 micro-batch of 128": Dtrain(rows=128, settings=["training.micro_batch_size=128"]),
     },
     "large": {**TWO_RANKS, **ONE_RANK, **BFLOAT16},
+    "cnn": IMAGES,
+    "resnet20": IMAGES,
 }
 # Pairs of names: the ratio is the first one's samples per second to the second one's.
 ACROSS = [
@@ -106,6 +113,12 @@ SCALING = [
     ("dtrain, 2 ranks", "dtrain, 1 rank"),
     ("PyTorch DDP, gloo, 2 processes × 1 thread", "PyTorch, 1 process × 1 thread"),
 ]
+ACROSS_IMAGES = [
+    *(("dtrain, 2 ranks", name) for name in DDP_FORMS),
+    *(("dtrain, 1 rank", name) for name in SOLO_FORMS),
+    ("dtrain, 2 ranks", "dtrain, 1 rank"),
+    *zip(DDP_FORMS, SOLO_FORMS),
+]
 COMPARISONS = {
     "small": ACROSS + [
         ("dtrain, 1 rank", "Keras on TensorFlow, 1 thread"),
@@ -115,6 +128,8 @@ COMPARISONS = {
         ("dtrain, 1 rank, 4 micro-batches of 32", "dtrain, 1 rank, 1 micro-batch of 128"),
     ],
     "large": ACROSS + [("dtrain, 1 rank", name) for name in BFLOAT16] + SCALING,
+    "cnn": ACROSS_IMAGES,
+    "resnet20": ACROSS_IMAGES,
 }
 
 
@@ -155,6 +170,8 @@ def sgemm_fractions(workload, windows):
     A step's products take six operations for each weight and sample: two forward and two for each gradient, of the
     weights and of the inputs; but nobody needs the gradient of the data.
     """
+    if "units" not in workloads.WORKLOADS[workload]:
+        return []
     inputs, units = workloads.INPUTS, workloads.WORKLOADS[workload]["units"]
     weights = sum(rows * columns for rows, columns in zip([inputs] + units, units))
     operations = 6 * weights - 2 * inputs * units[0]
@@ -169,13 +186,16 @@ def spread(values, form):
 
 
 def tables(workload, windows):
-    yield f"## {workload}: {workloads.INPUTS}-{'-'.join(map(str, workloads.WORKLOADS[workload]['units']))}, " \
-          f"{workloads.WORKLOADS[workload]['batch']} samples a step on each rank"
+    yield f"## {workload}: {workloads.WORKLOADS[workload]['title']}, " \
+          f"{workloads.WORKLOADS[workload]['batch']} samples a step on each rank, {workloads.source(workload)}"
     yield ""
-    yield "| program | samples/s, median | all windows |"
-    yield "|---|---:|---|"
+    yield "| program | samples/s, median | all windows | peak memory of a process |"
+    yield "|---|---:|---|---:|"
     for name, of_program in windows.items():
-        yield f"| {name} | {spread(rates(of_program), '{:,.0f}')} |"
+        # Of the first rank; the process's resident memory at its highest, the data included.
+        memory = [window["peak_memory_bytes"] / 1e6 for window in of_program if "peak_memory_bytes" in window]
+        peak = f"{statistics.median(memory):,.0f} MB" if memory else "–"
+        yield f"| {name} | {spread(rates(of_program), '{:,.0f}')} | {peak} |"
     yield ""
     yield "| ratio | median of the rounds | all rounds |"
     yield "|---|---:|---|"
@@ -259,8 +279,6 @@ def main():
     begin = datetime.datetime.now(datetime.timezone.utc)
     place = machine()
     results = {workload: measure(workload, options) for workload in options.workload or workloads.WORKLOADS}
-    source = os.path.relpath(workloads.data_directory(), workloads.ROOT)
-    data = "MNIST" if source == os.path.join("data", "mnist") else "random bytes in MNIST's shape"
     lines = ["# dtrain and its peers, side by side", "",
              f"* machine: {place}",
              f"* versions: {versions(results, options.program)}",
@@ -268,7 +286,7 @@ def main():
              f"* command: `{shlex.join(['launch/bench.sh', *sys.argv[1:]])}`",
              f"* {options.windows} rounds, each with a window of {options.seconds:g} s of every program, in an order "
              "that rotates",
-             f"* data: {data}, in memory; Adam, cross entropy, float32; one core for each rank, process or peer", ""]
+             "* data in memory; Adam, of images AdamW; cross entropy, float32 unless it says bfloat16; one core for each rank, process or peer", ""]
     for workload, windows in results.items():
         lines += tables(workload, windows)
     if options.extra:

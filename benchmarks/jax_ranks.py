@@ -26,7 +26,7 @@ def train_mpi(arguments):
 
     workload = workloads.WORKLOADS[arguments.workload]
     batch = workload["batch"]
-    images, labels = (jax.numpy.asarray(array) for array in workloads.load())
+    images, labels = (jax.numpy.asarray(array) for array in workloads.load(arguments.workload))
     labels = labels.astype(jax.numpy.int32)
     weights, unflatten = ravel_pytree(network.initial_weights(workload, numpy.random.default_rng(0)))
 
@@ -86,7 +86,7 @@ def train_gloo(arguments):
         """An array of which every rank has its own."""
         return jax.make_array_from_process_local_data(NamedSharding(mesh, split), array[None])
 
-    images, labels = workloads.load()
+    images, labels = workloads.load(arguments.workload)
     images, labels = on_each(images), on_each(labels.astype(numpy.int32))
     weights = network.initial_weights(workload, numpy.random.default_rng(0))
     carry = jax.device_put((weights, network.initial_state(weights)), NamedSharding(mesh, whole))

@@ -24,7 +24,7 @@ def main():
     workload = workloads.WORKLOADS[arguments.workload]
     batch = workload["batch"]
     steps_per_call = arguments.steps_per_call or (400 if arguments.workload == "small" else 4)
-    images, labels = (jnp.asarray(array) for array in workloads.load())
+    images, labels = (jnp.asarray(array) for array in workloads.load(arguments.workload))
     labels = labels.astype(jnp.int32)
     generator = numpy.random.default_rng(0)
     initial_state, adam = network.initial_state, network.adam

@@ -30,7 +30,7 @@ def main():
     keras.utils.set_random_seed(0)
     workload = workloads.WORKLOADS[arguments.workload]
     batch = workload["batch"]
-    images, labels = workloads.load()
+    images, labels = workloads.load(arguments.workload)
     hidden = [keras.layers.Dense(units, activation="relu") for units in workload["units"][:-1]]
     model = keras.Sequential([keras.Input((workloads.INPUTS,)),
                               keras.layers.Rescaling(workloads.SCALE, workloads.SHIFT),

@@ -3,6 +3,7 @@
 import argparse
 import gzip
 import json
+import math
 import os
 import struct
 import sys
@@ -10,60 +11,104 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-# Units of the layers after the 784 inputs, and rows of a batch on each rank.
+# Rows of a batch on each rank, the shape of a sample, and of dense networks the units of the layers.
 WORKLOADS = {
-    "small": {"units": [128, 10], "batch": 32},
-    "large": {"units": [4096, 4096, 10], "batch": 128},
+    "small": {"title": "784-128-10", "batch": 32, "shape": (784,), "units": [128, 10]},
+    "large": {"title": "784-4096-4096-10", "batch": 128, "shape": (784,), "units": [4096, 4096, 10]},
+    "cnn": {"title": "convolutions of 3×3 to 32 and 64 channels on 28×28, 128, 10", "batch": 64, "shape": (1, 28, 28)},
+    "resnet20": {"title": "ResNet-20 on 3×32×32", "batch": 64, "shape": (3, 32, 32)},
 }
 INPUTS = 784
 LEARNING_RATE = 1e-3
 MEAN, DEVIATION = 0.1307, 0.3081
 # A byte becomes byte * SCALE + SHIFT: the same as (byte / 255 - MEAN) / DEVIATION, in one pass.
 SCALE, SHIFT = 1 / (255 * DEVIATION), -MEAN / DEVIATION
+# Of the channels of CIFAR-10.
+COLOUR_MEANS, COLOUR_DEVIATIONS = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
-def data_directory():
-    """Where the training images are: MNIST, or else files of the same shape full of random bytes, made here once."""
+def is_colour(workload):
+    return WORKLOADS[workload]["shape"][0] == 3
+
+
+def data_files(workload):
+    """The files of training images and of their classes: MNIST or CIFAR-10, or else files of the same shape full of random
+    bytes, made here once. CIFAR-10's are five, of both images and classes."""
+    names = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
     fetched = os.path.join(ROOT, "data", "mnist")
-    if all(os.path.exists(os.path.join(fetched, name)) for name in ("train-images-idx3-ubyte.gz",
-                                                                   "train-labels-idx1-ubyte.gz")):
-        return fetched
     made = os.path.join(ROOT, ".build", "benchmarks-data")
-    if not os.path.exists(os.path.join(made, "train-labels-idx1-ubyte.gz")):
+    shape = (60_000, 28, 28)
+    if is_colour(workload):
+        names, shape = ("colour-images-idx4-ubyte.gz", "colour-labels-idx1-ubyte.gz"), (50_000, 3, 32, 32)
+        fetched = os.path.join(ROOT, "data", "cifar10", "cifar-10-batches-bin")
+        batches = [os.path.join(fetched, f"data_batch_{number}.bin") for number in range(1, 6)]
+        if all(map(os.path.exists, batches)):
+            return batches
+    elif all(os.path.exists(os.path.join(fetched, name)) for name in names):
+        return [os.path.join(fetched, name) for name in names]
+    paths = [os.path.join(made, name) for name in names]
+    if not os.path.exists(paths[1]):
         import random
         os.makedirs(made, exist_ok=True)
         generator = random.Random(0)
-        labels = bytes(generator.randrange(10) for _ in range(60_000))
+        labels = bytes(generator.randrange(10) for _ in range(shape[0]))
+        count = math.prod(shape)
         # The labels last: they say that the images are complete.
-        for name, header, content in (
-                ("images-idx3", struct.pack(">IIII", 0x803, 60_000, 28, 28), generator.randbytes(60_000 * INPUTS)),
-                ("labels-idx1", struct.pack(">II", 0x801, 60_000), labels)):
-            path = os.path.join(made, f"train-{name}-ubyte.gz")
+        for path, dimensions, content in ((paths[0], shape, (generator.randbytes(min(1 << 24, count - begin))
+                                                             for begin in range(0, count, 1 << 24))),
+                                          (paths[1], shape[:1], [labels])):
             # Several processes may find that it is missing.
             draft = f"{path}.{os.getpid()}"
             with gzip.open(draft, "wb", compresslevel=1) as file:
-                file.write(header + content)
+                file.write(struct.pack(f">I{len(dimensions)}I", 0x800 + len(dimensions), *dimensions))
+                for piece in content:
+                    file.write(piece)
             os.replace(draft, path)
-    return made
+    return paths
 
 
-def load():
-    """The training images as uint8 [60000, 784] and their classes as int64 [60000], in memory."""
+def settings_of(workload):
+    """What a configuration of benchmarks/configs must be told where its files aren't those that it names."""
+    files = [os.path.relpath(path, ROOT) for path in data_files(workload)]
+    if len(files) == 2:
+        return [f"data.train.inputs={files[0]}", f"data.train.targets={files[1]}"]
+    return ["data.format=cifar10", f"data.train={{path: [{', '.join(files)}]}}"]
+
+
+def source(workload):
+    """The data in words."""
+    if ".build" in os.path.relpath(data_files(workload)[0], ROOT):
+        return f"random bytes in {'CIFAR-10' if is_colour(workload) else 'MNIST'}'s shape"
+    return "CIFAR-10" if is_colour(workload) else "MNIST"
+
+
+def load(workload):
+    """The training images as uint8, a row of the workload's shape each, and their classes as int64, in memory."""
     import numpy
-    directory = data_directory()
+    files = data_files(workload)
+    shape = WORKLOADS[workload]["shape"]
+    if len(files) != 2:
+        rows = numpy.concatenate([numpy.fromfile(path, numpy.uint8) for path in files]).reshape(-1, 1 + math.prod(shape))
+        return numpy.ascontiguousarray(rows[:, 1:]).reshape(-1, *shape), rows[:, 0].astype(numpy.int64)
 
-    def content(name, header):
-        with gzip.open(os.path.join(directory, name)) as file:
+    def content(path, header):
+        with gzip.open(path) as file:
             return numpy.frombuffer(bytearray(file.read()[header:]), numpy.uint8)
 
-    images = content("train-images-idx3-ubyte.gz", 16).reshape(-1, INPUTS)
-    return images, content("train-labels-idx1-ubyte.gz", 8).astype(numpy.int64)
+    images = content(files[0], 20 if is_colour(workload) else 16).reshape(-1, *shape)
+    return images, content(files[1], 8).astype(numpy.int64)
 
 
-def arguments_of(peer):
+def peak_memory():
+    """Bytes of this process that were resident at once at most, as dtrain's bench gives them for a rank."""
+    with open("/proc/self/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
+
+
+def arguments_of(peer, known=("small", "large")):
     """The command line that all peers have; beyond it a peer adds its own settings."""
     parser = argparse.ArgumentParser(description=f"Measures {peer}: a JSON line for every window.")
-    parser.add_argument("--workload", choices=WORKLOADS, default="small")
+    parser.add_argument("--workload", choices=known, default="small")
     parser.add_argument("--seconds", type=float, default=3, help="length of a window")
     parser.add_argument("--windows", type=int, default=1)
     return parser
@@ -103,5 +148,6 @@ def measure(arguments, run, *, peer, ranks, versions, agree=lambda count: count,
         elapsed = time.perf_counter() - begin
         if is_first:
             print(json.dumps({"peer": peer, "workload": arguments.workload, "ranks": ranks,
-                              "samples_per_second": round(done * batch * ranks / elapsed, 1), "versions": versions}))
+                              "samples_per_second": round(done * batch * ranks / elapsed, 1),
+                              "peak_memory_bytes": peak_memory(), "versions": versions}))
             sys.stdout.flush()

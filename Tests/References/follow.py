@@ -1,17 +1,30 @@
-"""Writes follow/: a network initialised by PyTorch, and the losses that PyTorch gets over 50 steps without shuffling.
+"""Writes follow/: networks initialised by PyTorch, and the losses that PyTorch gets over some steps without shuffling.
 
 Usage: follow.py [DIGITS_CSV]. Without a path the digits come from scikit-learn.
+       follow.py --full FOLDER     the full-size CNN and ResNet-20 on random images, 20 MB in all, into FOLDER
+       follow.py --compare FILE RUN_DIRECTORY     whether a run of dtrain has the losses, running averages and weights of
+                                                  one of these files; exits 1 if not
+
+The full-size networks are followed so:
+
+    follow.py --full FOLDER
+    dtrain train FOLDER/resnet20.yaml --initialize FOLDER/initial-resnet20.safetensors --run RUN
+    follow.py --compare FOLDER/losses-resnet20.json RUN
 """
 
+import argparse
 import copy
 import json
 import os
+import struct
 import sys
 
+import numpy
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from image_networks import CNN, RESNET20, SMALL_CNN, SMALL_RESNET, network_of
 from reference import FOLDER, prepare, read_digits, split_digits
 
 STEPS = 50
@@ -68,21 +81,164 @@ def train(initial, training, validation, make_optimizer, norm, dtype):
     return network, result
 
 
-def save(network, name):
-    """The weights as float32 under the names of torch.nn.Sequential."""
-    tensors = {key: value.to(torch.float32).contiguous() for key, value in network.state_dict().items()}
-    path = os.path.join(FOLDER, "follow", name)
+def save(network, name, folder=os.path.join(FOLDER, "follow")):
+    """The weights as float32 under the names of torch.nn.Sequential; what is counted stays whole numbers."""
+    tensors = {key: (value.to(torch.float32) if value.is_floating_point() else value).contiguous()
+               for key, value in network.state_dict().items()}
+    path = os.path.join(folder, name)
     save_file(tensors, path)
     os.chmod(path, 0o644)
 
 
+# --- Networks on images -----------------------------------------------------------------------------------------------
+
+# Steps of these are one micro-batch each: PyTorch knows no other batch of a batch normalisation.
+IMAGE_STEPS = 30
+IMAGE_CONFIGURATION = """\
+# {title}; written by follow.py.
+# Start it with `--initialize {initial}` of this folder; PyTorch's losses are in {losses}.
+data: {data}
+model:
+  layers:
+{layers}
+loss: cross_entropy
+optimizer: {{{optimizer}}}
+training:
+  max_steps: {steps}
+  global_batch_size: {batch}
+  micro_batch_size: {batch}
+  shuffle: false
+  log_every: 1
+"""
+OPTIMIZERS = {
+    "adamw: {learning_rate: 0.001}": lambda parameters: torch.optim.AdamW(parameters, lr=0.001),
+    "sgd: {learning_rate: 0.005, momentum: 0.9, weight_decay: 0.0005}":
+        lambda parameters: torch.optim.SGD(parameters, lr=0.005, momentum=0.9, weight_decay=0.0005),
+}
+
+
+def train_images(initial, inputs, labels, make_optimizer, batch, dtype):
+    """Thirty steps in file order, in training mode."""
+    network = copy.deepcopy(initial).to(dtype).train()
+    optimizer = make_optimizer(network.parameters())
+    inputs, labels = torch.tensor(inputs, dtype=dtype), torch.from_numpy(labels)
+    losses, start = [], 0
+    for _ in range(IMAGE_STEPS):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(network(inputs[start:start + batch]), labels[start:start + batch])
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        start = start + batch if start + batch < len(labels) else 0
+    return network.eval(), losses
+
+
+def follow_images(name, title, layers, shape, data, samples, optimizer, batch=64, validation=None,
+                  folder=os.path.join(FOLDER, "follow")):
+    """Writes the files of a network on images: `name`.yaml, initial-, final- and losses-`name`."""
+    torch.manual_seed(0)
+    initial = network_of(layers, shape).to(torch.float32)
+    # Smoothed at once, so that a dozen steps could leave it where it began: other than 0 and 1 from the start on.
+    for module in initial.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 1.5)
+            module.num_batches_tracked.fill_(7)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.2, 0.2)
+    save(initial, f"initial-{name}.safetensors", folder)
+    network, losses = train_images(initial, *samples, OPTIMIZERS[optimizer], batch, torch.float64)
+    _, single = train_images(initial, *samples, OPTIMIZERS[optimizer], batch, torch.float32)
+    save(network, f"final-{name}.safetensors", folder)
+    with open(os.path.join(folder, f"{name}.yaml"), "w") as output:
+        output.write(IMAGE_CONFIGURATION.format(
+            title=title, data=data, initial=f"initial-{name}.safetensors", losses=f"losses-{name}.json",
+            layers="\n".join("    - " + json.dumps(layer) for layer in layers), optimizer=optimizer, steps=IMAGE_STEPS,
+            batch=batch))
+    content = {"configuration": f"{name}.yaml", "initial": f"initial-{name}.safetensors",
+               "final": f"final-{name}.safetensors", "steps": IMAGE_STEPS, "losses": losses}
+    if validation:
+        with torch.no_grad():
+            outputs, answers = network(torch.tensor(validation[0])), torch.from_numpy(validation[1])
+        content |= {"validation_loss": nn.functional.cross_entropy(outputs, answers).item(),
+                    "validation_accuracy": (outputs.argmax(dim=1) == answers).double().mean().item()}
+    deviation = max(abs(a / b - 1) for a, b in zip(single, losses))
+    content |= {"losses_float32": single, "float32_deviation": deviation}
+    with open(os.path.join(folder, f"losses-{name}.json"), "w") as output:
+        json.dump(content, output, indent=1)
+        output.write("\n")
+    print(f"losses-{name}.json: loss {losses[0]:.6f} to {losses[-1]:.6f}, float32 off by {deviation:.1e}, "
+          f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters")
+
+
+def write_idx(path, array):
+    """A file of bytes in MNIST's format."""
+    with open(path, "wb") as file:
+        file.write(struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
+
+
+def full(folder):
+    """The networks of the benchmarks, for 30 steps on images of a class's own pattern with much noise."""
+    os.makedirs(folder, exist_ok=True)
+    generator = numpy.random.default_rng(0)
+    for name, title, layers, shape, optimizer in (
+            ("cnn", "The CNN of the benchmarks", CNN, [28, 28], "adamw: {learning_rate: 0.001}"),
+            ("resnet20", "ResNet-20", RESNET20, [3, 32, 32],
+             "sgd: {learning_rate: 0.005, momentum: 0.9, weight_decay: 0.0005}")):
+        count = 64 * IMAGE_STEPS
+        labels = generator.integers(0, 10, count)
+        patterns = generator.integers(0, 96, (10, *shape))
+        images = (patterns[labels] + generator.integers(0, 160, (count, *shape))).astype(numpy.uint8)
+        write_idx(os.path.join(folder, f"{name}-images.idx"), images)
+        write_idx(os.path.join(folder, f"{name}-labels.idx"), labels.astype(numpy.uint8))
+        data = ("{format: idx, classes: 10, train: {inputs: %s, targets: %s}, normalize: {scale: 255, mean: 0.5, std: 0.25}}"
+                % tuple(json.dumps(os.path.join(os.path.abspath(folder), f"{name}-{kind}.idx")) for kind in ("images", "labels")))
+        inputs = ((images / 255 - 0.5) / 0.25).astype(numpy.float32)
+        follow_images(name, title, layers, shape, data, (inputs, labels), optimizer, folder=folder)
+
+
+def compare(file, run):
+    """Prints how far a run of dtrain is from what a file says; whether that is near enough."""
+    with open(file) as content:
+        expected = json.load(content)
+    with open(os.path.join(run, "metrics.jsonl")) as lines:
+        steps = [entry for entry in map(json.loads, lines) if "loss" in entry and "gradient_norm" in entry]
+    if len(steps) != expected["steps"]:
+        sys.exit(f"the run has {len(steps)} steps, expected {expected['steps']}")
+    off = max(abs(step["loss"] / loss - 1) for step, loss in zip(steps, expected["losses"]))
+    name = os.path.join("checkpoints", f"step-{expected['steps']:08}", "model.safetensors")
+    ours, theirs = load_file(os.path.join(run, name)), load_file(os.path.join(os.path.dirname(file), expected["final"]))
+    if ours.keys() != theirs.keys():
+        sys.exit(f"tensors differ: {sorted(ours.keys() ^ theirs.keys())}")
+    counted = [tensor for tensor in theirs if tensor.endswith("num_batches_tracked")]
+    wrong = [tensor for tensor in counted if int(ours[tensor]) != int(theirs[tensor])]
+    averages = [tensor for tensor in theirs if ".running_" in tensor]
+    apart = lambda tensors: max((float((ours[name] - theirs[name]).abs().max() / theirs[name].abs().max())
+                                 for name in tensors), default=0.0)
+    print(f"losses of {len(steps)} steps: {off:.1e} apart at most, relative; {len(averages)} running averages: "
+          f"{apart(averages):.1e} of the largest; {len(counted)} counts, {len(wrong)} wrong; "
+          f"weights: {apart([name for name in theirs if name not in counted + averages]):.1e} of the largest")
+    if off > 1e-3 or apart(averages) > 1e-3 or wrong:
+        sys.exit(1)
+
+
 def main():
+    parser = argparse.ArgumentParser(description="write what PyTorch does, to be followed")
+    parser.add_argument("digits", nargs="?", help="the digits as CSV or .csv.gz")
+    parser.add_argument("--full", metavar="FOLDER")
+    parser.add_argument("--compare", nargs=2, metavar=("FILE", "RUN_DIRECTORY"))
+    options = parser.parse_args()
+    if options.compare:
+        return compare(*options.compare)
+    if options.full:
+        prepare()
+        return full(options.full)
     os.makedirs(os.path.join(FOLDER, "follow"), exist_ok=True)
     torch.manual_seed(0)
     initial = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     assert initial[0].weight.dtype == torch.float32
     prepare()
-    training, validation = split_digits(*read_digits(sys.argv[1] if len(sys.argv) > 1 else None))
+    training, validation = split_digits(*read_digits(options.digits))
     assert len(training[1]) == 1438 and len(validation[1]) == 359
     save(initial, "initial.safetensors")
     runs = [
@@ -112,6 +268,10 @@ def main():
         print(f"follow/{file}: loss {result['losses'][0]:.6f} to {result['losses'][-1]:.6f}, gradient norms "
               f"{min(result['gradient_norms']):.3f} to {max(result['gradient_norms']):.3f}, validation accuracy "
               f"{result['validation_accuracy']:.4f}, float32 off by {deviation:.1e}")
+    follow_images("cnn", "A small CNN on the digits", SMALL_CNN, [64], "{format: digits}", training,
+                  "adamw: {learning_rate: 0.001}", validation=validation)
+    follow_images("resnet", "A small ResNet on the digits", SMALL_RESNET, [64], "{format: digits}", training,
+                  "sgd: {learning_rate: 0.005, momentum: 0.9, weight_decay: 0.0005}", validation=validation)
 
 
 if __name__ == "__main__":
