@@ -286,7 +286,8 @@ def main():
              f"* command: `{shlex.join(['launch/bench.sh', *sys.argv[1:]])}`",
              f"* {options.windows} rounds, each with a window of {options.seconds:g} s of every program, in an order "
              "that rotates",
-             "* data in memory; Adam, of images AdamW; cross entropy, float32 unless it says bfloat16; one core for each rank, process or peer", ""]
+             "* data in memory; Adam, for cnn and resnet20 AdamW; cross entropy, float32 unless it says bfloat16; one core for "
+             "each rank, process or peer", ""]
     for workload, windows in results.items():
         lines += tables(workload, windows)
     if options.extra:

@@ -136,7 +136,8 @@ struct InspectCommand: ParsableCommand {
                 let space = String(repeating: " ", count: widths[column] - row[column].count)
                 return numbers.contains(column) ? space + row[column] : row[column] + space
             }
-            return cells.joined(separator: "  ").trimmingCharacters(in: .whitespaces)
+            // Layers inside others stand further in.
+            return String(cells.joined(separator: "  ").reversed().drop { $0 == " " }.reversed())
         }
     }
 

@@ -19,6 +19,12 @@ struct PyTorchTests {
         let validationAccuracy: Double
     }
 
+    /// What `load_checkpoint.py` prints.
+    private struct Judged: Decodable {
+        let validationLoss: Double
+        let validationAccuracy: Double
+    }
+
     @Test(
         "from PyTorch's initial weights 50 steps follow PyTorch's losses, gradient norms and weights",
         arguments: [("adam.yaml", "losses.json"), ("sgd.yaml", "losses-sgd.json")])
@@ -53,6 +59,62 @@ struct PyTorchTests {
         }
     }
 
+    /// What `follow.py` writes of a network on images.
+    private struct FollowedImages: Decodable {
+        let initial: String
+        let final: String
+        let losses: [Double]
+        let validationLoss: Double
+        let validationAccuracy: Double
+    }
+
+    @Test(
+        "from PyTorch's state dict 30 steps of networks on images follow PyTorch's losses, and so do running averages",
+        arguments: ["cnn", "resnet"])
+    func followImages(_ name: String) throws {
+        try withWorkbench { bench in
+            let folder = Self.references + "/follow/"
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            let expected = try decoder.decode(
+                FollowedImages.self, from: bench.bytes(folder + "losses-\(name).json"))
+            let outcome = try bench.dtrain(
+                "train", folder + name + ".yaml", "--run", "run", "--initialize", folder + expected.initial)
+            expectSuccess(outcome)
+            let steps = try bench.files("run").log("step")
+            #expect(steps.count == 30 && expected.losses.count == 30)
+            for (step, loss) in zip(steps, expected.losses) {
+                expectClose(step.numbers["loss"], loss, "loss of step \(step.step ?? 0)")
+            }
+            let end = try #require(bench.files("run").log("end").first)
+            expectClose(end.numbers["validation_loss"], expected.validationLoss, "validation loss")
+            expectClose(end.numbers["validation_accuracy"], expected.validationAccuracy, "validation accuracy")
+
+            let ours = try SafetensorsFile(path: bench.path("run/checkpoints/step-00000030/model.safetensors"))
+            let theirs = try SafetensorsFile(path: folder + expected.final)
+            #expect(Set(ours.tensors.map(\.name)) == Set(theirs.tensors.map(\.name)))
+            for tensor in ours.tensors {
+                #expect(theirs.tensor(named: tensor.name)?.shape == tensor.shape, "\(tensor.name)")
+                // Counts are whole numbers in PyTorch's file, and begin at 7.
+                let isCount = tensor.name.hasSuffix(".num_batches_tracked")
+                let numbers = try isCount ? [37] : theirs.floats(tensor.name)
+                let differences = try zip(ours.floats(tensor.name), numbers).map { abs($0 - $1) }
+                #expect(differences.max() ?? .infinity <= 1e-4, "\(tensor.name)")
+            }
+            guard let python = Self.python else { return }
+            let result = try bench.run(
+                python,
+                [
+                    Self.references + "/load_checkpoint.py", "run/checkpoints/step-00000030", "--network",
+                    "small-\(name)"
+                ])
+            try #require(result.status == 0, "\(result)")
+            let judged = try decoder.decode(Judged.self, from: Data(result.output.utf8))
+            expectClose(end.numbers["validation_loss"], judged.validationLoss, "PyTorch's validation loss")
+            expectClose(end.numbers["validation_accuracy"], judged.validationAccuracy, "PyTorch's accuracy")
+        }
+    }
+
     private func expectClose(
         _ value: Double?, _ expected: Double, _ what: String,
         sourceLocation: SourceLocation = #_sourceLocation
@@ -83,10 +145,6 @@ struct PyTorchTests {
                     (["64"] + units).joined(separator: ",")
                 ])
             try #require(result.status == 0, "\(result)")
-            struct Judged: Decodable {
-                let validationLoss: Double
-                let validationAccuracy: Double
-            }
             let decoder = JSONDecoder()
             decoder.keyDecodingStrategy = .convertFromSnakeCase
             let judged = try decoder.decode(Judged.self, from: Data(result.output.utf8))

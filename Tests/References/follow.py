@@ -112,6 +112,8 @@ training:
 """
 OPTIMIZERS = {
     "adamw: {learning_rate: 0.001}": lambda parameters: torch.optim.AdamW(parameters, lr=0.001),
+    "sgd: {learning_rate: 0.001, momentum: 0.9, weight_decay: 0.0005}":
+        lambda parameters: torch.optim.SGD(parameters, lr=0.001, momentum=0.9, weight_decay=0.0005),
     "sgd: {learning_rate: 0.005, momentum: 0.9, weight_decay: 0.0005}":
         lambda parameters: torch.optim.SGD(parameters, lr=0.005, momentum=0.9, weight_decay=0.0005),
 }
@@ -138,7 +140,7 @@ def follow_images(name, title, layers, shape, data, samples, optimizer, batch=64
     """Writes the files of a network on images: `name`.yaml, initial-, final- and losses-`name`."""
     torch.manual_seed(0)
     initial = network_of(layers, shape).to(torch.float32)
-    # Smoothed at once, so that a dozen steps could leave it where it began: other than 0 and 1 from the start on.
+    # What begins as 0 or 1 would hide one that is read wrongly.
     for module in initial.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.uniform_(-0.2, 0.2)
@@ -148,7 +150,7 @@ def follow_images(name, title, layers, shape, data, samples, optimizer, batch=64
             nn.init.uniform_(module.bias, -0.2, 0.2)
     save(initial, f"initial-{name}.safetensors", folder)
     network, losses = train_images(initial, *samples, OPTIMIZERS[optimizer], batch, torch.float64)
-    _, single = train_images(initial, *samples, OPTIMIZERS[optimizer], batch, torch.float32)
+    float32, single = train_images(initial, *samples, OPTIMIZERS[optimizer], batch, torch.float32)
     save(network, f"final-{name}.safetensors", folder)
     with open(os.path.join(folder, f"{name}.yaml"), "w") as output:
         output.write(IMAGE_CONFIGURATION.format(
@@ -163,12 +165,22 @@ def follow_images(name, title, layers, shape, data, samples, optimizer, batch=64
         content |= {"validation_loss": nn.functional.cross_entropy(outputs, answers).item(),
                     "validation_accuracy": (outputs.argmax(dim=1) == answers).double().mean().item()}
     deviation = max(abs(a / b - 1) for a, b in zip(single, losses))
-    content |= {"losses_float32": single, "float32_deviation": deviation}
+    content |= {"losses_float32": single, "float32_deviation": deviation, "float32_average_deviation": apart(
+        float32.state_dict(), network.state_dict(), averages_of(network.state_dict()))}
     with open(os.path.join(folder, f"losses-{name}.json"), "w") as output:
         json.dump(content, output, indent=1)
         output.write("\n")
     print(f"losses-{name}.json: loss {losses[0]:.6f} to {losses[-1]:.6f}, float32 off by {deviation:.1e}, "
           f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters")
+
+
+def apart(ours, theirs, names):
+    """The largest difference of tensors, each against its largest number."""
+    return max((float((ours[name] - theirs[name]).abs().max() / theirs[name].abs().max()) for name in names), default=0.0)
+
+
+def averages_of(state):
+    return [name for name in state if ".running_" in name]
 
 
 def write_idx(path, array):
@@ -183,8 +195,10 @@ def full(folder):
     generator = numpy.random.default_rng(0)
     for name, title, layers, shape, optimizer in (
             ("cnn", "The CNN of the benchmarks", CNN, [28, 28], "adamw: {learning_rate: 0.001}"),
+            # At five times the rate PyTorch's own float32 is 5e-3 off after 30 steps: a number that is by rounding on another
+            # side of relu's 0 is multiplied in step after step.
             ("resnet20", "ResNet-20", RESNET20, [3, 32, 32],
-             "sgd: {learning_rate: 0.005, momentum: 0.9, weight_decay: 0.0005}")):
+             "sgd: {learning_rate: 0.001, momentum: 0.9, weight_decay: 0.0005}")):
         count = 64 * IMAGE_STEPS
         labels = generator.integers(0, 10, count)
         patterns = generator.integers(0, 96, (10, *shape))
@@ -212,13 +226,16 @@ def compare(file, run):
         sys.exit(f"tensors differ: {sorted(ours.keys() ^ theirs.keys())}")
     counted = [tensor for tensor in theirs if tensor.endswith("num_batches_tracked")]
     wrong = [tensor for tensor in counted if int(ours[tensor]) != int(theirs[tensor])]
-    averages = [tensor for tensor in theirs if ".running_" in tensor]
-    apart = lambda tensors: max((float((ours[name] - theirs[name]).abs().max() / theirs[name].abs().max())
-                                 for name in tensors), default=0.0)
-    print(f"losses of {len(steps)} steps: {off:.1e} apart at most, relative; {len(averages)} running averages: "
-          f"{apart(averages):.1e} of the largest; {len(counted)} counts, {len(wrong)} wrong; "
-          f"weights: {apart([name for name in theirs if name not in counted + averages]):.1e} of the largest")
-    if off > 1e-3 or apart(averages) > 1e-3 or wrong:
+    averages = averages_of(theirs)
+    found = apart(ours, theirs, averages)
+    # As near as PyTorch's own float32 is to its float64, or nearly so.
+    bound = max(1e-3, 2 * expected["float32_average_deviation"])
+    weights = [name for name in theirs if name not in counted + averages]
+    print(f"losses of {len(steps)} steps: {off:.1e} apart at most, relative (PyTorch's float32: "
+          f"{expected['float32_deviation']:.1e}); {len(averages)} running averages: {found:.1e} of the largest (PyTorch's "
+          f"float32: {expected['float32_average_deviation']:.1e}); {len(counted)} counts, {len(wrong)} wrong; "
+          f"weights: {apart(ours, theirs, weights):.1e} of the largest")
+    if off > 1e-3 or found > bound or wrong:
         sys.exit(1)
 
 
