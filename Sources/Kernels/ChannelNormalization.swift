@@ -71,7 +71,7 @@ extension Workspace {
                 && inputGradient?.readOnly.hasShape(of: input) ?? true && weight?.count ?? channels == channels
                 && weightGradient?.count ?? channels == channels && biasGradient?.count ?? channels == channels,
             "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(input.columns)")
-        let leafGradients = packing(count: leaves * 2 * channels)
+        let leafGradients = packing(count: Self.channelNormalizationScratch(sums: leaves, channels: channels).packed)
         parallel(leaves * channels) { _, units in
             for unit in units {
                 let leaf = unit / channels
@@ -130,6 +130,8 @@ extension Workspace {
         }
     }
 
-    /// Numbers that `normalizeChannelsGradient` and `normalizeGroupsGradient` take beside their operands, as packed ones.
-    package static func channelNormalizationScratch(rows: Int, channels: Int) -> Int { rows * 2 * channels }
+    /// What `normalizeChannelsGradient` takes beside its operands for so many leaves, `normalizeGroupsGradient` for so many rows.
+    package static func channelNormalizationScratch(sums: Int, channels: Int) -> KernelScratch {
+        KernelScratch(packed: sums * 2 * channels)
+    }
 }

@@ -61,7 +61,7 @@ extension Workspace {
                 && inputGradient?.readOnly.hasShape(of: input) ?? true && weight?.count ?? channels == channels
                 && weightGradient?.count ?? channels == channels && biasGradient?.count ?? channels == channels,
             "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(input.columns)")
-        let rowGradients = packing(count: input.rows * 2 * channels)
+        let rowGradients = packing(count: Self.channelNormalizationScratch(sums: input.rows, channels: channels).packed)
         parallel(input.rows * groups) { _, units in
             for unit in units {
                 let row = unit / groups

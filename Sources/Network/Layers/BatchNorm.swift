@@ -89,7 +89,9 @@ package struct BatchNorm: Layer {
     }
 
     package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
-        KernelScratch(packed: area == 1 ? 0 : MemoryNeed.leaves(rows: rows, leafRows: leafRows) * 2 * channels)
+        area == 1
+            ? .none
+            : Workspace.channelNormalizationScratch(sums: MemoryNeed.leaves(rows: rows, leafRows: leafRows), channels: channels)
     }
 
     package func fused(with next: any Layer) -> (any Layer)? {

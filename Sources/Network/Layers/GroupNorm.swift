@@ -77,7 +77,7 @@ extension GroupNormLayer {
     }
 
     package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
-        KernelScratch(packed: 2 * rows * normalization.channels)
+        Workspace.channelNormalizationScratch(sums: rows, channels: normalization.channels)
     }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
