@@ -28,6 +28,21 @@ DTRAIN_VECTOR dtrain_float8 dtrain_even8(dtrain_float8 a, dtrain_float8 b) {
     return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
 }
 
+/// The odd ones.
+DTRAIN_VECTOR dtrain_float8 dtrain_odd8(dtrain_float8 a, dtrain_float8 b) {
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+}
+
+/// Two vectors' elements in turn: the first halves.
+DTRAIN_VECTOR dtrain_float8 dtrain_first_pairs8(dtrain_float8 a, dtrain_float8 b) {
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+/// Likewise the second halves.
+DTRAIN_VECTOR dtrain_float8 dtrain_second_pairs8(dtrain_float8 a, dtrain_float8 b) {
+    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
 /// The gradient of eight windows of two by two: of each of the two rows sixteen numbers; the first number of a window that is its
 /// `largest`, or NaN, gets the gradient, the others 0.
 DTRAIN_VECTOR void dtrain_pool_gradient8(const float *upper, const float *lower, dtrain_float8 largest,
@@ -103,6 +118,21 @@ DTRAIN_VECTOR void dtrain_store_first16(float *target, long count, dtrain_float1
 /// The even elements of two vectors one behind the other.
 DTRAIN_VECTOR dtrain_float16 dtrain_even16(dtrain_float16 a, dtrain_float16 b) {
     return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+
+/// The odd ones.
+DTRAIN_VECTOR dtrain_float16 dtrain_odd16(dtrain_float16 a, dtrain_float16 b) {
+    return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
+/// Two vectors' elements in turn: the first halves.
+DTRAIN_VECTOR dtrain_float16 dtrain_first_pairs16(dtrain_float16 a, dtrain_float16 b) {
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+/// Likewise the second halves.
+DTRAIN_VECTOR dtrain_float16 dtrain_second_pairs16(dtrain_float16 a, dtrain_float16 b) {
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
 /// Writes the first `count` (1 … 16) lanes to every other place from `target` on, nothing between and beyond.

@@ -3,11 +3,16 @@ import Storage
 
 /// Convolutions of images, `channels` × `height` × `width` numbers a row.
 ///
-/// Every element of the output is one chain of fused multiply-adds from 0 over channel (of its group), tap row and tap column in
-/// ascending order; then the bias is added. Every element of the input gradient is such a chain over filter, tap row and tap
-/// column, over those taps through which an output can read it. Taps that lie in the padding (in the gradient: outside the
-/// outputs) take part as products with 0, so an infinite weight makes NaN there. So the bits depend neither on tiles, rows,
-/// threads nor the width of vectors.
+/// Directly computed, every element of the output is one chain of fused multiply-adds from 0 over channel (of its group), tap row and
+/// tap column in ascending order; then the bias is added. Every element of the input gradient is such a chain over filter, tap row
+/// and tap column, over those taps through which an output can read it. Taps that lie in the padding (in the gradient: outside the
+/// outputs) take part as products with 0, so an infinite weight makes NaN there.
+///
+/// Convolutions of 3 × 3 (`ConvolutionShape.isWinograd`) are computed by tiles of 4 × 4 outputs (`Tiles/WinogradTiles.swift`): for each
+/// frequency one chain over channels or filters, in the weight gradient over a leaf's rows and tiles in order, between transformations
+/// of a fixed order. So a number that is not finite makes all of its tile so.
+///
+/// Either way the bits depend neither on rows, threads nor the width of vectors.
 extension Workspace {
     /// `output` = activation(the convolution of `input` with `weights`, plus `bias`), as PyTorch's `conv2d`.
     ///
@@ -58,16 +63,13 @@ extension Workspace {
     }
 
     /// The weight gradient: `gradient` (all filters, one behind the other), summed over the tree of leaves of `leafRows` rows each
-    /// (the last may be short). Every element is one chain over the rows of a leaf, and in each over output rows and columns in
-    /// order; leaves are added along the tree.
-    ///
-    /// - Parameter continues: whether the rows go on with the leaf whose first rows are summed in `gradient` already.
+    /// (the last may be short). Directly computed, every element is one chain over the rows of a leaf, and in each over output
+    /// rows and columns in order; leaves are added along the tree.
     package func convolutionWeightGradient(
-        _ outputGradient: MatrixView, _ input: MatrixView, shape: ConvolutionShape, leafRows: Int, continues: Bool = false,
+        _ outputGradient: MatrixView, _ input: MatrixView, shape: ConvolutionShape, leafRows: Int,
         into gradient: MutableMatrixView
     ) {
         let rows = input.rows
-        precondition(!continues || rows <= leafRows, "\(rows) rows that go on with a leaf of \(leafRows)")
         precondition(
             input.columns == shape.inputCount && outputGradient.columns == shape.outputCount && outputGradient.rows == rows
                 && gradient.count == shape.weightCount && leafRows > 0,
@@ -75,7 +77,7 @@ extension Workspace {
                 + "\(gradient.count) for \(shape)")
         if shape.isDense {
             let filters = gradient.reshaped(rows: shape.filters, columns: shape.filterCount)
-            return weightGradient(outputGradient, input, leafRows: leafRows, continues: continues, into: filters)
+            return weightGradient(outputGradient, input, leafRows: leafRows, into: filters)
         }
         let pass = shape.forward
         let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
@@ -83,7 +85,7 @@ extension Workspace {
         parallel(convolutions.gradientUnits(pass, leafRows, threadCount)) { thread, units in
             convolutions.weightGradient(
                 pass, outputGradient.base, outputGradient.stride, input.base, input.stride, rows, leafRows, levels,
-                threadCount, continues, units, gradient.base, gradient.cached, scratch[thread])
+                threadCount, units, gradient.base, gradient.cached, scratch[thread])
             // For what this thread wrote past the caches nobody else can do it.
             Processor.finishStreaming()
         }

@@ -27,7 +27,7 @@ struct ConvolutionLoops: Sendable {
     let weightGradient:
         @Sendable (
             ConvolutionPass, _ outputGradient: Numbers, _ gradientStride: Int, _ input: Numbers, _ inputStride: Int,
-            _ rows: Int, _ leafRows: Int, _ levels: Int, _ threads: Int, _ continues: Bool, _ units: Range<Int>, Results,
+            _ rows: Int, _ leafRows: Int, _ levels: Int, _ threads: Int, _ units: Range<Int>, Results,
             _ cached: Range<Int>, _ scratch: Room
         ) -> Void
 

@@ -1,6 +1,16 @@
 import CProcessor
+import Tiles
 
 // A convolution as windows that move over images.
+
+extension ConvolutionShape {
+    /// Whether outputs and weight gradient, and whether the input gradient, are computed by Winograd's tiles instead of directly: 3 × 3
+    /// taps that move by one, eight channels and filters or more, and outputs that tiles of 4 × 4 fit well.
+    package var isWinograd: Bool { !isDense && Tiles.isWinogradConvolution(forward) }
+    package var hasWinogradInputGradient: Bool {
+        !isDense && phases == 1 && Tiles.isWinogradConvolution(inputGradient(phase: 0))
+    }
+}
 
 extension ConvolutionShape {
     /// The forward direction: the window moves over the image, channel by channel and tap by tap.

@@ -3,10 +3,14 @@ import CProcessor
 // One thread's share of a convolution.
 
 /// Units that threads share.
-package func convolutionUnits(_ pass: ConvolutionPass, rows: Int) -> Int { ConvolutionPlan(pass, rows: rows).units }
+package func convolutionUnits(_ pass: ConvolutionPass, rows: Int) -> Int {
+    pass.isWinograd ? WinogradPlan(pass, rows: rows).units : ConvolutionPlan(pass, rows: rows).units
+}
 
 /// Numbers that a thread needs for itself.
-package func convolutionScratch(_ pass: ConvolutionPass, rows: Int) -> Int { ConvolutionPlan(pass, rows: rows).scratch }
+package func convolutionScratch(_ pass: ConvolutionPass, rows: Int) -> Int {
+    pass.isWinograd ? WinogradPlan(pass, rows: rows).scratch : ConvolutionPlan(pass, rows: rows).scratch
+}
 
 /// The units `units` of the pass over `rows` samples, which are `sourceStride` apart; the weights packed.
 package func convolutionTiles(
@@ -14,6 +18,15 @@ package func convolutionTiles(
     bias: UnsafePointer<Float>?, rectifies: Bool, units: Range<Int>, into target: UnsafeMutablePointer<Float>,
     targetStride: Int, scratch: UnsafeMutableBufferPointer<Float>
 ) {
+    if pass.isWinograd {
+        let worker = WinogradWorker(pass, rows: rows, scratch)
+        for unit in units {
+            worker.compute(
+                unit, source, sourceStride: sourceStride, weights, bias: bias, rectifies: rectifies, into: target,
+                targetStride: targetStride)
+        }
+        return
+    }
     var worker = ConvolutionWorker(pass, rows: rows, scratch)
     worker.source = source
     worker.sourceStride = sourceStride

@@ -13,11 +13,10 @@ package func convolutionGradientScratch(_ pass: ConvolutionPass, leafRows: Int, 
 }
 
 /// The units `units` of the weight gradient, summed along the tree of leaves; `pass` is the forward direction. Elements of the
-/// result outside `cached` are written past the caches. With `continues` the rows go on with the leaf whose first rows the
-/// result holds.
+/// result outside `cached` are written past the caches.
 package func convolutionGradientTiles(
     _ pass: ConvolutionPass, _ outputGradient: UnsafePointer<Float>, gradientStride: Int, _ input: UnsafePointer<Float>,
-    inputStride: Int, rows: Int, leafRows: Int, levels: Int, threads: Int, continues: Bool, units: Range<Int>,
+    inputStride: Int, rows: Int, leafRows: Int, levels: Int, threads: Int, units: Range<Int>,
     into result: UnsafeMutablePointer<Float>, cached: Range<Int>, scratch: UnsafeMutableBufferPointer<Float>
 ) {
     let worker = GradientWorker(
@@ -30,11 +29,7 @@ package func convolutionGradientTiles(
         var first = 0
         repeat {
             let end = min(first + leafRows, rows)
-            if continues, first == 0 {
-                worker.take(unit, from: result)
-            } else {
-                worker.sums.update(repeating: 0, count: worker.plan.sumCount)
-            }
+            worker.sums.update(repeating: 0, count: worker.plan.sumCount)
             worker.add(unit, rows: first..<end)
             first = end
             waiting += 1
@@ -98,6 +93,7 @@ private struct GradientWorker {
     let gradientCount: Int
     let input: UnsafePointer<Float>
     let inputStride: Int
+    let winograd: WinogradGradient?
 
     init(
         _ plan: ConvolutionGradientPlan, levels: Int, _ scratch: UnsafeMutableBufferPointer<Float>,
@@ -115,14 +111,19 @@ private struct GradientWorker {
         var memory = ThreadMemory(scratch)
         // Numbers and offsets are of one size; this part of the memory is used for offsets only.
         offsets = UnsafeMutableRawPointer(memory.take(plan.offsetCount)).bindMemory(to: Int32.self, capacity: plan.offsetCount)
-        copies = memory.take(wholeLines(plan.planes.count))
+        copies = memory.take(wholeLines(plan.copyCount))
         gradient = memory.take(wholeLines(plan.gradientCount))
         turned = memory.take(plan.turnedCount)
         rowOfResult = memory.take(plan.resultCount)
         sums = memory.take(plan.sumCount)
         stack = memory.take(levels * plan.sumCount)
-        copies.update(repeating: 0, count: plan.planes.count)
+        winograd = plan.winograd.map { WinogradGradient($0, &memory) }
+        copies.update(repeating: 0, count: plan.copyCount)
         for k in 0..<plan.offsetCount { offsets[k] = 0 }
+        if let winograd {
+            for k in 0..<plan.channelBlock { offsets[k] = Int32(truncatingIfNeeded: k * winograd.plan.tileStride) }
+            return
+        }
         if plan.turnsCopies {
             for tap in 0..<plan.pass.taps {
                 let place = plan.planes.offset(row: tap / plan.pass.tap_columns, column: tap % plan.pass.tap_columns)
@@ -138,6 +139,7 @@ private struct GradientWorker {
 
     /// Adds the products of some rows of a leaf, piece by piece.
     func add(_ unit: GradientUnit, rows: Range<Int>) {
+        if let winograd { return add(unit, rows: rows, winograd) }
         let pass = plan.pass
         for sample in stride(from: rows.lowerBound, to: rows.upperBound, by: plan.samples) {
             let samples = min(plan.samples, rows.upperBound - sample)
@@ -145,6 +147,32 @@ private struct GradientWorker {
                 add(unit, sample: sample, samples: samples, firstRow: row, bandRows: min(plan.bandRows, pass.output_rows - row))
             }
         }
+    }
+
+    /// The same by tiles.
+    private func add(_ unit: GradientUnit, rows: Range<Int>, _ winograd: WinogradGradient) {
+        let pass = plan.pass
+        let band = winograd.plan.band
+        winograd.clear()
+        for sample in stride(from: rows.lowerBound, to: rows.upperBound, by: band.samples) {
+            for row in stride(from: 0, to: winograd.plan.tiles.rows, by: band.tileRows) {
+                let part = WinogradPart(
+                    sample: sample, samples: min(band.samples, rows.upperBound - sample), firstRow: row,
+                    tileRows: min(band.tileRows, winograd.plan.tiles.rows - row))
+                winograd.takeInput(
+                    input + unit.channels.lowerBound * pass.height * pass.width, sampleStride: inputStride,
+                    channels: unit.channels.count, part)
+                for index in 0..<part.samples {
+                    winograd.takeGradients(height: pass.output_rows, width: pass.output_columns, part, index: index) {
+                        turnGradients(
+                            unit, (sample + index) * gradientStride + $0 * pass.output_columns,
+                            positions: $1 * pass.output_columns, into: $2)
+                    }
+                }
+                winograd.add(part, offsets: offsets, channels: unit.channels.count, filters: unit.filters.count)
+            }
+        }
+        winograd.finish(channels: unit.channels.count, into: sums)
     }
 
     private func add(_ unit: GradientUnit, sample: Int, samples: Int, firstRow: Int, bandRows: Int) {
@@ -232,26 +260,6 @@ private struct GradientWorker {
         return (
             (unit.group * pass.outputs + unit.filters.lowerBound) * stride + unit.channels.lowerBound * pass.taps, stride
         )
-    }
-
-    /// Goes on from what the result holds.
-    func take(_ unit: GradientUnit, from result: UnsafePointer<Float>) {
-        let (first, stride) = place(unit)
-        if plan.form == .channels {
-            let taps = plan.pass.taps
-            for filter in 0..<unit.filters.count {
-                turn(
-                    result + (first + filter * stride), stride: taps, rows: unit.channels.count, columns: taps,
-                    into: sums + filter * taps * laneCount, targetStride: laneCount, lanes: laneCount)
-            }
-            return
-        }
-        for filter in Swift.stride(from: 0, to: unit.filters.count, by: laneCount) {
-            turn(
-                result + (first + filter * stride), stride: stride, rows: unit.filters.count - filter,
-                columns: unit.channels.count * plan.pass.taps, into: sums + filter, targetStride: plan.filterStride,
-                lanes: laneCount)
-        }
     }
 
     /// Writes the sums, with a filter's elements side by side.

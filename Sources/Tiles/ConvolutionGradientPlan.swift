@@ -24,6 +24,8 @@ struct ConvolutionGradientPlan {
     /// Sums of a unit: for each channel and tap, the filters.
     let depth: Int
     let units: Int
+    /// Where it is computed by tiles.
+    let winograd: WinogradGradientPlan?
 
     // Elements of a unit for each filter, and positions of a piece, so that its turned output gradients stay near.
     private static var mostDepth: Int { 1024 }
@@ -34,6 +36,8 @@ struct ConvolutionGradientPlan {
         let isThree = forward.tap_columns == 3 && forward.tap_column_step == 1 && forward.column_step == 1
         if isLanewise {
             form = .groups
+        } else if forward.isWinograd {
+            form = .filters
         } else if forward.taps >= 4, Self.usedShare(forward.outputs) < 0.8 * Self.usedShare(forward.channels) {
             form = .channels
         } else {
@@ -43,7 +47,7 @@ struct ConvolutionGradientPlan {
         let filters = isLanewise ? forward.groups : forward.outputs
         groups = isLanewise ? 1 : forward.groups
         var filterBlocks = isLanewise ? (filters + laneCount - 1) / laneCount : (filters + 63) / 64
-        let channelsAtOnce = isByChannel ? laneCount : max(1, Self.mostDepth / forward.taps)
+        let channelsAtOnce = isByChannel ? laneCount : forward.isWinograd ? 32 : max(1, Self.mostDepth / forward.taps)
         var channelBlocks = (forward.channels + channelsAtOnce - 1) / channelsAtOnce
         // At least one unit for each thread, where they can be cut so.
         if !isByChannel, groups * filterBlocks * channelBlocks < threads {
@@ -71,6 +75,9 @@ struct ConvolutionGradientPlan {
         planes = Planes(
             forward, bandRows: bandRows, samples: samples, channels: isLanewise || isByChannel ? laneCount : channelBlock)
         units = groups * self.filterBlocks * channelBlocks
+        winograd =
+            forward.isWinograd
+            ? WinogradGradientPlan(forward, leafRows: leafRows, channels: channelBlock, filterStride: filterStride) : nil
     }
 
     /// The share of lanes that are used where `count` things stand side by side.
@@ -83,7 +90,11 @@ struct ConvolutionGradientPlan {
     var sumCount: Int { form == .channels ? filterBlock * pass.taps * laneCount : depth * filterStride }
     var offsetCount: Int { wholeLines(depth + 16) }
     /// Output gradients that are turned; lanes that are channels need none.
-    var gradientCount: Int { form == .channels ? 0 : samples * bandRows * pass.output_columns * filterStride }
+    var gradientCount: Int {
+        form == .channels || winograd != nil ? 0 : samples * bandRows * pass.output_columns * filterStride
+    }
+    /// Images that are copied; by tiles none.
+    var copyCount: Int { winograd == nil ? planes.count : 0 }
     /// The copies with channels side by side.
     var turnedCount: Int { turnsCopies ? planes.channelStride * laneCount : 0 }
     /// Sums of some filters with a filter's elements side by side.
@@ -91,7 +102,7 @@ struct ConvolutionGradientPlan {
 
     /// Numbers that a thread needs for itself, where at most `levels` sums of leaves wait at once.
     func scratch(levels: Int) -> Int {
-        wholeLines(offsetCount) + wholeLines(planes.count) + wholeLines(gradientCount) + turnedCount + resultCount
-            + (1 + levels) * sumCount
+        wholeLines(offsetCount) + wholeLines(copyCount) + wholeLines(gradientCount) + turnedCount + resultCount
+            + (1 + levels) * sumCount + (winograd?.scratch ?? 0)
     }
 }

@@ -2,12 +2,12 @@ import CProcessor
 
 /// Numbers that packed weights take.
 package func convolutionWeightCount(_ pass: ConvolutionPass) -> Int {
-    pass.groups * pass.outputs * pass.channels * pass.taps + laneCount
+    pass.isWinograd ? winogradWeightCount(pass) : pass.groups * pass.outputs * pass.channels * pass.taps + laneCount
 }
 
 /// Blocks of weights that can be packed by themselves.
 package func convolutionWeightBlocks(_ pass: ConvolutionPass, rows: Int) -> Int {
-    pass.groups * ConvolutionPlan(pass, rows: rows).channelBlocks
+    pass.isWinograd ? outputTiles(pass.outputs) : pass.groups * ConvolutionPlan(pass, rows: rows).channelBlocks
 }
 
 /// Weights in the order in which they are multiplied: for each group and block of channels, the tiles of outputs one behind the
@@ -16,6 +16,7 @@ package func packConvolutionWeights(
     _ pass: ConvolutionPass, rows: Int, _ weights: UnsafePointer<Float>, blocks: Range<Int>,
     into packed: UnsafeMutablePointer<Float>
 ) {
+    if pass.isWinograd { return transformWinogradWeights(pass, weights, blocks: blocks, into: packed) }
     let plan = ConvolutionPlan(pass, rows: rows)
     for index in blocks {
         let group = index / plan.channelBlocks

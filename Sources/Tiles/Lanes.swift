@@ -76,6 +76,26 @@ extension Lanes {
         #endif
     }
 
+    /// Two vectors one behind the other, taken apart: elements 0, 2, 4 … and 1, 3, 5 ….
+    @inline(__always)
+    static func unzip(_ first: Lanes, _ second: Lanes) -> (even: Lanes, odd: Lanes) {
+        #if WIDE
+            (dtrain_even16(first, second), dtrain_odd16(first, second))
+        #else
+            (dtrain_even8(first, second), dtrain_odd8(first, second))
+        #endif
+    }
+
+    /// The reverse: elements of `even` and `odd` in turn, as two vectors one behind the other.
+    @inline(__always)
+    static func zip(_ even: Lanes, _ odd: Lanes) -> (first: Lanes, second: Lanes) {
+        #if WIDE
+            (dtrain_first_pairs16(even, odd), dtrain_second_pairs16(even, odd))
+        #else
+            (dtrain_first_pairs8(even, odd), dtrain_second_pairs8(even, odd))
+        #endif
+    }
+
     /// Writes the first `count` (1 … `laneCount`) lanes to every other place, nothing between and beyond.
     @inline(__always)
     func storeSpread(to pointer: UnsafeMutablePointer<Float>, count: Int) {

@@ -36,6 +36,10 @@ struct PlainConvolution {
     }
 
     func output(bias: [Float]?, rectifies: Bool = false) -> [Float] {
+        shape.isWinograd ? winograd.output(bias: bias, rectifies: rectifies) : directOutput(bias: bias, rectifies: rectifies)
+    }
+
+    func directOutput(bias: [Float]?, rectifies: Bool = false) -> [Float] {
         var result: [Float] = []
         for row in 0..<rows {
             for filter in 0..<shape.filters {
@@ -68,6 +72,10 @@ struct PlainConvolution {
     }
 
     func inputGradient(bias: [Float]?) -> [Float] {
+        shape.hasWinogradInputGradient ? winogradInputGradient.output(bias: bias) : directInputGradient(bias: bias)
+    }
+
+    func directInputGradient(bias: [Float]?) -> [Float] {
         var result: [Float] = []
         for row in 0..<rows {
             for channel in 0..<shape.channels {
@@ -107,6 +115,14 @@ struct PlainConvolution {
     }
 
     func weightGradient(leafRows: Int) -> [Float] {
+        guard shape.isWinograd else { return directWeightGradient(leafRows: leafRows) }
+        let leaves = stride(from: 0, to: rows, by: leafRows).map {
+            winograd.weightGradient(outputGradient, leaf: $0..<min($0 + leafRows, rows))
+        }
+        return leaves[0].indices.map { index in treeSum(leaves.map { $0[index] }) { $0 + $1 } ?? 0 }
+    }
+
+    func directWeightGradient(leafRows: Int) -> [Float] {
         var result: [Float] = []
         for filter in 0..<shape.filters {
             let first = filter / filtersOfGroup * channelsOfGroup
@@ -175,6 +191,14 @@ let convolutionShapes: [ConvolutionShape] = {
     add(4, 14, 15, 6, (3, 3), padding: (2, 2, 2, 2), dilation: (2, 2))
     add(3, 16, 17, 5, (3, 2), stride: (2, 3), padding: (1, 2, 3, 0), dilation: (3, 2))
     add(2, 19, 18, 7, (3, 4), stride: (4, 6), padding: (3, 3, 2, 2), dilation: (2, 3))
+    // By tiles: sizes around theirs, padding from none to more than the kernel, odd numbers of channels and filters.
+    add(8, 4, 4, 8, (3, 3), padding: (1, 1, 1, 1))
+    add(9, 6, 5, 11, (3, 3), padding: (2, 2, 2, 2))
+    add(13, 9, 15, 37, (3, 3))
+    add(34, 14, 14, 9, (3, 3), padding: (2, 1, 0, 3))
+    add(8, 12, 40, 70, (3, 3), padding: (1, 1, 1, 1))
+    add(10, 5, 3, 12, (3, 3), padding: (4, 3, 3, 4))
+    add(12, 26, 26, 10, (3, 3))
     // Groups and depthwise.
     add(6, 9, 10, 9, (3, 3), padding: (1, 1, 1, 1), groups: 3)
     add(64, 6, 6, 40, (3, 3), padding: (1, 1, 1, 1), groups: 2)

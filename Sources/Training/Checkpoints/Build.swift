@@ -19,7 +19,7 @@ package enum Build {
     /// with other bits. Neither processor nor C library has a part in it.
     ///
     /// 3: functions of a Double are our own (`Kernels/DoubleFunctions.swift`). Before, the record said "kernels 2".
-    static let arithmetic = 3
+    static let arithmetic = 4
 
     /// What a result's bits depend on beside configuration, data and seed.
     package static let identity = "dtrain \(version) (arithmetic \(arithmetic))"

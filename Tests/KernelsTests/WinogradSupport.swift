@@ -1,0 +1,161 @@
+import Kernels
+
+/// A convolution of 3 × 3 by tiles of 4 × 4, number by number in the order that the loops promise.
+struct PlainWinograd {
+    /// Images that are read: how many, their channels and size, and zeros before them.
+    let rows: Int, channels: Int, height: Int, width: Int, top: Int, left: Int
+    let outputs: Int, outputHeight: Int, outputWidth: Int
+    let image: [Float]
+    let weight: (_ output: Int, _ channel: Int, _ row: Int, _ column: Int) -> Float
+
+    private var tileRows: Int { (outputHeight + 3) / 4 }
+    private var tileColumns: Int { (outputWidth + 3) / 4 }
+
+    private static func timesB(_ d: [Float]) -> [Float] {
+        let a = d[4].addingProduct(d[2], -4)
+        let b = d[3].addingProduct(d[1], -4)
+        let c = d[4] - d[2]
+        let e = d[3] - d[1]
+        return [
+            c.addingProduct(d[0] - d[2], 4), a + b, a - b, c.addingProduct(e, 2), c.addingProduct(e, -2),
+            (d[5] - d[3]).addingProduct(e, -4)
+        ]
+    }
+
+    private static func timesA(_ m: [Float]) -> [Float] {
+        let (s, t, u, w) = (m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4])
+        return [m[0] + s + u, t.addingProduct(w, 2), s.addingProduct(u, 4), (t + m[5]).addingProduct(w, 8)]
+    }
+
+    private static func timesTransposedA(_ y: [Float]) -> [Float] {
+        let far = y[0].addingProduct(y[2], 4)
+        let farOdd = y[1].addingProduct(y[3], 4)
+        let (even, odd) = (y[0] + y[2], y[1] + y[3])
+        return [y[0], even + odd, even - odd, far.addingProduct(farOdd, 2), far.addingProduct(farOdd, -2), y[3]]
+    }
+
+    private static func timesG(_ g: [Float]) -> [Float] {
+        let ends = (g[0] + g[2]) * (-1 / 6)
+        let middle = g[1] * (-1 / 6)
+        let far = (g[2] * (1 / 6)).addingProduct(g[0], 1 / 24)
+        let farMiddle = g[1] * (1 / 12)
+        return [g[0] * 0.25, ends + middle, ends - middle, far + farMiddle, far - farMiddle, g[2]]
+    }
+
+    private static func timesTransposedG(_ u: [Float]) -> [Float] {
+        let near = (u[1] + u[2]) * (-1 / 6)
+        let far = u[3] + u[4]
+        let turn = (u[2] - u[1]) * (1 / 6)
+        return [
+            near.addingProduct(u[0], 0.25).addingProduct(far, 1 / 24), turn.addingProduct(u[3] - u[4], 1 / 12),
+            near.addingProduct(far, 1 / 6) + u[5]
+        ]
+    }
+
+    /// Both sides of a matrix of rows: first its rows or its columns.
+    private static func both(
+        _ matrix: [[Float]], columnsFirst: Bool, _ function: ([Float]) -> [Float]
+    ) -> [[Float]] {
+        func turned(_ m: [[Float]]) -> [[Float]] { m[0].indices.map { column in m.map { $0[column] } } }
+        return columnsFirst
+            ? turned(turned(matrix).map(function)).map(function) : turned(turned(matrix.map(function)).map(function))
+    }
+
+    private func read(_ row: Int, _ channel: Int, _ y: Int, _ x: Int) -> Float {
+        guard y >= 0, y < height, x >= 0, x < width else { return 0 }
+        return image[((row * channels + channel) * height + y) * width + x]
+    }
+
+    /// Bᵀ d B of a tile.
+    private func input(_ row: Int, _ channel: Int, _ tileRow: Int, _ tileColumn: Int) -> [Float] {
+        let d = (0..<6).map { y in
+            (0..<6).map { x in read(row, channel, 4 * tileRow + y - top, 4 * tileColumn + x - left) }
+        }
+        return Self.both(d, columnsFirst: true, Self.timesB).flatMap { $0 }
+    }
+
+    func output(bias: [Float]?, rectifies: Bool = false) -> [Float] {
+        var result = [Float](repeating: .nan, count: rows * outputs * outputHeight * outputWidth)
+        let filters = (0..<outputs).map { output in
+            (0..<channels).map { channel in
+                let g = (0..<3).map { i in (0..<3).map { j in weight(output, channel, i, j) } }
+                return Self.both(g, columnsFirst: false, Self.timesG).flatMap { $0 }
+            }
+        }
+        for row in 0..<rows {
+            for tileRow in 0..<tileRows {
+                for tileColumn in 0..<tileColumns {
+                    let inputs = (0..<channels).map { input(row, $0, tileRow, tileColumn) }
+                    for output in 0..<outputs {
+                        var sums = [Float](repeating: 0, count: 36)
+                        for channel in 0..<channels {
+                            for f in 0..<36 { sums[f] = sums[f].addingProduct(filters[output][channel][f], inputs[channel][f]) }
+                        }
+                        let m = (0..<6).map { Array(sums[6 * $0..<6 * $0 + 6]) }
+                        let y = Self.both(m, columnsFirst: false, Self.timesA)
+                        for i in 0..<min(4, outputHeight - 4 * tileRow) {
+                            for j in 0..<min(4, outputWidth - 4 * tileColumn) {
+                                var sum = y[i][j]
+                                if let bias { sum += bias[output] }
+                                let place = ((row * outputs + output) * outputHeight + 4 * tileRow + i) * outputWidth
+                                result[place + 4 * tileColumn + j] = rectifies && sum <= 0 ? 0 : sum
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        return result
+    }
+
+    /// Of the leaf of the rows `leaf`, for each output and channel the taps.
+    func weightGradient(_ gradient: [Float], leaf: Range<Int>) -> [Float] {
+        var result: [Float] = []
+        let tiles = leaf.flatMap { row in
+            (0..<tileRows).flatMap { tileRow in (0..<tileColumns).map { (row, tileRow, $0) } }
+        }
+        let inputs = (0..<channels).map { channel in tiles.map { input($0.0, channel, $0.1, $0.2) } }
+        for output in 0..<outputs {
+            let gradients = tiles.map { row, tileRow, tileColumn in
+                let y: [[Float]] = (0..<4).map { i in
+                    (0..<4).map { j in
+                        let (v, u) = (4 * tileRow + i, 4 * tileColumn + j)
+                        guard v < outputHeight, u < outputWidth else { return 0 }
+                        return gradient[((row * outputs + output) * outputHeight + v) * outputWidth + u]
+                    }
+                }
+                return Self.both(y, columnsFirst: false, Self.timesTransposedA).flatMap { $0 }
+            }
+            for channel in 0..<channels {
+                var sums = [Float](repeating: 0, count: 36)
+                for tile in tiles.indices {
+                    for f in 0..<36 { sums[f] = sums[f].addingProduct(inputs[channel][tile][f], gradients[tile][f]) }
+                }
+                let u = (0..<6).map { Array(sums[6 * $0..<6 * $0 + 6]) }
+                result += Self.both(u, columnsFirst: true, Self.timesTransposedG).flatMap { $0 }.map { 0 + $0 }
+            }
+        }
+        return result
+    }
+}
+
+extension PlainConvolution {
+    /// The forward direction by tiles.
+    var winograd: PlainWinograd {
+        PlainWinograd(
+            rows: rows, channels: shape.channels, height: shape.height, width: shape.width, top: shape.paddingTop,
+            left: shape.paddingLeft, outputs: shape.filters, outputHeight: shape.outputHeight, outputWidth: shape.outputWidth,
+            image: input
+        ) { [weights, channels = shape.channels] in weights[(($0 * channels + $1) * 3 + $2) * 3 + $3] }
+    }
+
+    /// The input gradient by tiles: a convolution of the output gradients with filters turned around.
+    var winogradInputGradient: PlainWinograd {
+        PlainWinograd(
+            rows: rows, channels: shape.filters, height: shape.outputHeight, width: shape.outputWidth,
+            top: 2 - shape.paddingTop,
+            left: 2 - shape.paddingLeft, outputs: shape.channels, outputHeight: shape.height, outputWidth: shape.width,
+            image: outputGradient
+        ) { [weights, channels = shape.channels] in weights[(($1 * channels + $0) * 3 + 2 - $2) * 3 + 2 - $3] }
+    }
+}
