@@ -12,7 +12,7 @@ struct ImageTests {
         """
     private static let augmented =
         "augmentation: [shift: 2, horizontal_flip, rotate: 15, scale, brightness: 0.2, contrast: 0.2, "
-        + "gaussian_noise: 0.1, cutout: 3]"
+        + "gaussian_noise: 0.1, cutout: 3, mixup: 0.4, cutmix: 1]"
     private static let normalized = "normalize: {scale: 255, mean: [0.5, 0.4, 0.3], std: 0.25}"
 
     private static func configuration(_ data: String) -> String { "data: {\(data), \(normalized), \(augmented)}\n\(model)\n" }
