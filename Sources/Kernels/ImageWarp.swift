@@ -27,9 +27,9 @@ package func warpImage(
     scratch: UnsafeMutableBufferPointer<Float>
 ) {
     precondition(
-        inputs.count == extent.count && fill.count == extent.channels && scratch.count >= warpScratch(extent)
-            && scratch.count <= Int(Int32.max),
+        inputs.count == extent.count && fill.count == extent.channels && scratch.count >= warpScratch(extent),
         "\(inputs.count) inputs for \(extent), \(scratch.count) numbers of scratch")
+    precondition(warpScratch(extent) <= Int(Int32.max), "\(extent) has more places than fit in 32 bits")
     guard let base = inputs.baseAddress, let source = scratch.baseAddress else { return }
     for channel in 0..<extent.channels {
         let plane = base + channel * extent.height * extent.width
