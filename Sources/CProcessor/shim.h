@@ -185,6 +185,55 @@ DTRAIN_VECTOR void dtrain_philox(unsigned index, unsigned long ordinal, unsigned
     __builtin_memcpy(numbers + 24, &vector3, sizeof vector3);
 }
 
+/// Each lane, but not below that of `low` and not above that of `high`.
+DTRAIN_VECTOR dtrain_float8 dtrain_kept_within(dtrain_float8 vector, dtrain_float8 low, dtrain_float8 high) {
+    vector = dtrain_select(low >= vector, low, vector);
+    return dtrain_select(high < vector, high, vector);
+}
+
+/// The lanes in reverse order.
+DTRAIN_VECTOR dtrain_float8 dtrain_reversed(dtrain_float8 vector) {
+    return __builtin_shufflevector(vector, vector, 7, 6, 5, 4, 3, 2, 1, 0);
+}
+
+/// Each lane rounded down to a whole number.
+DTRAIN_VECTOR dtrain_float8 dtrain_rounded_down(dtrain_float8 vector) { return __builtin_elementwise_floor(vector); }
+
+/// Whole numbers as integers.
+DTRAIN_VECTOR dtrain_int8 dtrain_integers(dtrain_float8 vector) { return __builtin_convertvector(vector, dtrain_int8); }
+
+/// All ones in the lanes above `low` and below `high`.
+DTRAIN_VECTOR dtrain_int8 dtrain_is_between(dtrain_float8 vector, float low, float high) {
+    return (vector > (dtrain_float8)low) & (vector < (dtrain_float8)high);
+}
+
+/// The numbers at four places, from lane `first` of `places` on, each with the one behind it.
+DTRAIN_VECTOR dtrain_float8 dtrain_load_pairs(const float *source, dtrain_int8 places, int first) {
+    dtrain_ulong4 pairs = 0;
+#pragma clang loop unroll(full)
+    for (int lane = 0; lane < 4; lane++) {
+        unsigned long pair;
+        __builtin_memcpy(&pair, source + places[first + lane], sizeof pair);
+        pairs[lane] = pair;
+    }
+    return (dtrain_float8)pairs;
+}
+
+/// The first number of each of eight pairs, and the second.
+DTRAIN_VECTOR dtrain_float8 dtrain_firsts(dtrain_float8 low, dtrain_float8 high) {
+    return __builtin_shufflevector(low, high, 0, 2, 4, 6, 8, 10, 12, 14);
+}
+DTRAIN_VECTOR dtrain_float8 dtrain_seconds(dtrain_float8 low, dtrain_float8 high) {
+    return __builtin_shufflevector(low, high, 1, 3, 5, 7, 9, 11, 13, 15);
+}
+
+/// All ones in the lanes whose number, of the eight from `numbers` on, is at least `threshold`.
+DTRAIN_VECTOR dtrain_int8 dtrain_are_from(const unsigned *numbers, unsigned threshold) {
+    dtrain_uint8 lanes;
+    __builtin_memcpy(&lanes, numbers, sizeof lanes);
+    return lanes >= (dtrain_uint8)threshold;
+}
+
 /// `value` in the lanes whose number, of the eight from `numbers` on, is at least `threshold`; 0 in the others.
 DTRAIN_VECTOR dtrain_float8 dtrain_value_from(const unsigned *numbers, unsigned threshold, float value) {
     dtrain_uint8 lanes;

@@ -40,7 +40,7 @@ import Storage
 ///                                      # the target is the input, and neither files nor columns of targets are named
 ///       classes: 10
 ///       class_names: [ant, bee]
-///       augmentation: [gaussian_noise: {std: 0.1}]   # of training samples, in this order
+///       augmentation: [gaussian_noise: {std: 0.1}]   # of training samples, in this order; or augment
 ///
 /// Columns of a table are numbers if all their cells are, else categories, each of which is an input of its own.
 /// Missing cells are empty, NA, N/A, NaN, null or ?, where `missing_values` names no others.

@@ -8,9 +8,12 @@ extension Dataset {
     ///
     /// - Parameters:
     ///   - normalization: that of the data set.
-    ///   - firstDraw: augments the samples as training does; nil: as they are.
+    ///   - samples: the first of the epoch's order.
+    ///   - batches: the samples of the first steps: augmented as training does. None: as they are.
     /// - Throws: 78 where samples are no images.
-    package func sheet(of samples: [Int32], _ normalization: Normalization, firstDraw: UInt64?) throws -> [UInt8] {
+    package func sheet(of samples: ArraySlice<Int32>, _ normalization: Normalization, in batches: [DrawnBatch] = []) throws
+        -> [UInt8]
+    {
         guard let (channels, height, width) = imageSizes else {
             throw Failure(
                 .badConfiguration,
@@ -22,7 +25,12 @@ extension Dataset {
         try requireMemory(samples.count * count * 20, "the picture of samples")
         let buffer = AlignedBuffer<Float>(count: samples.count * count)
         let matrix = buffer.matrix(rows: samples.count, columns: count)
-        gatherInputs(samples[...], into: matrix, firstDraw: firstDraw)
+        gatherInputs(samples, into: matrix)
+        for batch in batches {
+            let part = samples[samples.indices.clamped(to: batch.samples.indices)]
+            let first = part.startIndex - samples.startIndex
+            gatherInputs(part, into: matrix[rows: first..<first + part.count], in: batch)
+        }
         var numbers: [Double] = []
         numbers.reserveCapacity(samples.count * count)
         for row in 0..<samples.count {

@@ -20,6 +20,14 @@ package enum TargetKind: Hashable, Codable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// The most numbers that are a sample's target in training.
+    var count: Int {
+        switch self {
+        case .classes(let count), .values(let count), .inputs(let count): count
+        case .positions(_, let positions): positions
+        }
+    }
+
     /// Whether nothing but the inputs says what the targets are.
     package var areInputs: Bool { if case .inputs = self { true } else { false } }
 }
@@ -94,6 +102,9 @@ package struct Dataset: Sendable {
     /// Whether samples count differently in the loss.
     package var hasWeights: Bool { weights != nil }
 
+    /// Whether training gets targets that an augmentation has mixed, which are rows of numbers.
+    package var mixesTargets: Bool { augmentation?.mixes ?? false }
+
     /// What a message calls a class.
     package func className(_ index: Int) -> String {
         guard let classNames, classNames.indices.contains(index) else { return String(index) }
@@ -108,12 +119,12 @@ package struct Dataset: Sendable {
     /// Row i of `destination` becomes the normalised input of `samples[i]`; columns are `inputShape.count`. Allocates
     /// nothing.
     ///
-    /// - Parameter firstDraw: the ordinal of the first sample's draw in the run: the inputs are augmented, as training asks
-    ///   for. Nil: they stay as they are.
-    package func gatherInputs(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView, firstDraw: UInt64? = nil) {
+    /// - Parameter batch: of which `samples` are a slice: the inputs are augmented, as training asks for. Nil: they stay as they
+    ///   are.
+    package func gatherInputs(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView, in batch: DrawnBatch? = nil) {
         copyInputs(samples, into: destination)
-        guard let firstDraw, let augmentation else { return }
-        for row in 0..<destination.rows { augmentation.apply(to: destination.row(row), draw: firstDraw + UInt64(row)) }
+        guard let batch, let augmentation else { return }
+        augmentation.apply(to: destination, of: samples, in: batch) { copyInputs($0, into: $1) }
     }
 
     /// Row i of `destination` becomes the input of `samples[i]` as it is stored. What kind of inputs they are is asked once,
@@ -180,7 +191,17 @@ package struct Dataset: Sendable {
     ///
     /// Classes are written as one-hot rows into as many columns as there are classes, or as their index (0 or 1, for
     /// binary cross entropy) into a single column.
-    package func gatherTargets(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView) {
+    ///
+    /// - Parameter batch: of which `samples` are a slice: where an augmentation mixes samples, so are their targets. Nil: they stay
+    ///   as they are.
+    package func gatherTargets(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView, in batch: DrawnBatch? = nil) {
+        copyTargets(samples, into: destination)
+        guard let batch, let augmentation else { return }
+        augmentation.mix(destination, of: samples, in: batch) { copyTargets($0, into: $1) }
+    }
+
+    /// Row i of `destination` becomes the targets of `samples[i]` as they are stored.
+    private func copyTargets(_ samples: ArraySlice<Int32>, into destination: MutableMatrixView) {
         precondition(destination.rows == samples.count, "\(samples.count) samples into \(destination.rows) rows")
         let columns = destination.columns
         var row = 0

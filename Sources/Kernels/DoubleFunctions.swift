@@ -124,6 +124,9 @@ extension RealNumbers {
     }
 }
 
+/// eˣ, within 1 ulp; 0 below −708.39 (no denormals), infinite above 709.78, NaN stays NaN.
+package func exponential(_ x: Double) -> Double { x.exponential }
+
 /// ln x, within 1 ulp; −∞ for 0, NaN below.
 package func logarithm(_ x: Double) -> Double { x.logarithm }
 

@@ -1,3 +1,4 @@
+import CProcessor
 import Storage
 
 // Changes of one image among a sample's inputs: channel behind channel, each `height` rows of `width` numbers. Whichever thread
@@ -26,19 +27,22 @@ package func shiftImage(
     _ inputs: UnsafeMutableBufferPointer<Float>, _ extent: ImageExtent, down: Int, right: Int, fill: [Float]
 ) {
     precondition(inputs.count == extent.count && fill.count == extent.channels, "\(inputs.count) inputs for \(extent)")
+    guard let base = inputs.baseAddress else { return }
     let (height, width) = (extent.height, extent.width)
+    let kept = max(0, width - abs(right))
     for channel in 0..<extent.channels {
-        let plane = UnsafeMutableBufferPointer(rebasing: inputs[channel * height * width..<(channel + 1) * height * width])
-        // Rows and numbers in an order in which none is overwritten before it has been read.
+        let plane = base + channel * height * width
+        // In an order in which no row is overwritten before it has been read; a row that stays where it is may be moved over itself.
         for step in 0..<height {
             let row = down > 0 ? height - 1 - step : step
+            let target = plane + row * width
             let source = row - down
-            for place in 0..<width {
-                let column = right > 0 ? width - 1 - place : place
-                let from = column - right
-                let isInside = source >= 0 && source < height && from >= 0 && from < width
-                plane[row * width + column] = isInside ? plane[source * width + from] : fill[channel]
+            guard source >= 0, source < height, kept > 0 else {
+                target.update(repeating: fill[channel], count: width)
+                continue
             }
+            (target + max(0, right)).update(from: plane + source * width + max(0, -right), count: kept)
+            (target + (right > 0 ? 0 : kept)).update(repeating: fill[channel], count: width - kept)
         }
     }
 }
@@ -47,81 +51,47 @@ package func shiftImage(
 @inline(never)
 package func flipImage(_ inputs: UnsafeMutableBufferPointer<Float>, _ extent: ImageExtent, horizontally: Bool) {
     precondition(inputs.count == extent.count, "\(inputs.count) inputs for \(extent)")
+    guard let base = inputs.baseAddress else { return }
     let (height, width) = (extent.height, extent.width)
+    if horizontally {
+        for row in 0..<extent.channels * height { reverse(base + row * width, count: width) }
+        return
+    }
     for channel in 0..<extent.channels {
-        let start = channel * height * width
-        if horizontally {
-            for row in 0..<height {
-                let first = start + row * width
-                for column in 0..<width / 2 { inputs.swapAt(first + column, first + width - 1 - column) }
-            }
-        } else {
-            for row in 0..<height / 2 {
-                for column in 0..<width {
-                    inputs.swapAt(start + row * width + column, start + (height - 1 - row) * width + column)
-                }
-            }
+        let plane = base + channel * height * width
+        for row in 0..<height / 2 {
+            exchange(plane + row * width, plane + (height - 1 - row) * width, count: width)
         }
     }
 }
 
-/// Where the pixels of a changed image come from: (x, y) of the new one, counted from the middle, are xx·x + xy·y and
-/// yx·x + yy·y of the old one.
-package struct ImageWarp {
-    package let xx: Float, xy: Float, yx: Float, yy: Float
-
-    package init(xx: Float, xy: Float, yx: Float, yy: Float) {
-        self.xx = xx
-        self.xy = xy
-        self.yx = yx
-        self.yy = yy
+/// Turns the order of some numbers around.
+@inline(__always)
+private func reverse(_ numbers: UnsafeMutablePointer<Float>, count: Int) {
+    var (low, high) = (0, count)
+    while high - low >= 16 {
+        let first = dtrain_reversed(.load(numbers + low))
+        let last = dtrain_reversed(.load(numbers + high - 8))
+        last.store(to: numbers + low)
+        first.store(to: numbers + high - 8)
+        low &+= 8
+        high &-= 8
+    }
+    while high - low >= 2 {
+        (numbers[low], numbers[high - 1]) = (numbers[high - 1], numbers[low])
+        low &+= 1
+        high &-= 1
     }
 }
 
-/// Turns or scales an image: each number is the bilinear mean of the four around the place where it comes from, those outside
-/// being the number of the channel in `fill`.
-///
-/// - Parameter source: room for one channel.
-@inline(never)
-package func warpImage(
-    _ inputs: UnsafeMutableBufferPointer<Float>, _ extent: ImageExtent, by warp: ImageWarp, fill: [Float],
-    scratch source: UnsafeMutableBufferPointer<Float>
-) {
-    let (height, width) = (extent.height, extent.width)
-    let area = height * width
-    precondition(
-        inputs.count == extent.count && fill.count == extent.channels && source.count >= area,
-        "\(inputs.count) inputs for \(extent), \(source.count) numbers of scratch")
-    let middleX = Float(width - 1) / 2
-    let middleY = Float(height - 1) / 2
-    for channel in 0..<extent.channels {
-        let plane = UnsafeMutableBufferPointer(rebasing: inputs[channel * area..<(channel + 1) * area])
-        for place in 0..<area { source[place] = plane[place] }
-        let outside = fill[channel]
-        func number(_ row: Int, _ column: Int) -> Float {
-            row >= 0 && row < height && column >= 0 && column < width ? source[row * width + column] : outside
-        }
-        for row in 0..<height {
-            let y = Float(row) - middleY
-            for column in 0..<width {
-                let x = Float(column) - middleX
-                let fromX = warp.xx * x + warp.xy * y + middleX
-                let fromY = warp.yx * x + warp.yy * y + middleY
-                // Far outside all is `outside`, and a whole number may not hold the place.
-                guard fromX > -1, fromY > -1, fromX < Float(width), fromY < Float(height) else {
-                    plane[row * width + column] = outside
-                    continue
-                }
-                let left = fromX.rounded(.down)
-                let top = fromY.rounded(.down)
-                let shareX = fromX - left
-                let shareY = fromY - top
-                let (i, j) = (Int(top), Int(left))
-                let upper = number(i, j) + (number(i, j + 1) - number(i, j)) * shareX
-                let lower = number(i + 1, j) + (number(i + 1, j + 1) - number(i + 1, j)) * shareX
-                plane[row * width + column] = upper + (lower - upper) * shareY
-            }
-        }
+/// Exchanges two rows.
+@inline(__always)
+private func exchange(_ first: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>, count: Int) {
+    eachVector(count) { index, count in
+        let one = Vector.load(first + index, count: count)
+        let other = Vector.load(second + index, count: count)
+        other.store(to: first + index, count: count)
+        one.store(to: second + index, count: count)
     }
 }
 
@@ -131,11 +101,13 @@ package func cutImage(
     _ inputs: UnsafeMutableBufferPointer<Float>, _ extent: ImageExtent, rows: Range<Int>, columns: Range<Int>, fill: [Float]
 ) {
     precondition(inputs.count == extent.count && fill.count == extent.channels, "\(inputs.count) inputs for \(extent)")
+    guard let base = inputs.baseAddress else { return }
     let rows = rows.clamped(to: 0..<extent.height)
     let columns = columns.clamped(to: 0..<extent.width)
     for channel in 0..<extent.channels {
         for row in rows {
-            for column in columns { inputs[(channel * extent.height + row) * extent.width + column] = fill[channel] }
+            let start = (channel * extent.height + row) * extent.width + columns.lowerBound
+            (base + start).update(repeating: fill[channel], count: columns.count)
         }
     }
 }
@@ -147,17 +119,35 @@ package func changeLevels(
     bounds: ClosedRange<Float>
 ) {
     precondition(inputs.count == extent.count && channel < extent.channels, "\(inputs.count) inputs for \(extent)")
+    guard let base = inputs.baseAddress else { return }
     let area = extent.height * extent.width
-    for place in channel * area..<(channel + 1) * area {
-        inputs[place] = min(max(inputs[place] * factor + offset, bounds.lowerBound), bounds.upperBound)
+    let plane = base + channel * area
+    let low = Vector(repeating: bounds.lowerBound)
+    let high = Vector(repeating: bounds.upperBound)
+    mapVectors(plane, into: plane, count: area) { x in
+        dtrain_kept_within(x * factor + offset, low, high)
     }
 }
 
-/// The mean of a channel, summed in order in Double.
-package func channelMean(_ inputs: UnsafeMutableBufferPointer<Float>, _ extent: ImageExtent, channel: Int) -> Double {
-    precondition(inputs.count == extent.count && channel < extent.channels, "\(inputs.count) inputs for \(extent)")
+/// The means of up to four channels from `first` on, each summed in order in Double; behind them the last one again.
+///
+/// A chain of additions waits for each: several side by side take as long as one.
+@inline(never)
+package func channelMeans(_ inputs: UnsafeMutableBufferPointer<Float>, _ extent: ImageExtent, first: Int) -> SIMD4<Double> {
+    precondition(inputs.count == extent.count && first < extent.channels, "\(inputs.count) inputs for \(extent)")
+    guard let base = inputs.baseAddress else { return SIMD4() }
     let area = extent.height * extent.width
-    var sum = 0.0
-    for place in channel * area..<(channel + 1) * area { sum += Double(inputs[place]) }
-    return sum / Double(area)
+    let last = base + (extent.channels - 1) * area
+    let planes = (
+        base + first * area, min(base + (first + 1) * area, last), min(base + (first + 2) * area, last),
+        min(base + (first + 3) * area, last)
+    )
+    var (a, b, c, d) = (0.0, 0.0, 0.0, 0.0)
+    for place in 0..<area {
+        a += Double(planes.0[place])
+        b += Double(planes.1[place])
+        c += Double(planes.2[place])
+        d += Double(planes.3[place])
+    }
+    return SIMD4(a, b, c, d) / Double(area)
 }

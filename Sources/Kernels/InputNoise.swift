@@ -29,8 +29,8 @@ package func addNormalNoise(
 package func maskInputs(rate: Double, stream: RandomStream, draw: UInt64, in inputs: UnsafeMutableBufferPointer<Float>) {
     let threshold = UInt32(rate * 0x1p32)
     eachColumns(of: inputs, step: 8, stream: stream, draw: draw) { numbers, target, count in
-        let kept = dtrain_value_from(numbers, threshold, 1)
-        Vector.load(target, count: count).replacing(with: 0, where: kept .== 0).store(to: target, count: count)
+        let isKept = dtrain_are_from(numbers, threshold)
+        dtrain_select(isKept, .load(target, count: count), Vector()).store(to: target, count: count)
     }
 }
 
@@ -42,10 +42,10 @@ package func addSaltAndPepper(
 ) {
     let threshold = UInt32(rate * 0x1p32)
     eachColumns(of: inputs, step: 8, stream: stream, draw: draw) { numbers, target, count in
-        let kept = dtrain_value_from(numbers, threshold, 1)
-        let isHigh = dtrain_value_from(numbers, threshold / 2, 1)
-        Vector.load(target, count: count).replacing(with: maximum, where: kept .== 0)
-            .replacing(with: minimum, where: isHigh .== 0).store(to: target, count: count)
+        let isKept = dtrain_are_from(numbers, threshold)
+        let isHigh = dtrain_are_from(numbers, threshold / 2)
+        let changed = dtrain_select(isHigh, Vector(repeating: maximum), Vector(repeating: minimum))
+        dtrain_select(isKept, .load(target, count: count), changed).store(to: target, count: count)
     }
 }
 
@@ -85,9 +85,7 @@ private func normalPair(radii: SIMD8<UInt32>, directions: SIMD8<UInt32>) -> (Vec
     let angle = (Vector(bitPattern: directions &>> 9 | 0x3f80_0000) - 1.5) * (Float.pi / 2)
     let (cosine, sine) = angle.cosineAndSine
     let mirrored = Vector(bitPattern: SIMD8<UInt32>(bitPattern: cosine) ^ (directions & 2) &<< 30)
-    let isSwapped = directions & 1 .== 1
-    return (
-        radius * mirrored.replacing(with: sine, where: isSwapped),
-        radius * sine.replacing(with: mirrored, where: isSwapped)
-    )
+    // All ones where the lowest bit is.
+    let isSwapped = unsafeBitCast(directions &<< 31, to: SIMD8<Int32>.self) &>> 31
+    return (radius * dtrain_select(isSwapped, sine, mirrored), radius * dtrain_select(isSwapped, mirrored, sine))
 }

@@ -8,7 +8,7 @@ package struct RandomStream: Sendable {
     /// What numbers are for. Different purposes never share a counter.
     package enum Purpose: UInt32, Sendable {
         case initialization = 1
-        case shuffle, dropout, split, gradientCheck, augmentation
+        case shuffle, dropout, split, gradientCheck, augmentation, partners
     }
 
     private let key: SIMD2<UInt32>
@@ -75,12 +75,18 @@ package struct RandomStream: Sendable {
     /// A permutation of 0 ..< count (Fisher–Yates), the same for the same stream and ordinal.
     package func permutation(count: Int, ordinal: UInt64) -> [Int32] {
         precondition(count >= 0 && count <= Int(Int32.max), "a permutation of \(count)")
-        var order = (0..<Int32(count)).map { $0 }
-        var last = count - 1
+        var order = [Int32](repeating: 0, count: count)
+        order.withUnsafeMutableBufferPointer { permute($0, ordinal: ordinal) }
+        return order
+    }
+
+    /// Writes the same permutation of 0 ..< count into `order`.
+    package func permute(_ order: UnsafeMutableBufferPointer<Int32>, ordinal: UInt64) {
+        for index in order.indices { order[index] = Int32(index) }
+        var last = order.count - 1
         while last > 0 {
             order.swapAt(last, integer(below: last + 1, UInt32(last), ordinal: ordinal))
             last -= 1
         }
-        return order
     }
 }

@@ -20,7 +20,7 @@ struct ImageAugmentationTests {
         let targets = try folder.write("y", idx([2], [0, 1]))
         let configuration = try configuration(
             "format: idx\ntrain: {inputs: \(inputs), targets: \(targets)}\naugmentation: \(augmentation)\n\(extra)")
-        return try configuration.load().augmented(by: configuration.augmentations, seed: seed).train
+        return try configuration.load().augmented(by: configuration.augmentations, seed: seed, globalBatchSize: 1 << 20).train
     }
 
     private func rows(_ augmentation: String, extra: String = "", draws: Int = 200) throws -> [[Float]] {
@@ -156,7 +156,7 @@ struct ImageAugmentationTests {
         ] {
             expectFailure(.badConfiguration, "data.augmentation: \(kind.prefix { $0 != ":" }) changes images") {
                 let configuration = try configuration("augmentation: [\(kind)]")
-                _ = try configuration.load().augmented(by: configuration.augmentations, seed: 1)
+                _ = try configuration.load().augmented(by: configuration.augmentations, seed: 1, globalBatchSize: 1 << 20)
             }
         }
         expectFailure(.badConfiguration, "brightness needs one mean and deviation for each channel") {

@@ -25,7 +25,7 @@ struct InputTargetTests {
     @Test("digits: targets are the normalised pixels, also where training sees them with noise")
     func digits() throws {
         let configuration = try configuration("target_kind: input\naugmentation: [gaussian_noise: {std: 0.5}]")
-        let splits = try configuration.load().augmented(by: configuration.augmentations, seed: 1)
+        let splits = try configuration.load().augmented(by: configuration.augmentations, seed: 1, globalBatchSize: 1 << 20)
         try expectInputs(splits.train, 64)
         try expectInputs(splits.validation, 64)
         #expect(try splits.train.digest() != load("format: digits").train.digest())
@@ -121,7 +121,8 @@ struct InputTargetTests {
 struct AugmentationTests {
     private static func rows(_ augmentation: String, seed: UInt64 = 1, firstDraw: UInt64? = 0) throws -> [[Float]] {
         let configuration = try configuration("augmentation: \(augmentation)")
-        let train = try configuration.load().augmented(by: configuration.augmentations, seed: seed).train
+        let train = try configuration.load().augmented(by: configuration.augmentations, seed: seed, globalBatchSize: 1 << 20)
+            .train
         return train.inputRows(Array(0..<20), firstDraw: firstDraw)
     }
 

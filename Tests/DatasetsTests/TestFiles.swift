@@ -100,22 +100,31 @@ func expectFailure(
 }
 
 extension Dataset {
-    /// The normalised inputs of some samples, or of all; as training gathers them where they have a draw.
+    /// The normalised inputs of some samples, or of all; where they have a draw as training gathers them for a batch of their own.
     func inputRows(_ samples: [Int32]? = nil, firstDraw: UInt64? = nil) -> [[Float]] {
-        let samples = samples ?? Array(0..<Int32(count))
+        let samples = (samples ?? Array(0..<Int32(count)))[...]
+        return inputRows(samples, in: firstDraw.map { DrawnBatch(samples: samples, firstDraw: $0, step: 0) })
+    }
+
+    /// The inputs of a slice of a batch, as training gathers them.
+    func inputRows(_ samples: ArraySlice<Int32>, in batch: DrawnBatch?) -> [[Float]] {
         let buffer = AlignedBuffer<Float>(count: samples.count * inputShape.count, repeating: -77)
         let matrix = buffer.matrix(rows: samples.count, columns: inputShape.count)
-        gatherInputs(samples[...], into: matrix, firstDraw: firstDraw)
+        gatherInputs(samples, into: matrix, in: batch)
+        return (0..<samples.count).map { Array(matrix.row($0)) }
+    }
+
+    /// The targets of a slice of a batch as training gathers them, in `columns` columns.
+    func targetRows(columns: Int, _ samples: ArraySlice<Int32>, in batch: DrawnBatch?) -> [[Float]] {
+        let buffer = AlignedBuffer<Float>(count: samples.count * columns, repeating: -77)
+        let matrix = buffer.matrix(rows: samples.count, columns: columns)
+        gatherTargets(samples, into: matrix, in: batch)
         return (0..<samples.count).map { Array(matrix.row($0)) }
     }
 
     /// The targets as numbers in `columns` columns.
     func targetRows(columns: Int) -> [[Float]] {
-        let samples = Array(0..<Int32(count))
-        let buffer = AlignedBuffer<Float>(count: count * columns, repeating: -77)
-        let matrix = buffer.matrix(rows: count, columns: columns)
-        gatherTargets(samples[...], into: matrix)
-        return (0..<count).map { Array(matrix.row($0)) }
+        targetRows(columns: columns, Array(0..<Int32(count))[...], in: nil)
     }
 
     /// The classes of all samples.

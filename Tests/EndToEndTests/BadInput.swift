@@ -35,6 +35,15 @@ struct BadInput: Sendable, CustomTestStringConvertible {
         }
     }
 
+    /// An augmentation that can't change the digits.
+    static func augmentation(_ name: String, _ augmentation: String, data: String = "", says: [String]) -> BadInput {
+        BadInput(name, .badConfiguration, says: says) { bench in
+            let data = "format: digits, augment: [\(augmentation)]\(data)"
+            try bench.write("c.yaml", Material.digits.replacing("format: digits", with: data))
+            return ["train", "c.yaml", "--run", "run"]
+        }
+    }
+
     /// A table that is wrong, named `t.csv`.
     static func table(
         _ name: String, says: [String], onRanks: Bool = false, code: ExitCode = .badData, _ text: String?,
@@ -115,6 +124,16 @@ extension BadInput {
         BadInput(
             "an unknown schedule", says: ["c.yaml:8", "\"cosin\"", "did you mean \"cosine\"?"],
             configuration: Material.digits + "schedule: cosin\n"),
+        BadInput(
+            "mixed targets of a loss that ignores a class",
+            says: ["data.augmentation: mixup and cutmix", "loss.cross_entropy.ignore_index", "leave out one of the two"],
+            onRanks: true,
+            configuration: Material.digits.replacing("format: digits", with: "format: digits, augment: [mixup]")
+                + "loss: {cross_entropy: {ignore_index: 1}}\n"),
+        .augmentation("cutmix of what is no image", "cutmix", says: ["data.augmentation: cutmix changes images", "shape [64]"]),
+        .augmentation(
+            "mixup of samples that are their targets", "mixup", data: ", target_kind: input",
+            says: ["data.augmentation: mixup mixes targets", "data.target_kind: input"]),
         BadInput(
             "an unknown metric", says: ["c.yaml:8", "\"acuracy\"", "did you mean \"accuracy\"?"],
             configuration: Material.digits + "metrics: [acuracy]\n"),

@@ -12,7 +12,7 @@ struct ImageTests {
         """
     private static let augmented =
         "augmentation: [shift: 2, horizontal_flip, rotate: 15, scale, brightness: 0.2, contrast: 0.2, "
-        + "gaussian_noise: 0.1, cutout: 3]"
+        + "gaussian_noise: 0.1, cutout: 3, mixup: 0.4, cutmix: 1]"
     private static let normalized = "normalize: {scale: 255, mean: [0.5, 0.4, 0.3], std: 0.25}"
 
     private static func configuration(_ data: String) -> String { "data: {\(data), \(normalized), \(augmented)}\n\(model)\n" }
@@ -61,12 +61,12 @@ struct ImageTests {
             try bench.writeImages("trees")
             try bench.write("trees/README.txt", "trees")
             try bench.write("c.yaml", Self.configuration("format: images, train: {path: trees}, validation_fraction: 0.25"))
-            let outcome = try bench.dtrain("data", "c.yaml", "--sheet", "sheet.png", "--samples", "10")
+            let outcome = try bench.dtrain("data", "c.yaml", "--sheet", "sheet.png", "--samples", "14")
             expectSuccess(outcome)
             for part in [
                 "train: 27 samples of shape [3, 7, 9] of unsigned8, target: one of 3 classes", "  channel 2: ",
                 "validation: 9 samples",
-                "  normalize: {scale: 255, mean: [", "sheet.png: the first 10 samples of epoch 1"
+                "  normalize: {scale: 255, mean: [", "sheet.png: the first 14 samples of epoch 1"
             ] { #expect(outcome.output.contains(part), "\(part)\n\(outcome.output)") }
             #expect(outcome.errors.contains("note: trees: 1 file that is no image by its name was left out (README.txt)"))
             #expect(bench.bytes("sheet.png").prefix(4) == Data([0x89, 0x50, 0x4E, 0x47]))

@@ -10,8 +10,10 @@ struct Bench: Sendable {
     /// The program under test: the one beside the test bundle, or what `DTRAIN_BINARY` names.
     static let program = ProcessInfo.processInfo.environment["DTRAIN_BINARY"] ?? buildFolder + "/dtrain"
 
-    func write(_ name: String, _ text: String) throws {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
+    func write(_ name: String, _ text: String) throws { try write(name, Array(text.utf8)) }
+
+    func write(_ name: String, _ bytes: [UInt8]) throws {
+        try Data(bytes).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
     }
 
     /// Trains `c.yaml` into the run directory `run` to the end; anything but success is an issue. Without `ranks` it is

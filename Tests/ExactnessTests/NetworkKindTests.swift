@@ -27,7 +27,9 @@ struct NetworkKindTests {
         }
     }
 
-    @Test("a run that is stopped and goes on with other ranks ends the same", arguments: networkKinds + convolutionKinds)
+    @Test(
+        "a run that is stopped and goes on with other ranks ends the same",
+        arguments: networkKinds + convolutionKinds + mixingKinds)
     func resume(_ example: Example) throws {
         try withBench(example.text + "\n") { bench in
             try bench.train("whole")

@@ -8,7 +8,9 @@ import Testing
 struct RankMatrixTests {
     private static let rankCounts = [1, 2, 3, 4, 5, 7, 8]
 
-    @Test("a run leaves the same files on 1, 2, 3, 4, 5, 7 and 8 ranks, and with 1 and 2 threads", arguments: examples)
+    @Test(
+        "a run leaves the same files on 1, 2, 3, 4, 5, 7 and 8 ranks, and with 1 and 2 threads",
+        arguments: examples + mixingKinds)
     func matrix(_ example: Example) throws {
         try withBench(example.text + "\n") { bench in
             try bench.train("plain")

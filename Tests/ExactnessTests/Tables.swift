@@ -14,6 +14,14 @@ enum Tables {
             text(rows: 149, columns: 9) { row, sum in
                 "\(sum > 0 ? "up" : "down"),\(row / 8 == 3 ? 0 : Double(row % 7) / 4)"
             }.replacingOccurrences(of: ",y\n", with: ",y,w\n"))
+        // Three channels of 8 × 7 bytes.
+        var state: UInt64 = 5
+        let pictures = (0..<331 * 168).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return UInt8(truncatingIfNeeded: state >> 40)
+        }
+        try bench.write("pictures.idx", [0, 0, 8, 4, 0, 0, 1, 75, 0, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 7] + pictures)
+        try bench.write("kinds.idx", [0, 0, 8, 1, 0, 0, 1, 75] + (0..<331).map { UInt8($0 % 5) })
         try bench.write("usual.csv", text(rows: 31, columns: 5, seed: 9) { _, sum in "\(sum)" })
     }
 

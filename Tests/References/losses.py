@@ -64,6 +64,28 @@ def case(name, loss, outputs, targets, weights=None):
     }
 
 
+def mixed_case(name, options, logits, own, others, shares):
+    """One row of the table for mixed samples: each loss is share · (that of its own class) + (1 − share) · (that of another), as in
+    the paper on mixup, and the mean divides by the samples. The targets of the row are the shares of the classes."""
+    logits = exact(logits)
+    shares = exact(shares)
+    x = torch.from_numpy(logits).requires_grad_()
+    loss = {"cross_entropy": options}
+    share = torch.from_numpy(shares)
+    each = build(loss, "none")
+    value = (share * each(x, torch.tensor(own)) + (1 - share) * each(x, torch.tensor(others))).mean()
+    value.backward()
+    classes = numpy.eye(logits.shape[1])
+    return {
+        "name": name,
+        "loss": loss,
+        "outputs": logits.tolist(),
+        "targets": (shares[:, None] * classes[own] + (1 - shares)[:, None] * classes[others]).tolist(),
+        "value": value.item(),
+        "gradient": x.grad.tolist(),
+    }
+
+
 def position_case(name, options, logits, targets, weights=None):
     """One row of the table for samples with a class at each of their positions: logits [N, P, C], targets [N, P], weights one
     for each sample. The rows of the table are the positions of the samples, one behind the other."""
@@ -201,6 +223,14 @@ def main():
         cases.append(position_case(f"cross_entropy per position{name}", options, logits, targets))
         cases.append(position_case(f"cross_entropy per position, weights of samples{name}", options, logits, targets,
                                    [1.5, 0.0, 0.25, 1.0, 0.75]))
+    # Multiples of 1/64, so that both shares of a sample are exact.
+    for options, name in [
+        ({"label_smoothing": 0.0}, ""), ({"label_smoothing": 0.1}, ", smoothed"),
+        ({"class_weights": weights, "label_smoothing": 0.1}, ", class weights, smoothed"),
+    ]:
+        cases.append(mixed_case(
+            f"cross_entropy of mixed samples{name}", options, random.standard_normal((7, 5)) * 2, [0, 1, 2, 3, 4, 1, 0],
+            [3, 1, 4, 0, 2, 2, 4], random.integers(0, 65, 7) / 64))
     write_cases("losses.json", cases)
 
 

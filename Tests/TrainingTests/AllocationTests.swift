@@ -38,6 +38,23 @@ struct AllocationTests {
         ]
     ]
 
+    /// All of them, each once alone, so that none hides behind another.
+    static let augmentations = [
+        "shift: 1", "horizontal_flip", "vertical_flip", "rotate: 20", "scale", "brightness: 0.2", "contrast: 0.2",
+        "gaussian_noise: 0.1", "masking_noise: 0.1", "salt_and_pepper: 0.1", "cutout: 3", "mixup: 0.2", "mixup: 1", "cutmix"
+    ]
+
+    @Test("with augmentations of images neither", arguments: augmentations + [augmentations.joined(separator: ", ")])
+    func augmentation(list: String) throws {
+        for ranks in [1, 2] {
+            try steadyStep(
+                [
+                    "data={format: idx, train: {inputs: x.idx, targets: y.idx}, augment: [\(list)]}",
+                    "model.layers=[flatten, {dense: {units: 16}}, relu, {dense: {units: 10}}]"
+                ], ranks: ranks)
+        }
+    }
+
     @Test("with allreduce neither, where there is no sum to make")
     func allReduce() throws { try steadyStep(["training.synchronization=allreduce"], ranks: 1) }
 
@@ -63,6 +80,12 @@ struct AllocationTests {
             try Data(table.utf8).write(to: URL(fileURLWithPath: folder + "/t.csv"))
             let text = String(repeating: "the cat sat on a mat, ", count: 262).prefix(1438 * 4 + 1)
             try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/t.txt"))
+            // 1,438 images of three channels of 6 × 5 bytes.
+            let pixels = (0..<1438 * 90).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ $0 / 90 &* 11) }
+            try Data([0, 0, 8, 4, 0, 0, 5, 158, 0, 0, 0, 3, 0, 0, 0, 6, 0, 0, 0, 5] + pixels)
+                .write(to: URL(fileURLWithPath: folder + "/x.idx"))
+            try Data([0, 0, 8, 1, 0, 0, 5, 158] + (0..<1438).map { UInt8($0 % 10) })
+                .write(to: URL(fileURLWithPath: folder + "/y.idx"))
             let result = try MPIRun.child(
                 ranks: ranks, buildFolder + "/rank-scenarios", ["steady-allocations"] + settings,
                 directory: folder

@@ -140,8 +140,9 @@ struct HeadSlicesTests {
         }
         let samples = (0..<Int32(rows)).map { $0 * 3 }[...]
         let view = weights.weights(network.layout).readOnly
-        runner.forward(experiment.splits.train, samples, weights: view, firstDraw: 0)
-        runner.judge(experiment.splits.train, samples, weights: view, for: pass)
+        let batch = DrawnBatch(samples: samples, firstDraw: 0, step: 0)
+        runner.forward(experiment.splits.train, samples, in: batch, weights: view)
+        runner.judge(experiment.splits.train, samples, in: batch, weights: view, for: pass)
         runner.backward(rows: rows, weights: view, for: pass)
         #expect(finished == finished.sorted(by: >), "\(finished)")
         var outcome = sums(runner, rows: rows)

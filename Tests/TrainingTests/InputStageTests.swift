@@ -19,6 +19,10 @@ struct InputStageTests {
         (0..<rows).map { Int32((draw * 7 + $0 * 5) % count) }[...]
     }
 
+    private static func batch(_ samples: ArraySlice<Int32>, _ firstDraw: UInt64) -> DrawnBatch {
+        DrawnBatch(samples: samples, firstDraw: firstDraw, step: 0)
+    }
+
     private static func expectCurrent(
         _ stage: InputStage, _ samples: ArraySlice<Int32>,
         sourceLocation: SourceLocation = #_sourceLocation
@@ -38,18 +42,20 @@ struct InputStageTests {
             let rows = 1 + draw % 8
             let key = UInt64(draw * 8)
             let samples = Self.samples(draw, rows: rows)
-            stage.gather(Self.dataset, samples, firstDraw: draw % 11 == 10 ? nil : key)
+            stage.gather(Self.dataset, samples, in: draw % 11 == 10 ? nil : Self.batch(samples, key))
             Self.expectCurrent(stage, samples)
             let next = Self.samples(draw + 1, rows: 1 + (draw + 1) % 8)
             let nextKey = UInt64((draw + 1) * 8)
             switch draw % 5 {
-            case 0: stage.announce(Self.dataset, next, firstDraw: nextKey)
+            case 0: stage.announce(Self.dataset, next, in: Self.batch(next, nextKey))
             case 1:
-                stage.announce(Self.dataset, next, firstDraw: nextKey)
-                stage.gatherNext(Self.dataset, next, firstDraw: nextKey)
-            case 2: stage.announce(Self.dataset, Self.samples(draw + 3, rows: 8), firstDraw: nextKey + 99)
+                stage.announce(Self.dataset, next, in: Self.batch(next, nextKey))
+                stage.gatherNext(Self.dataset, next, in: Self.batch(next, nextKey))
+            case 2:
+                let others = Self.samples(draw + 3, rows: 8)
+                stage.announce(Self.dataset, others, in: Self.batch(others, nextKey + 99))
             case 3: break
-            default: stage.gatherNext(Self.dataset, next.prefix(1), firstDraw: nextKey)
+            default: stage.gatherNext(Self.dataset, next.prefix(1), in: Self.batch(next, nextKey))
             }
             // What a thread gathers (three rows or more) disturbs nobody who computes; what the caller gathers may.
             let callerGathers = draw % 5 == 4 || draw % 5 == 1 && !(hasHelper && next.count * Self.width >= 9)
@@ -62,12 +68,12 @@ struct InputStageTests {
         let text = "data: {augmentation: [gaussian_noise: {std: 1}, masking_noise: {rate: 0.3}, salt_and_pepper: {rate: 0.1}]}"
         let configuration = try DataConfiguration(try SettingsDocument(text: text, name: "test").root.section("data"))
         let plain = try configuration.load()
-        let dataset = try plain.augmented(by: configuration.augmentations, seed: 3).train
+        let dataset = try plain.augmented(by: configuration.augmentations, seed: 3, globalBatchSize: 1 << 20).train
         let width = dataset.inputShape.count
         let buffer = AlignedBuffer<Float>(count: 8 * width)
         func gathered(_ samples: ArraySlice<Int32>, _ firstDraw: UInt64?, of dataset: Dataset = dataset) -> [Float] {
             let matrix = buffer.matrix(rows: samples.count, columns: width)
-            dataset.gatherInputs(samples, into: matrix, firstDraw: firstDraw)
+            dataset.gatherInputs(samples, into: matrix, in: firstDraw.map { Self.batch(samples, $0) })
             return Array(matrix.elements)
         }
         let stage = InputStage(rows: 8, width: width, hasHelper: hasHelper, leastForHelper: 1)
@@ -76,19 +82,47 @@ struct InputStageTests {
             let key = UInt64(draw * 8)
             let samples = Self.samples(draw, rows: rows)
             switch draw % 4 {
-            case 0: stage.announce(dataset, samples, firstDraw: key)
-            case 1: stage.gatherNext(dataset, samples, firstDraw: key)
-            case 2: stage.announce(dataset, samples, firstDraw: key + 1)
+            case 0: stage.announce(dataset, samples, in: Self.batch(samples, key))
+            case 1: stage.gatherNext(dataset, samples, in: Self.batch(samples, key))
+            case 2: stage.announce(dataset, samples, in: Self.batch(samples, key + 1))
             default: break
             }
-            stage.gather(dataset, samples, firstDraw: key)
+            stage.gather(dataset, samples, in: Self.batch(samples, key))
             let found = Array(stage.matrix(rows: rows).elements)
             // Each row has the noise of its own draw, however many are gathered with it.
             let expected = samples.enumerated().flatMap { gathered([$1], key + UInt64($0)) }
             #expect(found == expected, "draw \(draw)")
             #expect(gathered(samples, key + 1) != found)
-            stage.gather(dataset, samples, firstDraw: nil)
+            stage.gather(dataset, samples, in: nil)
             #expect(Array(stage.matrix(rows: rows).elements) == gathered(samples, nil, of: plain.train))
+        }
+    }
+
+    @Test("are mixed with partners of the whole batch, whoever gathers them", arguments: [true, false])
+    func mixed(hasHelper: Bool) throws {
+        let text = "data: {augmentation: [gaussian_noise: 0.5, mixup: 0.5, {mixup: {alpha: 1, probability: 0.5}}]}"
+        let configuration = try DataConfiguration(try SettingsDocument(text: text, name: "test").root.section("data"))
+        let dataset = try configuration.load().augmented(by: configuration.augmentations, seed: 3, globalBatchSize: 24).train
+        let width = dataset.inputShape.count
+        let stage = InputStage(rows: 8, width: width, hasHelper: hasHelper, leastForHelper: 1)
+        let buffer = AlignedBuffer<Float>(count: 24 * width)
+        let targets = AlignedBuffer<Float>(count: 24 * 10)
+        for step in 0..<200 {
+            // The last batches are short.
+            let batch = DrawnBatch(
+                samples: Self.samples(step, rows: step < 150 ? 24 : 17), firstDraw: UInt64(step * 24), step: step)
+            let whole = buffer.matrix(rows: batch.samples.count, columns: width)
+            dataset.gatherInputs(batch.samples, into: whole, in: batch)
+            for first in stride(from: 0, to: batch.samples.count, by: 8) {
+                let part = batch.samples[first..<min(first + 8, batch.samples.count)]
+                if step % 3 == 0 { stage.announce(dataset, part, in: batch) }
+                // Meanwhile this thread needs the partners as well.
+                dataset.gatherTargets(part, into: targets.matrix(rows: part.count, columns: 10), in: batch)
+                if step % 3 == 1 { stage.gatherNext(dataset, part, in: batch) }
+                stage.gather(dataset, part, in: batch)
+                let expected = Array(whole[rows: first..<first + part.count].elements)
+                #expect(Array(stage.matrix(rows: part.count).elements) == expected, "step \(step), row \(first)")
+            }
         }
     }
 
@@ -111,9 +145,9 @@ struct InputStageTests {
         let samples = (0..<8).map { Int32($0) }[...]
         // Until it was the thread: a request may be taken back before the thread comes to it.
         for draw in 0..<1000 {
-            stage.announce(dataset, samples, firstDraw: UInt64(draw))
+            stage.announce(dataset, samples, in: Self.batch(samples, UInt64(draw)))
             usleep(100)
-            stage.gather(dataset, samples, firstDraw: UInt64(draw))
+            stage.gather(dataset, samples, in: Self.batch(samples, UInt64(draw)))
             let found = stage.matrix(rows: 8).elements[0].bitPattern
             if found == 0 { return }
         }

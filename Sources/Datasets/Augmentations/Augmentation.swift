@@ -3,7 +3,8 @@ import Settings
 import Storage
 
 /// A random change of a sample's inputs, made anew each time that training draws the sample, after normalisation. Validation,
-/// evaluation and predictions see inputs as they are, and so does a target that is the input.
+/// evaluation and predictions see inputs as they are, and so does a target that is the input. One that mixes samples is a
+/// `MixingAugmentation`.
 package protocol Augmentation: Sendable {
     /// The name in a configuration.
     static var kind: String { get }
@@ -41,7 +42,9 @@ package let augmentationCatalog: [any Augmentation.Type] = [
     Scale.self,
     Brightness.self,
     Contrast.self,
-    Cutout.self
+    Cutout.self,
+    Mixup.self,
+    CutMix.self
 ]
 
 /// Reads `data.augmentation`, or `data.augment`, a list in the order in which they are applied; `settings` is the section `data`.
@@ -57,31 +60,20 @@ func readAugmentations(_ settings: Settings) throws -> [any Augmentation] {
     }
 }
 
-/// Augmentations in their order, each with random numbers of its own.
-struct AugmentationSequence: Sendable {
-    private let steps: [(augmentation: any Augmentation, stream: RandomStream)]
-
-    init(_ augmentations: [any Augmentation], seed: UInt64) {
-        steps = augmentations.enumerated().map {
-            ($1, RandomStream(seed: seed, purpose: .augmentation, layer: $0))
-        }
-    }
-
-    /// Changes the inputs of the sample that was drawn as number `draw` of the run.
-    func apply(to inputs: UnsafeMutableBufferPointer<Float>, draw: UInt64) {
-        for step in steps { step.augmentation.apply(to: inputs, stream: step.stream, draw: draw) }
-    }
-}
-
 extension DataSplits {
-    /// The same with a training split that is augmented where it is gathered by draw. `seed` is that of the run.
+    /// The same with a training split that is augmented where it is gathered as part of a batch.
     ///
+    /// - Parameters:
+    ///   - seed: that of the run.
+    ///   - globalBatchSize: the most samples of a step.
     /// - Throws: 78 for an augmentation that can't change such samples.
-    package func augmented(by augmentations: [any Augmentation], seed: UInt64) throws -> DataSplits {
+    package func augmented(by augmentations: [any Augmentation], seed: UInt64, globalBatchSize: Int) throws -> DataSplits {
         guard !augmentations.isEmpty else { return self }
         var splits = self
         let site = AugmentationSite(train)
-        splits.train.augmentation = AugmentationSequence(try augmentations.map { try $0.prepared(for: site) }, seed: seed)
+        splits.train.augmentation = AugmentationSequence(
+            try augmentations.map { try $0.prepared(for: site) }, of: train, seed: seed,
+            batchSize: min(globalBatchSize, train.count))
         return splits
     }
 }

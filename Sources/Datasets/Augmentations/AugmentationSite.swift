@@ -12,13 +12,18 @@ package struct AugmentationSite {
     private let terms: [(offset: Float, factor: Float)]?
     /// Whether the file holds bytes, which stay within 0 and 255.
     private let isBytes: Bool
+    private let targetKind: TargetKind
+    private let hasWeights: Bool
+    private let isText: Bool
 
     /// The site of a training split.
     init(_ dataset: Dataset) {
         shape = dataset.inputShape
+        targetKind = dataset.targetKind
+        hasWeights = dataset.hasWeights
+        isText = if case .windows = dataset.inputs { true } else { false }
         guard case .encoded(let samples, let rescaling) = dataset.inputs else {
             isBytes = false
-            let isText = if case .windows = dataset.inputs { true } else { false }
             terms = isText ? nil : Array(repeating: (0, 1), count: max(Self.extent(shape)?.channels ?? 1, 1))
             return
         }
@@ -58,6 +63,23 @@ package struct AugmentationSite {
                     + "[channels, height, width]")
         }
         return extent
+    }
+
+    /// Refuses samples that can't be mixed with one another.
+    /// - Throws: 78 for text, for targets that are the inputs, and for samples with weights.
+    func requireMixing(for kind: String) throws {
+        let problem: String? =
+            if isText {
+                "\(kind) mixes samples of numbers, but these are text; leave it out"
+            } else if targetKind.areInputs {
+                "\(kind) mixes targets as well as inputs, but data.target_kind: input makes the unchanged inputs the targets; "
+                    + "leave out one of the two"
+            } else if hasWeights {
+                "\(kind) makes one sample of two, whose weights may differ; leave out \(kind) or data.train.weight"
+            } else {
+                nil
+            }
+        if let problem { throw Failure(.badConfiguration, "data.augmentation: \(problem)") }
     }
 
     /// A number of the file as each channel's input; 0 where inputs of a channel have terms of their own, which is their mean.

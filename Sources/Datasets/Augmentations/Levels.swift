@@ -51,8 +51,10 @@ package struct Contrast: Augmentation {
         let factor = Float(stream.uniform(in: 1 - range...1 + range, 0, draw: draw))
         // The mean of the file's numbers, of colours by the weights of ITU-R 601-2, of other channels alike.
         var grey = 0.0
+        var means = SIMD4<Double>()
         for (channel, level) in target.levels.enumerated() {
-            let mean = channelMean(inputs, target.extent, channel: channel) / Double(level.factor) + Double(level.offset)
+            if channel % 4 == 0 { means = channelMeans(inputs, target.extent, first: channel) }
+            let mean = means[channel % 4] / Double(level.factor) + Double(level.offset)
             grey += mean * Self.weight(channel, of: target.levels.count)
         }
         for (channel, level) in target.levels.enumerated() {

@@ -6,16 +6,17 @@ import Storage
 private struct WarpTarget {
     let extent: ImageExtent
     let fill: [Float]
-    let scratch: ScratchPool
+    let scratch: ScratchPool<FloatScratch>
 
     init(_ site: AugmentationSite, _ kind: String, fill: Double) throws {
         extent = try site.image(for: kind)
         self.fill = site.inputs(of: fill)
-        scratch = ScratchPool(count: extent.height * extent.width)
+        let count = warpScratch(extent)
+        scratch = ScratchPool { FloatScratch(count: count) }
     }
 
     func apply(_ warp: ImageWarp, to inputs: UnsafeMutableBufferPointer<Float>) {
-        scratch.withScratch { warpImage(inputs, extent, by: warp, fill: fill, scratch: $0) }
+        scratch.withScratch { warpImage(inputs, extent, by: warp, fill: fill, scratch: $0.elements) }
     }
 }
 

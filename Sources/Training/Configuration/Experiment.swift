@@ -15,6 +15,8 @@ package struct Experiment {
     package let network: Network
     package let metrics: MetricSet
     package let targets: TargetForm
+    /// Likewise in training, where an augmentation may mix them.
+    let mixedTargets: TargetForm
     let loading: LoadingMemory
 
     /// Loads the data, builds the network for it and checks that data, last layer and loss fit. Every key must have been
@@ -23,7 +25,9 @@ package struct Experiment {
         self.configuration = configuration
         let before = ProcessMemory.current
         splits = try configuration.data.load(with: stored, preference: configuration.loss.targetPreference)
-            .augmented(by: configuration.data.augmentations, seed: configuration.training.seed)
+            .augmented(
+                by: configuration.data.augmentations, seed: configuration.training.seed,
+                globalBatchSize: configuration.training.globalBatchSize)
         loading = LoadingMemory(before: before, after: ProcessMemory.current, splits: splits)
         let training = configuration.training
         guard !training.dropLast || splits.train.count >= training.globalBatchSize else {
@@ -41,6 +45,9 @@ package struct Experiment {
             kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
             settings: configuration.model)
         try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
+        mixedTargets =
+            try splits.train.mixesTargets
+            ? targets.mixed(for: configuration.loss, settings: configuration.root) : targets
         metrics = try MetricSet(configuration.metrics, task: targets.task, choices: configuration.catalogue.metrics)
         try configuration.root.finish()
         for dataset in [splits.train, splits.validation] {
@@ -139,14 +146,19 @@ package struct Experiment {
 }
 
 extension Experiment {
-    package var judgedNetwork: JudgedNetwork {
+    package var judgedNetwork: JudgedNetwork { judged(targets) }
+
+    /// The network as training judges it: where an augmentation mixes classes, against rows of their shares.
+    package var judgedInTraining: JudgedNetwork { judged(mixedTargets) }
+
+    private func judged(_ targets: TargetForm) -> JudgedNetwork {
         JudgedNetwork(
             network: network, loss: configuration.loss, metrics: metrics, targets: targets,
             hasWeights: splits.train.hasWeights)
     }
 
-    /// What rows of outputs add to the divisor of the loss's mean.
-    var divisor: LossDivisor { judgedNetwork.divisor }
+    /// What rows of outputs add in training to the divisor of the loss's mean.
+    var divisor: LossDivisor { judgedInTraining.divisor }
 
     /// The state of a run that hasn't begun.
     func initialState() throws -> TrainingState {

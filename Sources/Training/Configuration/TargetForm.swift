@@ -128,6 +128,26 @@ package struct TargetForm: Sendable {
         }
     }
 
+    private init(content: Content, task: LearningTask, positions: Int) {
+        self.content = content
+        self.task = task
+        self.positions = positions
+    }
+
+    /// The same for targets that an augmentation has mixed: classes are rows of their shares.
+    ///
+    /// - Throws: 78 where an option of the loss takes classes alone.
+    func mixed(for loss: any Loss, settings: Settings) throws -> TargetForm {
+        guard content == .classes, case .classification(let classes) = task else { return self }
+        if let problem = loss.problem(outputs: classes, hasClasses: false) {
+            throw settings.failure(
+                "data.augmentation",
+                "mixup and cutmix make shares of several classes of the targets, but loss.\(type(of: loss).kind).\(problem.option) "
+                    + "takes one class for each sample; leave out one of the two")
+        }
+        return TargetForm(content: .values(classes), task: task, positions: positions)
+    }
+
     private static func check(positions: Int, classes: Int, _ loss: any Loss, _ outputs: Shape, _ settings: Settings) throws {
         guard loss.targetDemand == .classes else {
             throw settings.failure(

@@ -11,7 +11,8 @@ package struct DataReport {
     package init(_ configuration: TrainingConfiguration) throws {
         let training = configuration.training
         splits = try configuration.data.load(preference: configuration.loss.targetPreference)
-            .augmented(by: configuration.data.augmentations, seed: training.seed)
+            .augmented(
+                by: configuration.data.augmentations, seed: training.seed, globalBatchSize: training.globalBatchSize)
         sampler = Sampler(
             sampleCount: splits.train.count, globalBatchSize: training.globalBatchSize,
             microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle)
@@ -65,8 +66,12 @@ package struct DataReport {
 
     /// The first samples of the first epoch, as training gets them: a picture as PNG, and what is in it.
     package func sheet(samples: Int) throws -> (png: [UInt8], text: String) {
-        let order = Array(sampler.order(epoch: 0).prefix(samples))
-        let png = try splits.train.sheet(of: order, splits.preprocessing.normalization, firstDraw: 0)
-        return (png, "the first \(order.count) samples of epoch 1 as training gets them")
+        let order = sampler.order(epoch: 0)
+        let shown = order.prefix(samples)
+        let steps = (shown.count + sampler.globalBatchSize - 1) / sampler.globalBatchSize
+        let png = try splits.train.sheet(
+            of: shown, splits.preprocessing.normalization,
+            in: (0..<steps).map { sampler.batch(completedSteps: $0).drawn(from: order) })
+        return (png, "the first \(shown.count) samples of epoch 1 as training gets them")
     }
 }

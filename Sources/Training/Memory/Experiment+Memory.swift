@@ -30,7 +30,7 @@ extension Experiment {
     /// What the rows of `rank` take that go through the network at once while training.
     func rowMemory(_ shares: WorkShares, rank: Int, gathersAhead: Bool) -> RowMemory {
         RowMemory(
-            judgedNetwork, rows: shares.rows(of: rank), microBatchSize: configuration.training.microBatchSize,
+            judgedInTraining, rows: shares.rows(of: rank), microBatchSize: configuration.training.microBatchSize,
             training: true, gathersAhead: gathersAhead)
     }
 

@@ -48,7 +48,7 @@ package final class GradientCheck {
         let count = min(rows, dataset.count)
         samples = (0..<Int32(count)).map { $0 }
         runner = RowRunner(
-            experiment.judgedNetwork, workspace: Workspace(), rows: count, microBatchSize: count,
+            experiment.judgedInTraining, workspace: Workspace(), rows: count, microBatchSize: count,
             training: true)
         weights = AlignedBuffer(count: network.layout.weightCount)
         gradients = AlignedBuffer(count: network.layout.gradientCount)
@@ -118,8 +118,9 @@ package final class GradientCheck {
     private func loss(for pass: RowRunner.GradientPass? = nil) -> Double {
         let all = samples[0..<samples.count]
         let weights = weights.weights(network.layout).readOnly
-        runner.forward(dataset, all, weights: weights, firstDraw: 0)
-        runner.judge(dataset, all, weights: weights, for: pass)
+        let batch = DrawnBatch(samples: all, firstDraw: 0, step: 0)
+        runner.forward(dataset, all, in: batch, weights: weights)
+        runner.judge(dataset, all, in: batch, weights: weights, for: pass)
         return leafTreeSum(runner.losses(rows: all.count), leafRows: all.count * runner.positions)
     }
 }

@@ -61,11 +61,11 @@ final class GradientWorker {
         let rows = subtree.batch.rows(of: subtree.leaves)
         guard rows.count <= runner.rowCapacity else { return }
         let samples = samples(rows, of: subtree.batch, order: order)
-        let firstDraw = subtree.batch.firstDraw + UInt64(rows.lowerBound)
+        let batch = subtree.batch.drawn(from: order)
         if announced {
-            runner.announce(dataset, samples, firstDraw: firstDraw)
+            runner.announce(dataset, samples, in: batch)
         } else {
-            runner.gatherNext(dataset, samples, firstDraw: firstDraw)
+            runner.gatherNext(dataset, samples, in: batch)
         }
     }
 
@@ -149,9 +149,10 @@ final class GradientWorker {
         let pass = RowRunner.GradientPass(
             gradients: place.gradients, summedRows: summation == .tree ? batch.microBatchSize : rows.count,
             finished: finished)
-        runner.forward(dataset, samples, weights: weights, firstDraw: batch.firstDraw + UInt64(rows.lowerBound))
+        let drawn = batch.drawn(from: order)
+        runner.forward(dataset, samples, in: drawn, weights: weights)
         if let next { gatherNext(next, order: order, announced: true) }
-        runner.judge(dataset, samples, weights: weights, for: pass)
+        runner.judge(dataset, samples, in: drawn, weights: weights, for: pass)
         runner.sumStatistics(rows: rows.count, into: place.sums)
         clock?.mark(.forward)
         runner.backward(rows: rows.count, weights: weights, for: pass)

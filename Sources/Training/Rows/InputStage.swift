@@ -61,10 +61,10 @@ package final class InputStage {
 
     /// Makes the inputs of `samples` the current ones.
     ///
-    /// - Parameter firstDraw: by which they are known if they were announced; nil in evaluation, where nothing is augmented.
-    package func gather(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64?) {
-        if takeNext(samples.count, firstDraw) { return }
-        dataset.gatherInputs(samples, into: matrix(rows: samples.count), firstDraw: firstDraw)
+    /// - Parameter batch: the step's, of which they are a slice; nil in evaluation, where nothing is augmented.
+    package func gather(_ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch?) {
+        if takeNext(samples.count, batch?.firstDraw(of: samples)) { return }
+        dataset.gatherInputs(samples, into: matrix(rows: samples.count), in: batch)
     }
 
     /// Whether what is wanted has been gathered; then it is current. In any case nobody writes here from now on.
@@ -80,18 +80,18 @@ package final class InputStage {
     }
 
     /// Has a thread gather what will be wanted next, if there is one.
-    package func announce(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
+    package func announce(_ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch) {
         guard let helper, next.isEmpty, samples.count * width >= leastForHelper else { return }
-        next = firstDraw..<firstDraw + UInt64(samples.count)
+        next = batch.draws(of: samples)
         isAnnounced = true
-        helper.start(dataset, samples, into: matrix(rows: samples.count, isSecond: !isSecond), firstDraw: firstDraw)
+        helper.start(dataset, samples, into: matrix(rows: samples.count, isSecond: !isSecond), in: batch)
     }
 
     /// Gathers what will be wanted next in the place of the current rows, unless the thread does already.
-    package func gatherNext(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
+    package func gatherNext(_ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch) {
         guard next.isEmpty else { return }
-        next = firstDraw..<firstDraw + UInt64(samples.count)
-        dataset.gatherInputs(samples, into: matrix(rows: samples.count), firstDraw: firstDraw)
+        next = batch.draws(of: samples)
+        dataset.gatherInputs(samples, into: matrix(rows: samples.count), in: batch)
     }
 }
 
@@ -103,7 +103,7 @@ private final class Helper: Sendable {
         let dataset: Dataset
         let samples: ArraySlice<Int32>
         let target: MutableMatrixView
-        let firstDraw: UInt64
+        let batch: DrawnBatch
     }
 
     private final class Shared: @unchecked Sendable {
@@ -136,14 +136,14 @@ private final class Helper: Sendable {
                 ).exchanged
             else { continue }
             guard let request = shared.request else { preconditionFailure("a request for inputs that says nothing") }
-            request.dataset.gatherInputs(request.samples, into: request.target, firstDraw: request.firstDraw)
+            request.dataset.gatherInputs(request.samples, into: request.target, in: request.batch)
             shared.state.store(State.done, ordering: .releasing)
         }
     }
 
     /// `target` stays valid until `finish` or `stop`.
-    func start(_ dataset: Dataset, _ samples: ArraySlice<Int32>, into target: MutableMatrixView, firstDraw: UInt64) {
-        shared.request = Request(dataset: dataset, samples: samples, target: target, firstDraw: firstDraw)
+    func start(_ dataset: Dataset, _ samples: ArraySlice<Int32>, into target: MutableMatrixView, in batch: DrawnBatch) {
+        shared.request = Request(dataset: dataset, samples: samples, target: target, batch: batch)
         shared.state.store(State.requested, ordering: .releasing)
         shared.semaphore.signal()
     }

@@ -122,41 +122,46 @@ package final class RowRunner {
 
     /// Gathers the inputs for the next call of `forward`, which is known by its draws; after `backward` of the rows
     /// before.
-    func gatherNext(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
-        inputs.gatherNext(dataset, samples, firstDraw: firstDraw)
+    func gatherNext(_ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch) {
+        inputs.gatherNext(dataset, samples, in: batch)
     }
 
     /// Has the inputs for the next call of `forward` gathered meanwhile, if there is a thread for it.
-    func announce(_ dataset: Dataset, _ samples: ArraySlice<Int32>, firstDraw: UInt64) {
-        inputs.announce(dataset, samples, firstDraw: firstDraw)
+    func announce(_ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch) {
+        inputs.announce(dataset, samples, in: batch)
     }
 
     // MARK: - Passes
 
     /// Runs the samples, which begin with a leaf, forward.
     ///
-    /// - Parameter firstDraw: the ordinal of the first sample's draw in the run while training; nil in evaluation.
-    package func forward(_ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView, firstDraw: UInt64? = nil) {
-        inputs.gather(dataset, samples, firstDraw: firstDraw)
+    /// - Parameter batch: the step's, of which the samples are a slice, while training; nil in evaluation.
+    package func forward(
+        _ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch? = nil, weights: ParameterView
+    ) {
+        inputs.gather(dataset, samples, in: batch)
         clock?.mark(.load)
         stageClock?.samples += samples.count
         layers.forward(
             inputs.matrix(rows: samples.count).readOnly, into: outputMatrix(rows: samples.count), using: activations,
             in: ForwardPass(
                 weights: weights, workspace: workspace,
-                purpose: firstDraw.map { .training(firstDraw: $0) } ?? .evaluation,
+                purpose: batch.map { .training(firstDraw: $0.firstDraw(of: samples)) } ?? .evaluation,
                 leafRows: microBatchSize, statistics: layerSums(rows: samples.count), clock: stageClock))
     }
 
     /// Compares the outputs of `forward` of the same samples with their targets: the losses, the metrics' statistics, and with
     /// `pass` what `backward` needs.
     ///
-    /// - Parameter seen: told the outputs and targets of some rows after the other.
+    /// - Parameters:
+    ///   - batch: as in `forward`.
+    ///   - seen: told the outputs and targets of some rows after the other.
     package func judge(
-        _ dataset: Dataset, _ samples: ArraySlice<Int32>, weights: ParameterView, for pass: GradientPass? = nil,
+        _ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch? = nil, weights: ParameterView,
+        for pass: GradientPass? = nil,
         seen: (MatrixView, TargetView) -> Void = { _, _ in }
     ) {
-        targets.gather(dataset, samples)
+        targets.gather(dataset, samples, in: batch)
         let leaves = SummationTree(rows: samples.count, leafRows: microBatchSize).leafCount
         leafStatistics.first(leaves * metrics.statisticsCount).update(repeating: 0)
         guard let slices, let head else {

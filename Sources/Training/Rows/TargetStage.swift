@@ -20,10 +20,13 @@ final class TargetStage {
     }
 
     /// Takes those of the samples, in place of whatever was there.
-    func gather(_ dataset: Dataset, _ samples: ArraySlice<Int32>) {
+    ///
+    /// - Parameter batch: the step's, of which the samples are a slice, while training; nil: nothing is mixed.
+    func gather(_ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch? = nil) {
         switch content {
         case .classes: dataset.gatherClasses(samples, into: classes.first(samples.count * positions))
-        case .values(let columns): dataset.gatherTargets(samples, into: values.matrix(rows: samples.count, columns: columns))
+        case .values(let columns):
+            dataset.gatherTargets(samples, into: values.matrix(rows: samples.count, columns: columns), in: batch)
         }
         if sampleWeights.count > 0 { dataset.gatherWeights(samples, into: sampleWeights.first(samples.count)) }
     }

@@ -86,7 +86,7 @@ package final class Trainer {
         let workspace = try communicator.agree { try Workspace(threadCount: configuration.training.threads) }
         self.workspace = workspace
         let runner = RowRunner(
-            experiment.judgedNetwork, workspace: workspace, rows: shares.rows(of: rank),
+            experiment.judgedInTraining, workspace: workspace, rows: shares.rows(of: rank),
             microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
         divisors = DivisorAgreement(communicator: communicator, subtrees: subtrees.most)

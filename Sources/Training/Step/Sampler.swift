@@ -1,3 +1,4 @@
+import Datasets
 import Storage
 
 /// Which samples make up a step: a function of the seed and the step alone. Every sample is used once per epoch, but for a
@@ -48,7 +49,7 @@ package struct Sampler: Sendable, Equatable {
         let first = index * globalBatchSize
         let end = min(first + globalBatchSize, sampleCount)
         return Batch(
-            epoch: epoch, indexInEpoch: index, positions: first..<end, microBatchSize: microBatchSize,
+            step: completedSteps, epoch: epoch, indexInEpoch: index, positions: first..<end, microBatchSize: microBatchSize,
             firstDraw: UInt64(epoch) * UInt64(sampleCount) + UInt64(first))
     }
 
@@ -62,6 +63,8 @@ package struct Sampler: Sendable, Equatable {
 
 /// The samples of one step: a range of positions in the epoch's order, cut into leaves.
 package struct Batch: Sendable, Equatable {
+    /// The steps of the run before this one.
+    package let step: Int
     /// From 0.
     package let epoch: Int
     /// From 0.
@@ -74,6 +77,11 @@ package struct Batch: Sendable, Equatable {
     package var sampleCount: Int { positions.count }
     package var tree: SummationTree {
         SummationTree(leafCount: (positions.count + microBatchSize - 1) / microBatchSize)
+    }
+
+    /// The samples themselves, from the epoch's order.
+    package func drawn(from order: [Int32]) -> DrawnBatch {
+        DrawnBatch(samples: order[positions], firstDraw: firstDraw, step: step)
     }
 
     /// The positions of a range of leaves, relative to the batch's first.
