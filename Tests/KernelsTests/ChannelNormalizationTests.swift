@@ -184,7 +184,7 @@ struct ChannelNormalizationTests {
                 let deviation = own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
                 // What `PlaneMoments` says, with the mean of the first plane's beginning as the origin.
                 let some = min(area, 128)
-                let delta = own[..<some].reduce(0, +) / Double(some) - mean
+                let delta = Double(Float(own[..<some].reduce(0, +) / Double(some))) - mean
                 let found = sums[1 + channels + channel] * (count - 1) / count
                 let all = deviation + count * delta * delta
                 #expect(abs(found - deviation) <= 10 * unit * all, "channel \(channel): \(found) for \(deviation)")
