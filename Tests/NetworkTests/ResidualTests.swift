@@ -132,4 +132,23 @@ struct ResidualTests {
         // A relu is taken backward by its output.
         #expect(try kept(Form("", Self.image, [Self.convolution(3), "relu"])) == 3 * area)
     }
+
+    @Test("have a row in the table of layers, behind those of what is inside them; the rows add up")
+    func rows() throws {
+        let bench = try bench(Self.forms[4], [["repeat": ["times": 1, "layers": Self.forms[4].fused]]])
+        let clock = StageClock(bench.network)
+        bench.clock = clock
+        bench.forward(firstDraw: 0)
+        bench.backward()
+        let rows = clock.rows(bench.network.layers, withInputGradient: true)
+        #expect(
+            rows.map(\.layers) == [
+                "0.0.0.0 conv2d", "0.0.0.1 batch_norm", "0.0.0.shortcut.0 conv2d", "0.0.0.shortcut.1 batch_norm",
+                "0.0.0 residual + 0.0.1 relu", "last dense"
+            ])
+        #expect(rows.allSatisfy { $0.forwardSeconds > 0 && $0.backwardSeconds > 0 })
+        #expect(
+            rows.map(\.operations).reduce(0, +)
+                == bench.network.layers.computed.reduce(0) { $0 + $1.layer.productOperations(withInputGradient: true) })
+    }
 }
