@@ -43,38 +43,6 @@ DTRAIN_VECTOR dtrain_float8 dtrain_second_pairs8(dtrain_float8 a, dtrain_float8 
     return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-/// The gradient of eight windows of two by two: of each of the two rows sixteen numbers; the first number of a window that is its
-/// `largest`, or NaN, gets the gradient, the others 0.
-DTRAIN_VECTOR void dtrain_pool_gradient8(const float *upper, const float *lower, dtrain_float8 largest,
-                                         dtrain_float8 gradient, float *upper_target, float *lower_target) {
-    dtrain_float8 u0, u1, l0, l1;
-    __builtin_memcpy(&u0, upper, sizeof u0);
-    __builtin_memcpy(&u1, upper + 8, sizeof u1);
-    __builtin_memcpy(&l0, lower, sizeof l0);
-    __builtin_memcpy(&l1, lower + 8, sizeof l1);
-    const dtrain_float8 a = dtrain_even8(u0, u1), c = dtrain_even8(l0, l1);
-    const dtrain_float8 b = __builtin_shufflevector(u0, u1, 1, 3, 5, 7, 9, 11, 13, 15);
-    const dtrain_float8 d = __builtin_shufflevector(l0, l1, 1, 3, 5, 7, 9, 11, 13, 15);
-    dtrain_int8 rest = ~(dtrain_int8){0};
-    const dtrain_int8 ma = rest & ((a == largest) | (a != a));
-    rest &= ~ma;
-    const dtrain_int8 mb = rest & ((b == largest) | (b != b));
-    rest &= ~mb;
-    const dtrain_int8 mc = rest & ((c == largest) | (c != c));
-    rest &= ~mc;
-    const dtrain_int8 md = rest & ((d == largest) | (d != d));
-    const dtrain_int8 bits = (dtrain_int8)gradient;
-    const dtrain_int8 ga = bits & ma, gb = bits & mb, gc = bits & mc, gd = bits & md;
-    const dtrain_int8 r0 = __builtin_shufflevector(ga, gb, 0, 8, 1, 9, 2, 10, 3, 11);
-    const dtrain_int8 r1 = __builtin_shufflevector(ga, gb, 4, 12, 5, 13, 6, 14, 7, 15);
-    const dtrain_int8 r2 = __builtin_shufflevector(gc, gd, 0, 8, 1, 9, 2, 10, 3, 11);
-    const dtrain_int8 r3 = __builtin_shufflevector(gc, gd, 4, 12, 5, 13, 6, 14, 7, 15);
-    __builtin_memcpy(upper_target, &r0, sizeof r0);
-    __builtin_memcpy(upper_target + 8, &r1, sizeof r1);
-    __builtin_memcpy(lower_target, &r2, sizeof r2);
-    __builtin_memcpy(lower_target + 8, &r3, sizeof r3);
-}
-
 /// Writes the first `count` (1 … 8) lanes to every other place from `target` on, nothing between and beyond.
 DTRAIN_VECTOR void dtrain_store_spread8(float *target, long count, dtrain_float8 vector) {
 #if defined(__AVX__)

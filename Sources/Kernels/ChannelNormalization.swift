@@ -3,52 +3,65 @@ import Storage
 /// Batch normalisation of images: every channel over the rows and positions of a leaf.
 ///
 /// y = (x − μ)·(r·γ) + β with r = 1/√(σ² + ε); x̂ = (x − μ)·r. A row's bits depend on its leaf alone. Rows are `channels` planes of
-/// equally many numbers.
+/// equally many numbers. Sums are made and used for some neighbouring channels at a time, so that they are still near when they
+/// are read again; how many never shows.
 extension Workspace {
-    /// Every channel of each leaf to mean 0 and variance 1, times `weight`, plus `bias`.
+    /// Every channel of each leaf to mean 0 and variance 1, times `weight`, plus `bias`, plus `shortcut`.
     ///
     /// - Parameters:
+    ///   - shortcut: what is added, number by number; it may be `output`.
     ///   - rectifies: whether what isn't above 0 becomes 0.
     ///   - moments: for each leaf a row: the means, and behind them 1/√(σ² + ε) with the biased variance.
     ///   - sums: where for each leaf the count of numbers in a channel, their sums, and the unbiased variances times the count go;
     ///     nil where nobody asks.
     package func normalizeChannels(
         _ input: MatrixView, channels: Int, leafRows: Int, epsilon: Double, weight: MatrixView?, bias: MatrixView?,
-        rectifies: Bool = false, moments: MutableMatrixView, sums: LeafSums?, into output: MutableMatrixView
+        adding shortcut: MatrixView? = nil, rectifies: Bool = false, moments: MutableMatrixView, sums: LeafSums?,
+        into output: MutableMatrixView
     ) {
         let leaves = (input.rows + leafRows - 1) / leafRows
         let area = input.columns / channels
         precondition(
             output.readOnly.hasShape(of: input) && channels * area == input.columns && moments.rows == leaves
                 && moments.columns == 2 * channels && weight?.count ?? channels == channels
-                && bias?.count ?? channels == channels
+                && bias?.count ?? channels == channels && shortcut?.hasShape(of: input) ?? true
                 && sums?.leaves ?? leaves >= leaves && sums?.count ?? (1 + 2 * channels) == 1 + 2 * channels,
             "\(input.rows)×\(input.columns) in \(channels) channels and leaves of \(leafRows) into "
                 + "\(output.rows)×\(output.columns)")
-        // A channel at a time, so that it is still near when it is read again.
-        parallel(leaves * channels) { _, units in
-            for unit in units {
-                let leaf = unit / channels
-                let channel = unit % channels
-                let rows = leaf * leafRows..<min((leaf + 1) * leafRows, input.rows)
-                let first = input.base + channel * area
-                var plane = PlaneMoments(origin: first[rows.lowerBound * input.stride])
-                for row in rows { plane.add(first + row * input.stride, count: area) }
-                let count = Double(rows.count * area)
-                let mean = Float(plane.mean)
-                let scale = Float(1 / (plane.deviation / count + epsilon).squareRoot())
-                moments.row(leaf)[channel] = mean
-                moments.row(leaf)[channels + channel] = scale
-                if let sums = sums?.leaf(leaf) {
-                    if channel == 0 { sums[0] = count }
-                    sums[1 + channel] = plane.mean * count
-                    sums[1 + channels + channel] = plane.deviation / (count - 1) * count
+        eachLeaf(rows: input.rows, leafRows: leafRows, channels: channels, area: area) {
+            (leaf, rows, some, room: SumsRoom<PlaneMoments>) in
+            let x = input.base + some.lowerBound * area
+            for index in 0..<some.count {
+                room[index] = PlaneMoments(first: x + (rows.lowerBound * input.stride + index * area), count: area)
+            }
+            for row in rows {
+                for index in 0..<some.count {
+                    room.update(index) { $0.add(x + (row * input.stride + index * area), count: area, ahead: input.stride) }
                 }
-                let factor = weight.map { scale * $0.base[channel] } ?? scale
-                for row in rows {
-                    normalizePlane(
-                        first + row * input.stride, mean: mean, factor: factor, bias: bias?.base[channel] ?? 0,
-                        rectifies: rectifies, into: output.base + (row * output.stride + channel * area), count: area)
+            }
+            let count = rows.count * area
+            let moments = moments.row(leaf)
+            for (index, channel) in some.enumerated() {
+                let mean = room[index].mean(count)
+                let deviation = room[index].deviation(count)
+                moments[channel] = Float(mean)
+                moments[channels + channel] = Float(1 / (deviation / Double(count) + epsilon).squareRoot())
+                guard let sums = sums?.leaf(leaf) else { continue }
+                if channel == 0 { sums[0] = Double(count) }
+                sums[1 + channel] = mean * Double(count)
+                sums[1 + channels + channel] = deviation / Double(count - 1) * Double(count)
+            }
+            for row in rows {
+                for channel in some {
+                    let scale = moments[channels + channel]
+                    PlaneNormalization(
+                        mean: moments[channel], factor: weight.map { scale * $0.base[channel] } ?? scale,
+                        bias: bias?.base[channel] ?? 0, rectifies: rectifies
+                    ).apply(
+                        input.base + (row * input.stride + channel * area),
+                        adding: shortcut.map { $0.base + (row * $0.stride + channel * area) },
+                        into: output.base + (row * output.stride + channel * area), count: area,
+                        ahead: (output.stride, shortcut?.stride ?? 0))
                 }
             }
         }
@@ -71,34 +84,42 @@ extension Workspace {
                 && inputGradient?.readOnly.hasShape(of: input) ?? true && weight?.count ?? channels == channels
                 && weightGradient?.count ?? channels == channels && biasGradient?.count ?? channels == channels,
             "\(outputGradient.rows)×\(outputGradient.columns) gradients for \(input.rows)×\(input.columns)")
-        let leafGradients = packing(count: Self.channelNormalizationScratch(sums: leaves, channels: channels).packed)
-        parallel(leaves * channels) { _, units in
-            for unit in units {
-                let leaf = unit / channels
-                let channel = unit % channels
-                let rows = leaf * leafRows..<min((leaf + 1) * leafRows, input.rows)
-                let mean = moments.row(leaf)[channel]
-                let scale = moments.row(leaf)[channels + channel]
-                let offset = channel * area
-                var sums = PlaneGradientSums()
-                for row in rows {
-                    sums.add(
-                        outputGradient.base + (row * outputGradient.stride + offset),
-                        input.base + (row * input.stride + offset),
-                        y: rectified.map { $0.base + (row * $0.stride + offset) }, mean: mean, scale: scale, count: area)
+        let leafGradients = packing(count: leaves * 2 * channels)
+        eachLeaf(rows: input.rows, leafRows: leafRows, channels: channels, area: area) {
+            (leaf, rows, some, room: SumsRoom<PlaneGradientSums>) in
+            let moments = moments.row(leaf)
+            for index in 0..<some.count { room[index] = PlaneGradientSums() }
+            for row in rows {
+                for (index, channel) in some.enumerated() {
+                    let place = channel * area
+                    room.update(index) {
+                        $0.add(
+                            outputGradient.base + (row * outputGradient.stride + place),
+                            input.base + (row * input.stride + place),
+                            y: rectified.map { $0.base + (row * $0.stride + place) }, mean: moments[channel], count: area,
+                            ahead: (outputGradient.stride, input.stride, rectified?.stride ?? 0))
+                    }
                 }
-                leafGradients.base[leaf * 2 * channels + channel] = Float(sums.product)
-                leafGradients.base[leaf * 2 * channels + channels + channel] = Float(sums.gradient)
-                guard let inputGradient else { continue }
-                let count = Double(rows.count * area)
-                let factor = weight.map { scale * $0.base[channel] } ?? scale
-                for row in rows {
-                    normalizePlaneGradient(
-                        outputGradient.base + (row * outputGradient.stride + offset),
-                        input.base + (row * input.stride + offset),
-                        y: rectified.map { $0.base + (row * $0.stride + offset) }, mean: mean, scale: scale, weight: 1,
-                        meanGradient: Float(sums.gradient / count), meanProduct: Float(sums.product / count), factor: factor,
-                        into: inputGradient.base + (row * inputGradient.stride + offset), count: area)
+            }
+            for (index, channel) in some.enumerated() {
+                let scale = moments[channels + channel]
+                room.update(index) { $0.finish(rows.count * area, scale: scale) }
+                leafGradients.base[leaf * 2 * channels + channel] = Float(room[index].product(scale: scale))
+                leafGradients.base[leaf * 2 * channels + channels + channel] = Float(room[index].gradient)
+            }
+            guard let inputGradient else { return }
+            for row in rows {
+                for (index, channel) in some.enumerated() {
+                    let place = channel * area
+                    let scale = moments[channels + channel]
+                    PlaneNormalizationGradient(
+                        mean: moments[channel], scale: scale, weight: 1, meanGradient: room[index].meanGradient,
+                        meanProduct: room[index].meanProduct, factor: weight.map { scale * $0.base[channel] } ?? scale
+                    ).apply(
+                        outputGradient.base + (row * outputGradient.stride + place), input.base + (row * input.stride + place),
+                        y: rectified.map { $0.base + (row * $0.stride + place) },
+                        into: inputGradient.base + (row * inputGradient.stride + place), count: area,
+                        ahead: inputGradient.stride)
                 }
             }
         }
@@ -107,31 +128,60 @@ extension Workspace {
         if let biasGradient { columnSums(each[columns: channels..<2 * channels], leafRows: 1, into: biasGradient) }
     }
 
-    /// `output` = (`input` − `means`)·(r·`weight`) + `bias`, channel by channel, with r = 1/√(`variances` + ε).
+    /// `output` = (`input` − `means`)·(r·`weight`) + `bias` + `shortcut`, channel by channel, with r = 1/√(`variances` + ε).
     package func normalizeChannels(
         _ input: MatrixView, channels: Int, means: MatrixView, variances: MatrixView, epsilon: Double, weight: MatrixView?,
-        bias: MatrixView?, rectifies: Bool = false, into output: MutableMatrixView
+        bias: MatrixView?, adding shortcut: MatrixView? = nil, rectifies: Bool = false, into output: MutableMatrixView
     ) {
         let area = input.columns / channels
         precondition(
             output.readOnly.hasShape(of: input) && channels * area == input.columns && means.count == channels
-                && variances.count == channels && weight?.count ?? channels == channels && bias?.count ?? channels == channels,
+                && variances.count == channels && weight?.count ?? channels == channels && bias?.count ?? channels == channels
+                && shortcut?.hasShape(of: input) ?? true,
             "\(input.rows)×\(input.columns) in \(channels) channels into \(output.rows)×\(output.columns)")
         parallel(input.rows) { _, rows in
             for row in rows {
                 for channel in 0..<channels {
                     let scale = Float(1 / (Double(variances.base[channel]) + epsilon).squareRoot())
-                    normalizePlane(
-                        input.base + (row * input.stride + channel * area), mean: means.base[channel],
-                        factor: weight.map { scale * $0.base[channel] } ?? scale, bias: bias?.base[channel] ?? 0,
-                        rectifies: rectifies, into: output.base + (row * output.stride + channel * area), count: area)
+                    PlaneNormalization(
+                        mean: means.base[channel], factor: weight.map { scale * $0.base[channel] } ?? scale,
+                        bias: bias?.base[channel] ?? 0, rectifies: rectifies
+                    ).apply(
+                        input.base + (row * input.stride + channel * area),
+                        adding: shortcut.map { $0.base + (row * $0.stride + channel * area) },
+                        into: output.base + (row * output.stride + channel * area), count: area, ahead: (area, area))
                 }
             }
         }
     }
 
+    /// Calls `body` for some neighbouring channels of each leaf at a time, with its rows and room for the sums of these channels.
+    private func eachLeaf<Sums: BitwiseCopyable>(
+        rows: Int, leafRows: Int, channels: Int, area: Int,
+        _ body: (_ leaf: Int, _ rows: Range<Int>, _ channels: Range<Int>, _ room: SumsRoom<Sums>) -> Void
+    ) {
+        // From 4 KB of each row the processor foresees what is read next; what leaves of up to 64 rows have of it stays near.
+        let wanted = min(1024, 65_536 / min(rows, leafRows)) / area
+        let each = max(1, min(wanted, Self.mostChannelsAtOnce, channels / threadCount))
+        let parts = (channels + each - 1) / each
+        let rooms = threadRooms(count: each * SumsRoom<Sums>.floats)
+        parallel((rows + leafRows - 1) / leafRows * parts) { thread, units in
+            guard let room = SumsRoom<Sums>(rooms[thread], channels: each) else { return }
+            for unit in units {
+                let first = unit / parts * leafRows
+                let channel = unit % parts * each
+                body(unit / parts, first..<min(first + leafRows, rows), channel..<min(channel + each, channels), room)
+            }
+        }
+    }
+
+    private static let mostChannelsAtOnce = 32
+
     /// What `normalizeChannelsGradient` takes beside its operands for so many leaves, `normalizeGroupsGradient` for so many rows.
     package static func channelNormalizationScratch(sums: Int, channels: Int) -> KernelScratch {
-        KernelScratch(packed: sums * 2 * channels)
+        KernelScratch(
+            packed: sums * 2 * channels,
+            perThread: min(channels, mostChannelsAtOnce)
+                * max(SumsRoom<PlaneMoments>.floats, SumsRoom<PlaneGradientSums>.floats))
     }
 }

@@ -56,16 +56,38 @@ extension Workspace {
         }
     }
 
-    /// `output` = `first` + `second`, element by element.
-    package func add(_ first: MatrixView, _ second: MatrixView, into output: MutableMatrixView) {
+    /// `output` = `first` + `second`, element by element, with `rectifies` 0 where that isn't above 0; `output` may be either.
+    package func add(_ first: MatrixView, _ second: MatrixView, rectifies: Bool = false, into output: MutableMatrixView) {
         precondition(
             first.count == second.count && second.count == output.count,
             "\(first.count) + \(second.count) elements into \(output.count)")
+        @inline(__always) func rectifiedSum(_ first: Vector, _ second: Vector) -> Vector {
+            let sum = first + second
+            return sum.replacing(with: 0, where: sum .<= 0)
+        }
         parallel(first.count, unit: 1024) { _, range in
-            mapVectors(
-                first.base + range.lowerBound, second.base + range.lowerBound,
-                into: output.base + range.lowerBound, count: range.count
-            ) { $0 + $1 }
+            let (a, b) = (first.base + range.lowerBound, second.base + range.lowerBound)
+            if rectifies {
+                mapVectors(a, b, into: output.base + range.lowerBound, count: range.count, rectifiedSum)
+            } else {
+                mapVectors(a, b, into: output.base + range.lowerBound, count: range.count) { $0 + $1 }
+            }
+        }
+    }
+
+    /// `sum` += `gradient`, element by element, but 0 where `rectified`, if it is given, isn't above 0.
+    package func add(_ gradient: MatrixView, whereAboveZero rectified: MatrixView?, to sum: MutableMatrixView) {
+        guard let rectified else { return add(sum.readOnly, gradient, into: sum) }
+        precondition(
+            gradient.count == sum.count && rectified.count == sum.count,
+            "\(gradient.count) gradients for \(rectified.count) elements to \(sum.count)")
+        parallel(sum.count, unit: 1024) { _, range in
+            let target = sum.base + range.lowerBound
+            let (g, y) = (gradient.base + range.lowerBound, rectified.base + range.lowerBound)
+            eachVector(range.count) { index, count in
+                (Vector.load(UnsafePointer(target) + index, count: count) + passed(g, y, index, count))
+                    .store(to: target + index, count: count)
+            }
         }
     }
 

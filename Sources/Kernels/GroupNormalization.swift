@@ -25,18 +25,19 @@ extension Workspace {
                 let group = unit % groups
                 let x = input.base + (row * input.stride + group * each * area)
                 let y = output.base + (row * output.stride + group * each * area)
-                var sums = PlaneMoments(origin: x[0])
-                sums.add(x, count: each * area)
-                let mean = Float(sums.mean)
-                let scale = Float(1 / (sums.deviation / Double(each * area) + epsilon).squareRoot())
+                // The next group lies right behind.
+                let count = each * area
+                var sums = PlaneMoments(first: x, count: count)
+                sums.add(x, count: count, ahead: count)
+                let mean = Float(sums.mean(count))
+                let scale = Float(1 / (sums.deviation(count) / Double(count) + epsilon).squareRoot())
                 moments.row(row)[group] = mean
                 moments.row(row)[groups + group] = scale
                 for channel in 0..<each {
-                    normalizePlane(
-                        x + channel * area, mean: mean,
-                        factor: weight.map { scale * $0.base[group * each + channel] } ?? scale,
-                        bias: bias?.base[group * each + channel] ?? 0, rectifies: rectifies, into: y + channel * area,
-                        count: area)
+                    PlaneNormalization(
+                        mean: mean, factor: weight.map { scale * $0.base[group * each + channel] } ?? scale,
+                        bias: bias?.base[group * each + channel] ?? 0, rectifies: rectifies
+                    ).apply(x + channel * area, adding: nil, into: y + channel * area, count: area, ahead: (area, 0))
                 }
             }
         }
@@ -76,24 +77,27 @@ extension Workspace {
                     sums.add(
                         outputGradient.base + (row * outputGradient.stride + offset),
                         input.base + (row * input.stride + offset),
-                        y: rectified.map { $0.base + (row * $0.stride + offset) }, mean: mean, scale: scale, count: area)
-                    rowGradients.base[row * 2 * channels + channel] = Float(sums.product)
+                        y: rectified.map { $0.base + (row * $0.stride + offset) }, mean: mean, count: area,
+                        ahead: (area, area, area))
+                    let product = sums.product(scale: scale)
+                    rowGradients.base[row * 2 * channels + channel] = Float(product)
                     rowGradients.base[row * 2 * channels + channels + channel] = Float(sums.gradient)
                     let factor = Double(weight?.base[channel] ?? 1)
                     gradientSum += factor * sums.gradient
-                    productSum += factor * sums.product
+                    productSum += factor * product
                 }
                 guard let inputGradient else { continue }
                 let count = Double(each * area)
                 for channel in group * each..<(group + 1) * each {
                     let offset = channel * area
-                    normalizePlaneGradient(
+                    PlaneNormalizationGradient(
+                        mean: mean, scale: scale, weight: weight?.base[channel] ?? 1,
+                        meanGradient: Float(gradientSum / count), meanProduct: Float(productSum / count), factor: scale
+                    ).apply(
                         outputGradient.base + (row * outputGradient.stride + offset),
                         input.base + (row * input.stride + offset),
-                        y: rectified.map { $0.base + (row * $0.stride + offset) }, mean: mean, scale: scale,
-                        weight: weight?.base[channel] ?? 1, meanGradient: Float(gradientSum / count),
-                        meanProduct: Float(productSum / count), factor: scale,
-                        into: inputGradient.base + (row * inputGradient.stride + offset), count: area)
+                        y: rectified.map { $0.base + (row * $0.stride + offset) },
+                        into: inputGradient.base + (row * inputGradient.stride + offset), count: area, ahead: area)
                 }
             }
         }

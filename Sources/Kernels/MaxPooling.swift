@@ -4,36 +4,46 @@ import Storage
 /// Max-pooling. Rows are images, channels one behind the other.
 extension Workspace {
     /// `output` = the largest number of each window, NaN where the window has one.
-    package func maxPool(_ input: MatrixView, shape: PoolingShape, into output: MutableMatrixView) {
+    ///
+    /// - Parameter rectifies: whether what isn't above 0 becomes 0.
+    package func maxPool(_ input: MatrixView, shape: PoolingShape, rectifies: Bool = false, into output: MutableMatrixView) {
         checkPooling(input, shape, output.readOnly)
         let rooms = threadRooms(count: shape.scratch)
         parallelPlanes(input.rows, shape.channels) { thread, row, channel in
-            guard let room = rooms[thread].baseAddress else { return }
             let x = input.base + (row * input.stride + channel * shape.height * shape.width)
             let y = output.base + (row * output.stride + channel * shape.outputHeight * shape.outputWidth)
-            pool(x, shape, outside: -.infinity, room: room, into: y, combine: larger)
+            if shape.isTwoByTwo {
+                poolTwoByTwo(x, shape, rectifies: rectifies, into: y)
+            } else if let room = rooms[thread].baseAddress {
+                pool(x, shape, outside: -.infinity, room: room, into: y, combine: larger)
+                if rectifies { mapVectors(y, into: y, count: shape.outputHeight * shape.outputWidth, aboveZero) }
+            }
         }
     }
 
     /// The gradient of `maxPool`: each window's goes to the first of its numbers that is the largest (or NaN), windows in
     /// order. Needs no index: it looks for the output in the input.
+    ///
+    /// - Parameter rectified: whether `maxPool` rectified; where the output isn't above 0 gradients then count as 0.
     package func maxPoolGradient(
-        _ outputGradient: MatrixView, input: MatrixView, output: MatrixView, shape: PoolingShape,
+        _ outputGradient: MatrixView, input: MatrixView, output: MatrixView, shape: PoolingShape, rectified: Bool = false,
         into inputGradient: MutableMatrixView
     ) {
         checkPooling(input, shape, output)
         checkPooling(inputGradient.readOnly, shape, outputGradient)
-        parallelPlanes(input.rows, shape.channels) { _, row, channel in
+        let rooms = threadRooms(count: shape.scratch)
+        parallelPlanes(input.rows, shape.channels) { thread, row, channel in
             let plane = channel * shape.height * shape.width
             let outputPlane = channel * shape.outputHeight * shape.outputWidth
-            let g = outputGradient.base + (row * outputGradient.stride + outputPlane)
-            let y = output.base + (row * output.stride + outputPlane)
-            let x = input.base + (row * input.stride + plane)
+            let gradient = MaxPoolingGradient(
+                g: outputGradient.base + (row * outputGradient.stride + outputPlane),
+                x: input.base + (row * input.stride + plane), y: output.base + (row * output.stride + outputPlane),
+                shape: shape, rectified: rectified)
             let target = inputGradient.base + (row * inputGradient.stride + plane)
             if shape.isTwoByTwo {
-                twoByTwoGradient(g, x, y, shape, into: target)
-            } else {
-                windowGradient(g, x, y, shape, into: target)
+                gradient.assignTwoByTwo(target)
+            } else if let room = rooms[thread].baseAddress {
+                gradient.assign(target, room: room)
             }
         }
     }
@@ -54,6 +64,37 @@ extension Workspace {
 
 @inline(__always)
 private func larger(_ a: Vector, _ b: Vector) -> Vector { dtrain_larger(a, b) }
+
+/// 0 where a number isn't above 0; NaN stays.
+@inline(__always)
+private func aboveZero(_ vector: Vector) -> Vector { vector.replacing(with: 0, where: vector .<= 0) }
+
+/// Windows of two by two that don't overlap.
+@inline(never)
+private func poolTwoByTwo(
+    _ x: UnsafePointer<Float>, _ shape: PoolingShape, rectifies: Bool, into y: UnsafeMutablePointer<Float>
+) {
+    for row in 0..<shape.outputHeight {
+        let upper = x + 2 &* row &* shape.width
+        let target = y + row &* shape.outputWidth
+        eachWindows(shape.outputWidth) { column, count in
+            let largest = dtrain_pool_two8(upper + 2 &* column, upper + (2 &* column &+ shape.width), count)
+            (rectifies ? aboveZero(largest) : largest).store(to: target + column, count: count)
+        }
+    }
+}
+
+/// Calls `body` for eight neighbouring windows at a time, the last eight possibly once more in part; for all where there are fewer.
+@inline(__always)
+func eachWindows(_ windows: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
+    guard windows >= 8 else { return body(0, windows) }
+    var first = 0
+    while first &+ 8 <= windows {
+        body(first, 8)
+        first &+= 8
+    }
+    if first < windows { body(windows &- 8, 8) }
+}
 
 /// Combines the numbers of each window of a plane: first a window's rows, the first one first, then the columns of the
 /// result. `outside` stands in the padding.
@@ -92,85 +133,4 @@ func pool(
             vector.store(to: target + index, count: count)
         }
     }
-}
-
-/// Any windows, which may overlap.
-@inline(never)
-private func windowGradient(
-    _ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ shape: PoolingShape,
-    into target: UnsafeMutablePointer<Float>
-) {
-    target.update(repeating: 0, count: shape.height * shape.width)
-    for outputRow in 0..<shape.outputHeight {
-        let rows = shape.rows(outputRow)
-        for outputColumn in 0..<shape.outputWidth {
-            let columns = shape.columns(outputColumn)
-            let place = outputRow * shape.outputWidth + outputColumn
-            target[firstLargest(x, y[place], rows, columns, width: shape.width)] += g[place]
-        }
-    }
-}
-
-/// Where the first number of a window is that is `largest`, or NaN where that is.
-@inline(__always)
-private func firstLargest(
-    _ x: UnsafePointer<Float>, _ largest: Float, _ rows: Range<Int>, _ columns: Range<Int>, width: Int
-) -> Int {
-    var found = rows.lowerBound &* width &+ columns.lowerBound
-    if largest.isNaN {
-        for row in rows {
-            for column in columns where x[row &* width &+ column].isNaN { return row &* width &+ column }
-        }
-        return found
-    }
-    // Backwards and to the end: no branch that nobody can foresee.
-    var row = rows.upperBound &- 1
-    while row >= rows.lowerBound {
-        var index = row &* width &+ columns.upperBound &- 1
-        let first = row &* width &+ columns.lowerBound
-        while index >= first {
-            found = x[index] < largest ? found : index
-            index &-= 1
-        }
-        row &-= 1
-    }
-    return found
-}
-
-/// Windows of two by two that don't overlap.
-@inline(never)
-private func twoByTwoGradient(
-    _ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ shape: PoolingShape,
-    into target: UnsafeMutablePointer<Float>
-) {
-    let width = shape.width
-    for outputRow in 0..<shape.outputHeight {
-        let first = 2 &* outputRow &* width
-        let gradients = g + outputRow &* shape.outputWidth
-        let largest = y + outputRow &* shape.outputWidth
-        var column = 0
-        while column &+ 8 <= shape.outputWidth {
-            let place = first &+ 2 &* column
-            dtrain_pool_gradient8(
-                x + place, x + (place &+ width), .load(largest + column), .load(gradients + column), target + place,
-                target + (place &+ width))
-            column &+= 8
-        }
-        while column < shape.outputWidth {
-            let place = first &+ 2 &* column
-            var isFound = false
-            for tap in 0..<4 {
-                let index = place &+ (tap & 1) &+ (tap >> 1) &* width
-                let isFirst = !isFound && (x[index] == largest[column] || x[index].isNaN)
-                target[index] = isFirst ? gradients[column] : 0
-                isFound = isFound || isFirst
-            }
-            column &+= 1
-        }
-        for row in 0..<2 {
-            for index in 2 * shape.outputWidth..<max(width, 2 * shape.outputWidth) { target[first + row * width + index] = 0 }
-        }
-    }
-    let seen = 2 * shape.outputHeight * width
-    (target + seen).update(repeating: 0, count: shape.height * width - seen)
 }

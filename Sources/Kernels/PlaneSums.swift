@@ -1,127 +1,187 @@
-// Loops over the numbers of one or more neighbouring image planes, which normalisation has in common. Sums are in Double, in
-// sixteen lanes: number i of a run goes to lane i mod 16; the lanes are added up in one fixed order.
+import CProcessor
 
-/// What the mean and variance of some numbers follow from: sums of their distances from one of them and of the squares.
+// Loops over the numbers of one or more neighbouring image planes, which normalisation has in common. They wait for memory
+// more than for anything else, and planes that follow each other lie too far apart for the processor to foresee: so each loop
+// asks for the lines of the plane that comes next, `ahead` numbers away. Asking never faults, whatever lies there.
+
+/// Sums of numbers, and of their products with others.
 ///
-/// The distances are rounded, their squares are not; near a number of theirs neither loses what matters.
-struct PlaneMoments {
-    private let origin: Float
-    private var count = 0
+/// Number i of a plane goes to lane i mod 16. A lane adds up to eight numbers in Float, and these sums in Double; the lanes are
+/// added in one fixed order. So a sum of n numbers a is within 8·2⁻²⁴·Σ|a| of the exact one, whatever n is.
+struct PlaneSums: BitwiseCopyable {
     private var sums = (DoubleLanes(), DoubleLanes())
-    private var squares = (DoubleLanes(), DoubleLanes())
+    private var products = (DoubleLanes(), DoubleLanes())
 
-    init(origin: Float) { self.origin = origin }
+    /// Numbers of a plane that sixteen lanes add in Float.
+    static let run = 128
 
-    /// Takes a run of numbers.
+    /// Takes a plane.
+    ///
+    /// - Parameters:
+    ///   - ask: asks for what is 16 numbers from an index on in the plane that comes next.
+    ///   - pair: the numbers and their factors from an index on, of which so many count; the others must be 0.
     @inline(__always)
-    mutating func add(_ x: UnsafePointer<Float>, count: Int) {
-        let origin = Vector(repeating: origin)
-        var sums = sums
-        var squares = squares
-        eachTwoVectors(count) { index, first, second in
-            let a = (Vector.load(x + index, count: first) - origin).first(first)
-            sums.0.add(a)
-            squares.0.addSquares(a)
-            guard second > 0 else { return }
-            let b = (Vector.load(x + index + 8, count: second) - origin).first(second)
-            sums.1.add(b)
-            squares.1.addSquares(b)
+    mutating func add(
+        count: Int, ask: (_ index: Int) -> Void, _ pair: (_ index: Int, _ count: Int) -> (number: Vector, factor: Vector)
+    ) {
+        var start = 0
+        while start < count {
+            let end = min(count, start &+ Self.run)
+            var first = Vector(), second = Vector(), firstProducts = Vector(), secondProducts = Vector()
+            var index = start
+            while index &+ 16 <= end {
+                ask(index)
+                let a = pair(index, 8)
+                first += a.number
+                firstProducts = firstProducts.adding(a.number, times: a.factor)
+                let b = pair(index &+ 8, 8)
+                second += b.number
+                secondProducts = secondProducts.adding(b.number, times: b.factor)
+                index &+= 16
+            }
+            if index < end {
+                ask(index)
+                let a = pair(index, min(8, end &- index))
+                first += a.number
+                firstProducts = firstProducts.adding(a.number, times: a.factor)
+                if index &+ 8 < end {
+                    let b = pair(index &+ 8, end &- index &- 8)
+                    second += b.number
+                    secondProducts = secondProducts.adding(b.number, times: b.factor)
+                }
+            }
+            sums.0.add(first)
+            sums.1.add(second)
+            products.0.add(firstProducts)
+            products.1.add(secondProducts)
+            start = end
         }
-        self.sums = sums
-        self.squares = squares
-        self.count += count
     }
 
-    private var distance: Double { sums.0.total + sums.1.total }
-    var mean: Double { Double(origin) + distance / Double(count) }
-    /// The sum of the squared distances from the mean.
-    var deviation: Double {
-        let sum = distance
-        let result = (squares.0.total + squares.1.total) - sum * sum / Double(count)
+    var sum: Double { sums.0.total + sums.1.total }
+    var productSum: Double { products.0.total + products.1.total }
+}
+
+/// What the mean and variance of some numbers follow from: sums of their distances from an origin among them, and of the squares.
+///
+/// With δ the distance of the mean from the origin, the variance σ² is within 10·2⁻²⁴·(σ² + δ²) of the exact one: a distance is
+/// rounded once, its square adds that twice, and eight of them are added in Float.
+struct PlaneMoments: BitwiseCopyable {
+    private let origin: Float
+    private var sums = PlaneSums()
+
+    /// - Parameter first: the first plane; the mean of the numbers that it begins with is the origin, which is therefore not far
+    ///   from the mean of all, however far that is from 0.
+    init(first: UnsafePointer<Float>, count: Int) {
+        let some = min(count, PlaneSums.run)
+        origin = Float(planeTotal(first, count: some) / Double(some))
+    }
+
+    /// Takes a run of numbers.
+    @inline(never)
+    mutating func add(_ x: UnsafePointer<Float>, count: Int, ahead: Int) {
+        let origin = Vector(repeating: origin)
+        var sums = sums
+        @inline(__always) func ask(_ index: Int) { dtrain_prefetch(x + (index &+ ahead)) }
+        @inline(__always) func pair(_ index: Int, _ count: Int) -> (number: Vector, factor: Vector) {
+            let all = Vector.load(x + index, count: count) - origin
+            let distance = count >= 8 ? all : all.first(count)
+            return (distance, distance)
+        }
+        sums.add(count: count, ask: ask, pair)
+        self.sums = sums
+    }
+
+    /// Of `count` numbers.
+    func mean(_ count: Int) -> Double { Double(origin) + sums.sum / Double(count) }
+    /// The sum of the squared distances of `count` numbers from their mean.
+    func deviation(_ count: Int) -> Double {
+        let sum = sums.sum
+        let result = sums.productSum - sum * sum / Double(count)
         // Rounding may make it negative where all numbers are equal; NaN stays.
         return result < 0 ? 0 : result
     }
 }
 
 /// Sums that the gradient of a normalisation needs: of the gradients g, and of their products with the normalised numbers.
-struct PlaneGradientSums {
-    private var sums = (DoubleLanes(), DoubleLanes())
-    private var products = (DoubleLanes(), DoubleLanes())
+struct PlaneGradientSums: BitwiseCopyable {
+    private var sums = PlaneSums()
+    /// Means that `finish` makes of them.
+    private(set) var meanGradient: Float = 0, meanProduct: Float = 0
 
     /// Takes a run; where `y` is given, gradients count as 0 where it isn't above 0.
-    @inline(__always)
+    @inline(never)
     mutating func add(
-        _ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, y: UnsafePointer<Float>?, mean: Float, scale: Float, count: Int
+        _ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, y: UnsafePointer<Float>?, mean: Float, count: Int,
+        ahead: (g: Int, x: Int, y: Int)
     ) {
+        let mean = Vector(repeating: mean)
         var sums = sums
-        var products = products
-        @inline(__always) func add(_ index: Int, _ count: Int, _ sum: inout DoubleLanes, _ product: inout DoubleLanes) {
-            let gradient = passed(g, y, index, count)
-            sum.add(gradient)
-            // Behind the end the gradient is 0, but its product with what lies there might not be.
-            product.add((gradient * ((Vector.load(x + index, count: count) - mean) * scale)).first(count))
-        }
-        eachTwoVectors(count) { index, first, second in
-            add(index, first, &sums.0, &products.0)
-            if second > 0 { add(index &+ 8, second, &sums.1, &products.1) }
+        // Behind the end the gradient is 0, and so is its product with what lies there.
+        if let y {
+            @inline(__always) func ask(_ index: Int) {
+                dtrain_prefetch(g + (index &+ ahead.g))
+                dtrain_prefetch(x + (index &+ ahead.x))
+                dtrain_prefetch(y + (index &+ ahead.y))
+            }
+            @inline(__always) func pair(_ index: Int, _ count: Int) -> (number: Vector, factor: Vector) {
+                (passed(g, y, index, count), .load(x + index, count: count) - mean)
+            }
+            sums.add(count: count, ask: ask, pair)
+        } else {
+            @inline(__always) func ask(_ index: Int) {
+                dtrain_prefetch(g + (index &+ ahead.g))
+                dtrain_prefetch(x + (index &+ ahead.x))
+            }
+            @inline(__always) func pair(_ index: Int, _ count: Int) -> (number: Vector, factor: Vector) {
+                (.load(g + index, count: count), .load(x + index, count: count) - mean)
+            }
+            sums.add(count: count, ask: ask, pair)
         }
         self.sums = sums
-        self.products = products
     }
 
-    var gradient: Double { sums.0.total + sums.1.total }
-    var product: Double { products.0.total + products.1.total }
+    var gradient: Double { sums.sum }
+    /// - Parameter scale: what makes distances from the mean normalised numbers.
+    func product(scale: Float) -> Double { sums.productSum * Double(scale) }
+
+    /// Makes the means over `count` numbers.
+    mutating func finish(_ count: Int, scale: Float) {
+        meanGradient = Float(gradient / Double(count))
+        meanProduct = Float(product(scale: scale) / Double(count))
+    }
+}
+
+/// Sums of several channels that wait in memory of the workspace.
+struct SumsRoom<Sums: BitwiseCopyable> {
+    /// Invariant: room for the channels' sums from here on, `MemoryLayout<Sums>.stride` bytes each, aligned to cache lines.
+    private let base: UnsafeMutableRawPointer
+
+    init?(_ room: UnsafeMutableBufferPointer<Float>, channels: Int) {
+        precondition(room.count >= channels * Self.floats, "\(room.count) numbers for the sums of \(channels) channels")
+        guard let base = room.baseAddress else { return nil }
+        self.base = UnsafeMutableRawPointer(base)
+    }
+
+    /// Float32 for each channel.
+    static var floats: Int { MemoryLayout<Sums>.stride / MemoryLayout<Float>.stride }
+
+    @inline(__always)
+    subscript(channel: Int) -> Sums {
+        get { base.load(fromByteOffset: channel &* MemoryLayout<Sums>.stride, as: Sums.self) }
+        nonmutating set { base.storeBytes(of: newValue, toByteOffset: channel &* MemoryLayout<Sums>.stride, as: Sums.self) }
+    }
+
+    @inline(__always)
+    func update(_ channel: Int, _ body: (inout Sums) -> Void) {
+        var sums = self[channel]
+        body(&sums)
+        self[channel] = sums
+    }
 }
 
 /// Gradients, 0 where `y` isn't above 0.
 @inline(__always)
-private func passed(_ g: UnsafePointer<Float>, _ y: UnsafePointer<Float>?, _ index: Int, _ count: Int) -> Vector {
-    let gradient = Vector.load(g + index, count: count)
-    guard let y else { return gradient }
-    return gradient.replacing(with: 0, where: Vector.load(y + index, count: count) .<= 0)
-}
-
-/// `y` = (`x` − `mean`) · `factor` + `bias`, the last two steps in one; with `rectifies` 0 where that isn't above 0.
-@inline(never)
-func normalizePlane(
-    _ x: UnsafePointer<Float>, mean: Float, factor: Float, bias: Float, rectifies: Bool, into y: UnsafeMutablePointer<Float>,
-    count: Int
-) {
-    let factors = Vector(repeating: factor)
-    let biases = Vector(repeating: bias)
-    if rectifies {
-        @inline(__always) func apply(_ x: Vector) -> Vector {
-            let result = biases.adding(x - mean, times: factors)
-            return result.replacing(with: 0, where: result .<= 0)
-        }
-        mapVectors(x, into: y, count: count, apply)
-    } else {
-        @inline(__always) func apply(_ x: Vector) -> Vector { biases.adding(x - mean, times: factors) }
-        mapVectors(x, into: y, count: count, apply)
-    }
-}
-
-/// The gradient of a normalisation: (g − `meanGradient` − x̂ · `meanProduct`) · `factor`, where g is first multiplied by `weight`.
-@inline(never)
-func normalizePlaneGradient(
-    _ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, y: UnsafePointer<Float>?, mean: Float, scale: Float, weight: Float,
-    meanGradient: Float, meanProduct: Float, factor: Float, into target: UnsafeMutablePointer<Float>, count: Int
-) {
-    eachVector(count) { index, count in
-        let gradient = passed(g, y, index, count)
-        let normal = (Vector.load(x + index, count: count) - mean) * scale
-        ((gradient * weight - meanGradient - normal * meanProduct) * factor).store(to: target + index, count: count)
-    }
-}
-
-/// Calls `body` for each sixteen elements with their index, 8 and 8, and for those that are left with as many as there are.
-@inline(__always)
-private func eachTwoVectors(_ count: Int, _ body: (_ index: Int, _ first: Int, _ second: Int) -> Void) {
-    let whole = count & ~15
-    var index = 0
-    while index < whole {
-        body(index, 8, 8)
-        index &+= 16
-    }
-    if index < count { body(index, min(8, count &- index), max(0, count &- index &- 8)) }
+func passed(_ g: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ index: Int, _ count: Int) -> Vector {
+    Vector.load(g + index, count: count).replacing(with: 0, where: Vector.load(y + index, count: count) .<= 0)
 }

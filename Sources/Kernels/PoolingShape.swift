@@ -55,6 +55,9 @@ package struct PoolingShape: Sendable, Hashable {
     /// Numbers of a row with its padding, and room for vectors that reach beyond.
     var paddedWidth: Int { width + 2 * paddingWidth + 16 }
 
+    /// Zeros before and behind a row of windows, so that vectors reach those that see a number, whatever the number.
+    var windowMargin: Int { kernelWidth + 16 }
+
     /// Numbers that a thread needs for itself in either direction.
-    package var scratch: Int { paddedWidth + outputWidth + 16 }
+    package var scratch: Int { max(paddedWidth + outputWidth + 16, 2 * (outputWidth + 2 * windowMargin)) }
 }

@@ -24,11 +24,17 @@ package protocol Layer: Sendable {
     /// The memory that its passes take beside their operands.
     var memory: LayerMemory { get }
 
+    /// Which of its input and output `backward` reads.
+    var backwardOperands: BackwardOperands { get }
+
     /// Whether the output is the input, unchanged in memory; then neither direction is ever called.
     var isIdentity: Bool { get }
 
     /// The lists of layers inside it, by the options that they stand under; `memory` contains what they take.
     var branches: [(name: String, layers: Sequential)] { get }
+
+    /// Whether it does anything but hand over to its `branches`.
+    var computesBesideBranches: Bool { get }
 
     /// Floating-point operations of the matrix products of one sample, forward and backward; a multiplication and an
     /// addition are two. Everything else a layer does is small beside them and not counted.
@@ -55,7 +61,8 @@ package protocol Layer: Sendable {
     ///
     /// - Parameters:
     ///   - outputGradient: the gradient of the summed loss with respect to the output.
-    ///   - input: what `forward` was given; `output`: what it assigned; `memory.kept`: what it left.
+    ///   - input: what `forward` was given; `output`: what it assigned, each where `backwardOperands` names it;
+    ///     `memory.kept`: what it left.
     func backward(
         _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
         output: MatrixView, memory: PassMemory, in pass: BackwardPass)
@@ -67,8 +74,10 @@ package enum InputElements: Sendable { case numbers, tokens, either }
 extension Layer {
     package static var inputElements: InputElements { .numbers }
     package var memory: LayerMemory { LayerMemory() }
+    package var backwardOperands: BackwardOperands { .both }
     package var isIdentity: Bool { false }
     package var branches: [(name: String, layers: Sequential)] { [] }
+    package var computesBesideBranches: Bool { true }
     package func productOperations(withInputGradient: Bool) -> Int { 0 }
     package func fused(with next: any Layer) -> (any Layer)? { nil }
     package func forPart(of parts: Int) -> (any Layer)? { nil }

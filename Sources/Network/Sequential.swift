@@ -31,6 +31,8 @@ package struct Sequential: Sendable {
         fileprivate var outputCount = 0
         fileprivate var kept = MemoryNeed.none
         fileprivate var outputOffset = 0
+        /// The layer where it can end a residual; found once, since the question takes memory.
+        fileprivate var ending: (any ResidualEnding)?
 
         /// Whether the layer, or one in it, has something to train.
         var isTrained: Bool { firstOffset != nil }
@@ -52,6 +54,8 @@ package struct Sequential: Sendable {
     /// The widest output between two fused stages.
     private var widest = 0
     private var backwardFront = 0
+    /// Which of what goes into the layers and of what they make backward reads.
+    private(set) var backwardOperands: BackwardOperands = []
 
     init(
         _ variants: [Settings.Variant], times: Int? = nil, options: Settings, path: String, inputShape: Shape,
@@ -172,6 +176,8 @@ package struct Sequential: Sendable {
         }
         fused.reverse()
         backwardFront = Self.frontOfBackward(fused)
+        backwardOperands = (fused.first?.layer.backwardOperands ?? []).intersection(.input)
+        backwardOperands.formUnion((fused.last?.layer.backwardOperands ?? []).intersection(.output))
         memory = LayerMemory()
         widest = 0
         for index in fused.indices {
@@ -180,6 +186,7 @@ package struct Sequential: Sendable {
             fused[index].keptOffset = memory.kept
             fused[index].outputCount = layer.outputShape.count
             fused[index].kept = own.kept
+            fused[index].ending = (layer as? any ResidualEnding).flatMap { $0.canEndResidual ? $0 : nil }
             memory.kept = memory.kept + own.kept
             fused[index].outputOffset = memory.kept.perSample
             if index < fused.count - 1 {
@@ -193,6 +200,9 @@ package struct Sequential: Sendable {
         memory.evaluation = memory.evaluation + turns
         memory.backward = memory.backward + turns
     }
+
+    /// Whether the last layer can add what a residual adds.
+    var canEndResidual: Bool { fused.last?.ending != nil }
 
     /// The two places in which outputs, or backward gradients, take turns; in front of what the stages need.
     var turns: MemoryNeed { MemoryNeed(perSample: 2 * widest) }
@@ -215,23 +225,31 @@ package struct Sequential: Sendable {
         stages.firstIndex { $0.firstOffset != nil } ?? stages.count
     }
 
-    func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+    /// - Parameter sum: what the last layer adds to its output, which it must be able to.
+    func forward(
+        _ input: MatrixView, adding sum: ResidualSum? = nil, into output: MutableMatrixView, memory: PassMemory,
+        in pass: ForwardPass
+    ) {
         guard !fused.isEmpty else { return output.copy(from: input) }
         var current = input
         for (index, stage) in fused.enumerated() {
             let target = index == fused.count - 1 ? output : stageOutput(index, rows: input.rows, memory)
             let start = pass.clock == nil ? 0 : MonotonicClock.nanoseconds
-            stage.layer.forward(
-                current, into: target, memory: part(of: stage, memory, sharingWork: memory.kept == nil),
-                in: pass)
+            let part = part(of: stage, memory, sharingWork: memory.kept == nil)
+            if index == fused.count - 1, let sum, let ending = stage.ending {
+                ending.forward(current, adding: sum, into: target, memory: part, in: pass)
+            } else {
+                stage.layer.forward(current, into: target, memory: part, in: pass)
+            }
             pass.clock?.add(stage.ordinal, since: start, isBackward: false)
             current = target.readOnly
         }
     }
 
+    /// - Parameter rectified: the sum to which the last layer's output was added, where that was rectified.
     func backward(
-        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+        _ outputGradient: MatrixView, rectified: MatrixView? = nil, into inputGradient: MutableMatrixView?,
+        input: MatrixView, output: MatrixView, memory: PassMemory, in pass: BackwardPass
     ) {
         guard !fused.isEmpty else {
             inputGradient?.copy(from: outputGradient)
@@ -248,10 +266,15 @@ package struct Sequential: Sendable {
                 ? inputGradient
                 : memory.work.matrix(rows: rows, columns: stage.inputShape.count, offset: index % 2 * widest)
             let start = pass.clock == nil ? 0 : MonotonicClock.nanoseconds
-            stage.layer.backward(
-                gradient, into: target, input: stageInput,
-                output: index == fused.count - 1 ? output : stageOutput(index, rows: rows, memory).readOnly,
-                memory: part(of: stage, memory, sharingWork: true), in: pass)
+            let part = part(of: stage, memory, sharingWork: true)
+            if index == fused.count - 1, let rectified, let ending = stage.ending {
+                ending.backward(gradient, rectified: rectified, into: target, input: stageInput, memory: part, in: pass)
+            } else {
+                stage.layer.backward(
+                    gradient, into: target, input: stageInput,
+                    output: index == fused.count - 1 ? output : stageOutput(index, rows: rows, memory).readOnly,
+                    memory: part, in: pass)
+            }
             pass.clock?.add(stage.ordinal, since: start, isBackward: true)
             // The parameters of the stages before come before in the flat buffer. At the end the caller knows.
             if let firstOffset = stage.firstOffset, index > front { pass.finished?(firstOffset) }

@@ -20,7 +20,8 @@ package final class StageClock {
         if isBackward { backward[ordinal] &+= time } else { forward[ordinal] &+= time }
     }
 
-    /// A layer without layers inside it, or several that are computed as one.
+    /// A layer, or several that are computed as one; of one with layers inside it what it does itself, such as additions that no
+    /// layer inside does for it.
     package struct Row {
         /// `1 conv2d + 2 relu`.
         package let layers: String
@@ -30,21 +31,24 @@ package final class StageClock {
         package let operations: Int
     }
 
-    /// What was counted, in the order of the layers.
+    /// What was counted, in the order of the layers, those inside others in front of them.
     package func rows(_ layers: Sequential, withInputGradient: Bool = false) -> [Row] {
         var isBehindTrained = withInputGradient
         return layers.fused.flatMap { stage in
             defer { isBehindTrained = isBehindTrained || stage.isTrained }
-            guard stage.layer.branches.isEmpty else {
-                return stage.layer.branches.flatMap { rows($0.layers, withInputGradient: isBehindTrained) }
+            let branches = stage.layer.branches.map(\.layers)
+            let inside = branches.flatMap { rows($0, withInputGradient: isBehindTrained) }
+            guard stage.layer.computesBesideBranches else { return inside }
+            func own(_ times: [UInt64]) -> Double {
+                let inner = branches.reduce(0) { $0 + $1.fused.reduce(0) { $0 + times[$1.ordinal] } }
+                // The inner layers were measured within, and so took no longer.
+                return Double(times[stage.ordinal] - inner) * 1e-9
             }
-            return [
-                Row(
-                    layers: stage.parts.joined(separator: " + "), outputShape: stage.layer.outputShape,
-                    forwardSeconds: Double(forward[stage.ordinal]) * 1e-9,
-                    backwardSeconds: Double(backward[stage.ordinal]) * 1e-9,
-                    operations: stage.layer.productOperations(withInputGradient: isBehindTrained))
-            ]
+            let row = Row(
+                layers: stage.parts.joined(separator: " + "), outputShape: stage.layer.outputShape,
+                forwardSeconds: own(forward), backwardSeconds: own(backward),
+                operations: branches.isEmpty ? stage.layer.productOperations(withInputGradient: isBehindTrained) : 0)
+            return inside + [row]
         }
     }
 }

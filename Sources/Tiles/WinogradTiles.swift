@@ -8,12 +8,16 @@ import CProcessor
 // gradient is Gᵀ[Σ (A y Aᵀ) · (Bᵀ d B)]G, with y the tile's output gradients and the sum over tiles. The 6 × 6 places of a
 // transformed tile are called frequencies here; for each of them the sums are a matrix product.
 //
-//          ⎡ 4   0  −5   0   1   0 ⎤        ⎡  1/4     0     0  ⎤
-//          ⎢ 0  −4  −4   1   1   0 ⎥        ⎢ −1/6  −1/6  −1/6 ⎥         ⎡ 1  1   1  1   1  0 ⎤
-//     Bᵀ = ⎢ 0   4  −4  −1   1   0 ⎥    G = ⎢ −1/6   1/6  −1/6 ⎥    Aᵀ = ⎢ 0  1  −1  2  −2  0 ⎥
-//          ⎢ 0  −2  −1   2   1   0 ⎥        ⎢  1/24  1/12  1/6 ⎥         ⎢ 0  1   1  4   4  0 ⎥
-//          ⎢ 0   2  −1  −2   1   0 ⎥        ⎢  1/24 −1/12  1/6 ⎥         ⎣ 0  1  −1  8  −8  1 ⎦
-//          ⎣ 0   4   0  −5   0   1 ⎦        ⎣   0     0     1  ⎦
+// The matrices follow from the points where the polynomials behind it are evaluated: here 0, ±a, ±b and ∞ with a = 5/8 and b = 3/2.
+// Pairs around one lose half a digit at most; the usual 0, ±1, ±2, ∞ lose a whole one. With n = 1/(2a²(a² − b²)) and
+// m = 1/(2b²(b² − a²)):
+//
+//          ⎡ a²b²   0   −a²−b²   0     1  0 ⎤        ⎡ 1/a²b²  0    0  ⎤
+//          ⎢ 0    −ab²   −b²     a     1  0 ⎥        ⎢ n      na   na² ⎥         ⎡ 1  1   1   1   1   0 ⎤
+//     Bᵀ = ⎢ 0     ab²   −b²    −a     1  0 ⎥    G = ⎢ n     −na   na² ⎥    Aᵀ = ⎢ 0  a  −a   b  −b   0 ⎥
+//          ⎢ 0    −a²b   −a²     b     1  0 ⎥        ⎢ m      mb   mb² ⎥         ⎢ 0  a²  a²  b²  b²  0 ⎥
+//          ⎢ 0     a²b   −a²    −b     1  0 ⎥        ⎢ m     −mb   mb² ⎥         ⎣ 0  a³ −a³  b³ −b³  1 ⎦
+//          ⎣ 0    a²b²   0    −a²−b²   0  1 ⎦        ⎣ 0       0    1  ⎦
 
 /// Frequencies of a tile, and outputs on each of its sides.
 let frequencyCount = 36
@@ -22,17 +26,34 @@ let tileSide = 4
 /// Six numbers of a column or row, or what becomes of them, in vectors.
 typealias Six = (Lanes, Lanes, Lanes, Lanes, Lanes, Lanes)
 
+/// The points' powers, all of them exact, and the factors of G.
+private enum Point {
+    @inline(__always) static var a: Lanes { Lanes(repeating: 5 / 8) }
+    @inline(__always) static var a2: Lanes { Lanes(repeating: 25 / 64) }
+    @inline(__always) static var a3: Lanes { Lanes(repeating: 125 / 512) }
+    @inline(__always) static var b: Lanes { Lanes(repeating: 3 / 2) }
+    @inline(__always) static var b2: Lanes { Lanes(repeating: 9 / 4) }
+    @inline(__always) static var b3: Lanes { Lanes(repeating: 27 / 8) }
+    /// a²b² and a² + b².
+    @inline(__always) static var product: Lanes { Lanes(repeating: 225 / 256) }
+    @inline(__always) static var sum: Lanes { Lanes(repeating: 169 / 64) }
+    /// 1/a²b², n, m.
+    @inline(__always) static var zero: Lanes { Lanes(repeating: 256 / 225) }
+    @inline(__always) static var n: Lanes { Lanes(repeating: -2048 / 2975) }
+    @inline(__always) static var m: Lanes { Lanes(repeating: 128 / 1071) }
+}
+
 /// Bᵀ d.
 @inline(__always)
 func timesB(_ d: Six) -> Six {
-    let a = d.4.addingProduct(d.2, Lanes(repeating: -4))
-    let b = d.3.addingProduct(d.1, Lanes(repeating: -4))
-    let c = d.4 - d.2
-    let e = d.3 - d.1
-    let two = Lanes(repeating: 2)
+    let e = d.4.addingProduct(d.2, -Point.b2)
+    let o = d.3.addingProduct(d.1, -Point.b2)
+    let f = d.4.addingProduct(d.2, -Point.a2)
+    let p = d.3.addingProduct(d.1, -Point.a2)
     return (
-        c.addingProduct(d.0 - d.2, Lanes(repeating: 4)), a + b, a - b, c.addingProduct(e, two), c.addingProduct(e, -two),
-        (d.5 - d.3).addingProduct(e, Lanes(repeating: -4))
+        d.4.addingProduct(d.2, -Point.sum).addingProduct(d.0, Point.product), e.addingProduct(o, Point.a),
+        e.addingProduct(o, -Point.a), f.addingProduct(p, Point.b), f.addingProduct(p, -Point.b),
+        d.5.addingProduct(d.3, -Point.sum).addingProduct(d.1, Point.product)
     )
 }
 
@@ -44,42 +65,43 @@ func timesA(_ m: Six) -> (Lanes, Lanes, Lanes, Lanes) {
     let u = m.3 + m.4
     let w = m.3 - m.4
     return (
-        m.0 + s + u, t.addingProduct(w, Lanes(repeating: 2)), s.addingProduct(u, Lanes(repeating: 4)),
-        (t + m.5).addingProduct(w, Lanes(repeating: 8))
+        m.0 + s + u, (t * Point.a).addingProduct(w, Point.b), (s * Point.a2).addingProduct(u, Point.b2),
+        m.5.addingProduct(t, Point.a3).addingProduct(w, Point.b3)
     )
 }
 
 /// A y.
 @inline(__always)
 func timesTransposedA(_ y0: Lanes, _ y1: Lanes, _ y2: Lanes, _ y3: Lanes) -> Six {
-    let four = Lanes(repeating: 4)
-    let two = Lanes(repeating: 2)
-    let even = y0 + y2
-    let odd = y1 + y3
-    let far = y0.addingProduct(y2, four)
-    let farOdd = y1.addingProduct(y3, four)
-    return (y0, even + odd, even - odd, far.addingProduct(farOdd, two), far.addingProduct(farOdd, -two), y3)
+    let e = y0.addingProduct(y2, Point.a2)
+    let o = y1.addingProduct(y3, Point.a2)
+    let f = y0.addingProduct(y2, Point.b2)
+    let p = y1.addingProduct(y3, Point.b2)
+    return (
+        y0, e.addingProduct(o, Point.a), e.addingProduct(o, -Point.a), f.addingProduct(p, Point.b),
+        f.addingProduct(p, -Point.b), y3
+    )
 }
 
 /// G g.
 @inline(__always)
 func timesG(_ g0: Lanes, _ g1: Lanes, _ g2: Lanes) -> Six {
-    let ends = (g0 + g2) * Lanes(repeating: -1 / 6)
-    let middle = g1 * Lanes(repeating: -1 / 6)
-    let far = (g2 * Lanes(repeating: 1 / 6)).addingProduct(g0, Lanes(repeating: 1 / 24))
-    let farMiddle = g1 * Lanes(repeating: 1 / 12)
-    return (g0 * Lanes(repeating: 0.25), ends + middle, ends - middle, far + farMiddle, far - farMiddle, g2)
+    let e = g0.addingProduct(g2, Point.a2) * Point.n
+    let o = g1 * (Point.a * Point.n)
+    let f = g0.addingProduct(g2, Point.b2) * Point.m
+    let p = g1 * (Point.b * Point.m)
+    return (g0 * Point.zero, e + o, e - o, f + p, f - p, g2)
 }
 
 /// Gᵀ u.
 @inline(__always)
 func timesTransposedG(_ u: Six) -> (Lanes, Lanes, Lanes) {
-    let near = (u.1 + u.2) * Lanes(repeating: -1 / 6)
-    let far = u.3 + u.4
-    let turn = (u.2 - u.1) * Lanes(repeating: 1 / 6)
+    let s = (u.1 + u.2) * Point.n
+    let t = (u.1 - u.2) * (Point.a * Point.n)
+    let v = (u.3 + u.4) * Point.m
+    let w = (u.3 - u.4) * (Point.b * Point.m)
     return (
-        near.addingProduct(u.0, Lanes(repeating: 0.25)).addingProduct(far, Lanes(repeating: 1 / 24)),
-        turn.addingProduct(u.3 - u.4, Lanes(repeating: 1 / 12)), near.addingProduct(far, Lanes(repeating: 1 / 6)) + u.5
+        (s + v).addingProduct(u.0, Point.zero), t + w, u.5.addingProduct(s, Point.a2).addingProduct(v, Point.b2)
     )
 }
 

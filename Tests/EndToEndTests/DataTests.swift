@@ -125,7 +125,7 @@ struct DataTests {
         try withWorkbench { bench in
             try bench.write("c.yaml", Material.digits)
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "run", "--quiet"))
-            let mine = "(arithmetic 3)"
+            let mine = "(arithmetic 4)"
             let older = "(x86_64, kernels 2, glibc 2.36, fma+avx2)"
             try forge(bench, "run/checkpoints/step-00000004/state.json", mine, older)
             func resume(to step: Int) throws -> [String] {

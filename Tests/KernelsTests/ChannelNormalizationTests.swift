@@ -158,6 +158,45 @@ struct ChannelNormalizationTests {
         }
     }
 
+    @Test(
+        "moments of numbers far from 0, or whose first ones are far from the others", arguments: [16, 49, 1000], [1000, 0.001])
+    func moments(area: Int, spread: Double) throws {
+        let (rows, channels) = (9, 3)
+        // The first channel is far from 0, in the second a row is far from the others, the third one is all the same.
+        let noise = numbers(rows * channels * area, seed: 42, scale: spread)
+        let x = noise.indices.map { index in
+            let row = index / area / channels
+            return [noise[index] + 4096, noise[index] + (row == 0 ? Float(8 * spread) : 0), 77][index / area % channels]
+        }
+        for workspace in try Self.workspaces() {
+            let input = Guarded(x, rows: rows, columns: channels * area, misalignment: 1, gap: 3)
+            let output = Guarded(rows: rows, columns: channels * area)
+            let moments = Guarded(rows: 1, columns: 2 * channels)
+            let sums = AlignedBuffer<Double>(count: 1 + 2 * channels)
+            workspace.normalizeChannels(
+                input.readOnly, channels: channels, leafRows: rows, epsilon: 1e-30, weight: nil, bias: nil,
+                moments: moments.view, sums: LeafSums(base: sums.base, stride: sums.count, leaves: 1, count: sums.count),
+                into: output.view)
+            let count = Double(rows * area)
+            for channel in 0..<channels {
+                let own = x.indices.filter { $0 / area % channels == channel }.map { Double(x[$0]) }
+                let mean = own.reduce(0, +) / count
+                let deviation = own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+                // What `PlaneMoments` says, with the mean of the first plane's beginning as the origin.
+                let some = min(area, 128)
+                let delta = Double(Float(own[..<some].reduce(0, +) / Double(some))) - mean
+                let found = sums[1 + channels + channel] * (count - 1) / count
+                let all = deviation + count * delta * delta
+                #expect(abs(found - deviation) <= 10 * unit * all, "channel \(channel): \(found) for \(deviation)")
+                let distances = own.reduce(0) { $0 + abs($1 - mean - delta) }
+                #expect(
+                    abs(sums[1 + channel] - mean * count) <= 9 * unit * distances + 1e-12 * abs(mean) * count,
+                    "channel \(channel): \(sums[1 + channel]) for \(mean * count)")
+            }
+            #expect(output.guardsHold && moments.guardsHold)
+        }
+    }
+
     @Test("with given means and variances, and the sums of channels")
     func given() throws {
         let (rows, area, channels) = (3, 21, Self.channels)

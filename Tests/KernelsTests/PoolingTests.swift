@@ -18,7 +18,7 @@ struct PoolingTests {
         Window(kernel: (1, 1), stride: (1, 3), padding: (0, 0)), Window(kernel: (4, 3), stride: (4, 5), padding: (2, 0))
     ]
 
-    private static let sizes = [(5, 5), (4, 3), (7, 18), (12, 35), (9, 16)]
+    private static let sizes = [(5, 5), (4, 3), (7, 18), (12, 35), (9, 16), (24, 24)]
 
     private static func shapes() throws -> [PoolingShape] {
         try windows.flatMap { window in
@@ -51,8 +51,10 @@ struct PoolingTests {
         return result
     }
 
-    @Test("the maximum of each window, its gradient to the first one that is it; NaN comes through")
-    func maxima() throws {
+    @Test(
+        "the maximum of each window, rectified or not, its gradient to the first one that is it; NaN comes through",
+        arguments: [false, true])
+    func maxima(rectifies: Bool) throws {
         for shape in try Self.shapes() {
             // Few values, so that there are ties.
             var x = numbers(2 * shape.inputCount, seed: 5).map { ($0 * 3).rounded() }
@@ -64,7 +66,8 @@ struct PoolingTests {
                 let places = Self.places(shape, index)
                 let isNaN = places.contains { x[$0].isNaN }
                 let largest = isNaN ? Float.nan : places.map { x[$0] }.max() ?? .nan
-                expected.append(largest)
+                expected.append(rectifies && largest <= 0 ? 0 : largest)
+                if rectifies && largest <= 0 { continue }
                 if let first = places.first(where: { x[$0] == largest || x[$0].isNaN }) { gradient[first] += g[index] }
             }
             for workspace in try Self.workspaces() {
@@ -72,10 +75,10 @@ struct PoolingTests {
                 let output = Guarded(rows: 2, columns: shape.outputCount, misalignment: 2, gap: 1)
                 let outputGradient = Guarded(g, rows: 2, columns: shape.outputCount, misalignment: 3)
                 let inputGradient = Guarded(rows: 2, columns: shape.inputCount, misalignment: 5, gap: 2)
-                workspace.maxPool(input.readOnly, shape: shape, into: output.view)
+                workspace.maxPool(input.readOnly, shape: shape, rectifies: rectifies, into: output.view)
                 workspace.maxPoolGradient(
                     outputGradient.readOnly, input: input.readOnly, output: output.readOnly, shape: shape,
-                    into: inputGradient.view)
+                    rectified: rectifies, into: inputGradient.view)
                 let (y, d) = (output.values, inputGradient.values)
                 expectAll(y.count, "\(shape)") { y[$0] == expected[$0] || y[$0].isNaN && expected[$0].isNaN }
                 expectAll(d.count, "gradient, \(shape)") { d[$0] == gradient[$0] }

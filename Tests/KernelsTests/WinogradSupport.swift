@@ -11,45 +11,46 @@ struct PlainWinograd {
     private var tileRows: Int { (outputHeight + 3) / 4 }
     private var tileColumns: Int { (outputWidth + 3) / 4 }
 
+    // The points ±a and ±b, and the factors of G.
+    private static let (a, b): (Float, Float) = (5 / 8, 3 / 2)
+    private static let (a2, b2, a3, b3): (Float, Float, Float, Float) = (25 / 64, 9 / 4, 125 / 512, 27 / 8)
+    private static let (zero, n, m): (Float, Float, Float) = (256 / 225, -2048 / 2975, 128 / 1071)
+
     private static func timesB(_ d: [Float]) -> [Float] {
-        let a = d[4].addingProduct(d[2], -4)
-        let b = d[3].addingProduct(d[1], -4)
-        let c = d[4] - d[2]
-        let e = d[3] - d[1]
+        let (e, o) = (d[4].addingProduct(d[2], -b2), d[3].addingProduct(d[1], -b2))
+        let (f, p) = (d[4].addingProduct(d[2], -a2), d[3].addingProduct(d[1], -a2))
+        func end(_ first: Int) -> Float {
+            d[first + 4].addingProduct(d[first + 2], -169 / 64).addingProduct(d[first], 225 / 256)
+        }
         return [
-            c.addingProduct(d[0] - d[2], 4), a + b, a - b, c.addingProduct(e, 2), c.addingProduct(e, -2),
-            (d[5] - d[3]).addingProduct(e, -4)
+            end(0), e.addingProduct(o, a), e.addingProduct(o, -a), f.addingProduct(p, b), f.addingProduct(p, -b), end(1)
         ]
     }
 
     private static func timesA(_ m: [Float]) -> [Float] {
         let (s, t, u, w) = (m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4])
-        return [m[0] + s + u, t.addingProduct(w, 2), s.addingProduct(u, 4), (t + m[5]).addingProduct(w, 8)]
+        return [
+            m[0] + s + u, (t * a).addingProduct(w, b), (s * a2).addingProduct(u, b2),
+            m[5].addingProduct(t, a3).addingProduct(w, b3)
+        ]
     }
 
     private static func timesTransposedA(_ y: [Float]) -> [Float] {
-        let far = y[0].addingProduct(y[2], 4)
-        let farOdd = y[1].addingProduct(y[3], 4)
-        let (even, odd) = (y[0] + y[2], y[1] + y[3])
-        return [y[0], even + odd, even - odd, far.addingProduct(farOdd, 2), far.addingProduct(farOdd, -2), y[3]]
+        let (e, o) = (y[0].addingProduct(y[2], a2), y[1].addingProduct(y[3], a2))
+        let (f, p) = (y[0].addingProduct(y[2], b2), y[1].addingProduct(y[3], b2))
+        return [y[0], e.addingProduct(o, a), e.addingProduct(o, -a), f.addingProduct(p, b), f.addingProduct(p, -b), y[3]]
     }
 
     private static func timesG(_ g: [Float]) -> [Float] {
-        let ends = (g[0] + g[2]) * (-1 / 6)
-        let middle = g[1] * (-1 / 6)
-        let far = (g[2] * (1 / 6)).addingProduct(g[0], 1 / 24)
-        let farMiddle = g[1] * (1 / 12)
-        return [g[0] * 0.25, ends + middle, ends - middle, far + farMiddle, far - farMiddle, g[2]]
+        let (e, o) = (g[0].addingProduct(g[2], a2) * n, g[1] * (a * n))
+        let (f, p) = (g[0].addingProduct(g[2], b2) * m, g[1] * (b * m))
+        return [g[0] * zero, e + o, e - o, f + p, f - p, g[2]]
     }
 
     private static func timesTransposedG(_ u: [Float]) -> [Float] {
-        let near = (u[1] + u[2]) * (-1 / 6)
-        let far = u[3] + u[4]
-        let turn = (u[2] - u[1]) * (1 / 6)
-        return [
-            near.addingProduct(u[0], 0.25).addingProduct(far, 1 / 24), turn.addingProduct(u[3] - u[4], 1 / 12),
-            near.addingProduct(far, 1 / 6) + u[5]
-        ]
+        let (s, t) = ((u[1] + u[2]) * n, (u[1] - u[2]) * (a * n))
+        let (v, w) = ((u[3] + u[4]) * m, (u[3] - u[4]) * (b * m))
+        return [(s + v).addingProduct(u[0], zero), t + w, u[5].addingProduct(s, a2).addingProduct(v, b2)]
     }
 
     /// Both sides of a matrix of rows: first its rows or its columns.

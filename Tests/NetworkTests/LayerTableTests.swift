@@ -125,6 +125,26 @@ struct LayerTableTests {
         }
     }
 
+    @Test("backward reads neither an input nor an output that the layer doesn't name")
+    func operands() throws {
+        for row in try Self.rows() {
+            let bench = try row.bench()
+            row.fill(bench, count: row.rows)
+            row.forward(bench)
+            bench.backward()
+            let bits = bench.parameterGradientBits + bench.inputGradientBits
+            let stages = bench.network.layers.fused
+            if stages.first?.layer.backwardOperands.contains(.input) == false {
+                bench.input.parameters[0..<bench.input.count].fill(.nan)
+            }
+            if stages.last?.layer.backwardOperands.contains(.output) == false {
+                bench.output.parameters[0..<bench.output.count].fill(.nan)
+            }
+            bench.backward()
+            #expect(bench.parameterGradientBits + bench.inputGradientBits == bits, "\(row.name)")
+        }
+    }
+
     @Test("where no backward follows, less memory gives the same bits")
     func keepingNothing() throws {
         for row in try Self.rows() {

@@ -26,10 +26,11 @@ struct MemoryPlanTests {
             kept: MemoryNeed(perSample: 5, perLeaf: 10), evaluation: MemoryNeed(perLeaf: 5),
             backward: MemoryNeed(perSample: 5))
         let hidden = LayerMemory(backward: MemoryNeed(perSample: 4))
-        // Outputs of both branches, 4 + 4, and its own, 4. In evaluation 2 · 5 by turns and the shortcut's 4; backward
-        // 5 and 2 · 5, and the gradient of 5 inputs that comes through.
+        // The output of the inner layers, 4, since relu's gradient is made of it, and its own, 4; the shortcut's lies where its own
+        // goes. In evaluation 2 · 5 by turns and the inner layers' 4; backward 5 and 2 · 5, and the gradient of 5 inputs that comes
+        // through.
         let residual = LayerMemory(
-            kept: MemoryNeed(perSample: 5 + 4 + 4 + 4, perLeaf: 10),
+            kept: MemoryNeed(perSample: 5 + 4 + 4, perLeaf: 10),
             evaluation: MemoryNeed(perSample: 14, perLeaf: 5), backward: MemoryNeed(perSample: 20))
         // Mean and deviation of one position.
         let layerNorm = LayerMemory(
@@ -40,7 +41,7 @@ struct MemoryPlanTests {
         #expect(
             plan.total
                 == LayerMemory(
-                    kept: MemoryNeed(perSample: 5 + 17 + 6, perLeaf: 10),
+                    kept: MemoryNeed(perSample: 5 + 13 + 6, perLeaf: 10),
                     evaluation: MemoryNeed(perSample: 24, perLeaf: 5),
                     backward: MemoryNeed(perSample: 30)))
 

@@ -16,6 +16,8 @@ final class Bench {
     private let plannedLeafRows: Int
     let input: AlignedBuffer<Float>, output: AlignedBuffer<Float>
     let outputGradient: AlignedBuffer<Float>, inputGradient: AlignedBuffer<Float>
+    /// Where the time of each layer goes.
+    var clock: StageClock?
     /// What layers sum over each leaf, up to one for each row.
     let statistics: AlignedBuffer<Double>
 
@@ -54,7 +56,7 @@ final class Bench {
             in: ForwardPass(
                 weights: weights.weights(network.layout).readOnly, workspace: workspace,
                 purpose: purpose ?? .evaluation, leafRows: leafRows ?? max(range.count, 1),
-                statistics: leafSums))
+                statistics: leafSums, clock: clock))
     }
 
     private var leafSums: LeafSums? {
@@ -81,7 +83,7 @@ final class Bench {
             output: matrix(output, network.outputShape, range).readOnly, using: activations,
             in: BackwardPass(
                 weights: weights.weights(network.layout).readOnly, gradients: gradients.gradients(network.layout),
-                leafRows: leafRows ?? max(range.count, 1), workspace: workspace))
+                leafRows: leafRows ?? max(range.count, 1), workspace: workspace, clock: clock))
     }
 
     /// Slots with a gradient.

@@ -20,6 +20,8 @@ package struct AveragePool2d: Layer {
         KernelScratch(perThread: shape.scratch)
     }
 
+    package var backwardOperands: BackwardOperands { [] }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.averagePool(input, shape: shape, countsPadding: countsPadding, into: output)
     }

@@ -13,8 +13,9 @@ import Storage
 /// There is one update of the running averages per step: new = (1 − momentum)·old + momentum·batch, where batch is the
 /// average over the step's micro-batches, weighted by their numbers, of mean and unbiased variance. `momentum: none` makes them
 /// the plain averages over all steps. PyTorch updates once per forward pass: the same where a step is one micro-batch.
-/// Frozen parameters leave the averages moving, as in PyTorch. On images a `relu` right behind is computed with it.
-package struct BatchNorm: Layer {
+/// Frozen parameters leave the averages moving, as in PyTorch. On images a `relu` right behind is computed with it, or what a
+/// residual adds.
+package struct BatchNorm: Layer, ResidualEnding {
     package static let kind = "batch_norm"
     package let outputShape: Shape
     private let channels: Int
@@ -94,6 +95,10 @@ package struct BatchNorm: Layer {
             : Workspace.channelNormalizationScratch(sums: MemoryNeed.leaves(rows: rows, leafRows: leafRows), channels: channels)
     }
 
+    package var backwardOperands: BackwardOperands { rectifies ? .both : .input }
+
+    var canEndResidual: Bool { area > 1 && !rectifies }
+
     package func fused(with next: any Layer) -> (any Layer)? {
         guard area > 1, !rectifies, next is ReLU else { return nil }
         var result = self
@@ -102,10 +107,23 @@ package struct BatchNorm: Layer {
     }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        forward(input, adding: nil, rectifies: rectifies, into: output, memory, pass)
+    }
+
+    func forward(
+        _ input: MatrixView, adding sum: ResidualSum, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass
+    ) {
+        forward(input, adding: sum.shortcut, rectifies: sum.rectifies, into: output, memory, pass)
+    }
+
+    private func forward(
+        _ input: MatrixView, adding shortcut: MatrixView?, rectifies: Bool, into output: MutableMatrixView,
+        _ memory: PassMemory, _ pass: ForwardPass
+    ) {
         let weight = weight.map { pass.weights.matrix($0) }
         let bias = bias.map { pass.weights.matrix($0) }
         guard case .training = pass.purpose, let kept = memory.kept else {
-            return evaluate(input, into: output, weight, bias, memory, pass)
+            return evaluate(input, adding: shortcut, rectifies: rectifies, into: output, weight, bias, memory, pass)
         }
         let moments = moments(kept, rows: input.rows, leafRows: pass.leafRows)
         let sums = pass.statistics?.part(sums, count: 1 + 2 * channels)
@@ -116,13 +134,13 @@ package struct BatchNorm: Layer {
         } else {
             pass.workspace.normalizeChannels(
                 input, channels: channels, leafRows: pass.leafRows, epsilon: epsilon, weight: weight, bias: bias,
-                rectifies: rectifies, moments: moments, sums: sums, into: output)
+                adding: shortcut, rectifies: rectifies, moments: moments, sums: sums, into: output)
         }
     }
 
     private func evaluate(
-        _ input: MatrixView, into output: MutableMatrixView, _ weight: MatrixView?, _ bias: MatrixView?,
-        _ memory: PassMemory, _ pass: ForwardPass
+        _ input: MatrixView, adding shortcut: MatrixView?, rectifies: Bool, into output: MutableMatrixView,
+        _ weight: MatrixView?, _ bias: MatrixView?, _ memory: PassMemory, _ pass: ForwardPass
     ) {
         let means = pass.weights.matrix(mean)
         let variances = pass.weights.matrix(variance)
@@ -133,7 +151,7 @@ package struct BatchNorm: Layer {
         } else {
             pass.workspace.normalizeChannels(
                 input, channels: channels, means: means, variances: variances, epsilon: epsilon, weight: weight, bias: bias,
-                rectifies: rectifies, into: output)
+                adding: shortcut, rectifies: rectifies, into: output)
         }
     }
 
@@ -141,14 +159,11 @@ package struct BatchNorm: Layer {
         _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
         output: MatrixView, memory: PassMemory, in pass: BackwardPass
     ) {
-        let weightGradient = weight.flatMap { pass.gradient(of: $0) }
         guard area == 1 else {
-            return pass.workspace.normalizeChannelsGradient(
-                outputGradient, input: input, rectified: rectifies ? output : nil, channels: channels,
-                leafRows: pass.leafRows, weight: weight.map { pass.weights.matrix($0) },
-                moments: moments(memory.left, rows: input.rows, leafRows: pass.leafRows).readOnly,
-                weightGradient: weightGradient, biasGradient: bias.flatMap { pass.gradient(of: $0) }, into: inputGradient)
+            return backwardOfImages(
+                outputGradient, rectified: rectifies ? output : nil, into: inputGradient, input, memory, pass)
         }
+        let weightGradient = weight.flatMap { pass.gradient(of: $0) }
         let scaled = weightGradient.map { _ in memory.work.matrix(rows: input.rows, columns: channels) }
         pass.workspace.normalizeLeavesGradient(
             outputGradient, input: input, leafRows: pass.leafRows,
@@ -161,6 +176,25 @@ package struct BatchNorm: Layer {
         if let target = bias.flatMap({ pass.gradient(of: $0) }) {
             pass.workspace.columnSums(outputGradient, leafRows: pass.summedRows, into: target)
         }
+    }
+
+    func backward(
+        _ outputGradient: MatrixView, rectified: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        memory: PassMemory, in pass: BackwardPass
+    ) {
+        backwardOfImages(outputGradient, rectified: rectified, into: inputGradient, input, memory, pass)
+    }
+
+    private func backwardOfImages(
+        _ outputGradient: MatrixView, rectified: MatrixView?, into inputGradient: MutableMatrixView?, _ input: MatrixView,
+        _ memory: PassMemory, _ pass: BackwardPass
+    ) {
+        pass.workspace.normalizeChannelsGradient(
+            outputGradient, input: input, rectified: rectified, channels: channels, leafRows: pass.leafRows,
+            weight: weight.map { pass.weights.matrix($0) },
+            moments: moments(memory.left, rows: input.rows, leafRows: pass.leafRows).readOnly,
+            weightGradient: weight.flatMap { pass.gradient(of: $0) }, biasGradient: bias.flatMap { pass.gradient(of: $0) },
+            into: inputGradient)
     }
 
     private func moments(_ kept: Scratch, rows: Int, leafRows: Int) -> MutableMatrixView {

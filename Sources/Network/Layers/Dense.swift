@@ -88,6 +88,8 @@ package struct Dense: Layer {
         LayerMemory(backward: MemoryNeed(perSample: activation == nil ? 0 : outputShape.count))
     }
 
+    package var backwardOperands: BackwardOperands { activation == nil ? .input : .both }
+
     package func fused(with next: any Layer) -> (any Layer)? {
         guard activation == nil, let function = (next as? any ElementwiseLayer)?.activation, function.needsOutput else {
             return nil

@@ -20,6 +20,8 @@ package struct Dropout: Layer {
 
     package var memory: LayerMemory { LayerMemory(kept: MemoryNeed(perSample: outputShape.count)) }
 
+    package var backwardOperands: BackwardOperands { [] }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let mask = memory.kept?.matrix(rows: input.rows, columns: input.columns)
         guard case .training(let firstDraw) = pass.purpose else {
@@ -59,6 +61,8 @@ package struct Dropout2d: Layer {
     }
 
     package var memory: LayerMemory { LayerMemory(kept: MemoryNeed(perSample: channels)) }
+
+    package var backwardOperands: BackwardOperands { [] }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let mask = memory.kept?.matrix(rows: input.rows, columns: channels)

@@ -9,6 +9,8 @@ protocol ElementwiseLayer: Layer {
 }
 
 extension ElementwiseLayer {
+    package var backwardOperands: BackwardOperands { activation.needsOutput ? .output : .input }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.activate(activation, input, into: output)
     }

@@ -12,6 +12,8 @@ package struct GlobalAveragePool2d: Layer {
         outputShape = Shape([try ImageSite(site, kind: Self.kind, options).channels])
     }
 
+    package var backwardOperands: BackwardOperands { [] }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.globalAveragePool(input, channels: outputShape.count, into: output)
     }

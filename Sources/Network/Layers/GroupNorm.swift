@@ -80,6 +80,8 @@ extension GroupNormLayer {
         Workspace.channelNormalizationScratch(sums: rows, channels: normalization.channels)
     }
 
+    package var backwardOperands: BackwardOperands { .input }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.normalizeGroups(
             input, channels: normalization.channels, groups: normalization.groups, epsilon: normalization.epsilon,

@@ -45,6 +45,8 @@ package struct LayerNorm: Layer {
             backward: MemoryNeed(perSample: weight == nil ? 0 : outputShape.count))
     }
 
+    package var backwardOperands: BackwardOperands { .input }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let rows = input.rows * positions
         pass.workspace.normalizeRows(

@@ -28,15 +28,12 @@ package struct MaxPool2d: Layer {
         return result
     }
 
-    package var memory: LayerMemory { LayerMemory(backward: MemoryNeed(perSample: rectifies ? outputShape.count : 0)) }
-
     package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
         KernelScratch(perThread: shape.scratch)
     }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
-        pass.workspace.maxPool(input, shape: shape, into: output)
-        if rectifies { pass.workspace.activate(.relu, output.readOnly, into: output) }
+        pass.workspace.maxPool(input, shape: shape, rectifies: rectifies, into: output)
     }
 
     package func backward(
@@ -44,13 +41,8 @@ package struct MaxPool2d: Layer {
         output: MatrixView, memory: PassMemory, in pass: BackwardPass
     ) {
         guard let inputGradient else { return }
-        var gradient = outputGradient
-        if rectifies {
-            let inner = memory.work.matrix(rows: outputGradient.rows, columns: outputGradient.columns)
-            pass.workspace.activationGradient(.relu, outputGradient, saved: output, into: inner)
-            gradient = inner.readOnly
-        }
         // Where the output was rectified it is nobody's largest number, and the gradient is 0.
-        pass.workspace.maxPoolGradient(gradient, input: input, output: output, shape: shape, into: inputGradient)
+        pass.workspace.maxPoolGradient(
+            outputGradient, input: input, output: output, shape: shape, rectified: rectifies, into: inputGradient)
     }
 }

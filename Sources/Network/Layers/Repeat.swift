@@ -21,6 +21,8 @@ package struct Repeat: Layer {
 
     package var outputShape: Shape { layers.outputShape }
     package var memory: LayerMemory { layers.memory }
+    package var computesBesideBranches: Bool { false }
+    package var backwardOperands: BackwardOperands { layers.backwardOperands }
     package var branches: [(name: String, layers: Sequential)] { [("layers", layers)] }
 
     package func productOperations(withInputGradient: Bool) -> Int {

@@ -17,6 +17,8 @@ package struct Softmax: Layer {
         width = last
     }
 
+    package var backwardOperands: BackwardOperands { .output }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let rows = input.count / width
         pass.workspace.softmax(

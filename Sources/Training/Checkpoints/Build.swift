@@ -18,6 +18,7 @@ package enum Build {
     /// Changes with the order of any sum and with any function of a number: checkpoints of another arithmetic are gone on from
     /// with other bits. Neither processor nor C library has a part in it.
     ///
+    /// 4: normalisation of images adds up to eight numbers in Float before it goes on in Double (`Kernels/PlaneSums.swift`).
     /// 3: functions of a Double are our own (`Kernels/DoubleFunctions.swift`). Before, the record said "kernels 2".
     static let arithmetic = 4
 
