@@ -85,13 +85,17 @@ struct LayerTableTests {
 
     /// Numbers of size 1 through up to 22 layers, each adding a few roundings of 2⁻²⁴.
     private static let tolerance = 64 * 0x1p-24
+    /// Rows whose convolutions are computed by tiles, where rounding errors are up to four times those of a chain (`WinogradTests`
+    /// hold them below that).
+    private static let tiledRows: Set = ["conv2d of 17 channels to 33"]
 
     private func expectClose(
-        _ value: Float, _ expected: Double, _ what: String,
+        _ value: Float, _ expected: Double, _ what: String, in row: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
+        let tolerance = Self.tolerance * (Self.tiledRows.contains(row) ? 4 : 1)
         #expect(
-            abs(Double(value) - expected) <= Self.tolerance * max(1, abs(expected)), "\(what)",
+            abs(Double(value) - expected) <= tolerance * max(1, abs(expected)), "\(row): \(what)",
             sourceLocation: sourceLocation)
     }
 
@@ -103,14 +107,14 @@ struct LayerTableTests {
             row.forward(bench)
             bench.backward()
             for (index, expected) in row.output.enumerated() {
-                expectClose(bench.output[index], expected, "\(row.name): output \(index)")
+                expectClose(bench.output[index], expected, "output \(index)", in: row.name)
             }
             for (index, expected) in row.inputGradient.enumerated() {
-                expectClose(bench.inputGradient[index], expected, "\(row.name): input gradient \(index)")
+                expectClose(bench.inputGradient[index], expected, "input gradient \(index)", in: row.name)
             }
             for slot in bench.trainedSlots where !row.isBare {
                 for (index, expected) in (row.parameterGradients[slot.name] ?? []).enumerated() {
-                    expectClose(bench.gradient(slot.offset + index), expected, "\(row.name): \(slot.name), \(index)")
+                    expectClose(bench.gradient(slot.offset + index), expected, "\(slot.name), \(index)", in: row.name)
                 }
             }
             guard row.isTraining else { continue }
@@ -119,7 +123,7 @@ struct LayerTableTests {
                 let values = try #require(row.buffersAfter[slot.name], "\(slot.name)")
                 let start = bench.network.layout.range(of: slot).lowerBound
                 for (index, expected) in values.enumerated() {
-                    expectClose(bench.weights[start + index], expected, "\(row.name): \(slot.name), \(index)")
+                    expectClose(bench.weights[start + index], expected, "\(slot.name), \(index)", in: row.name)
                 }
             }
         }
