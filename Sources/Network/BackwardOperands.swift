@@ -8,7 +8,3 @@ package struct BackwardOperands: OptionSet, Sendable {
     package static let output = BackwardOperands(rawValue: 2)
     package static let both: BackwardOperands = [.input, .output]
 }
-
-extension ConvolutionLayer {
-    package var backwardOperands: BackwardOperands { convolution.activation == nil ? .input : .both }
-}

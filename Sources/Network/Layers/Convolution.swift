@@ -98,6 +98,7 @@ protocol ConvolutionLayer: Layer {
 
 extension ConvolutionLayer {
     package var memory: LayerMemory { convolution.memory }
+    package var backwardOperands: BackwardOperands { convolution.activation == nil ? .input : .both }
 
     package func productOperations(withInputGradient: Bool) -> Int {
         convolution.productOperations(withInputGradient: withInputGradient)
