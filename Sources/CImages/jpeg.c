@@ -116,11 +116,3 @@ int dtrain_read_jpeg(const uint8_t *bytes, size_t count, dtrain_image *image, ui
     jpeg_destroy_decompress(&jpeg);
     return 0;
 }
-
-int dtrain_jpeg_version(void) {
-#ifdef LIBJPEG_TURBO_VERSION_NUMBER
-    return LIBJPEG_TURBO_VERSION_NUMBER;
-#else
-    return JPEG_LIB_VERSION;
-#endif
-}

@@ -40,7 +40,4 @@ int dtrain_read_jpeg(const uint8_t *bytes, size_t count, dtrain_image *image, ui
 int dtrain_write_png(const uint8_t *pixels, uint32_t width, uint32_t height, int channels,
                      int (*write)(void *context, const uint8_t *bytes, size_t count), void *context, char *message);
 
-/// The version of the library that decodes JPEG, whose pixels depend on it.
-int dtrain_jpeg_version(void);
-
 #endif
