@@ -18,6 +18,11 @@ struct ThreadMemory {
         rest = UnsafeMutableBufferPointer(start: base + count, count: rest.count - count)
         return base
     }
+
+    /// The next `count` numbers for integers of the same size; each part of the memory is used for one kind only.
+    mutating func takeIntegers(_ count: Int) -> UnsafeMutablePointer<Int32> {
+        UnsafeMutableRawPointer(take(count)).bindMemory(to: Int32.self, capacity: count)
+    }
 }
 
 /// The size of equal blocks of at most `most` elements each, a multiple of `unit`, that cover `count`.

@@ -69,10 +69,8 @@ private struct ConvolutionWorker {
         self.rows = rows
         plan = ConvolutionPlan(pass, rows: rows)
         var memory = ThreadMemory(scratch)
-        // Numbers and offsets are of one size; each part of the memory is used for one kind only.
-        offsets = UnsafeMutableRawPointer(memory.take(plan.offsetCount)).bindMemory(to: Int32.self, capacity: plan.offsetCount)
-        panelOffsets =
-            UnsafeMutableRawPointer(memory.take(plan.offsetCount)).bindMemory(to: Int32.self, capacity: plan.offsetCount)
+        offsets = memory.takeIntegers(plan.offsetCount)
+        panelOffsets = memory.takeIntegers(plan.offsetCount)
         segments = UnsafeMutableRawPointer(memory.take(2 * plan.segmentRoom))
             .bindMemory(to: Segment.self, capacity: 2 * plan.segmentCount)
         copies = memory.take(wholeLines(plan.planes.count))

@@ -109,8 +109,7 @@ private struct GradientWorker {
         self.input = input
         self.inputStride = inputStride
         var memory = ThreadMemory(scratch)
-        // Numbers and offsets are of one size; this part of the memory is used for offsets only.
-        offsets = UnsafeMutableRawPointer(memory.take(plan.offsetCount)).bindMemory(to: Int32.self, capacity: plan.offsetCount)
+        offsets = memory.takeIntegers(plan.offsetCount)
         copies = memory.take(wholeLines(plan.copyCount))
         gradient = memory.take(wholeLines(plan.gradientCount))
         turned = memory.take(plan.turnedCount)

@@ -18,8 +18,7 @@ struct WinogradWorker {
         self.rows = rows
         plan = WinogradPlan(pass, rows: rows)
         var memory = ThreadMemory(scratch)
-        // Numbers and offsets are of one size; this part of the memory is used for offsets only.
-        offsets = UnsafeMutableRawPointer(memory.take(plan.offsetCount)).bindMemory(to: Int32.self, capacity: plan.offsetCount)
+        offsets = memory.takeIntegers(plan.offsetCount)
         inputs = memory.take(plan.inputCount)
         sums = memory.take(plan.sumCount)
         outputRows = memory.take(plan.rowCount)
@@ -92,12 +91,7 @@ struct WinogradWorker {
         while tile < count {
             let from = sums + tile
             @inline(__always) func row(_ row: Int) -> (Lanes, Lanes, Lanes, Lanes) {
-                let first = from + row &* 6 &* distance
-                return timesA(
-                    (
-                        .load(first), .load(first + distance), .load(first + 2 &* distance), .load(first + 3 &* distance),
-                        .load(first + 4 &* distance), .load(first + 5 &* distance)
-                    ))
+                timesA(loadSix(from + row &* 6 &* distance, stride: distance))
             }
             let (r0, r1, r2, r3, r4, r5) = (row(0), row(1), row(2), row(3), row(4), row(5))
             let c0 = timesA((r0.0, r1.0, r2.0, r3.0, r4.0, r5.0))

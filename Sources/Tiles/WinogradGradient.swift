@@ -106,14 +106,7 @@ struct WinogradGradient {
             let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3))
             let to = target + filter
             @inline(__always) func store(_ column: Int, _ all: Six) {
-                let first = to + column &* plan.gradientStride
-                let distance = 6 &* plan.gradientStride
-                all.0.store(to: first)
-                all.1.store(to: first + distance)
-                all.2.store(to: first + 2 &* distance)
-                all.3.store(to: first + 3 &* distance)
-                all.4.store(to: first + 4 &* distance)
-                all.5.store(to: first + 5 &* distance)
+                storeSix(all, to: to + column &* plan.gradientStride, stride: 6 &* plan.gradientStride)
             }
             store(0, timesTransposedA(r0.0, r1.0, r2.0, r3.0))
             store(1, timesTransposedA(r0.1, r1.1, r2.1, r3.1))
@@ -151,13 +144,7 @@ struct WinogradGradient {
             for filter in stride(from: 0, to: step, by: laneCount) {
                 let from = UnsafePointer(sums) + (channel &* step &+ filter)
                 @inline(__always) func column(_ column: Int) -> (Lanes, Lanes, Lanes) {
-                    let first = from + column &* plan.sumStride
-                    let distance = 6 &* plan.sumStride
-                    return timesTransposedG(
-                        (
-                            .load(first), .load(first + distance), .load(first + 2 &* distance), .load(first + 3 &* distance),
-                            .load(first + 4 &* distance), .load(first + 5 &* distance)
-                        ))
+                    timesTransposedG(loadSix(from + column &* plan.sumStride, stride: 6 &* plan.sumStride))
                 }
                 let (c0, c1, c2, c3, c4, c5) = (column(0), column(1), column(2), column(3), column(4), column(5))
                 let to = target + (9 &* channel &* step &+ filter)

@@ -34,8 +34,7 @@ struct WinogradInput {
         edgeStride = Self.edgeStride(tiles, band)
         rows = memory.take(12 * rowStride)
         edges = memory.take(24 * edgeStride)
-        // Numbers and masks are of one size; this part of the memory is used for masks only.
-        mask = UnsafeMutableRawPointer(memory.take(edgeStride)).bindMemory(to: Int32.self, capacity: edgeStride)
+        mask = memory.takeIntegers(edgeStride)
         zeros = memory.take(Self.zeroCount(tiles))
         rows.update(repeating: 0, count: 12 * rowStride)
         edges.update(repeating: 0, count: 24 * edgeStride)
@@ -83,44 +82,35 @@ struct WinogradInput {
         }
         let (l0, l1, l2, l3, l4, l5) = (line(0), line(1), line(2), line(3), line(4), line(5))
         let target = rows + (room &* 6 &* rowStride &+ tileRow &* length)
-        @inline(__always) func store(_ all: Six, _ place: Int) {
-            let to = target + place
-            all.0.store(to: to)
-            all.1.store(to: to + rowStride)
-            all.2.store(to: to + 2 &* rowStride)
-            all.3.store(to: to + 3 &* rowStride)
-            all.4.store(to: to + 4 &* rowStride)
-            all.5.store(to: to + 5 &* rowStride)
-        }
         let none: Six = (Lanes(), Lanes(), Lanes(), Lanes(), Lanes(), Lanes())
         var place = 0
         while place < before {
-            store(none, place)
+            storeSix(none, to: target + place, stride: rowStride)
             place &+= laneCount
         }
         let count = max(0, min(tiles.width &- skipped, length &+ 2 &- before))
         var column = 0
         while column &+ laneCount <= count {
-            store(
+            storeSix(
                 timesB(
                     (
                         .load(l0 + column), .load(l1 + column), .load(l2 + column), .load(l3 + column), .load(l4 + column),
                         .load(l5 + column)
-                    )), before &+ column)
+                    )), to: target + (before &+ column), stride: rowStride)
             column &+= laneCount
         }
         if column < count {
             let rest = count &- column
-            store(
+            storeSix(
                 timesB(
                     (
                         .load(l0 + column, count: rest), .load(l1 + column, count: rest), .load(l2 + column, count: rest),
                         .load(l3 + column, count: rest), .load(l4 + column, count: rest), .load(l5 + column, count: rest)
-                    )), before &+ column)
+                    )), to: target + (before &+ column), stride: rowStride)
             column &+= laneCount
         }
         while before &+ column < length &+ 2 {
-            store(none, before &+ column)
+            storeSix(none, to: target + (before &+ column), stride: rowStride)
             column &+= laneCount
         }
         let last = (tileRow &+ 1) &* tiles.columns &- 1
@@ -151,14 +141,7 @@ struct WinogradInput {
             let (f1, p1) = Lanes.unzip(part(2, 4), part(3, 4))
             let d4 = Lanes.unzip(f0, f1).even.masked(mask + tile, or: edge + tile)
             let d5 = Lanes.unzip(p0, p1).even.masked(mask + tile, or: edge + (edgeStride &+ tile))
-            let all = timesB((d0, d1, d2, d3, d4, d5))
-            let to = target + tile
-            all.0.store(to: to)
-            all.1.store(to: to + frequencyStride)
-            all.2.store(to: to + 2 &* frequencyStride)
-            all.3.store(to: to + 3 &* frequencyStride)
-            all.4.store(to: to + 4 &* frequencyStride)
-            all.5.store(to: to + 5 &* frequencyStride)
+            storeSix(timesB((d0, d1, d2, d3, d4, d5)), to: target + tile, stride: frequencyStride)
             tile &+= laneCount
         }
     }

@@ -26,6 +26,26 @@ let tileSide = 4
 /// Six numbers of a column or row, or what becomes of them, in vectors.
 typealias Six = (Lanes, Lanes, Lanes, Lanes, Lanes, Lanes)
 
+/// Six vectors that are `stride` apart.
+@inline(__always)
+func loadSix(_ source: UnsafePointer<Float>, stride: Int) -> Six {
+    (
+        .load(source), .load(source + stride), .load(source + 2 &* stride), .load(source + 3 &* stride),
+        .load(source + 4 &* stride), .load(source + 5 &* stride)
+    )
+}
+
+/// Writes six vectors, `stride` apart.
+@inline(__always)
+func storeSix(_ all: Six, to target: UnsafeMutablePointer<Float>, stride: Int) {
+    all.0.store(to: target)
+    all.1.store(to: target + stride)
+    all.2.store(to: target + 2 &* stride)
+    all.3.store(to: target + 3 &* stride)
+    all.4.store(to: target + 4 &* stride)
+    all.5.store(to: target + 5 &* stride)
+}
+
 /// The points' powers, all of them exact, and the factors of G.
 private enum Point {
     @inline(__always) static var a: Lanes { Lanes(repeating: 5 / 8) }

@@ -19,7 +19,7 @@ struct ConvolutionTests {
     }
 
     @Test(
-        "forward, every element is one chain over channels and taps, bit for bit, at any width, stride, rows and threads",
+        "forward, every element is one chain over channels and taps, or computed by tiles, bit for bit, at any width, stride, rows and threads",
         arguments: convolutionShapes)
     func forward(shape: ConvolutionShape) throws {
         let plain = PlainConvolution(shape, rows: 5)
@@ -43,7 +43,7 @@ struct ConvolutionTests {
     }
 
     @Test(
-        "the input gradient, every element is one chain over filters and taps, bit for bit, at any width, stride, rows and threads",
+        "the input gradient, every element is one chain over filters and taps, or computed by tiles, bit for bit, at any width, stride, rows and threads",
         arguments: convolutionShapes)
     func inputGradient(shape: ConvolutionShape) throws {
         let plain = PlainConvolution(shape, rows: 5)
@@ -68,7 +68,7 @@ struct ConvolutionTests {
     }
 
     @Test(
-        "the weight gradient is a chain over a leaf's rows and positions and the tree over leaves, bit for bit, at any width, stride and threads",
+        "the weight gradient is a chain over a leaf's rows and positions, or by tiles, and the tree over leaves, bit for bit, at any width, stride and threads",
         arguments: convolutionShapes)
     func weightGradient(shape: ConvolutionShape) throws {
         let plain = PlainConvolution(shape, rows: 5)
