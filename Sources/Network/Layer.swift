@@ -27,6 +27,13 @@ package protocol Layer: Sendable {
     /// Which of its input and output `backward` reads.
     var backwardOperands: BackwardOperands { get }
 
+    /// Where the steps of sequences lie in the output, and how many a sample has, where samples have lengths; nil where the output
+    /// is no sequence any more.
+    ///
+    /// - Parameters:
+    ///   - input: the same of the input, whose samples have the shape `shape`.
+    func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps?
+
     /// Whether the output is the input, unchanged in memory; then neither direction is ever called.
     var isIdentity: Bool { get }
 
@@ -76,6 +83,16 @@ extension Layer {
     package var memory: LayerMemory { LayerMemory() }
     package var backwardOperands: BackwardOperands { .both }
     package var isIdentity: Bool { false }
+
+    /// A layer that treats every step alike leaves them where they are.
+    package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? {
+        let isStepwise =
+            outputShape == shape
+            || input.axis < shape.dimensions.count - 1
+                && outputShape.dimensions.dropLast() == shape.dimensions.dropLast()
+        return isStepwise ? input : nil
+    }
+
     package var branches: [(name: String, layers: Sequential)] { [] }
     package var computesBesideBranches: Bool { true }
     package func productOperations(withInputGradient: Bool) -> Int { 0 }
@@ -101,13 +118,16 @@ package struct ForwardPass {
     package let leafRows: Int
     /// Where what layers sum over the rows of each leaf goes, while training.
     package let statistics: LeafSums?
+    /// How long the sequence in each row is; nil where none has padding.
+    package let lengths: SequenceLengths?
     /// Where the time of each layer goes; nil where nobody measures.
     let clock: StageClock?
 
     package init(
         weights: ParameterView, workspace: Workspace, purpose: Purpose, leafRows: Int, statistics: LeafSums? = nil,
-        clock: StageClock? = nil
+        lengths: SequenceLengths? = nil, clock: StageClock? = nil
     ) {
+        self.lengths = lengths
         self.clock = clock
         self.weights = weights
         self.workspace = workspace
@@ -130,6 +150,8 @@ package struct BackwardPass {
     /// Whether the rows go on with the leaf whose first rows' gradients have been assigned already.
     package let continues: Bool
     package let workspace: Workspace
+    /// How long the sequence in each row is; nil where none has padding.
+    package let lengths: SequenceLengths?
     /// Told by composites, on their way back to front, from which offset of the flat buffer on all gradients are complete
     /// and all weights read.
     package let finished: ((_ offset: Int) -> Void)?
@@ -138,9 +160,10 @@ package struct BackwardPass {
 
     package init(
         weights: ParameterView, gradients: MutableParameterView, leafRows: Int, summedRows: Int? = nil,
-        continues: Bool = false, workspace: Workspace, finished: ((_ offset: Int) -> Void)? = nil,
-        clock: StageClock? = nil
+        continues: Bool = false, workspace: Workspace, lengths: SequenceLengths? = nil,
+        finished: ((_ offset: Int) -> Void)? = nil, clock: StageClock? = nil
     ) {
+        self.lengths = lengths
         self.clock = clock
         self.weights = weights
         self.gradients = gradients

@@ -8,6 +8,8 @@ package struct LayerSite {
     package let inputShape: Shape
     /// How many different tokens the input is made of; nil where it is made of numbers.
     package let tokenKinds: Int?
+    /// Where the steps of sequences lie in the input, where samples have lengths.
+    package let sequence: SequenceSteps?
     /// `2` or `2.0`: the layer's index, or its `name:`, behind those of the layers around it.
     package let path: String
     /// The number of the layer in building order; keys its random numbers.
@@ -90,7 +92,7 @@ package struct LayerSite {
     ) throws -> Sequential {
         try Sequential(
             variants, times: times, options: options, path: name.map { "\(path).\($0)" } ?? path, inputShape: inputShape,
-            seed: seed, blueprint: &blueprint)
+            sequence: sequence, seed: seed, blueprint: &blueprint)
     }
 
     /// The shape of a sample of the layer's output, unless it holds more numbers than can be counted.

@@ -29,9 +29,10 @@ package struct Network: Sendable {
     ///
     /// - Parameters:
     ///   - tokenKinds: how many different tokens the samples are made of; nil where they are made of numbers.
+    ///   - hasLengths: whether samples are sequences of different lengths, whose steps lie on the first axis.
     ///   - choices: the layers that `model:` can name.
     package init(
-        _ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, loss: any Loss, seed: UInt64,
+        _ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, hasLengths: Bool = false, loss: any Loss, seed: UInt64,
         choices: LayerChoices = .standard
     ) throws {
         self.inputShape = inputShape
@@ -42,7 +43,7 @@ package struct Network: Sendable {
         blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
         let all = try Sequential(
             variants, options: settings, path: "", inputShape: inputShape,
-            tokenKinds: tokenKinds, seed: seed, blueprint: &blueprint)
+            tokenKinds: tokenKinds, sequence: hasLengths ? SequenceSteps(axis: 0) : nil, seed: seed, blueprint: &blueprint)
         let final = all.computed.last?.layer
         switch (loss.outputTransform, final) {
         case (.softmax, is Softmax) where all.computed.last?.inputShape != all.outputShape:

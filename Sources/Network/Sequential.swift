@@ -49,6 +49,8 @@ package struct Sequential: Sendable {
     package private(set) var fused: [Stage] = []
     package private(set) var inputShape: Shape
     package private(set) var outputShape: Shape
+    /// Where the steps of sequences lie in the output, where samples have lengths; nil where it is no sequence.
+    package private(set) var sequence: SequenceSteps?
     /// What all passes take.
     package private(set) var memory = LayerMemory()
     /// The widest output between two fused stages.
@@ -59,9 +61,10 @@ package struct Sequential: Sendable {
 
     init(
         _ variants: [Settings.Variant], times: Int? = nil, options: Settings, path: String, inputShape: Shape,
-        tokenKinds: Int? = nil, seed: UInt64, blueprint: inout LayerSite.Blueprint
+        tokenKinds: Int? = nil, sequence: SequenceSteps? = nil, seed: UInt64, blueprint: inout LayerSite.Blueprint
     ) throws {
         var tokenKinds = tokenKinds
+        self.sequence = sequence
         self.inputShape = inputShape
         outputShape = inputShape
         for turn in 0..<(times ?? 1) {
@@ -92,7 +95,8 @@ package struct Sequential: Sendable {
             blueprint.nextOrdinal += 1
             let firstSlot = blueprint.layout.slots.count
             var site = LayerSite(
-                inputShape: outputShape, tokenKinds: tokenKinds, path: path.isEmpty ? name : "\(path).\(name)",
+                inputShape: outputShape, tokenKinds: tokenKinds, sequence: sequence,
+                path: path.isEmpty ? name : "\(path).\(name)",
                 ordinal: ordinal, seed: seed, blueprint: blueprint)
             let layer = try type.init(options: variant.options, site: &site)
             blueprint = site.blueprint
@@ -106,6 +110,7 @@ package struct Sequential: Sendable {
                 computed.append(stage)
                 tokenKinds = nil
             }
+            sequence = sequence.flatMap { layer.sequence(behind: $0, of: outputShape) }
             outputShape = layer.outputShape
         }
     }

@@ -36,6 +36,8 @@ package struct Embedding: Layer {
         weight = site.reserve("weight", shape: Shape([kinds, width]), role: .weight, initializer: initializer.weight)
     }
 
+    package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? { input }
+
     package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
         let positions = outputShape.count / width
         return Workspace.embeddingScratch(

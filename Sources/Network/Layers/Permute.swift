@@ -8,6 +8,7 @@ import Storage
 package struct Permute: Layer {
     package static let kind = "permute"
     package let outputShape: Shape
+    private let order: [Int]
     private let permutation: AxisPermutation
     private let inverse: AxisPermutation
 
@@ -20,6 +21,7 @@ package struct Permute: Layer {
                 "expected each of the \(shape.count) dimensions of \(site.inputShape) once, "
                     + "counted from 1, found \(order)")
         }
+        self.order = order.map { $0 - 1 }
         outputShape = Shape(order.map { shape[$0 - 1] })
         permutation = AxisPermutation(shape: shape, order: order.map { $0 - 1 })
         inverse = AxisPermutation(
@@ -30,6 +32,12 @@ package struct Permute: Layer {
     }
 
     package var isIdentity: Bool { permutation.isIdentity }
+
+    package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? {
+        var result = input
+        result.axis = order.firstIndex(of: input.axis) ?? 0
+        return result
+    }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.permute(input, by: permutation, into: output)

@@ -23,6 +23,8 @@ package struct Repeat: Layer {
     package var memory: LayerMemory { layers.memory }
     package var computesBesideBranches: Bool { false }
     package var backwardOperands: BackwardOperands { layers.backwardOperands }
+    package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? { layers.sequence }
+
     package var branches: [(name: String, layers: Sequential)] { [("layers", layers)] }
 
     package func productOperations(withInputGradient: Bool) -> Int {

@@ -90,6 +90,8 @@ package struct Residual: Layer {
         return result
     }
 
+    package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? { layers.sequence }
+
     package var branches: [(name: String, layers: Sequential)] {
         [("layers", layers)] + (shortcut.map { [("shortcut", $0)] } ?? [])
     }

@@ -1,0 +1,42 @@
+import Storage
+
+/// Which axis of a sample is time, where samples have lengths, and how many of its steps are a sample's own; those behind are
+/// padding.
+///
+/// It follows a sample through the layers: what a window leaves of 12 steps, it leaves of a sample that is 12 steps long.
+package struct SequenceSteps: Sendable, Equatable {
+    /// A window that has moved over the steps.
+    package struct Window: Sendable, Equatable {
+        /// Steps from the first to the last that it sees.
+        let reach: Int
+        let stride: Int
+        /// Steps that were added in front and behind.
+        let padding: Int
+
+        package init(reach: Int, stride: Int, padding: Int) {
+            self.reach = reach
+            self.stride = stride
+            self.padding = padding
+        }
+    }
+
+    /// From 0, the axis of a sample.
+    package var axis: Int
+    private var windows: [Window] = []
+
+    package init(axis: Int) { self.axis = axis }
+
+    /// How many steps are left of a sample of `length` steps.
+    package func steps(ofLength length: Int) -> Int {
+        var steps = length
+        for window in windows { steps = max(0, steps + window.padding - window.reach) / window.stride + 1 }
+        return steps
+    }
+
+    /// The same behind one more window.
+    package func behind(_ window: Window) -> SequenceSteps {
+        var result = self
+        result.windows.append(window)
+        return result
+    }
+}
