@@ -1,35 +1,44 @@
 import CProcessor
 import Storage
 
-/// Pooling over whole planes: one number for each of `channels` channels of a row.
+/// Pooling over whole planes: one number for each of `channels` channels of a row. With `counts` only the first numbers of a row's
+/// planes count, which are its own.
 extension Workspace {
     /// `output` = the means; sums in Double.
-    package func globalAveragePool(_ input: MatrixView, channels: Int, into output: MutableMatrixView) {
+    package func globalAveragePool(
+        _ input: MatrixView, channels: Int, counts: StepCounts? = nil, into output: MutableMatrixView
+    ) {
         let area = planeArea(input, channels, output.readOnly)
         parallelPlanes(input.rows, channels) { _, row, channel in
+            let own = counts?[row] ?? area
             output.base[row * output.stride + channel] = Float(
-                planeTotal(input.base + (row * input.stride + channel * area), count: area) / Double(area))
+                planeTotal(input.base + (row * input.stride + channel * area), count: own) / Double(own))
         }
     }
 
     /// The gradient of `globalAveragePool`.
     package func globalAveragePoolGradient(
-        _ outputGradient: MatrixView, channels: Int, into inputGradient: MutableMatrixView
+        _ outputGradient: MatrixView, channels: Int, counts: StepCounts? = nil, into inputGradient: MutableMatrixView
     ) {
         let area = planeArea(inputGradient.readOnly, channels, outputGradient)
         parallelPlanes(outputGradient.rows, channels) { _, row, channel in
-            let share = outputGradient.base[row * outputGradient.stride + channel] / Float(area)
-            (inputGradient.base + (row * inputGradient.stride + channel * area)).update(repeating: share, count: area)
+            let own = counts?[row] ?? area
+            let share = outputGradient.base[row * outputGradient.stride + channel] / Float(own)
+            let target = inputGradient.base + (row * inputGradient.stride + channel * area)
+            target.update(repeating: share, count: own)
+            (target + own).update(repeating: 0, count: area - own)
         }
     }
 
     /// `output` = the largest numbers, NaN where a plane has one.
-    package func globalMaxPool(_ input: MatrixView, channels: Int, into output: MutableMatrixView) {
+    package func globalMaxPool(
+        _ input: MatrixView, channels: Int, counts: StepCounts? = nil, into output: MutableMatrixView
+    ) {
         let area = planeArea(input, channels, output.readOnly)
         parallelPlanes(input.rows, channels) { _, row, channel in
             let x = input.base + (row * input.stride + channel * area)
             var largest = Vector(repeating: -.infinity)
-            eachVector(area) { index, count in
+            eachVector(counts?[row] ?? area) { index, count in
                 var vector = Vector.load(x + index, count: count)
                 for lane in count..<max(8, count) { vector[lane] = x[index] }
                 largest = dtrain_larger(largest, vector)
@@ -40,7 +49,7 @@ extension Workspace {
 
     /// The gradient of `globalMaxPool`: to the first number of a plane that is the largest, or NaN.
     package func globalMaxPoolGradient(
-        _ outputGradient: MatrixView, input: MatrixView, output: MatrixView, channels: Int,
+        _ outputGradient: MatrixView, input: MatrixView, output: MatrixView, channels: Int, counts: StepCounts? = nil,
         into inputGradient: MutableMatrixView
     ) {
         let area = planeArea(input, channels, output)
@@ -52,7 +61,7 @@ extension Workspace {
             let target = inputGradient.base + (row * inputGradient.stride + channel * area)
             let largest = output.base[row * output.stride + channel]
             target.update(repeating: 0, count: area)
-            for index in 0..<area where x[index] == largest || x[index].isNaN {
+            for index in 0..<(counts?[row] ?? area) where x[index] == largest || x[index].isNaN {
                 target[index] = outputGradient.base[row * outputGradient.stride + channel]
                 break
             }

@@ -30,6 +30,8 @@ final class TileLoops: Sendable {
         let packsOutputGradient: @Sendable (_ rows: Int, _ outputs: Int, _ stride: Int) -> Bool
         let packColumns: @Sendable (Numbers, _ rows: Int, _ columns: Int, _ stride: Int, Room) -> Void
         let weightGradientScratch: @Sendable (_ rows: Int, _ levels: Int) -> Int
+        let stripCount: @Sendable (_ depth: Int, _ columns: Int) -> Int
+        let packColumnStrips: @Sendable (Numbers, _ depth: Int, _ columns: Int, _ stride: Int, Room) -> Void
     }
 
     /// The three products, as `Tiles` declares them.
@@ -50,6 +52,11 @@ final class TileLoops: Sendable {
                 _ panels: Numbers, _ rows: Int, _ outputs: Int, _ weights: Numbers, _ weightStride: Int, _ inputs: Int,
                 _ columns: Range<Int>, Results, _ resultStride: Int, _ scratch: Room
             ) -> Void
+        let rows:
+            @Sendable (
+                _ left: Numbers, _ leftStride: Int, _ rows: Int, _ depth: Int, _ strips: Numbers, _ columns: Int,
+                _ resumes: Bool, Results, _ resultStride: Int
+            ) -> Void
     }
 
     private static let narrow = TileLoops(
@@ -58,10 +65,11 @@ final class TileLoops: Sendable {
         packing: Packing(
             transposedCount: Tiles.transposedCount, packTransposed: Tiles.packTransposed,
             packsOutputGradient: Tiles.packsOutputGradient, packColumns: Tiles.packColumns,
-            weightGradientScratch: Tiles.weightGradientScratch),
+            weightGradientScratch: Tiles.weightGradientScratch, stripCount: Tiles.stripCount,
+            packColumnStrips: Tiles.packColumnStrips),
         products: Products(
             inner: Tiles.innerProductTiles, weightGradient: Tiles.weightGradientTiles,
-            inputGradient: Tiles.inputGradientTiles),
+            inputGradient: Tiles.inputGradientTiles, rows: Tiles.rowProductTiles),
         multiplyAddLoop: Tiles.multiplyAdds)
 
     #if WIDE_TILES
@@ -71,10 +79,11 @@ final class TileLoops: Sendable {
             packing: Packing(
                 transposedCount: TilesWide.transposedCount, packTransposed: TilesWide.packTransposed,
                 packsOutputGradient: TilesWide.packsOutputGradient, packColumns: TilesWide.packColumns,
-                weightGradientScratch: TilesWide.weightGradientScratch),
+                weightGradientScratch: TilesWide.weightGradientScratch, stripCount: TilesWide.stripCount,
+                packColumnStrips: TilesWide.packColumnStrips),
             products: Products(
                 inner: TilesWide.innerProductTiles, weightGradient: TilesWide.weightGradientTiles,
-                inputGradient: TilesWide.inputGradientTiles),
+                inputGradient: TilesWide.inputGradientTiles, rows: TilesWide.rowProductTiles),
             multiplyAddLoop: TilesWide.multiplyAdds)
     #endif
 
@@ -154,6 +163,33 @@ final class TileLoops: Sendable {
         products.inputGradient(
             panels, gradient.rows, weights.rows, weights.base, weights.stride, weights.columns, columns, gradient.base,
             gradient.stride, scratch)
+    }
+
+    // MARK: - Products with a right operand that is packed once and used many times
+
+    /// Columns that `rowProducts` writes for `columns`: whole vectors.
+    func wholeColumns(_ columns: Int) -> Int { (columns + width / 2 - 1) / (width / 2) * (width / 2) }
+
+    /// Numbers that a packed operand of `depth` × `columns` takes.
+    func stripCount(depth: Int, columns: Int) -> Int { packing.stripCount(depth, columns) }
+
+    /// Packs a right operand, depth × columns.
+    func packStrips(_ source: MatrixView, into strips: UnsafeMutableBufferPointer<Float>) {
+        packing.packColumnStrips(source.base, source.rows, source.columns, source.stride, strips)
+    }
+
+    /// Packs a right operand that lies there transposed, columns × depth.
+    func packStrips(transposed source: MatrixView, into strips: UnsafeMutableBufferPointer<Float>) {
+        packing.packTransposed(source.base, source.rows, source.columns, source.stride, width, strips)
+    }
+
+    /// `result` = `left` · the packed operand, `wholeColumns` of it; with `resumes` it is added to what is there, as the next links
+    /// of the chains.
+    func rowProducts(
+        _ left: UnsafePointer<Float>, stride: Int, rows: Int, depth: Int, _ strips: UnsafePointer<Float>, columns: Int,
+        resumes: Bool, into result: UnsafeMutablePointer<Float>, resultStride: Int
+    ) {
+        products.rows(left, stride, rows, depth, strips, columns, resumes, result, resultStride)
     }
 
     /// As many multiply-adds as registers allow.

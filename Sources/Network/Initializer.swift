@@ -9,25 +9,32 @@ package enum Initializer: Sendable, Equatable {
     /// Uniform in ±bound.
     case uniform(bound: Double)
     case normal(mean: Double, deviation: Double)
+    /// A matrix whose columns, or rows where those are fewer, are perpendicular to each other and of length `gain` (Saxe et al.,
+    /// arXiv:1312.6120), as `torch.nn.init.orthogonal_`: drawn evenly from all of these.
+    case orthogonal(gain: Double)
+    /// Like the first, but a range of numbers that are `value`.
+    indirect case parted(Initializer, Range<Int>, value: Float)
 
     /// The names of initializers of weights in a configuration.
     static let names = [
         "pytorch", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform",
-        "lecun_normal", "uniform", "normal", "zeros"
+        "lecun_normal", "uniform", "normal", "orthogonal", "zeros"
     ]
 
     /// The initializer of a weight with so many inputs and outputs, and of the bias beside it.
     ///
     /// - `pytorch` (the default): both uniform in ±1/√inputs, as `torch.nn.Linear`.
     /// - Glorot and Bengio, AISTATS 2010; He et al., ICCV 2015; LeCun et al., "Efficient BackProp", 1998; biases 0.
-    /// - `uniform: {bound}`, `normal: {mean, standard_deviation}`, `zeros`; biases 0.
+    /// - `uniform: {bound}`, `normal: {mean, standard_deviation}`, `orthogonal: {gain}`, `zeros`; biases 0.
     ///
-    /// - Parameter pytorch: what `pytorch` means for the layer, where that isn't what it means for `torch.nn.Linear`.
+    /// - Parameters:
+    ///   - key: the option that names it.
+    ///   - pytorch: what `pytorch` means for the layer, where that isn't what it means for `torch.nn.Linear`.
     static func read(
-        _ options: Settings, inputs: Int, outputs: Int,
+        _ options: Settings, _ key: String = "initializer", inputs: Int, outputs: Int,
         pytorch: (weight: Initializer, bias: Initializer)? = nil
     ) throws -> (weight: Initializer, bias: Initializer) {
-        let variant = try options.variant("initializer", default: "pytorch")
+        let variant = try options.variant(key, default: "pytorch")
         let fanIn = Double(max(inputs, 1))
         let fanSum = Double(max(inputs + outputs, 1))
         let weight: Initializer
@@ -44,6 +51,8 @@ package enum Initializer: Sendable, Equatable {
             weight = .normal(
                 mean: try variant.options.double("mean", default: 0),
                 deviation: try variant.options.double("standard_deviation", default: 0.05, in: .nonNegative))
+        case "orthogonal":
+            weight = .orthogonal(gain: try variant.options.double("gain", default: 1, in: .nonNegative))
         case "zeros": weight = .constant(0)
         default: throw variant.unknown("initializer", known: names)
         }
@@ -62,14 +71,24 @@ package enum Initializer: Sendable, Equatable {
                 target[index] = Float((2 * unit - 1) * bound)
             }
         case .normal(let mean, let deviation):
-            for index in target.indices {
-                // Box and Muller, "A note on the generation of random normal deviates", 1958.
-                let block = stream.block(0, ordinal: UInt64(index))
-                let u = Self.unit(UInt64(block.x) << 32 | UInt64(block.y))
-                let v = Self.unit(UInt64(block.z) << 32 | UInt64(block.w))
-                target[index] = Float(mean + deviation * (-2 * logarithm(u)).squareRoot() * cosineOfPi(times: 2 * v))
-            }
+            for index in target.indices { target[index] = Float(mean + deviation * Self.normal(stream, index)) }
+        case .orthogonal(let gain):
+            let rows = slot.shape.dimensions.first ?? 1
+            var matrix = Orthogonalization(rows: rows, columns: target.count / rows) { Self.normal(stream, $0) }
+            matrix.run()
+            for index in target.indices { target[index] = Float(gain * matrix[index]) }
+        case .parted(let other, let range, let value):
+            other.fill(numbers, slot: slot, seed: seed)
+            for index in range { target[index] = value }
         }
+    }
+
+    /// A number of the standard normal distribution (Box and Muller, "A note on the generation of random normal deviates", 1958).
+    private static func normal(_ stream: RandomStream, _ index: Int) -> Double {
+        let block = stream.block(0, ordinal: UInt64(index))
+        let u = unit(UInt64(block.x) << 32 | UInt64(block.y))
+        let v = unit(UInt64(block.z) << 32 | UInt64(block.w))
+        return (-2 * logarithm(u)).squareRoot() * cosineOfPi(times: 2 * v)
     }
 
     /// A number between 0 and 1, both excluded: 52 random bits and a half, which Double holds exactly.

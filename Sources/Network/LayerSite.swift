@@ -35,6 +35,19 @@ package struct LayerSite {
         init(layers: LayerChoices) { self.layers = layers }
     }
 
+    /// The shape of an input of sequences, [channels, steps], for layers that move over the steps.
+    package func channelsAndSteps(kind: String, _ options: Settings) throws -> (channels: Int, steps: Int) {
+        guard inputShape.dimensions.count == 2, inputShape.count > 0 else {
+            throw options.failure("\(kind) takes sequences, [channels, steps], but this one gets \(inputShape)")
+        }
+        if let sequence, sequence.axis != 1 {
+            throw options.failure(
+                "\(kind) takes sequences, [channels, steps], but the steps of \(inputShape) lie on its first axis; put "
+                    + "permute: {dimensions: [2, 1]} in front of it")
+        }
+        return (inputShape.dimensions[0], inputShape.dimensions[1])
+    }
+
     /// Reserves a parameter of the layer; `initializer` says what it starts as. Whether it is trained or frozen is the
     /// configuration's to say.
     package mutating func reserve(

@@ -18,13 +18,19 @@ final class Bench {
     let outputGradient: AlignedBuffer<Float>, inputGradient: AlignedBuffer<Float>
     /// Where the time of each layer goes.
     var clock: StageClock?
+    /// How many steps of each row are its own; nil where samples have no lengths.
+    let lengths: [Int32]?
     /// What layers sum over each leaf, up to one for each row.
     let statistics: AlignedBuffer<Double>
 
     /// - Parameters:
     ///   - leafRows: rows of the leaves that memory is planned for; as many as there are rows by default.
     ///   - keeps: whether forward keeps what backward needs.
-    init(_ network: Network, rows: Int, leafRows: Int? = nil, threadCount: Int = 1, keeps: Bool = true) throws {
+    ///   - lengths: of the rows, in turn.
+    init(
+        _ network: Network, rows: Int, leafRows: Int? = nil, threadCount: Int = 1, keeps: Bool = true, lengths: [Int]? = nil
+    ) throws {
+        self.lengths = lengths.map { lengths in (0..<rows).map { Int32(lengths[$0 % lengths.count]) } }
         self.network = network
         self.rows = rows
         weights = AlignedBuffer(count: network.layout.weightCount)
@@ -49,6 +55,17 @@ final class Bench {
     /// Forward over a range of the rows.
     func forward(_ range: Range<Int>? = nil, firstDraw: UInt64? = nil, leafRows: Int? = nil) {
         let range = range ?? 0..<rows
+        withLengths(range) { lengths in
+            forward(range, firstDraw: firstDraw, leafRows: leafRows, lengths: lengths)
+        }
+    }
+
+    private func withLengths(_ range: Range<Int>, _ body: (SequenceLengths?) -> Void) {
+        guard let lengths else { return body(nil) }
+        lengths[range].withUnsafeBufferPointer { body(SequenceLengths($0)) }
+    }
+
+    private func forward(_ range: Range<Int>, firstDraw: UInt64?, leafRows: Int?, lengths: SequenceLengths?) {
         let purpose = firstDraw.map { ForwardPass.Purpose.training(firstDraw: $0 + UInt64(range.lowerBound)) }
         network.layers.forward(
             matrix(input, network.inputShape, range).readOnly,
@@ -56,7 +73,7 @@ final class Bench {
             in: ForwardPass(
                 weights: weights.weights(network.layout).readOnly, workspace: workspace,
                 purpose: purpose ?? .evaluation, leafRows: leafRows ?? max(range.count, 1),
-                statistics: leafSums, clock: clock))
+                statistics: leafSums, lengths: lengths, clock: clock))
     }
 
     private var leafSums: LeafSums? {
@@ -76,14 +93,16 @@ final class Bench {
     /// Backward over the rows that `forward` was run for last.
     func backward(_ range: Range<Int>? = nil, leafRows: Int? = nil, withInputGradient: Bool = true) {
         let range = range ?? 0..<rows
-        network.layers.backward(
-            matrix(outputGradient, network.outputShape, range).readOnly,
-            into: withInputGradient ? matrix(inputGradient, network.inputShape, range) : nil,
-            input: matrix(input, network.inputShape, range).readOnly,
-            output: matrix(output, network.outputShape, range).readOnly, using: activations,
-            in: BackwardPass(
-                weights: weights.weights(network.layout).readOnly, gradients: gradients.gradients(network.layout),
-                leafRows: leafRows ?? max(range.count, 1), workspace: workspace, clock: clock))
+        withLengths(range) { lengths in
+            network.layers.backward(
+                matrix(outputGradient, network.outputShape, range).readOnly,
+                into: withInputGradient ? matrix(inputGradient, network.inputShape, range) : nil,
+                input: matrix(input, network.inputShape, range).readOnly,
+                output: matrix(output, network.outputShape, range).readOnly, using: activations,
+                in: BackwardPass(
+                    weights: weights.weights(network.layout).readOnly, gradients: gradients.gradients(network.layout),
+                    leafRows: leafRows ?? max(range.count, 1), workspace: workspace, lengths: lengths, clock: clock))
+        }
     }
 
     /// Slots with a gradient.
@@ -117,13 +136,15 @@ func plainLoss() throws -> any Loss { try readLoss(settings(["loss": "mean_squar
 
 /// A network of `layers`, as a configuration lists them.
 func makeNetwork(
-    _ layers: Any, inputShape: [Int], tokenKinds: Int? = nil, freeze: [String]? = nil, loss: (any Loss)? = nil,
+    _ layers: Any, inputShape: [Int], tokenKinds: Int? = nil, hasLengths: Bool = false, freeze: [String]? = nil,
+    loss: (any Loss)? = nil,
     seed: UInt64 = 1
 ) throws -> Network {
     let root = try settings(["model": freeze.map { ["layers": layers, "freeze": $0] } ?? ["layers": layers]])
     let model = try root.section("model")
     let network = try Network(
-        model, inputShape: Shape(inputShape), tokenKinds: tokenKinds, loss: try loss ?? plainLoss(), seed: seed)
+        model, inputShape: Shape(inputShape), tokenKinds: tokenKinds, hasLengths: hasLengths, loss: try loss ?? plainLoss(),
+        seed: seed)
     try root.finish()
     return network
 }

@@ -70,6 +70,53 @@ class Parallel(nn.ModuleList):
         return torch.cat(outputs, 1) if self.combine == "concatenate" else sum(outputs)
 
 
+def recurrent(kind, options, features):
+    """torch.nn's recurrent layer of a kind, whose output is one tensor; `lengths` of the samples are set before it is run."""
+    base = {"simple_rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[kind]
+
+    class Recurrent(base):
+        lengths = None
+
+        def forward(self, x):
+            if self.lengths is None:
+                outputs, state = super().forward(x)
+            else:
+                packed = nn.utils.rnn.pack_padded_sequence(x, self.lengths, batch_first=True, enforce_sorted=False)
+                outputs, state = super().forward(packed)
+                outputs, _ = nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
+            if options.get("output", "last") == "all":
+                return outputs
+            last = state[0] if kind == "lstm" else state
+            return torch.cat(list(last[-(2 if self.bidirectional else 1):]), 1)
+
+    shared = {"nonlinearity": options.get("nonlinearity", "tanh")} if kind == "simple_rnn" else {}
+    return Recurrent(
+        features, options["units"], num_layers=options.get("layers", 1), bias=options.get("bias", True), batch_first=True,
+        dropout=options.get("dropout", 0.0), bidirectional=options.get("bidirectional", False), **shared)
+
+
+class GlobalPool(nn.Module):
+    """The mean or the largest number of each channel over a sample's own steps."""
+
+    lengths = None
+
+    def __init__(self, largest):
+        super().__init__()
+        self.largest = largest
+
+    def forward(self, x):
+        lengths = [x.shape[2]] * len(x) if self.lengths is None else self.lengths.tolist()
+        own = [row[:, :length] for row, length in zip(x, lengths)]
+        return torch.stack([row.amax(1) if self.largest else row.mean(1) for row in own])
+
+
+class Causal(nn.Conv1d):
+    """All zeros in front."""
+
+    def forward(self, x):
+        return super().forward(functional.pad(x, ((self.kernel_size[0] - 1) * self.dilation[0], 0)))
+
+
 def on_images(kind):
     """The same module, to which samples of two dimensions are images of one channel."""
 
@@ -110,6 +157,8 @@ def image_module(kind, options, shape):
         bias, shared = convolution(options, shape)
         padding = tupled({"valid": 0}.get(options.get("padding", "valid"), options.get("padding", 0))
                          if isinstance(options.get("padding", "valid"), str) else options["padding"])
+        if kind == "conv1d" and options.get("padding") == "causal":
+            return Causal(channels, options["filters"], options["kernel"], bias=bias, **shared)
         if kind == "conv1d":
             return nn.Conv1d(channels, options["filters"], options["kernel"], padding=padding, bias=bias, **shared)
         module = on_images(nn.Conv2d)
@@ -175,8 +224,20 @@ def build(configurations, shape, kinds=None):
             assert inner_shape == shape, "both branches of a residual block have the same shape"
             modules.append(Residual(*inner, shortcut=shortcut))
         elif kind == "embedding":
-            modules.append(Embedding(options.get("num_embeddings", kinds), options["embedding_dim"]))
+            modules.append(Embedding(
+                options.get("num_embeddings", kinds), options["embedding_dim"], padding_idx=options.get("padding_index")))
             shape = [*shape, options["embedding_dim"]]
+        elif kind in ("simple_rnn", "lstm", "gru"):
+            modules.append(recurrent(kind, options, shape[-1]))
+            shape = output_shape(modules[-1], shape)
+        elif kind in ("max_pool1d", "average_pool1d"):
+            window = {"stride": options.get("stride", options["size"]), "padding": options.get("padding", 0)}
+            modules.append(nn.MaxPool1d(options["size"], **window) if kind == "max_pool1d" else nn.AvgPool1d(
+                options["size"], **window, count_include_pad=options.get("count_include_pad", True)))
+            shape = output_shape(modules[-1], shape)
+        elif kind in ("global_average_pool1d", "global_max_pool1d"):
+            modules.append(GlobalPool(kind == "global_max_pool1d"))
+            shape = shape[:1]
         elif kind == "flatten":
             modules.append(nn.Flatten())
             shape = [math.prod(shape)]
@@ -224,9 +285,10 @@ def build(configurations, shape, kinds=None):
     return modules, shape
 
 
-def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False, kinds=None):
+def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False, kinds=None, lengths=None):
     """One row of the table. Parameters, inputs and output gradients are drawn from the case's own seed. While training, all
-    rows are one micro-batch, and what has become of the buffers is in the table too. With `kinds` inputs are tokens."""
+    rows are one micro-batch, and what has become of the buffers is in the table too. With `kinds` inputs are tokens, with
+    `lengths` sequences of which only the first steps are a sample's own."""
     random = numpy.random.default_rng(seed)
     modules, _ = build(layers, list(input_shape), kinds)
     network = nn.Sequential(*modules).train(training)
@@ -248,12 +310,16 @@ def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False, k
     inputs = exact(inputs)
     rows = len(inputs)
     x = torch.from_numpy(inputs.reshape((rows, *input_shape))).requires_grad_()
+    for module in network.modules():
+        if hasattr(module, "lengths"):
+            module.lengths = None if lengths is None else torch.tensor(lengths)
     output = network(x)
     output_gradient = exact(random.standard_normal(tuple(output.shape)))
     output.backward(torch.from_numpy(output_gradient))
     return {
         "name": name,
         "token_kinds": kinds,
+        "lengths": lengths,
         "layers": layers,
         "input_shape": list(input_shape),
         "output_shape": list(output.shape[1:]),
@@ -266,6 +332,52 @@ def case(seed, name, layers, input_shape, rows=4, inputs=None, training=False, k
         "input_gradient": (torch.zeros_like(x) if x.grad is None else x.grad).reshape(rows, -1).tolist(),
         "parameter_gradients": {key: value.grad.tolist() for key, value in network.named_parameters()},
     }
+
+
+def sequence_cases():
+    """Recurrent layers and layers over steps."""
+    rnn, lstm, gru = (lambda k: lambda **o: {k: o})("simple_rnn"), (lambda **o: {"lstm": o}), (lambda **o: {"gru": o})
+    back = {"permute": {"dimensions": [2, 1]}}
+    cases = [
+        case(700, "simple_rnn", [rnn(units=5)], [4, 3]),
+        case(701, "simple_rnn, relu, all outputs, no bias", [rnn(units=3, nonlinearity="relu", output="all", bias=False)], [5, 2]),
+        case(702, "simple_rnn, two layers both ways, lengths",
+             [rnn(units=3, layers=2, bidirectional=True, output="all")], [4, 2], lengths=[4, 1, 3, 2]),
+        case(703, "lstm", [lstm(units=5)], [4, 3]),
+        case(704, "lstm of one unit and one feature", [lstm(units=1, output="all")], [6, 1]),
+        case(705, "lstm of 17 units, all outputs", [lstm(units=17, output="all")], [3, 9], rows=3),
+        case(706, "lstm without bias", [lstm(units=4, bias=False)], [3, 2]),
+        case(707, "lstm, lengths", [lstm(units=4)], [5, 3], lengths=[2, 5, 1, 4]),
+        case(708, "lstm both ways, lengths", [lstm(units=3, bidirectional=True)], [5, 2], lengths=[5, 3, 1, 2]),
+        case(709, "lstm both ways, all outputs, lengths", [lstm(units=3, bidirectional=True, output="all")], [4, 2], lengths=[1, 4, 2, 3]),
+        case(710, "lstm, three layers", [lstm(units=3, layers=3)], [4, 2]),
+        case(711, "lstm, two layers both ways, lengths", [lstm(units=3, layers=2, bidirectional=True)], [4, 3], lengths=[3, 4, 1, 2]),
+        case(712, "gru", [gru(units=5)], [4, 3]),
+        case(713, "gru of 19 units, all outputs", [gru(units=19, output="all")], [3, 5], rows=3),
+        case(714, "gru without bias", [gru(units=3, bias=False)], [4, 2]),
+        case(715, "gru, lengths", [gru(units=4)], [5, 3], lengths=[2, 5, 1, 4]),
+        case(716, "gru, two layers both ways, all outputs, lengths",
+             [gru(units=3, layers=2, bidirectional=True, output="all")], [4, 3], lengths=[1, 3, 4, 2]),
+        case(717, "lstm, all outputs, then a gru and dense, lengths",
+             [lstm(units=4, output="all"), gru(units=3), {"dense": {"units": 2}}], [5, 2], lengths=[5, 2, 3, 1]),
+        case(718, "embedding with padding_index, lstm, lengths",
+             [{"embedding": {"embedding_dim": 4, "padding_index": 0}}, lstm(units=3)], [5], kinds=7, lengths=[5, 2, 4, 1]),
+        case(719, "embedding, a padding_index that occurs: no gradient", [{"embedding": {"embedding_dim": 3, "padding_index": 2}}, "flatten"], [4], kinds=5),
+        case(720, "conv1d, padding causal", [{"conv1d": {"filters": 3, "kernel": 3, "padding": "causal", "dilation": 2}}], [2, 7], rows=2),
+        case(721, "conv1d, padding causal at stride 2", [{"conv1d": {"filters": 2, "kernel": 4, "padding": "causal", "stride": 2}}], [3, 8], rows=2),
+        case(722, "max_pool1d", [{"max_pool1d": {"size": 2}}], [3, 7], rows=3),
+        case(723, "max_pool1d, windows that overlap, padding", [{"max_pool1d": {"size": 3, "stride": 2, "padding": 1}}], [2, 8], rows=2),
+        case(724, "average_pool1d", [{"average_pool1d": {"size": 3, "stride": 1, "padding": 1}}], [2, 6], rows=2),
+        case(725, "average_pool1d, padding not counted",
+             [{"average_pool1d": {"size": 4, "stride": 2, "padding": 2, "count_include_pad": False}}], [2, 7], rows=2),
+        case(726, "global_average_pool1d", ["global_average_pool1d"], [3, 11], rows=2),
+        case(727, "global_max_pool1d", ["global_max_pool1d"], [3, 11], rows=2),
+        case(728, "means over a sample's own steps", [back, "global_average_pool1d"], [6, 3], lengths=[6, 1, 3, 4]),
+        case(729, "largest numbers of a sample's own steps", [back, "global_max_pool1d", {"dense": {"units": 2}}], [6, 3], lengths=[2, 6, 1, 5]),
+        case(731, "recurrent layers in a residual, all outputs, lengths",
+             [{"residual": {"layers": [lstm(units=2, bidirectional=True, output="all")]}}, rnn(units=2)], [3, 4], lengths=[2, 3, 1, 3]),
+    ]
+    return cases
 
 
 def conv(**options):
@@ -424,6 +536,7 @@ def main():
              [2, 4], rows=6),
     ]
     cases += image_cases()
+    cases += sequence_cases()
     for index, (name, layer) in enumerate(activations):
         cases.append(case(200 + index, name, [layer], [11], rows=3))
         cases.append(case(300 + index, f"{name}, extreme inputs", [layer], [len(EXTREME)], inputs=[EXTREME]))

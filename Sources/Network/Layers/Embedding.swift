@@ -5,7 +5,7 @@ import Storage
 /// A row of numbers for each token.
 ///
 /// Forward: y_i = W[token_i]. Backward: ∂L/∂W[v] = Σ of ∂L/∂y_i over all i whose token is v, in the order of positions within
-/// a leaf. Shapes: tokens […], y […, embedding_dim], W num_embeddings × embedding_dim, as `torch.nn.Embedding`. Kept: nothing;
+/// a leaf. The row of `padding_index` begins with zeros and has no gradient. Shapes: tokens […], y […, embedding_dim], W num_embeddings × embedding_dim, as `torch.nn.Embedding`. Kept: nothing;
 /// backward reads the tokens.
 package struct Embedding: Layer {
     package static let kind = "embedding"
@@ -15,6 +15,7 @@ package struct Embedding: Layer {
     private let kinds: Int
     private let width: Int
     private let weight: ParameterSlot
+    private let paddingIndex: Int?
 
     package init(options: Settings, site: inout LayerSite) throws {
         width = try options.int("embedding_dim", in: 1...1 << 24)
@@ -33,7 +34,11 @@ package struct Embedding: Layer {
         let initializer = try Initializer.read(
             options, inputs: kinds, outputs: width,
             pytorch: (.normal(mean: 0, deviation: 1), .constant(0)))
-        weight = site.reserve("weight", shape: Shape([kinds, width]), role: .weight, initializer: initializer.weight)
+        paddingIndex = try options.optionalInt("padding_index", in: 0...kinds - 1)
+        let width = width
+        let start = paddingIndex.map { Initializer.parted(initializer.weight, $0 * width..<($0 + 1) * width, value: 0) }
+        weight = site.reserve(
+            "weight", shape: Shape([kinds, width]), role: .weight, initializer: start ?? initializer.weight)
     }
 
     package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? { input }
@@ -60,5 +65,6 @@ package struct Embedding: Layer {
         pass.workspace.embeddingGradient(
             outputGradient.reshaped(rows: input.count, columns: width), input,
             leafTokens: pass.summedRows * input.columns, into: target)
+        if let paddingIndex { target[rows: paddingIndex..<paddingIndex + 1].fill(0) }
     }
 }

@@ -1,5 +1,3 @@
-import Storage
-
 /// Which axis of a sample is time, where samples have lengths, and how many of its steps are a sample's own; those behind are
 /// padding.
 ///
@@ -38,5 +36,25 @@ package struct SequenceSteps: Sendable, Equatable {
         var result = self
         result.windows.append(window)
         return result
+    }
+}
+
+/// How many steps of each row are its own: as many as there are, unless samples have lengths.
+package struct StepCounts: Sendable {
+    /// Steps of a row.
+    package let most: Int
+    private let lengths: SequenceLengths?
+    private let sequence: SequenceSteps
+
+    /// - Parameter sequence: where the steps lie; nil where samples have no lengths there.
+    package init(most: Int, lengths: SequenceLengths?, sequence: SequenceSteps?) {
+        self.most = most
+        self.lengths = sequence == nil ? nil : lengths
+        self.sequence = sequence ?? SequenceSteps(axis: 0)
+    }
+
+    package subscript(row: Int) -> Int {
+        guard let lengths else { return most }
+        return min(most, sequence.steps(ofLength: lengths[row]))
     }
 }
