@@ -74,6 +74,11 @@ DTRAIN_VECTOR dtrain_float8 dtrain_select(dtrain_int8 mask, dtrain_float8 chosen
     return (dtrain_float8)(((dtrain_int8)chosen & mask) | ((dtrain_int8)other & ~mask));
 }
 
+/// `chosen` in the lanes where a < b, `other` elsewhere, where one of the two is NaN too.
+DTRAIN_VECTOR dtrain_float8 dtrain_where_below(dtrain_float8 a, dtrain_float8 b, dtrain_float8 chosen, dtrain_float8 other) {
+    return a < b ? chosen : other;
+}
+
 /// The larger one in each lane, NaN where one of the two is.
 DTRAIN_VECTOR dtrain_float8 dtrain_larger(dtrain_float8 a, dtrain_float8 b) {
     return dtrain_select((b > a) | (b != b), b, a);
@@ -120,6 +125,17 @@ DTRAIN_VECTOR void dtrain_stream8(float *target, dtrain_float8 vector) {
 
 #if defined(__AVX512F__)
 typedef float dtrain_float16 __attribute__((ext_vector_type(16)));
+
+/// a + b·c, rounded once.
+DTRAIN_VECTOR dtrain_float16 dtrain_adding_product16(dtrain_float16 a, dtrain_float16 b, dtrain_float16 c) {
+    return __builtin_elementwise_fma(b, c, a);
+}
+
+/// As `dtrain_where_below`.
+DTRAIN_VECTOR dtrain_float16 dtrain_where_below16(
+    dtrain_float16 a, dtrain_float16 b, dtrain_float16 chosen, dtrain_float16 other) {
+    return a < b ? chosen : other;
+}
 
 /// Writes sixteen numbers past the caches to `target`, a multiple of 64 bytes.
 DTRAIN_VECTOR void dtrain_stream16(float *target, dtrain_float16 vector) {

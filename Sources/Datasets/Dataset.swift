@@ -96,6 +96,13 @@ package struct Dataset: Sendable {
         return classes
     }
 
+    /// Whether the samples in their order are the pieces of one sequence, without gaps and without overlaps.
+    package var isStream: Bool {
+        guard case .windows(_, let stride, _) = inputs, stride == inputShape.count else { return false }
+        guard let rows else { return true }
+        return zip(rows, rows.dropFirst()).allSatisfy { $0 + 1 == $1 }
+    }
+
     /// Whether there is something to compare predictions with; false for inputs that were read for `predict`.
     package var hasTargets: Bool { targets != nil || targetKind.areInputs }
 

@@ -14,8 +14,11 @@ package struct DrawnBatch: Sendable {
         self.step = step
     }
 
+    /// Whether it is the first of an epoch, whose order `samples` are a part of.
+    package var beginsEpoch: Bool { samples.startIndex == 0 }
+
     /// Which place in the batch some of `samples` begin at; they are a slice of it, with its indices.
-    func place(of part: ArraySlice<Int32>) -> Int {
+    package func place(of part: ArraySlice<Int32>) -> Int {
         precondition(
             part.startIndex >= samples.startIndex && part.endIndex <= samples.endIndex,
             "the samples at \(part.indices) of a batch at \(samples.indices)")

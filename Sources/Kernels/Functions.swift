@@ -1,37 +1,11 @@
-// Vectorised functions of one number. The polynomials are minimax fits made for these ranges; the error bounds are
+// Vectorised functions of one number; those that gates are made of stand in GateFunctions.swift, for vectors of any width. The
+// polynomials are minimax fits made for these ranges; the error bounds are
 // checked against Double over all exponents in FunctionsTests.
 
 extension Vector {
     /// eˣ, within 1 ulp; 0 below −87.33 (no denormals), infinite above 88.7228, NaN stays NaN.
-    ///
-    /// x = n·ln 2 + r with |r| ≤ ½ ln 2; eʳ = 1 + r + r²·P(r); 2ⁿ through the exponent bits.
     @inline(__always)
-    package var exponential: Vector {
-        let lowest = Vector(repeating: -87.33)
-        let highest = Vector(repeating: 88.722_8)
-        // Comparisons put NaN aside: it fails both and passes through the arithmetic.
-        let x = replacing(with: lowest, where: self .< lowest).replacing(with: highest, where: self .> highest)
-        // Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits of the pattern.
-        let magic = Vector(repeating: 12_582_912)
-        let shifted = magic.adding(x, times: Vector(repeating: 1.442_695_04))
-        let n = shifted - magic
-        let r = Vector(repeating: 0).adding(n, times: Vector(repeating: -0.693_359_375)) + x
-        let remainder = r.adding(n, times: Vector(repeating: 2.121_944_4e-4))
-        var p = Vector(repeating: 1.395_049_183e-3)
-        p = Vector(repeating: 8.368_889_352e-3).adding(p, times: remainder)
-        p = Vector(repeating: 4.166_620_579e-2).adding(p, times: remainder)
-        p = Vector(repeating: 0.166_665_188_4).adding(p, times: remainder)
-        p = Vector(repeating: 0.500_000_009_5).adding(p, times: remainder)
-        let value = Vector(repeating: 1) + remainder.adding(p, times: remainder * remainder)
-        // n is within ±128: half of it twice, so that neither factor leaves the exponent's range.
-        let whole = SIMD8<Int32>(bitPattern: shifted) &- SIMD8<Int32>(bitPattern: magic)
-        let half = whole &>> 1
-        let scale = Vector(bitPattern: (half &+ 127) &<< 23)
-        let rest = Vector(bitPattern: (whole &- half &+ 127) &<< 23)
-        let result = value * scale * rest
-        return result.replacing(with: Vector(repeating: 0), where: self .< lowest)
-            .replacing(with: Vector(repeating: .infinity), where: self .> highest)
-    }
+    package var exponential: Vector { Kernels.exponential(of: self) }
 
     /// eˣ − 1 for x ≤ 0, within 4 ulp: a polynomial near 0, where the difference would cancel.
     @inline(__always)
@@ -48,7 +22,7 @@ extension Vector {
 
     /// 1 / (1 + e⁻ˣ), within 3 ulp for x ≥ −87; 0 below −88.7228.
     @inline(__always)
-    package var sigmoid: Vector { 1 / (1 + (-self).exponential) }
+    package var sigmoid: Vector { Kernels.sigmoid(of: self) }
 
     /// The sigmoid and its derivative σ·(1 − σ), without the cancellation of 1 − σ where σ is near 1.
     @inline(__always)
@@ -59,22 +33,9 @@ extension Vector {
         return (upper.replacing(with: lower, where: self .< 0), upper * lower)
     }
 
-    /// tanh x, within 2 ulp: an odd polynomial for |x| < 0.625, 1 − 2/(e²ˣ + 1) beyond.
+    /// tanh x, within 2 ulp.
     @inline(__always)
-    package var hyperbolicTangent: Vector {
-        let size = magnitude
-        let square = self * self
-        var p = Vector(repeating: -5.717_045_059e-3)
-        p = Vector(repeating: 2.065_058_73e-2).adding(p, times: square)
-        p = Vector(repeating: -5.374_349_808e-2).adding(p, times: square)
-        p = Vector(repeating: 0.133_314_912_9).adding(p, times: square)
-        p = Vector(repeating: -0.333_332_839_3).adding(p, times: square)
-        let small = size.adding(p * square, times: size)
-        let large = 1 - 2 / ((size + size).exponential + 1)
-        // The sign goes back on as a bit: tanh is odd to the last one, and −0 stays −0.
-        let sign = SIMD8<UInt32>(bitPattern: self) & 0x8000_0000
-        return Vector(bitPattern: SIMD8<UInt32>(bitPattern: small.replacing(with: large, where: size .>= 0.625)) | sign)
-    }
+    package var hyperbolicTangent: Vector { Kernels.hyperbolicTangent(of: self) }
 
     /// ln x for normal numbers above 0, within 3 ulp, or 2⁻²⁴ of the part that the exponent gives.
     ///

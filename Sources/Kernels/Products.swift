@@ -37,18 +37,43 @@ extension Workspace {
         _ outputGradient: MatrixView, _ input: MatrixView, leafRows: Int, continues: Bool = false,
         into gradient: MutableMatrixView
     ) {
+        weightGradient(
+            outputGradient, packed: packedColumns(outputGradient), input, leafRows: leafRows, continues: continues,
+            into: gradient)
+    }
+
+    /// The same for two inputs, whose weights one behind the other would be one weight; nil where nobody asks.
+    package func weightGradients(
+        _ outputGradient: MatrixView, _ first: MatrixView, _ second: MatrixView, leafRows: Int,
+        into firstGradient: MutableMatrixView?, _ secondGradient: MutableMatrixView?
+    ) {
+        let packed = packedColumns(outputGradient)
+        if let firstGradient {
+            weightGradient(outputGradient, packed: packed, first, leafRows: leafRows, continues: false, into: firstGradient)
+        }
+        if let secondGradient {
+            weightGradient(outputGradient, packed: packed, second, leafRows: leafRows, continues: false, into: secondGradient)
+        }
+    }
+
+    /// An output gradient as weight gradients want it.
+    private func packedColumns(_ outputGradient: MatrixView) -> UnsafePointer<Float> {
+        guard tiles.packsOutputGradient(outputGradient) else { return outputGradient.base }
+        let panels = packing(count: outputGradient.rows * outputGradient.columns)
+        tiles.packColumns(outputGradient, into: panels.numbers)
+        return UnsafePointer(panels.base)
+    }
+
+    private func weightGradient(
+        _ outputGradient: MatrixView, packed left: UnsafePointer<Float>, _ input: MatrixView, leafRows: Int, continues: Bool,
+        into gradient: MutableMatrixView
+    ) {
         precondition(!continues || input.rows <= leafRows, "\(input.rows) rows that go on with a leaf of \(leafRows)")
         precondition(
             outputGradient.rows == input.rows && gradient.rows == outputGradient.columns
                 && gradient.columns == input.columns && leafRows > 0,
             "the transpose of \(outputGradient.rows)×\(outputGradient.columns) times "
                 + "\(input.rows)×\(input.columns) into \(gradient.rows)×\(gradient.columns)")
-        var left = outputGradient.base
-        if tiles.packsOutputGradient(outputGradient) {
-            let panels = packing(count: outputGradient.rows * outputGradient.columns)
-            tiles.packColumns(outputGradient, into: panels.numbers)
-            left = UnsafePointer(panels.base)
-        }
         let levels = SummationTree(rows: input.rows, leafRows: leafRows).stackHeight
         let scratch = threadRooms(count: tiles.weightGradientScratch(rows: input.rows, levels: levels))
         parallel(gradient.columns, unit: tiles.width) { thread, columns in

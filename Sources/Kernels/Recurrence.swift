@@ -77,12 +77,17 @@ extension Workspace {
                         }
                         let state = h + place * layout.stateStride
                         let sum = sums + place * columns.stride
-                        cell.advance(
-                            RecurrentRow(
-                                units: units, sums: sum + columns.shared, inputsOwn: sum + columns.inputsOwn,
-                                statesOwn: sum + columns.statesOwn, bias: strips.base + packed.bias, h: state,
-                                c: c + place * layout.stateStride,
-                                kept: kept.map { $0.base + (row * $0.stride + step * cell.kept * units) }))
+                        let kept = kept.map { $0.base + (row * $0.stride + step * cell.kept * units) }
+                        let bias = UnsafePointer(strips.base) + packed.bias
+                        switch cell {
+                        case .tanh, .relu:
+                            tiles.gates.advanceSimple(units, sum, bias, cell == .relu, state, kept)
+                        case .lstm:
+                            tiles.gates.advanceLSTM(units, sum, bias, state, c + place * layout.stateStride, kept)
+                        case .gru:
+                            tiles.gates.advanceGRU(
+                                units, sum, sum + columns.inputsOwn, sum + columns.statesOwn, bias, state, kept)
+                        }
                         outputs?.put(state, row, step, units)
                     }
                 }
@@ -152,14 +157,20 @@ extension Workspace {
                         let state = h + place * layout.stateStride
                         outputs?.add(row, step, to: state, units)
                         let steps = kept.base + row * kept.stride
-                        cell.retreat(
-                            RecurrentGradientRow(
-                                units: units, isLast: step == (recurrence.isReversed ? 0 : length - 1),
-                                kept: steps + step * cell.kept * units,
-                                previous: recurrence.previous(of: step, length: length).map { steps + $0 * cell.kept * units },
-                                initial: initial.map { $0.base + row * $0.stride }, h: state, c: c + place * layout.stateStride,
-                                tangent: tangent + place * layout.stateStride, sums: own + place * layout.sumsStride,
-                                allSums: all, before: earlier))
+                        let own = own + place * layout.sumsStride
+                        let now = steps + step * cell.kept * units
+                        let previous = recurrence.previous(of: step, length: length).map { steps + $0 * cell.kept * units }
+                        let initial = initial.map { $0.base + row * $0.stride }
+                        switch cell {
+                        case .tanh, .relu:
+                            tiles.gates.retreatSimple(units, cell == .relu, now, previous, initial, state, own, all, earlier)
+                        case .lstm:
+                            tiles.gates.retreatLSTM(
+                                units, step == (recurrence.isReversed ? 0 : length - 1), now, previous, initial, state,
+                                c + place * layout.stateStride, tangent + place * layout.stateStride, own, all, earlier)
+                        case .gru:
+                            tiles.gates.retreatGRU(units, now, previous, initial, state, own, all, earlier)
+                        }
                     }
                     if step < longest, turn < steps - 1 {
                         tiles.rowProducts(

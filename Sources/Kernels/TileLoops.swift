@@ -17,10 +17,11 @@ final class TileLoops: Sendable {
 
     private let packing: Packing
     private let products: Products
+    let gates: Gates
     private let multiplyAddLoop: @Sendable (Int, Float) -> Float
 
-    private typealias Numbers = UnsafePointer<Float>
-    private typealias Results = UnsafeMutablePointer<Float>
+    typealias Numbers = UnsafePointer<Float>
+    typealias Results = UnsafeMutablePointer<Float>
     private typealias Room = UnsafeMutableBufferPointer<Float>
 
     /// What is done to operands, as `Tiles` declares it.
@@ -59,6 +60,35 @@ final class TileLoops: Sendable {
             ) -> Void
     }
 
+    /// What a recurrent layer's step does behind its products, as `Tiles` declares it.
+    struct Gates {
+        let advanceSimple:
+            @Sendable (_ units: Int, _ sums: Numbers, _ bias: Numbers, _ rectifies: Bool, _ h: Results, _ kept: Results?) ->
+                Void
+        let advanceLSTM:
+            @Sendable (_ units: Int, _ sums: Numbers, _ bias: Numbers, _ h: Results, _ c: Results, _ kept: Results?) -> Void
+        let advanceGRU:
+            @Sendable (
+                _ units: Int, _ sums: Numbers, _ ofInputs: Numbers, _ ofStates: Numbers, _ bias: Numbers, _ h: Results,
+                _ kept: Results?
+            ) -> Void
+        let retreatSimple:
+            @Sendable (
+                _ units: Int, _ rectifies: Bool, _ kept: Numbers, _ previous: Numbers?, _ initial: Numbers?, _ h: Results,
+                _ sums: Results, _ allSums: Results, _ before: Results
+            ) -> Void
+        let retreatLSTM:
+            @Sendable (
+                _ units: Int, _ isLast: Bool, _ kept: Numbers, _ previous: Numbers?, _ initial: Numbers?, _ h: Results,
+                _ c: Results, _ tangent: Results, _ sums: Results, _ allSums: Results, _ before: Results
+            ) -> Void
+        let retreatGRU:
+            @Sendable (
+                _ units: Int, _ kept: Numbers, _ previous: Numbers?, _ initial: Numbers?, _ h: Results, _ sums: Results,
+                _ allSums: Results, _ before: Results
+            ) -> Void
+    }
+
     private static let narrow = TileLoops(
         height: Tiles.tileHeight, width: Tiles.tileWidth, innerProductScratch: Tiles.innerProductScratch(),
         inputGradientScratch: Tiles.inputGradientScratch(), multiplyAddOperations: Tiles.multiplyAddOperations,
@@ -70,6 +100,9 @@ final class TileLoops: Sendable {
         products: Products(
             inner: Tiles.innerProductTiles, weightGradient: Tiles.weightGradientTiles,
             inputGradient: Tiles.inputGradientTiles, rows: Tiles.rowProductTiles),
+        gates: Gates(
+            advanceSimple: Tiles.advanceSimple, advanceLSTM: Tiles.advanceLSTM, advanceGRU: Tiles.advanceGRU,
+            retreatSimple: Tiles.retreatSimple, retreatLSTM: Tiles.retreatLSTM, retreatGRU: Tiles.retreatGRU),
         multiplyAddLoop: Tiles.multiplyAdds)
 
     #if WIDE_TILES
@@ -84,12 +117,15 @@ final class TileLoops: Sendable {
             products: Products(
                 inner: TilesWide.innerProductTiles, weightGradient: TilesWide.weightGradientTiles,
                 inputGradient: TilesWide.inputGradientTiles, rows: TilesWide.rowProductTiles),
+            gates: Gates(
+                advanceSimple: TilesWide.advanceSimple, advanceLSTM: TilesWide.advanceLSTM, advanceGRU: TilesWide.advanceGRU,
+                retreatSimple: TilesWide.retreatSimple, retreatLSTM: TilesWide.retreatLSTM, retreatGRU: TilesWide.retreatGRU),
             multiplyAddLoop: TilesWide.multiplyAdds)
     #endif
 
     private init(
         height: Int, width: Int, innerProductScratch: Int, inputGradientScratch: Int, multiplyAddOperations: Int,
-        packing: Packing, products: Products, multiplyAddLoop: @escaping @Sendable (Int, Float) -> Float
+        packing: Packing, products: Products, gates: Gates, multiplyAddLoop: @escaping @Sendable (Int, Float) -> Float
     ) {
         self.height = height
         self.width = width
@@ -98,6 +134,7 @@ final class TileLoops: Sendable {
         self.multiplyAddOperations = multiplyAddOperations
         self.packing = packing
         self.products = products
+        self.gates = gates
         self.multiplyAddLoop = multiplyAddLoop
     }
 

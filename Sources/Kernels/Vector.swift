@@ -3,6 +3,9 @@ import CProcessor
 /// Eight Float32, one AVX register. Every kernel of this room computes in these.
 package typealias Vector = SIMD8<Float>
 
+/// What the files that this room shares with `Tiles` call a vector.
+typealias Lanes = Vector
+
 /// The mask that goes with a `Vector`.
 typealias VectorMask = SIMDMask<SIMD8<Int32>>
 

@@ -120,14 +120,17 @@ package struct ForwardPass {
     package let statistics: LeafSums?
     /// How long the sequence in each row is; nil where none has padding.
     package let lengths: SequenceLengths?
+    /// The states that the step before left, a row each, which become those that this one leaves; nil where rows begin anew.
+    package let states: MutableMatrixView?
     /// Where the time of each layer goes; nil where nobody measures.
     let clock: StageClock?
 
     package init(
         weights: ParameterView, workspace: Workspace, purpose: Purpose, leafRows: Int, statistics: LeafSums? = nil,
-        lengths: SequenceLengths? = nil, clock: StageClock? = nil
+        lengths: SequenceLengths? = nil, states: MutableMatrixView? = nil, clock: StageClock? = nil
     ) {
         self.lengths = lengths
+        self.states = states
         self.clock = clock
         self.weights = weights
         self.workspace = workspace

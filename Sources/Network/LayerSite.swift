@@ -29,6 +29,9 @@ package struct LayerSite {
         var updates: [BufferUpdate] = []
         var statisticsCount = 0
         var leastLeafRows = 1
+        /// Whether layers go on with the state that a step left them, and how many numbers of a sample that is.
+        var carriesState = false
+        var stateCount = 0
         /// Whose parameters stay as they were at the start.
         var frozen: [NamePattern] = []
 
@@ -94,6 +97,17 @@ package struct LayerSite {
         blueprint.leastLeafRows = max(blueprint.leastLeafRows, leastLeafRows)
         blueprint.updates.append(BufferUpdate(sums: first..<first + count, apply: update))
         return first
+    }
+
+    /// Whether layers with a state go on with what the step before left of it, `training.stateful`.
+    package var carriesState: Bool { blueprint.carriesState }
+
+    /// Reserves `count` numbers of a state that is carried from step to step, for each sample of a batch.
+    ///
+    /// - Returns: where in `ForwardPass.states` they begin.
+    package mutating func reserveState(_ count: Int) -> Int {
+        defer { blueprint.stateCount += count }
+        return blueprint.stateCount
     }
 
     /// Builds the layers of a list one behind the other, for a composite. `name` tells its branches apart in the names of

@@ -14,6 +14,8 @@ package struct Network: Sendable {
     package let fusedActivation: (any Layer.Type)?
     /// How many numbers the layers sum over a batch besides gradients.
     package let statisticsCount: Int
+    /// Numbers of a sample's state that is carried from step to step; 0 where none is.
+    package let stateCount: Int
     /// How many layers there are, those inside others included.
     let layerCount: Int
     /// The fewest rows that a leaf may have.
@@ -30,16 +32,18 @@ package struct Network: Sendable {
     /// - Parameters:
     ///   - tokenKinds: how many different tokens the samples are made of; nil where they are made of numbers.
     ///   - hasLengths: whether samples are sequences of different lengths, whose steps lie on the first axis.
+    ///   - carriesState: whether recurrent layers go on with the state that the step before left them.
     ///   - choices: the layers that `model:` can name.
     package init(
-        _ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, hasLengths: Bool = false, loss: any Loss, seed: UInt64,
-        choices: LayerChoices = .standard
+        _ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, hasLengths: Bool = false, carriesState: Bool = false,
+        loss: any Loss, seed: UInt64, choices: LayerChoices = .standard
     ) throws {
         self.inputShape = inputShape
         guard let variants = try settings.optionalVariants("layers"), !variants.isEmpty else {
             throw settings.failure("layers", "a network needs at least one layer, as in layers: [dense: {units: 10}]")
         }
         var blueprint = LayerSite.Blueprint(layers: choices)
+        blueprint.carriesState = carriesState
         blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
         let all = try Sequential(
             variants, options: settings, path: "", inputShape: inputShape,
@@ -74,6 +78,13 @@ package struct Network: Sendable {
         statisticsCount = blueprint.statisticsCount
         layerCount = blueprint.nextOrdinal
         leastLeafRows = blueprint.leastLeafRows
+        stateCount = blueprint.stateCount
+        guard !carriesState || stateCount > 0 else {
+            throw settings.failure(
+                "layers",
+                "training.stateful: true carries the state of recurrent layers from step to step, and there is none; take it out, "
+                    + "or use lstm, gru or simple_rnn")
+        }
         updates = blueprint.updates
         guard layout.parameterCount > 0 else {
             throw settings.failure("layers", "the network has no parameters to train; add a dense layer")

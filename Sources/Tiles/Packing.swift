@@ -35,23 +35,35 @@ package func packTransposed(
     }
 }
 
+/// Rows that are packed at a time: their cache lines are read once, though each holds parts of several panels.
+private let packedRows = 16
+
 /// Panels of `tileHeight` columns each, the rows of a panel one behind the other; the last panel is as narrow as it is.
 package func packColumns(
     _ source: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int,
     into panels: UnsafeMutableBufferPointer<Float>
 ) {
-    guard var target = panels.baseAddress, rows * columns <= panels.count else {
+    guard let base = panels.baseAddress, rows * columns <= panels.count else {
         preconditionFailure("panels of \(rows)×\(columns) numbers into \(panels.count)")
     }
-    var column = 0
-    while column < columns {
-        let width = min(tileHeight, columns - column)
-        for row in 0..<rows {
-            let from = source + (row &* stride &+ column)
-            for lane in 0..<width { target[lane] = from[lane] }
-            target += width
+    var first = 0
+    while first < rows {
+        let count = min(packedRows, rows &- first)
+        var column = 0
+        while column < columns {
+            let width = min(tileHeight, columns &- column)
+            var from = source + (first &* stride &+ column)
+            var target = base + (column &* rows &+ first &* width)
+            var rest = count
+            while rest > 0 {
+                Lanes.load(from, count: width).store(to: target, count: width)
+                from += stride
+                target += width
+                rest &-= 1
+            }
+            column &+= tileHeight
         }
-        column += tileHeight
+        first &+= packedRows
     }
 }
 

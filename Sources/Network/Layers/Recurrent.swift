@@ -33,6 +33,8 @@ struct RecurrentLevels: Sendable {
     /// Of the masks above each level but the last.
     private let streams: [RandomStream]
     private let sequence: SequenceSteps?
+    /// Where the states lie that are carried from step to step; nil where none is.
+    private let stateOffset: Int?
 
     /// Reads options and reserves parameters.
     init(_ cell: RecurrentCell, kind: String, options: Settings, site: inout LayerSite) throws {
@@ -57,6 +59,12 @@ struct RecurrentLevels: Sendable {
                 "dropout",
                 "it is applied between layers, and there is only one; set layers: 2 or more, or put dropout: {rate: …} behind")
         }
+        guard !site.carriesState || directions == 1 else {
+            throw options.failure(
+                "bidirectional",
+                "training.stateful: true carries the state forward, where nothing comes back; take one of them out")
+        }
+        stateOffset = site.carriesState ? site.reserveState(count * cell.states * units) : nil
         sequence = site.sequence
         let steps = site.inputShape.dimensions[0]
         let width = units * directions
@@ -133,6 +141,20 @@ struct RecurrentLevels: Sendable {
     /// Numbers of a sample's output of a level in all steps.
     private var between: Int { steps * width }
 
+    /// Numbers of a sample's state, of all levels.
+    private var stateCount: Int { levels.count * levels[0][0].recurrence.cell.states * levels[0][0].recurrence.units }
+
+    /// Where in what is kept the states before the first step lie.
+    private var statePlace: Int {
+        place(of: levels.count - 1) + levels[levels.count - 1].reduce(0) { $0 + $1.recurrence.keptCount }
+    }
+
+    /// The columns of a level in the states.
+    private func stateColumns(_ level: Int) -> Range<Int> {
+        let each = stateCount / levels.count
+        return level * each..<(level + 1) * each
+    }
+
     private var hasMasks: Bool { dropout > 0 }
 
     /// Where in what is kept a level begins: what its directions keep, then, unless it is the last, its output and the mask.
@@ -152,7 +174,7 @@ struct RecurrentLevels: Sendable {
     var memory: LayerMemory {
         let top = levels.count - 1
         return LayerMemory(
-            kept: MemoryNeed(perSample: place(of: top) + levels[top].reduce(0) { $0 + $1.recurrence.keptCount }),
+            kept: MemoryNeed(perSample: statePlace + (stateOffset == nil ? 0 : stateCount)),
             evaluation: MemoryNeed(perSample: min(2, top) * between),
             backward: MemoryNeed(perSample: sumsCount + steps * levels[0][0].recurrence.units + gradientPlaces * between))
     }
@@ -196,7 +218,12 @@ struct RecurrentLevels: Sendable {
 
     func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         let rows = input.rows
+        let states = stateOffset.flatMap { offset in pass.states?[columns: offset..<offset + stateCount] }
+        if stateOffset != nil, let before = memory.kept?.matrix(rows: rows, columns: stateCount, offset: statePlace) {
+            if let states { pass.workspace.copyRows(states.readOnly, into: before) } else { before.fill(0) }
+        }
         for (level, directions) in levels.enumerated() {
+            let own = states?[columns: stateColumns(level)]
             let isTop = level == levels.count - 1
             let from = level == 0 ? input : levelInput(level, rows: rows, memory).readOnly
             let to = isTop ? output : levelInput(level + 1, rows: rows, memory)
@@ -208,9 +235,9 @@ struct RecurrentLevels: Sendable {
                 keptPlace += recurrence.keptCount
                 let givesAll = !isTop || givesAll
                 pass.workspace.recurrentForward(
-                    recurrence, from, weights(direction, pass.weights), counts: counts(pass.lengths), initial: nil,
+                    recurrence, from, weights(direction, pass.weights), counts: counts(pass.lengths), initial: own?.readOnly,
                     outputs: givesAll ? RecurrentOutputs(to, place: place, width: width) : nil,
-                    last: givesAll ? nil : to[columns: place..<place + recurrence.units], final: nil, kept: kept)
+                    last: givesAll ? nil : to[columns: place..<place + recurrence.units], final: own, kept: kept)
             }
             if !isTop, hasMasks { drop(to, level: level, memory, pass) }
         }
@@ -234,6 +261,8 @@ struct RecurrentLevels: Sendable {
     ) {
         let rows = input.rows
         let units = levels[0][0].recurrence.units
+        let states =
+            stateOffset == nil ? nil : memory.left.matrix(rows: rows, columns: stateCount, offset: statePlace).readOnly
         let sums = memory.work.matrix(rows: rows, columns: sumsCount)
         let before = memory.work.matrix(rows: rows, columns: steps * units, offset: sumsCount)
         func gradient(behind level: Int) -> MutableMatrixView {
@@ -254,7 +283,8 @@ struct RecurrentLevels: Sendable {
                 keptPlace += recurrence.keptCount
                 pass.workspace.recurrentBackward(
                     recurrence, weights(direction, pass.weights), kept: kept.readOnly, counts: counts(pass.lengths),
-                    initial: nil, outputs: givesAll ? RecurrentOutputGradients(behind, place: place, width: width) : nil,
+                    initial: states?[columns: stateColumns(level)],
+                    outputs: givesAll ? RecurrentOutputGradients(behind, place: place, width: width) : nil,
                     last: givesAll ? nil : behind[columns: place..<place + units], sums: sums, before: before,
                     inputGradient: through, adds: index > 0)
                 parameterGradients(direction, from, sums.readOnly, before.readOnly, in: pass)
@@ -275,29 +305,35 @@ struct RecurrentLevels: Sendable {
         let rows = input.rows * steps
         let leafRows = pass.summedRows * steps
         let sums = sums.reshaped(rows: rows, columns: recurrence.cell.sums * units)
-        // A GRU's sums are n of x, r, z, n of h; its weights' rows are r, z, n.
-        let isGRU = recurrence.cell == .gru
-        let ofInputs =
-            isGRU
-            ? [(0..<2 * units, units..<3 * units), (2 * units..<3 * units, 0..<units)] : [(0..<sums.columns, 0..<sums.columns)]
-        let ofStates = isGRU ? units..<4 * units : 0..<sums.columns
-        if let target = pass.gradient(of: direction.inputWeight, columns: recurrence.inputs) {
-            let input = input.reshaped(rows: rows, columns: recurrence.inputs)
-            for (targetRows, columns) in ofInputs {
-                pass.workspace.weightGradient(sums[columns: columns], input, leafRows: leafRows, into: target[rows: targetRows])
-            }
+        let input = input.reshaped(rows: rows, columns: recurrence.inputs)
+        let before = before.reshaped(rows: rows, columns: units)
+        let ofInputs = pass.gradient(of: direction.inputWeight, columns: recurrence.inputs)
+        let ofStates = pass.gradient(of: direction.stateWeight, columns: units)
+        let ofInputBias = direction.inputBias.flatMap { pass.gradient(of: $0) }
+        let ofStateBias = direction.stateBias.flatMap { pass.gradient(of: $0) }
+        guard recurrence.cell == .gru else {
+            pass.workspace.weightGradients(sums, input, before, leafRows: leafRows, into: ofInputs, ofStates)
+            if let target = ofInputBias ?? ofStateBias { pass.workspace.columnSums(sums, leafRows: leafRows, into: target) }
+            if let ofInputBias, let ofStateBias { ofStateBias.copy(from: ofInputBias.readOnly) }
+            return
         }
-        if let target = pass.gradient(of: direction.stateWeight, columns: units) {
+        // Sums are n of x, r, z, n of h; rows of the weights r, z, n.
+        let own = 2 * units..<3 * units
+        if let ofInputs {
             pass.workspace.weightGradient(
-                sums[columns: ofStates], before.reshaped(rows: rows, columns: units), leafRows: leafRows, into: target)
+                sums[columns: units..<3 * units], input, leafRows: leafRows, into: ofInputs[rows: 0..<2 * units])
+            pass.workspace.weightGradient(sums[columns: 0..<units], input, leafRows: leafRows, into: ofInputs[rows: own])
         }
-        if let target = direction.inputBias.flatMap({ pass.gradient(of: $0) }) {
-            for (targets, columns) in ofInputs {
-                pass.workspace.columnSums(sums[columns: columns], leafRows: leafRows, into: target[columns: targets])
-            }
+        if let ofStates {
+            pass.workspace.weightGradient(sums[columns: units..<4 * units], before, leafRows: leafRows, into: ofStates)
         }
-        if let target = direction.stateBias.flatMap({ pass.gradient(of: $0) }) {
-            pass.workspace.columnSums(sums[columns: ofStates], leafRows: leafRows, into: target)
+        if let ofInputBias {
+            pass.workspace.columnSums(
+                sums[columns: units..<3 * units], leafRows: leafRows, into: ofInputBias[columns: 0..<2 * units])
+            pass.workspace.columnSums(sums[columns: 0..<units], leafRows: leafRows, into: ofInputBias[columns: own])
+        }
+        if let ofStateBias {
+            pass.workspace.columnSums(sums[columns: units..<4 * units], leafRows: leafRows, into: ofStateBias)
         }
     }
 }

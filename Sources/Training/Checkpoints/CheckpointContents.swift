@@ -8,6 +8,17 @@ import Storage
 struct CheckpointContents {
     let layout: ParameterLayout
     let stateNames: [String]
+    /// The shape of the states that streams go on with; nil where there are none.
+    let streams: Shape?
+
+    init(layout: ParameterLayout, stateNames: [String], streams: Shape? = nil) {
+        self.layout = layout
+        self.stateNames = stateNames
+        self.streams = streams
+    }
+
+    /// Numbers of the optimizer's states and, behind them, of the streams'.
+    var stateCount: Int { stateNames.count * layout.trainedCount + (streams?.count ?? 0) }
 
     /// The tensors of `model.safetensors`: of the flat buffer of weights.
     func modelTensors(_ weights: UnsafeBufferPointer<Float>) -> [TensorSource] {
@@ -18,15 +29,36 @@ struct CheckpointContents {
         }
     }
 
-    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per state.
+    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per state and behind them the
+    /// states of streams.
     func optimizerTensors(_ states: UnsafeBufferPointer<Float>) -> [TensorSource] {
-        stateNames.enumerated().flatMap { index, name in
+        let ofStreams = streams.map { streams in
+            TensorSource(
+                name: CarriedStates.tensorName, shape: streams.dimensions,
+                values: UnsafeBufferPointer(rebasing: states.suffix(streams.count)))
+        }
+        return stateNames.enumerated().flatMap { index, name in
             trainedSlots.map { slot in
                 let start = index * layout.trainedCount + slot.offset
                 return TensorSource(
                     name: "\(slot.name).\(name)", shape: slot.shape.dimensions,
                     values: UnsafeBufferPointer(rebasing: states[start..<start + slot.shape.count]))
             }
+        } + (ofStreams.map { [$0] } ?? [])
+    }
+
+    /// Copies the states that streams go on with.
+    func loadStreams(_ file: SafetensorsFile, into states: UnsafeMutableBufferPointer<Float>) throws {
+        let name = CarriedStates.tensorName
+        guard let streams, let tensor = file.tensor(named: name), tensor.shape == streams.dimensions else {
+            throw Failure(
+                .badData,
+                "\(file.path): no tensor \"\(name)\" of shape \(streams?.description ?? "?"), the states of streams "
+                    + "(training.stateful); the checkpoint was made by another configuration")
+        }
+        try file.copy(name, into: states)
+        guard states.allSatisfy(\.isFinite) else {
+            throw Failure(.badData, "\(file.path): \"\(name)\" holds NaN or infinity; states must be finite numbers")
         }
     }
 

@@ -69,7 +69,7 @@ final class CheckpointWriter {
     ) throws(Failure) {
         self.clock = clock
         let layout = contents.layout
-        buffer = Snapshot(weightCount: layout.weightCount, stateCount: contents.stateNames.count * layout.trainedCount)
+        buffer = Snapshot(weightCount: layout.weightCount, stateCount: contents.stateCount)
         let shared = shared
         shared.write = { snapshot, hadOlder in
             Self.write(snapshot, to: store, contents: contents, keep: keep, hadOlder: hadOlder, syncLog: syncLog)

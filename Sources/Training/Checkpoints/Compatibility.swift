@@ -40,7 +40,8 @@ package struct Compatibility: Sendable, Equatable {
     /// Keys that are part of the result's definition, and all in them.
     private static let fixed = [
         "model", "data", "loss", "training.global_batch_size", "training.micro_batch_size",
-        "training.seed", "training.shuffle", "training.drop_last"
+        "training.seed", "training.shuffle", "training.drop_last",
+        "training.stateful"
     ]
     /// The kind of the optimizer is, its options aren't.
     private static let optimizer = "optimizer"

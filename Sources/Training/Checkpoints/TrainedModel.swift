@@ -57,8 +57,9 @@ package final class TrainedModel {
             configuration = try TrainingConfiguration(document, name: "", catalogue: catalogue)
             network = try Network(
                 configuration.model, inputShape: state.preprocessing.inputShape,
-                tokenKinds: state.preprocessing.text?.characterCount, loss: configuration.loss,
-                seed: configuration.training.seed, choices: catalogue.layers)
+                tokenKinds: state.preprocessing.text?.characterCount,
+                carriesState: configuration.training.stateful, loss: configuration.loss, seed: configuration.training.seed,
+                choices: catalogue.layers)
             targets = try TargetForm(
                 kind: state.preprocessing.targetKind, loss: configuration.loss,
                 outputs: network.outputShape, settings: configuration.model)

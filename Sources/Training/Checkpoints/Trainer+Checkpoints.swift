@@ -9,7 +9,9 @@ import Storage
 /// Beginning, saving and going on.
 extension Trainer {
     private var contents: CheckpointContents {
-        CheckpointContents(layout: experiment.network.layout, stateNames: synchronizer.engine.stateNames)
+        CheckpointContents(
+            layout: experiment.network.layout, stateNames: synchronizer.engine.stateNames,
+            streams: carried.map { Shape([$0.streams, $0.width]) })
     }
 
     /// Starts a new run: initial weights, from the seed or a file, and the checkpoint of step 0. Collective.
@@ -99,6 +101,7 @@ extension Trainer {
         try restored.check(against: sampler, path: checkpoint.path)
         if synchronizer.fillsWeights { try contents.loadModel(checkpoint.model, into: synchronizer.weights) }
         try contents.loadOptimizer(checkpoint.optimizer, into: synchronizer.engine)
+        if let carried { try contents.loadStreams(checkpoint.optimizer, into: carried.elements) }
         func hasChanged(_ name: String) -> Bool { changes.contains { $0.concerns(name) } }
         if hasChanged("metrics") || ![0, sumCount].contains(restored.epochSums.count) { restored.beginEpoch() }
         if hasChanged("early_stopping") {
@@ -170,7 +173,11 @@ extension Trainer {
         }
         let snapshot = recorder?.checkpointSnapshot()
         try synchronizer.gatherStates(into: snapshot?.states.elements)
+        try carried?.gather(streamCounts, over: communicator)
         if let snapshot {
+            if let carried {
+                _ = snapshot.states.elements.suffix(carried.elements.count).update(fromContentsOf: carried.elements)
+            }
             let count = layout.weightCount
             snapshot.weights.matrix(rows: 1, columns: count).copy(from: weights[0..<count])
             try recorder?.submitCheckpoint(of: state, places: places)

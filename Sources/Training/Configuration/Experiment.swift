@@ -39,7 +39,14 @@ package struct Experiment {
         }
         network = try Network(
             configuration.model, inputShape: splits.train.inputShape, tokenKinds: splits.train.tokenKinds,
-            loss: configuration.loss, seed: configuration.training.seed, choices: configuration.catalogue.layers)
+            carriesState: training.stateful, loss: configuration.loss, seed: configuration.training.seed,
+            choices: configuration.catalogue.layers)
+        guard !training.stateful || splits.train.isStream else {
+            throw configuration.root.failure(
+                "training.stateful",
+                "the training samples aren't windows that follow each other without a gap; take it out, or use data.format: text "
+                    + "with data.stride equal to data.context")
+        }
         try configuration.optimizer.groups.check(network.layout, in: configuration.root)
         targets = try TargetForm(
             kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
@@ -84,7 +91,7 @@ package struct Experiment {
         return Sampler(
             sampleCount: splits.train.count, globalBatchSize: training.globalBatchSize,
             microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle,
-            dropsLast: training.dropLast)
+            dropsLast: training.dropLast, followsStreams: training.stateful)
     }
 
     /// The global step after which the run ends.

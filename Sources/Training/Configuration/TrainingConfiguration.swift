@@ -70,6 +70,9 @@ package struct TrainingSection: Sendable {
     package let microBatchSize: Int
     package let seed: UInt64
     package let shuffle: Bool
+    /// Whether recurrent layers go on with the state that the step before left them: truncated backpropagation through time over
+    /// long streams. The samples of a batch are as many streams.
+    package let stateful: Bool
     /// Whether a short batch at an epoch's end is left out.
     package let dropLast: Bool
     package let synchronization: Synchronization
@@ -94,8 +97,18 @@ package struct TrainingSection: Sendable {
                     + "found \(microBatchSize)")
         }
         seed = UInt64(try settings.int("seed", default: 0))
-        shuffle = try settings.bool("shuffle", default: true)
-        dropLast = try settings.bool("drop_last", default: false)
+        stateful = try settings.bool("stateful", default: false)
+        shuffle = try settings.bool("shuffle", default: !stateful)
+        dropLast = try settings.bool("drop_last", default: stateful)
+        guard !stateful || !shuffle else {
+            throw settings.failure(
+                "shuffle", "training.stateful: true reads each stream in its order; take one of them out")
+        }
+        guard !stateful || dropLast else {
+            throw settings.failure(
+                "drop_last",
+                "training.stateful: true needs a window of every stream in each step; leave it out or set it to true")
+        }
         synchronization = try settings.choice("synchronization", default: .owner)
         threads = try settings.int("threads", default: 1, in: 1...1024)
         logEvery = try settings.int("log_every", default: 10, in: 1...Int.max)

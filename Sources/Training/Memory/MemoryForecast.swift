@@ -84,6 +84,10 @@ package struct MemoryForecast: Sendable {
             Part(
                 name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? weights + flat * states : 0,
                 isShared: false),
+            Part(
+                name: "carried states",
+                bytes: Self.bytes(experiment.sampler.globalBatchSize * experiment.network.stateCount)
+                    * (rank == 0 && writesCheckpoints ? 2 : 1), isShared: false),
             Part(name: "activations", bytes: Double(rows.byteCount), isShared: false),
             Part(
                 name: "validation", bytes: Double(evaluation.map { $0.rows.byteCount + $0.samples } ?? 0),

@@ -42,6 +42,9 @@ package final class RowRunner {
     /// Where the time of each layer goes; nil where nobody measures.
     var stageClock: StageClock?
 
+    /// What layers go on with from step to step; nil where they begin anew.
+    private let carried: CarriedStates?
+
     /// The layers that all rows go through at once: those of the network, but for the last where it is computed in slices.
     private let layers: Sequential
     private let activations: Activations
@@ -87,11 +90,13 @@ package final class RowRunner {
 
     /// - Parameters:
     ///   - rows: the most rows that are ever wanted at once; as many are held as `RowMemory` says.
+    ///   - carried: what layers go on with from step to step.
     ///   - outputBudget: bytes; where a micro-batch's outputs take more, they are computed in slices.
     package init(
         _ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool,
-        gathersAhead: Bool = false, outputBudget: Int = RowMemory.activationBudget
+        gathersAhead: Bool = false, carried: CarriedStates? = nil, outputBudget: Int = RowMemory.activationBudget
     ) {
+        self.carried = carried
         network = setup.network
         loss = setup.loss
         metrics = setup.metrics
@@ -147,7 +152,17 @@ package final class RowRunner {
             in: ForwardPass(
                 weights: weights, workspace: workspace,
                 purpose: batch.map { .training(firstDraw: $0.firstDraw(of: samples)) } ?? .evaluation,
-                leafRows: microBatchSize, statistics: layerSums(rows: samples.count), clock: stageClock))
+                leafRows: microBatchSize, statistics: layerSums(rows: samples.count),
+                states: batch.flatMap { states(of: samples, in: $0) }, clock: stageClock))
+    }
+
+    /// The states that the samples' streams go on with; at the beginning of an epoch there are none.
+    private func states(of samples: ArraySlice<Int32>, in batch: DrawnBatch) -> MutableMatrixView? {
+        guard let carried else { return nil }
+        let place = batch.place(of: samples)
+        let rows = carried.rows(place..<place + samples.count)
+        if batch.beginsEpoch { rows.fill(0) }
+        return rows
     }
 
     /// Compares the outputs of `forward` of the same samples with their targets: the losses, the metrics' statistics, and with

@@ -41,6 +41,9 @@ package final class Trainer {
         }
     }
     private let workspace: Workspace
+    /// What layers go on with from step to step, and how many streams of it each rank computes; nil where they begin anew.
+    let carried: CarriedStates?
+    let streamCounts: [Int]
     let worker: GradientWorker
     private let divisors: DivisorAgreement
     /// What rows add to the divisor of the loss's mean; asked for in every step.
@@ -85,9 +88,12 @@ package final class Trainer {
         }
         let workspace = try communicator.agree { try Workspace(threadCount: configuration.training.threads) }
         self.workspace = workspace
+        let stateCount = experiment.network.stateCount
+        carried = stateCount > 0 ? CarriedStates(streams: sampler.globalBatchSize, width: stateCount) : nil
+        streamCounts = shares.rowsOfFullBatch
         let runner = RowRunner(
             experiment.judgedInTraining, workspace: workspace, rows: shares.rows(of: rank),
-            microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead)
+            microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead, carried: carried)
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
         divisors = DivisorAgreement(communicator: communicator, subtrees: subtrees.most)
         divisor = experiment.divisor

@@ -11,14 +11,17 @@ package struct Sampler: Sendable, Equatable {
     package let shuffles: Bool
     /// Whether samples at an epoch's end that don't fill a batch are left out.
     package let dropsLast: Bool
+    /// Whether each sample of a batch is the next one of a stream of its own: the samples in their order are cut into as many
+    /// streams as a batch has samples, and those that don't fill one are left out.
+    package let followsStreams: Bool
 
     package init(
         sampleCount: Int, globalBatchSize: Int, microBatchSize: Int, seed: UInt64, shuffles: Bool,
-        dropsLast: Bool = false
+        dropsLast: Bool = false, followsStreams: Bool = false
     ) {
         precondition(
             sampleCount > 0 && globalBatchSize > 0 && microBatchSize > 0
-                && (!dropsLast || sampleCount >= globalBatchSize),
+                && (!dropsLast || sampleCount >= globalBatchSize) && (!followsStreams || dropsLast && !shuffles),
             "\(sampleCount) samples in batches of \(globalBatchSize) and micro-batches of \(microBatchSize)")
         self.sampleCount = sampleCount
         self.globalBatchSize = globalBatchSize
@@ -26,6 +29,7 @@ package struct Sampler: Sendable, Equatable {
         self.seed = seed
         self.shuffles = shuffles
         self.dropsLast = dropsLast
+        self.followsStreams = followsStreams
     }
 
     /// The last step of an epoch may have fewer samples.
@@ -38,6 +42,11 @@ package struct Sampler: Sendable, Equatable {
 
     /// The samples in the order of an epoch (from 0).
     package func order(epoch: Int) -> [Int32] {
+        if followsStreams {
+            return (0..<stepsPerEpoch).flatMap { step in
+                (0..<globalBatchSize).map { Int32($0 * stepsPerEpoch + step) }
+            }
+        }
         guard shuffles else { return (0..<Int32(sampleCount)).map { $0 } }
         return RandomStream(seed: seed, purpose: .shuffle).permutation(count: sampleCount, ordinal: UInt64(epoch))
     }

@@ -9,11 +9,13 @@ package struct WorkShares {
     private let rankCount: Int
     private let sampleCount: Int
     private let microBatchSize: Int
+    private let batchSize: Int
 
     package init(_ sampler: Sampler, rankCount: Int, summation: TrainingSection.Summation) {
         self.rankCount = rankCount
         sampleCount = sampler.sampleCount
         microBatchSize = sampler.microBatchSize
+        batchSize = min(sampler.globalBatchSize, sampler.sampleCount)
         trees = sampler.trees
         programs = trees.map {
             summation == .tree ? $0.program(rankCount: rankCount) : $0.sequentialProgram(rankCount: rankCount)
@@ -29,6 +31,14 @@ package struct WorkShares {
     /// The most rows that `rank` has in a step.
     package func rows(of rank: Int) -> Int {
         min(trees.map { $0.leaves(of: rank, rankCount: rankCount).count * microBatchSize }.max() ?? 0, sampleCount)
+    }
+
+    /// How many rows of a full batch each rank has, which lie one rank's behind the other's.
+    var rowsOfFullBatch: [Int] {
+        (0..<rankCount).map { rank in
+            let leaves = trees[0].leaves(of: rank, rankCount: rankCount)
+            return min(leaves.upperBound * microBatchSize, batchSize) - min(leaves.lowerBound * microBatchSize, batchSize)
+        }
     }
 
     /// How many gradients wait on `rank` to be added, where subtrees have more rows than `rowCapacity` and are halved.
