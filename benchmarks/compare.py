@@ -100,6 +100,8 @@ PROGRAMS = {
     "large": {**TWO_RANKS, **ONE_RANK, **BFLOAT16},
     "cnn": IMAGES,
     "resnet20": IMAGES,
+    "lstm": {**TWO_RANKS, **ONE_RANK},
+    "gru": {**TWO_RANKS, **ONE_RANK},
 }
 # Pairs of names: the ratio is the first one's samples per second to the second one's.
 ACROSS = [
@@ -130,6 +132,8 @@ COMPARISONS = {
     "large": ACROSS + [("dtrain, 1 rank", name) for name in BFLOAT16] + SCALING,
     "cnn": ACROSS_IMAGES,
     "resnet20": ACROSS_IMAGES,
+    "lstm": ACROSS + SCALING,
+    "gru": ACROSS + SCALING,
 }
 
 
@@ -286,7 +290,7 @@ def main():
              f"* command: `{shlex.join(['launch/bench.sh', *sys.argv[1:]])}`",
              f"* {options.windows} rounds, each with a window of {options.seconds:g} s of every program, in an order "
              "that rotates",
-             "* data in memory; Adam, for cnn and resnet20 AdamW; cross entropy, float32 unless it says bfloat16; one core for "
+             "* data in memory; Adam, for cnn, resnet20, lstm and gru AdamW (JAX: Adam); cross entropy, float32 unless it says bfloat16; one core for "
              "each rank, process or peer", ""]
     for workload, windows in results.items():
         lines += tables(workload, windows)

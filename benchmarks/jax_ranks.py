@@ -32,7 +32,8 @@ def train_mpi(arguments):
 
     @jax.jit
     def gradient(weights, images, labels, rows):
-        return jax.grad(lambda weights: network.loss(unflatten(weights), network.pixels(images, rows), labels[rows]))(weights)
+        return jax.grad(lambda weights: network.loss(unflatten(weights), network.pixels(images, rows), labels[rows],
+                                               workload))(weights)
 
     @jax.jit(donate_argnums=(0, 1))
     def update(weights, state, total):
@@ -94,7 +95,7 @@ def train_gloo(arguments):
     def steps_of_a_rank(images, labels, carry, rows):
         def step(carry, rows):
             weights, state = carry
-            gradient = jax.grad(network.loss)(weights, network.pixels(images[0], rows), labels[0][rows])
+            gradient = jax.grad(network.loss)(weights, network.pixels(images[0], rows), labels[0][rows], workload)
             return network.adam(weights, jax.lax.pmean(gradient, "rank"), state), None
         return jax.lax.scan(step, carry, rows[0])[0]
 
@@ -125,7 +126,7 @@ def train_gloo(arguments):
 
 
 def main():
-    parser = workloads.arguments_of("JAX on several processes")
+    parser = workloads.arguments_of("JAX on several processes", ("small", "large", "lstm", "gru"))
     parser.add_argument("--exchange", choices=["mpi", "gloo"], default="mpi")
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--meeting", help="address at which the processes of gloo meet, with --rank")

@@ -10,7 +10,7 @@ import workloads
 
 
 def main():
-    parser = workloads.arguments_of("JAX")
+    parser = workloads.arguments_of("JAX", ("small", "large", "lstm", "gru"))
     parser.add_argument("--steps-per-call", type=int, help="steps in a compiled program; 1: a call for every step")
     parser.add_argument("--adam", choices=["flat", "tree", "optax"], default="tree",
                         help="written by hand over one flat vector or over each array, or optax")
@@ -46,7 +46,7 @@ def main():
     def step(images, labels, carry, rows):
         weights, state = carry
         pixels = network.pixels(images, rows)
-        gradient = jax.grad(lambda weights: network.loss(unflatten(weights), pixels, labels[rows]))(weights)
+        gradient = jax.grad(lambda weights: network.loss(unflatten(weights), pixels, labels[rows], workload))(weights)
         return adam(weights, gradient, state)
 
     @jax.jit(donate_argnums=2)

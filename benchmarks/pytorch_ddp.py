@@ -54,7 +54,22 @@ def resnet20(nn, workload):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
-NETWORKS = {"small": dense, "large": dense, "cnn": cnn, "resnet20": resnet20}
+def recurrent(nn, workload):
+    class Last(nn.Module):
+        """What a recurrent layer makes of the last step."""
+
+        def __init__(self):
+            super().__init__()
+            kind = {"lstm": nn.LSTM, "gru": nn.GRU}[workload["cell"]]
+            self.layer = kind(workload["shape"][1], workload["units"], workload["layers"], batch_first=True)
+
+        def forward(self, x):
+            return self.layer(x)[0][:, -1]
+
+    return nn.Sequential(Last(), nn.Linear(workload["units"], 10))
+
+
+NETWORKS = {"small": dense, "large": dense, "cnn": cnn, "resnet20": resnet20, "lstm": recurrent, "gru": recurrent}
 
 
 def train(arguments, rank):
@@ -90,7 +105,7 @@ def train(arguments, rank):
             return int(shared)
 
     # As in benchmarks/configs.
-    kind = torch.optim.Adam if "units" in workload else torch.optim.AdamW
+    kind = torch.optim.Adam if arguments.workload in ("small", "large") else torch.optim.AdamW
     optimizer = kind(model.parameters(), lr=workloads.LEARNING_RATE, fused=True)
 
     def loss(pixels, classes):

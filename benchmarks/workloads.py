@@ -17,6 +17,10 @@ WORKLOADS = {
     "large": {"title": "784-4096-4096-10", "batch": 128, "shape": (784,), "units": [4096, 4096, 10]},
     "cnn": {"title": "convolutions of 3×3 to 32 and 64 channels on 28×28, 128, 10", "batch": 64, "shape": (1, 28, 28)},
     "resnet20": {"title": "ResNet-20 on 3×32×32", "batch": 64, "shape": (3, 32, 32)},
+    "lstm": {"title": "LSTM of 128 units on 28 steps of 28 features, 10", "batch": 64, "shape": (28, 28),
+             "cell": "lstm", "units": 128, "layers": 1},
+    "gru": {"title": "GRU of 256 units in two layers on 100 steps of 64 features, 10", "batch": 32, "shape": (100, 64),
+            "cell": "gru", "units": 256, "layers": 2},
 }
 INPUTS = 784
 LEARNING_RATE = 1e-3
@@ -38,6 +42,8 @@ def data_files(workload):
     fetched = os.path.join(ROOT, "data", "mnist")
     made = os.path.join(ROOT, ".build", "benchmarks-data")
     shape = (60_000, 28, 28)
+    if WORKLOADS[workload]["shape"] == (100, 64):
+        names, shape, fetched = ("series-idx3-ubyte.gz", "series-labels-idx1-ubyte.gz"), (10_000, 100, 64), made
     if is_colour(workload):
         names, shape = ("colour-images-idx4-ubyte.gz", "colour-labels-idx1-ubyte.gz"), (50_000, 3, 32, 32)
         fetched = os.path.join(ROOT, "data", "cifar10", "cifar-10-batches-bin")
@@ -77,6 +83,8 @@ def settings_of(workload):
 
 def source(workload):
     """The data in words."""
+    if WORKLOADS[workload]["shape"] == (100, 64):
+        return "random bytes"
     if ".build" in os.path.relpath(data_files(workload)[0], ROOT):
         return f"random bytes in {'CIFAR-10' if is_colour(workload) else 'MNIST'}'s shape"
     return "CIFAR-10" if is_colour(workload) else "MNIST"

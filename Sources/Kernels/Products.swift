@@ -37,9 +37,8 @@ extension Workspace {
         _ outputGradient: MatrixView, _ input: MatrixView, leafRows: Int, continues: Bool = false,
         into gradient: MutableMatrixView
     ) {
-        weightGradient(
-            outputGradient, packed: packedColumns(outputGradient), input, leafRows: leafRows, continues: continues,
-            into: gradient)
+        let operand = gradientOperand(outputGradient, leafRows: leafRows, largest: gradient.rows * gradient.columns)
+        weightGradient(operand, input, leafRows: leafRows, continues: continues, into: gradient)
     }
 
     /// The same for two inputs, whose weights one behind the other would be one weight; nil where nobody asks.
@@ -47,42 +46,100 @@ extension Workspace {
         _ outputGradient: MatrixView, _ first: MatrixView, _ second: MatrixView, leafRows: Int,
         into firstGradient: MutableMatrixView?, _ secondGradient: MutableMatrixView?
     ) {
-        let packed = packedColumns(outputGradient)
+        let operand = gradientOperand(
+            outputGradient, leafRows: leafRows, largest: outputGradient.columns * max(first.columns, second.columns))
         if let firstGradient {
-            weightGradient(outputGradient, packed: packed, first, leafRows: leafRows, continues: false, into: firstGradient)
+            weightGradient(operand, first, leafRows: leafRows, continues: false, into: firstGradient)
         }
         if let secondGradient {
-            weightGradient(outputGradient, packed: packed, second, leafRows: leafRows, continues: false, into: secondGradient)
+            weightGradient(operand, second, leafRows: leafRows, continues: false, into: secondGradient)
         }
     }
 
     /// An output gradient as weight gradients want it.
-    private func packedColumns(_ outputGradient: MatrixView) -> UnsafePointer<Float> {
-        guard tiles.packsOutputGradient(outputGradient) else { return outputGradient.base }
-        let panels = packing(count: outputGradient.rows * outputGradient.columns)
-        tiles.packColumns(outputGradient, into: panels.numbers)
-        return UnsafePointer(panels.base)
+    private struct GradientOperand {
+        let matrix: MatrixView
+        /// Its numbers in place, or packed.
+        let numbers: UnsafePointer<Float>
+        /// Where leaves of many rows are summed one after the other: room for their sums, behind the packed numbers.
+        let sums: UnsafeMutablePointer<Float>?
+    }
+
+    /// - Parameter largest: numbers of the largest weight gradient that is made of it.
+    private func gradientOperand(_ gradient: MatrixView, leafRows: Int, largest: Int) -> GradientOperand {
+        let isDeep = min(gradient.rows, leafRows) >= tiles.deepLeafRows
+        guard isDeep || tiles.packsOutputGradient(gradient) else {
+            return GradientOperand(matrix: gradient, numbers: gradient.base, sums: nil)
+        }
+        let packed = gradient.rows * gradient.columns
+        let sums = isDeep ? Self.waitingSums(rows: gradient.rows, leafRows: leafRows) * largest : 0
+        let room = packing(count: packed + sums)
+        tiles.packColumns(gradient, into: UnsafeMutableBufferPointer(rebasing: room.numbers[..<packed]))
+        return GradientOperand(matrix: gradient, numbers: UnsafePointer(room.base), sums: isDeep ? room.base + packed : nil)
+    }
+
+    /// How many sums of leaves there are at once where leaves are summed one after the other: none where one is all.
+    private static func waitingSums(rows: Int, leafRows: Int) -> Int {
+        rows <= leafRows ? 0 : SummationTree(rows: rows, leafRows: leafRows).stackHeight + 1
     }
 
     private func weightGradient(
-        _ outputGradient: MatrixView, packed left: UnsafePointer<Float>, _ input: MatrixView, leafRows: Int, continues: Bool,
-        into gradient: MutableMatrixView
+        _ operand: GradientOperand, _ input: MatrixView, leafRows: Int, continues: Bool, into gradient: MutableMatrixView
     ) {
+        let outputGradient = operand.matrix
         precondition(!continues || input.rows <= leafRows, "\(input.rows) rows that go on with a leaf of \(leafRows)")
         precondition(
             outputGradient.rows == input.rows && gradient.rows == outputGradient.columns
                 && gradient.columns == input.columns && leafRows > 0,
             "the transpose of \(outputGradient.rows)×\(outputGradient.columns) times "
                 + "\(input.rows)×\(input.columns) into \(gradient.rows)×\(gradient.columns)")
+        if operand.sums != nil {
+            return deepWeightGradient(operand, input, leafRows: leafRows, continues: continues, into: gradient)
+        }
         let levels = SummationTree(rows: input.rows, leafRows: leafRows).stackHeight
         let scratch = threadRooms(count: tiles.weightGradientScratch(rows: input.rows, levels: levels))
         parallel(gradient.columns, unit: tiles.width) { thread, columns in
             tiles.weightGradient(
-                left, stride: outputGradient.stride, input, leafRows: leafRows, levels: levels, continues: continues,
-                columns: columns, into: gradient, scratch: scratch[thread])
+                operand.numbers, stride: outputGradient.stride, input, leafRows: leafRows, levels: levels,
+                continues: continues, columns: columns, into: gradient, scratch: scratch[thread])
             // For what this thread wrote past the caches nobody else can do it.
             Processor.finishStreaming()
         }
+    }
+
+    /// Leaves of many rows one after the other, each in blocks of rows; their sums wait and are added as the tree has them.
+    private func deepWeightGradient(
+        _ operand: GradientOperand, _ input: MatrixView, leafRows: Int, continues: Bool, into gradient: MutableMatrixView
+    ) {
+        let scratch = threadRooms(count: tiles.deepWeightGradientScratch)
+        func sum(_ leaf: Range<Int>, into target: MutableMatrixView) {
+            parallel(gradient.columns, unit: tiles.width) { thread, columns in
+                tiles.deepWeightGradient(
+                    operand.numbers, input, leaf: leaf, continues: continues, columns: columns, into: target,
+                    scratch: scratch[thread])
+            }
+        }
+        guard input.rows > leafRows, let sums = operand.sums else { return sum(0..<input.rows, into: gradient) }
+        func place(_ level: Int) -> MutableMatrixView {
+            MutableMatrixView(
+                base: sums + level * gradient.rows * gradient.columns, rows: gradient.rows, columns: gradient.columns)
+        }
+        // A binary counter, as in the tiles: after leaf n, the set bits of n are the subtrees that wait for their right sibling.
+        var level = 0
+        var leaf = 0
+        for first in Swift.stride(from: 0, to: input.rows, by: leafRows) {
+            let end = min(first + leafRows, input.rows)
+            sum(first..<end, into: place(level))
+            leaf += 1
+            var merged = leaf
+            while level > 0, end == input.rows || merged & 1 == 0 {
+                add(place(level - 1).readOnly, place(level).readOnly, into: place(level - 1))
+                level -= 1
+                merged >>= 1
+            }
+            level += 1
+        }
+        copyRows(place(0).readOnly, into: gradient)
     }
 
     /// Multiply-adds in registers, of the vectors that the products above use and on all threads at once: what no product
@@ -101,12 +158,14 @@ extension Workspace {
         let tiles = TileLoops.of(.best)
         let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
         let packed = [
-            tiles.transposedCount(rows: rows, depth: inputs, width: tiles.width), rows * outputs,
+            tiles.transposedCount(rows: rows, depth: inputs, width: tiles.width),
+            rows * outputs
+                + (leafRows >= tiles.deepLeafRows ? waitingSums(rows: rows, leafRows: leafRows) * outputs * inputs : 0),
             tiles.transposedCount(rows: rows, depth: outputs, width: tiles.height)
         ]
         let perThread = [
             tiles.innerProductScratch, tiles.weightGradientScratch(rows: rows, levels: levels),
-            tiles.inputGradientScratch
+            tiles.inputGradientScratch, tiles.deepWeightGradientScratch
         ]
         return KernelScratch(packed: packed.max() ?? 0, perThread: perThread.max() ?? 0)
     }

@@ -31,6 +31,7 @@ final class TileLoops: Sendable {
         let packsOutputGradient: @Sendable (_ rows: Int, _ outputs: Int, _ stride: Int) -> Bool
         let packColumns: @Sendable (Numbers, _ rows: Int, _ columns: Int, _ stride: Int, Room) -> Void
         let weightGradientScratch: @Sendable (_ rows: Int, _ levels: Int) -> Int
+        let deepWeightGradientScratch: @Sendable () -> Int
         let stripCount: @Sendable (_ depth: Int, _ columns: Int) -> Int
         let packColumnStrips: @Sendable (Numbers, _ depth: Int, _ columns: Int, _ stride: Int, Room) -> Void
     }
@@ -52,6 +53,11 @@ final class TileLoops: Sendable {
             @Sendable (
                 _ panels: Numbers, _ rows: Int, _ outputs: Int, _ weights: Numbers, _ weightStride: Int, _ inputs: Int,
                 _ columns: Range<Int>, Results, _ resultStride: Int, _ scratch: Room
+            ) -> Void
+        let deepWeightGradient:
+            @Sendable (
+                _ panels: Numbers, _ input: Numbers, _ inputStride: Int, _ rows: Int, _ leaf: Range<Int>, _ outputs: Int,
+                _ continues: Bool, _ columns: Range<Int>, Results, _ resultStride: Int, _ scratch: Room
             ) -> Void
         let rows:
             @Sendable (
@@ -95,11 +101,13 @@ final class TileLoops: Sendable {
         packing: Packing(
             transposedCount: Tiles.transposedCount, packTransposed: Tiles.packTransposed,
             packsOutputGradient: Tiles.packsOutputGradient, packColumns: Tiles.packColumns,
-            weightGradientScratch: Tiles.weightGradientScratch, stripCount: Tiles.stripCount,
+            weightGradientScratch: Tiles.weightGradientScratch,
+            deepWeightGradientScratch: Tiles.deepWeightGradientScratch, stripCount: Tiles.stripCount,
             packColumnStrips: Tiles.packColumnStrips),
         products: Products(
             inner: Tiles.innerProductTiles, weightGradient: Tiles.weightGradientTiles,
-            inputGradient: Tiles.inputGradientTiles, rows: Tiles.rowProductTiles),
+            inputGradient: Tiles.inputGradientTiles, deepWeightGradient: Tiles.deepWeightGradientTiles,
+            rows: Tiles.rowProductTiles),
         gates: Gates(
             advanceSimple: Tiles.advanceSimple, advanceLSTM: Tiles.advanceLSTM, advanceGRU: Tiles.advanceGRU,
             retreatSimple: Tiles.retreatSimple, retreatLSTM: Tiles.retreatLSTM, retreatGRU: Tiles.retreatGRU),
@@ -112,11 +120,13 @@ final class TileLoops: Sendable {
             packing: Packing(
                 transposedCount: TilesWide.transposedCount, packTransposed: TilesWide.packTransposed,
                 packsOutputGradient: TilesWide.packsOutputGradient, packColumns: TilesWide.packColumns,
-                weightGradientScratch: TilesWide.weightGradientScratch, stripCount: TilesWide.stripCount,
+                weightGradientScratch: TilesWide.weightGradientScratch,
+                deepWeightGradientScratch: TilesWide.deepWeightGradientScratch, stripCount: TilesWide.stripCount,
                 packColumnStrips: TilesWide.packColumnStrips),
             products: Products(
                 inner: TilesWide.innerProductTiles, weightGradient: TilesWide.weightGradientTiles,
-                inputGradient: TilesWide.inputGradientTiles, rows: TilesWide.rowProductTiles),
+                inputGradient: TilesWide.inputGradientTiles, deepWeightGradient: TilesWide.deepWeightGradientTiles,
+                rows: TilesWide.rowProductTiles),
             gates: Gates(
                 advanceSimple: TilesWide.advanceSimple, advanceLSTM: TilesWide.advanceLSTM, advanceGRU: TilesWide.advanceGRU,
                 retreatSimple: TilesWide.retreatSimple, retreatLSTM: TilesWide.retreatLSTM, retreatGRU: TilesWide.retreatGRU),
@@ -190,6 +200,22 @@ final class TileLoops: Sendable {
         products.weightGradient(
             outputGradient, stride, input.base, input.stride, input.rows, gradient.rows, leafRows, levels, continues,
             columns, gradient.base, gradient.stride, gradient.cached, scratch)
+    }
+
+    /// Rows from which on a leaf's weight gradient is summed in blocks.
+    var deepLeafRows: Int { Tiles.deepLeafRows }
+
+    /// Numbers that a thread needs for itself in `deepWeightGradient`.
+    var deepWeightGradientScratch: Int { packing.deepWeightGradientScratch() }
+
+    /// Some columns of the weight gradient of one leaf, rows `leaf` of the input; `panels` is the output gradient, packed.
+    func deepWeightGradient(
+        _ panels: UnsafePointer<Float>, _ input: MatrixView, leaf: Range<Int>, continues: Bool, columns: Range<Int>,
+        into gradient: MutableMatrixView, scratch: UnsafeMutableBufferPointer<Float>
+    ) {
+        products.deepWeightGradient(
+            panels, input.base, input.stride, input.rows, leaf, gradient.rows, continues, columns, gradient.base,
+            gradient.stride, scratch)
     }
 
     /// Some columns of an input gradient; `panels` is the output gradient, transposed.

@@ -1,8 +1,9 @@
 // Products with a right operand that is packed once and used many times, such as the weights of a recurrence: one step's rows
 // come after the other's.
 
-/// Products that are summed at a time: a strip of so many rows fits the first-level cache beside the left operand.
-private let mostDepth = 256
+/// Products that are summed at a time: so many rows of a strip, and the left operand's numbers that go with them, fit the
+/// first-level cache.
+private func mostDepth(rows: Int) -> Int { max(48, min(256, 5120 / max(rows, 1))) }
 
 /// Columns that `rowProductTiles` writes for `columns` columns: whole vectors.
 package func wholeColumns(_ columns: Int) -> Int { (columns + laneCount - 1) / laneCount * laneCount }
@@ -40,7 +41,7 @@ package func rowProductTiles(
     precondition(wholeColumns(columns) <= resultStride && depth <= leftStride, "\(columns) columns in \(resultStride)")
     let whole = rows / tileHeight
     let rest = rows % tileHeight
-    let blockDepth = blockLength(depth, most: mostDepth, unit: 1)
+    let blockDepth = blockLength(depth, most: mostDepth(rows: rows), unit: 1)
     var column = 0
     var strip = strips
     while column < columns {

@@ -7,7 +7,7 @@ private func packsInput(outputs: Int, stride: Int) -> Bool {
 
 /// Whether a weight gradient wants the output gradient, whose rows are `stride` apart, packed by `packColumns`.
 package func packsOutputGradient(rows: Int, outputs: Int, stride: Int) -> Bool {
-    outputs >= 512 || (rows > 64 && crowdCache(rowsOf: stride))
+    outputs >= 512 || (rows > 64 && crowdCache(rowsOf: stride)) || (rows > 256 && stride >= 512)
 }
 
 /// Numbers of the input that are copied at a time, unless one strip of all rows is more.
@@ -66,6 +66,56 @@ package func weightGradientTiles(
                 run.result += width - rest
                 run.count = 1
                 run.run(height: height, columns: rest)
+            }
+        }
+    }
+}
+
+// MARK: - Leaves of many rows, such as the steps of sequences
+
+/// Rows from which on a leaf is summed in blocks: its operands would come from far caches for every tile.
+package let deepLeafRows = 512
+
+/// Rows and columns of the input that are multiplied at a time: a strip of them fits the first-level cache, all of them and the
+/// output gradient's panels the second.
+private let deepRows = 128
+private let deepColumns = 512
+
+/// Numbers that a thread needs for itself: a tile that reaches beyond the result, and a block of the input.
+package func deepWeightGradientScratch() -> Int { tileSize + deepRows * (deepColumns + tileWidth) }
+
+/// The columns `columns` of a weight gradient of one leaf, rows `leaf` of all `rows`, with the bits of `weightGradientTiles`; the
+/// output gradient stands in panels of `packColumns`. With `continues` it goes on with what the result holds.
+package func deepWeightGradientTiles(
+    _ panels: UnsafePointer<Float>, _ input: UnsafePointer<Float>, inputStride: Int, rows: Int, leaf: Range<Int>,
+    outputs: Int, continues: Bool, columns: Range<Int>, into result: UnsafeMutablePointer<Float>, resultStride: Int,
+    scratch: UnsafeMutableBufferPointer<Float>
+) {
+    var memory = ThreadMemory(scratch)
+    let edge = memory.take(tileSize)
+    let block = memory.take(deepRows * (deepColumns + tileWidth))
+    let whole = outputs / tileHeight
+    let rest = outputs % tileHeight
+    for column in stride(from: columns.lowerBound, to: columns.upperBound, by: deepColumns) {
+        let width = min(deepColumns, columns.upperBound - column)
+        for k in stride(from: leaf.lowerBound, to: leaf.upperBound, by: deepRows) {
+            let depth = min(deepRows, leaf.upperBound - k)
+            packStrips(input + k * inputStride + column, rows: depth, stride: inputStride, columns: width, into: block)
+            for offset in stride(from: 0, to: width, by: tileWidth) {
+                var run = TileRun(
+                    left: panels + k * tileHeight, leftRow: 1, leftDepth: tileHeight, leftStep: tileHeight * rows,
+                    right: block + offset * depth, rightDepth: tileWidth, result: result + column + offset,
+                    resultRow: resultStride, resultStep: tileHeight * resultStride, count: whole, depth: depth,
+                    resumes: continues || k > leaf.lowerBound, edge: edge)
+                let stripWidth = min(tileWidth, width - offset)
+                run.run(height: tileHeight, columns: stripWidth)
+                guard rest > 0 else { continue }
+                // The last panel is as narrow as it is.
+                run.left = panels + whole * tileHeight * rows + k * rest
+                run.leftDepth = rest
+                run.result += whole * run.resultStep
+                run.count = 1
+                run.run(height: rest, columns: stripWidth)
             }
         }
     }
