@@ -31,6 +31,8 @@ package struct Permute: Layer {
 
     package var isIdentity: Bool { permutation.isIdentity }
 
+    package var backwardOperands: BackwardOperands { [] }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.permute(input, by: permutation, into: output)
     }
