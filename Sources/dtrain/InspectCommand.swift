@@ -110,7 +110,8 @@ struct InspectCommand: ParsableCommand {
         for row in Self.aligned(rows) { try output.line(row) }
         try output.line("operations: of the products of one sample, forward and backward")
         let samples = microBatchSize == 1 ? "1 sample" : "\(HumanText.count(microBatchSize)) samples"
-        try output.line("kept: for backward, of a micro-batch of \(samples); layers computed together have it in the first")
+        try output.line(
+            "kept: for backward, of a micro-batch of \(samples); layers that are computed together show it at the first")
         if let fused = network.fusedActivation { try output.line("the final \(fused.kind) is part of the loss") }
     }
 

@@ -18,9 +18,9 @@ package struct PlanReport {
         lines.append("")
         addRow("", ["kept", "training", "evaluation", "backward"])
         addStages(network.layers.plan, indent: 0)
-        lines.append("kept: for backward, in training; it adds up. Other columns: what a pass needs")
-        lines.append("for itself, and in all also for outputs and gradients on their way; whatever")
-        lines.append("isn't needed at the same time, what is kept included, has the same place.")
+        lines.append("kept: for backward, in training; other columns: what a stage needs for itself.")
+        lines.append("In all that includes outputs and gradients between stages; what is needed at")
+        lines.append("different times has one place, and so less than the sum is needed.")
     }
 
     /// The same, and what the passes of `rank` of `rankCount` on one machine take in all, which `MemoryForecast` calls
