@@ -7,17 +7,21 @@ import Storage
 extension Workspace {
     /// Every group of channels of each row to mean 0 and variance 1, times the channels' `weight`, plus their `bias`.
     ///
-    /// - Parameter moments: for each row the means of its groups, and behind them 1/√(σ² + ε).
+    /// - Parameters:
+    ///   - shortcut: what is added behind that; it may be `output`.
+    ///   - rectifies: whether what isn't above 0 then becomes 0.
+    ///   - moments: for each row the means of its groups, and behind them 1/√(σ² + ε).
     package func normalizeGroups(
         _ input: MatrixView, channels: Int, groups: Int, epsilon: Double, weight: MatrixView?, bias: MatrixView?,
-        rectifies: Bool = false, moments: MutableMatrixView, into output: MutableMatrixView
+        adding shortcut: MatrixView? = nil, rectifies: Bool = false, moments: MutableMatrixView,
+        into output: MutableMatrixView
     ) {
         let area = input.columns / channels
         let each = channels / groups
         precondition(
             output.readOnly.hasShape(of: input) && channels * area == input.columns && groups * each == channels
                 && moments.rows == input.rows && moments.columns == 2 * groups && weight?.count ?? channels == channels
-                && bias?.count ?? channels == channels,
+                && bias?.count ?? channels == channels && shortcut?.hasShape(of: input) ?? true,
             "\(input.rows)×\(input.columns) in \(groups) groups of \(channels) channels into \(output.rows)×\(output.columns)")
         parallel(input.rows * groups) { _, units in
             for unit in units {
@@ -33,11 +37,14 @@ extension Workspace {
                 let scale = Float(1 / (sums.deviation(count) / Double(count) + epsilon).squareRoot())
                 moments.row(row)[group] = mean
                 moments.row(row)[groups + group] = scale
+                let added = shortcut.map { $0.base + (row * $0.stride + group * each * area) }
                 for channel in 0..<each {
                     PlaneNormalization(
                         mean: mean, factor: weight.map { scale * $0.base[group * each + channel] } ?? scale,
                         bias: bias?.base[group * each + channel] ?? 0, rectifies: rectifies
-                    ).apply(x + channel * area, adding: nil, into: y + channel * area, count: area, ahead: (area, 0))
+                    ).apply(
+                        x + channel * area, adding: added.map { $0 + channel * area }, into: y + channel * area, count: area,
+                        ahead: (area, area))
                 }
             }
         }

@@ -64,7 +64,8 @@ extension Sequential {
         forward(input, into: output, memory: activations.memory, in: pass)
     }
 
-    /// The gradients of all parameters, after `forward` of the same rows, and of the input where asked for.
+    /// The gradients of all parameters, after `forward` of the same rows, and of the input where asked for. It uses up what
+    /// `forward` kept: another call needs another `forward`.
     package func backward(
         _ outputGradient: MatrixView, into inputGradient: MutableMatrixView? = nil, input: MatrixView,
         output: MatrixView, using activations: borrowing Activations, in pass: BackwardPass

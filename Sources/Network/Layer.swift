@@ -69,7 +69,7 @@ package protocol Layer: Sendable {
     /// - Parameters:
     ///   - outputGradient: the gradient of the summed loss with respect to the output.
     ///   - input: what `forward` was given; `output`: what it assigned, each where `backwardOperands` names it;
-    ///     `memory.kept`: what it left.
+    ///     `memory.kept`: what it left. All three are read for the last time: the next gradients may take their places.
     func backward(
         _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
         output: MatrixView, memory: PassMemory, in pass: BackwardPass)

@@ -22,6 +22,9 @@ package struct MemoryNeed: Sendable, Equatable {
         MemoryNeed(perSample: max(left.perSample, right.perSample), perLeaf: max(left.perLeaf, right.perLeaf))
     }
 
+    /// Bytes for so many rows in leaves of `leafRows`.
+    package func bytes(rows: Int, leafRows: Int) -> Int { count(rows: rows, leafRows: leafRows) * MemoryLayout<Float>.stride }
+
     /// Float32 for so many rows in leaves of `leafRows`.
     func count(rows: Int, leafRows: Int) -> Int { perSample * rows + perLeaf * Self.leaves(rows: rows, leafRows: leafRows) }
 
@@ -103,6 +106,15 @@ package struct Scratch: @unchecked Sendable {
         self.init(
             samples: buffer.base, leaves: buffer.base + need.perSample * rows, need: need, rowCapacity: rows,
             leafCapacity: MemoryNeed.leaves(rows: rows, leafRows: leafRows))
+    }
+
+    /// The room of one for samples with the room of another for leaves.
+    init(samplesOf first: Scratch, leavesOf second: Scratch) {
+        precondition(first.rowCapacity == second.rowCapacity, "rooms for \(first.rowCapacity) and \(second.rowCapacity) rows")
+        self.init(
+            samples: first.samples, leaves: second.leaves,
+            need: MemoryNeed(perSample: first.need.perSample, perLeaf: second.need.perLeaf), rowCapacity: first.rowCapacity,
+            leafCapacity: second.leafCapacity)
     }
 
     /// The `columns` numbers per sample that begin `offset` numbers per sample into the scratch, for `rows` samples.

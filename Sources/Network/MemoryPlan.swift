@@ -7,7 +7,7 @@ package struct MemoryPlan: Sendable, Equatable {
     package struct Stage: Sendable, Equatable {
         /// The computing layers that it does the work of, by path and kind: `["1 dense", "2 relu"]`.
         package let layers: [String]
-        /// What its passes take. Among what is kept is its output, unless that is the last one, which belongs to the caller.
+        /// What its passes take. Among what is kept is its output, where backward reads that; the last one belongs to the caller.
         package let memory: LayerMemory
         /// The lists of layers inside it, whose memory is part of its own.
         package let branches: [Branch]
@@ -26,9 +26,8 @@ package struct MemoryPlan: Sendable, Equatable {
     package let computed: [String]
     /// The same, neighbours fused where they can be.
     package let fused: [Stage]
-    /// The two places in which outputs take turns in evaluation, and gradients backward.
-    package let turns: MemoryNeed
-    /// What all passes take: what stages keep adds up, what they need for themselves they need one after the other.
+    /// What all passes take. What stages keep adds up. Work memory is for what they need for themselves, and for outputs and
+    /// gradients on their way, as far as that has no room in what is kept while the same isn't needed.
     package let total: LayerMemory
 }
 
@@ -38,13 +37,26 @@ extension Sequential {
         let stages = fused.indices.map { index in
             let layer = fused[index].layer
             var memory = layer.memory
-            if index < fused.count - 1 { memory.kept.perSample += layer.outputShape.count }
+            memory.kept = keptWithOutput(index)
             return MemoryPlan.Stage(
                 layers: fused[index].parts, memory: memory,
                 branches: layer.branches.map { MemoryPlan.Branch(name: $0.name, plan: $0.layers.plan) })
         }
         return MemoryPlan(
             configured: configured.flatMap(\.parts), computed: computed.flatMap(\.parts), fused: stages,
-            turns: turns, total: memory)
+            total: memory)
+    }
+
+    /// What each of the `configured` layers keeps for backward while training, its output included where that is kept; nil for
+    /// one that is computed with another in front of it, or not at all.
+    package var keptByLayer: [MemoryNeed?] {
+        let kept = Dictionary(uniqueKeysWithValues: fused.indices.map { (fused[$0].ordinal, keptWithOutput($0)) })
+        return configured.map { kept[$0.ordinal] }
+    }
+
+    private func keptWithOutput(_ index: Int) -> MemoryNeed {
+        var kept = fused[index].layer.memory.kept
+        if fused[index].keepsOutput { kept.perSample += fused[index].layer.outputShape.count }
+        return kept
     }
 }

@@ -7,9 +7,9 @@ import Timing
 /// Layers one behind the other, each one's output the next one's input.
 ///
 /// There are three lists of them: as configured (what is printed), as computed (without those that change nothing in
-/// memory), and as fused (neighbours made one where a layer can do both: what runs). Kept for backward: the outputs of all
-/// fused stages but the last, and what the stages keep themselves. Where no backward follows, outputs take turns in two
-/// places.
+/// memory), and as fused (neighbours made one where a layer can do both: what runs). Kept for backward: what the stages keep
+/// themselves, and the outputs between them that backward reads. Everything else, other outputs, gradients on their way and what
+/// a stage needs for itself, has places that `RoomPlan` finds: where nothing is kept yet, or no longer, and in the work memory.
 package struct Sequential: Sendable {
     /// A layer with its place in the network.
     package struct Stage: Sendable {
@@ -24,15 +24,29 @@ package struct Sequential: Sendable {
         /// Its number, or that of the first of them, in building order.
         let ordinal: Int
         /// Where in the flat buffer the first of them that is trained begins; nil for a layer with nothing to train.
-        fileprivate let firstOffset: Int?
-        /// Where in what is kept the layer's own part begins, and behind it its output unless it is the last.
-        fileprivate var keptOffset = MemoryNeed.none
+        let firstOffset: Int?
+        /// Where in what is kept the layer's own part begins.
+        var keptOffset = MemoryNeed.none
+        var kept = MemoryNeed.none
+        /// Whether its output is kept, behind that part.
+        var keepsOutput = false
         /// Numbers of its output; a shape is not to be made anew in every step.
-        fileprivate var outputCount = 0
-        fileprivate var kept = MemoryNeed.none
-        fileprivate var outputOffset = 0
+        var outputCount = 0
+        /// Where the rest lies while training, in evaluation and backward.
+        var training = Places()
+        var evaluation = Places()
+        var backward = Places()
         /// The layer where it can end a residual; found once, since the question takes memory.
-        fileprivate var ending: (any ResidualEnding)?
+        var ending: (any ResidualEnding)?
+
+        /// Where in the memory of a pass, as `RoomPlan` numbers it, a stage's part begins.
+        struct Places {
+            /// Forward its output, backward the gradient of its input, unless that is the caller's.
+            var result = 0
+            /// What it needs for itself.
+            var work = 0
+            var need = MemoryNeed.none
+        }
 
         /// Whether the layer, or one in it, has something to train.
         var isTrained: Bool { firstOffset != nil }
@@ -46,15 +60,13 @@ package struct Sequential: Sendable {
     /// The layers that compute.
     package private(set) var computed: [Stage] = []
     /// The same, neighbours fused where they can be.
-    package private(set) var fused: [Stage] = []
+    package internal(set) var fused: [Stage] = []
     package private(set) var inputShape: Shape
     package private(set) var outputShape: Shape
     /// Where the steps of sequences lie in the output, where samples have lengths; nil where it is no sequence.
     package private(set) var sequence: SequenceSteps?
     /// What all passes take.
-    package private(set) var memory = LayerMemory()
-    /// The widest output between two fused stages.
-    private var widest = 0
+    package internal(set) var memory = LayerMemory()
     private var backwardFront = 0
     /// Which of what goes into the layers and of what they make backward reads.
     private(set) var backwardOperands: BackwardOperands = []
@@ -183,34 +195,11 @@ package struct Sequential: Sendable {
         backwardFront = Self.frontOfBackward(fused)
         backwardOperands = (fused.first?.layer.backwardOperands ?? []).intersection(.input)
         backwardOperands.formUnion((fused.last?.layer.backwardOperands ?? []).intersection(.output))
-        memory = LayerMemory()
-        widest = 0
-        for index in fused.indices {
-            let layer = fused[index].layer
-            let own = layer.memory
-            fused[index].keptOffset = memory.kept
-            fused[index].outputCount = layer.outputShape.count
-            fused[index].kept = own.kept
-            fused[index].ending = (layer as? any ResidualEnding).flatMap { $0.canEndResidual ? $0 : nil }
-            memory.kept = memory.kept + own.kept
-            fused[index].outputOffset = memory.kept.perSample
-            if index < fused.count - 1 {
-                memory.kept.perSample += layer.outputShape.count
-                widest = max(widest, layer.outputShape.count)
-            }
-            memory.training = .larger(memory.training, own.training)
-            memory.evaluation = .larger(memory.evaluation, own.evaluation)
-            memory.backward = .larger(memory.backward, own.backward)
-        }
-        memory.evaluation = memory.evaluation + turns
-        memory.backward = memory.backward + turns
+        planMemory()
     }
 
     /// Whether the last layer can add what a residual adds.
     var canEndResidual: Bool { fused.last?.ending != nil }
-
-    /// The two places in which outputs, or backward gradients, take turns; in front of what the stages need.
-    var turns: MemoryNeed { MemoryNeed(perSample: 2 * widest) }
 
     /// Operations of the matrix products per sample: every stage behind the first that is trained is asked for its input's
     /// gradient.
@@ -240,7 +229,7 @@ package struct Sequential: Sendable {
         for (index, stage) in fused.enumerated() {
             let target = index == fused.count - 1 ? output : stageOutput(index, rows: input.rows, memory)
             let start = pass.clock == nil ? 0 : MonotonicClock.nanoseconds
-            let part = part(of: stage, memory, sharingWork: memory.kept == nil)
+            let part = part(of: stage, memory, memory.kept == nil ? stage.evaluation : stage.training)
             if index == fused.count - 1, let sum, let ending = stage.ending {
                 ending.forward(current, adding: sum, into: target, memory: part, in: pass)
             } else {
@@ -251,6 +240,8 @@ package struct Sequential: Sendable {
         }
     }
 
+    /// Once for each `forward`, since gradients lie where outputs were that are read no more.
+    ///
     /// - Parameter rectified: the sum to which the last layer's output was added, where that was rectified.
     func backward(
         _ outputGradient: MatrixView, rectified: MatrixView? = nil, into inputGradient: MutableMatrixView?,
@@ -269,9 +260,9 @@ package struct Sequential: Sendable {
             let target =
                 index == front
                 ? inputGradient
-                : memory.work.matrix(rows: rows, columns: stage.inputShape.count, offset: index % 2 * widest)
+                : matrix(memory, at: stage.backward.result, rows: rows, columns: fused[index - 1].outputCount)
             let start = pass.clock == nil ? 0 : MonotonicClock.nanoseconds
-            let part = part(of: stage, memory, sharingWork: true)
+            let part = part(of: stage, memory, stage.backward)
             if index == fused.count - 1, let rectified, let ending = stage.ending {
                 ending.backward(gradient, rectified: rectified, into: target, input: stageInput, memory: part, in: pass)
             } else {
@@ -285,20 +276,5 @@ package struct Sequential: Sendable {
             if let firstOffset = stage.firstOffset, index > front { pass.finished?(firstOffset) }
             if let target { gradient = target.readOnly }
         }
-    }
-
-    /// The memory of a stage; `sharingWork` where outputs or gradients take turns in front of it.
-    private func part(of stage: Stage, _ memory: PassMemory, sharingWork: Bool) -> PassMemory {
-        PassMemory(
-            kept: memory.kept?.part(from: stage.keptOffset, stage.kept),
-            work: memory.work.rest(from: sharingWork ? turns : .none))
-    }
-
-    private func stageOutput(_ index: Int, rows: Int, _ memory: PassMemory) -> MutableMatrixView {
-        let columns = fused[index].outputCount
-        guard let kept = memory.kept else {
-            return memory.work.matrix(rows: rows, columns: columns, offset: index % 2 * widest)
-        }
-        return kept.matrix(rows: rows, columns: columns, offset: fused[index].outputOffset)
     }
 }

@@ -13,6 +13,16 @@ package enum HumanText {
         return text
     }
 
+    /// `512 bytes`, `38.1 KB`, `2.4 MB`, `1.6 GB`: thousands, not 1,024s.
+    package static func bytes(_ count: Int) -> String {
+        guard count >= 1000 else { return "\(count) bytes" }
+        var size = Double(count) / 1000
+        var unit = "KB"
+        // What would be rounded to 1000.0 belongs to the next unit.
+        for next in ["MB", "GB", "TB"] where size >= 999.95 { (size, unit) = (size / 1000, next) }
+        return String(format: "%.1f ", size) + unit
+    }
+
     /// `0:07`, `1:02:03`: whole seconds, the rest cut off; below one, `0.2 s`, `43 ms`.
     package static func duration(seconds: Double) -> String {
         guard seconds.isFinite, seconds >= 0 else { return "-:--" }

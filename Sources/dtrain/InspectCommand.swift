@@ -38,7 +38,7 @@ struct InspectCommand: ParsableCommand {
                 "\(model.checkpoint.path): step \(HumanText.count(model.state.step)), written by "
                     + model.state.build)
             try output.line()
-            try printLayers(model.network)
+            try printLayers(model.network, microBatchSize: model.configuration.training.microBatchSize)
             if plan { try printPlan(PlanReport(model.network)) }
             try output.line()
             try output.line("digest \(model.checkpoint.digest)")
@@ -59,7 +59,7 @@ struct InspectCommand: ParsableCommand {
             "steps: \(HumanText.count(sampler.stepsPerEpoch)) per epoch, \(HumanText.count(experiment.totalSteps)) in all, "
                 + "\(sampler.trees[0].leafCount) micro-batches each")
         try output.line()
-        try printLayers(experiment.network)
+        try printLayers(experiment.network, microBatchSize: experiment.configuration.training.microBatchSize)
         try printMemory(experiment)
         if plan {
             try printPlan(PlanReport(experiment, rank: 0, rankCount: ranks, availableCores: availableCores()))
@@ -93,36 +93,49 @@ struct InspectCommand: ParsableCommand {
         for line in report.lines { try output.line(line) }
     }
 
-    private func printLayers(_ network: Network) throws {
+    private func printLayers(_ network: Network, microBatchSize: Int) throws {
+        func kept(_ need: MemoryNeed?) -> String {
+            let bytes = need?.bytes(rows: microBatchSize, leafRows: microBatchSize) ?? 0
+            return bytes == 0 ? "" : HumanText.bytes(bytes)
+        }
         var rows = [
-            ["layer", "kind", "output", "parameters", "operations"], ["input", "", "\(network.inputShape)", "", ""]
+            ["layer", "kind", "output", "parameters", "operations", "kept"],
+            ["input", "", "\(network.inputShape)", "", "", ""]
         ]
-        addLayers(network.layers, of: network, depth: 0, behindTrained: false, to: &rows)
+        addLayers(network.layers, of: network, depth: 0, behindTrained: false, kept: kept, to: &rows)
         rows.append([
-            "total", "", "", HumanText.count(network.layout.parameterCount), HumanText.count(network.productOperations)
+            "total", "", "", HumanText.count(network.layout.parameterCount), HumanText.count(network.productOperations),
+            kept(network.layers.memory.kept)
         ])
         for row in Self.aligned(rows) { try output.line(row) }
         try output.line("operations: of the products of one sample, forward and backward")
+        let samples = microBatchSize == 1 ? "1 sample" : "\(HumanText.count(microBatchSize)) samples"
+        try output.line(
+            "kept: for backward, of a micro-batch of \(samples); layers that are computed together show it at the first")
         if let fused = network.fusedActivation { try output.line("the final \(fused.kind) is part of the loss") }
     }
 
     /// A row for each layer, and below it those of the layers inside it.
     ///
-    /// - Parameter behindTrained: whether something in front of them is trained, so that their input's gradient is computed.
+    /// - Parameters:
+    ///   - behindTrained: whether something in front of them is trained, so that their input's gradient is computed.
+    ///   - kept: what the memory that a layer keeps is as a cell.
     private func addLayers(
-        _ layers: Sequential, of network: Network, depth: Int, behindTrained: Bool, to rows: inout [[String]]
+        _ layers: Sequential, of network: Network, depth: Int, behindTrained: Bool, kept: (MemoryNeed?) -> String,
+        to rows: inout [[String]]
     ) {
         let space = String(repeating: " ", count: 2 * depth)
         var behindTrained = behindTrained
-        for stage in layers.configured {
+        for (stage, need) in zip(layers.configured, layers.keptByLayer) {
             let count = stage.slots.reduce(0) { $0 + network.layout.slots[$1].shape.count }
             let operations = stage.layer.productOperations(withInputGradient: behindTrained)
             rows.append([
                 space + printable(stage.path), type(of: stage.layer).kind, "\(stage.layer.outputShape)",
-                count == 0 ? "" : HumanText.count(count), operations == 0 ? "" : HumanText.count(operations)
+                count == 0 ? "" : HumanText.count(count), operations == 0 ? "" : HumanText.count(operations), kept(need)
             ])
             for branch in stage.layer.branches {
-                addLayers(branch.layers, of: network, depth: depth + 1, behindTrained: behindTrained, to: &rows)
+                addLayers(
+                    branch.layers, of: network, depth: depth + 1, behindTrained: behindTrained, kept: kept, to: &rows)
             }
             behindTrained = behindTrained || stage.slots.contains { network.layout.slots[$0].region == .trained }
         }

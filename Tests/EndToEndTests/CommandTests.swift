@@ -334,7 +334,8 @@ struct CommandTests {
             expectSuccess(outcome)
             for text in [
                 "1,438 samples to train", "359 to validate",
-                "0      dense  [16]    1,040", "2      dense  [10]    170", "total                 1,210", "memory:",
+                "0      dense  [16]    1,040       4,096       1.0 KB", "2      dense  [10]    170         960",
+                "total                 1,210       5,056       1.0 KB", "of a micro-batch of 16 samples", "memory:",
                 "exp_avg_sq", "max_steps: 7", "epsilon: 1e-08"
             ] {
                 #expect(outcome.output.contains(text), "\"\(text)\" is not in \(outcome.output)")

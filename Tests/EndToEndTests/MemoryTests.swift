@@ -30,14 +30,15 @@ struct MemoryTests {
         return try #require(Double(line.split(separator: " ")[1]), "\(line)")
     }
 
-    private func compare(_ bench: Workbench, _ configuration: String, ranks: Int? = nil) throws {
-        let foreseen = try foreseen(bench, [configuration] + (ranks.map { ["--ranks", "\($0)"] } ?? []))
-        let job = try bench.start(["train", configuration, "--run", "run-\(ranks ?? 1)", "--quiet"], ranks: ranks)
+    private func compare(_ bench: Workbench, _ configuration: String, _ overrides: [String] = [], ranks: Int? = nil) throws {
+        let options = overrides.flatMap { ["--set", $0] }
+        let foreseen = try foreseen(bench, [configuration] + options + (ranks.map { ["--ranks", "\($0)"] } ?? []))
+        let job = try bench.start(["train", configuration, "--run", "run-\(ranks ?? 1)", "--quiet"] + options, ranks: ranks)
         // Rank 0 holds most: the copy for checkpoints.
         let measured = Double(try peaks(job).values.max() ?? 0) / 1e6
         #expect(
             abs(foreseen - measured) <= 0.1 * measured,
-            "\(configuration) on \(ranks ?? 1): \(foreseen) MB foreseen, \(measured) MB measured")
+            "\(configuration) \(overrides) on \(ranks ?? 1): \(foreseen) MB foreseen, \(measured) MB measured")
     }
 
     @Test(
@@ -89,6 +90,35 @@ struct MemoryTests {
                 training: {max_steps: 3, global_batch_size: 1438, micro_batch_size: 2}
                 """)
             try compare(bench, "deep.yaml")
+        }
+    }
+
+    /// Ready configurations on images of no meaning, of their sizes.
+    @Test(
+        "likewise of networks on images, in micro-batches of any size",
+        arguments: ["cifar10-resnet20", "mnist-cnn", "mnist-autoencoder", "digits-cnn"], [8, 32, 64])
+    func images(configuration: String, microBatchSize: Int) throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        try withWorkbench { bench in
+            let (count, shape) = (300, configuration.hasPrefix("cifar10") ? [3, 32, 32] : [28, 28])
+            func dimensions(_ sizes: [Int]) -> [UInt8] {
+                [0, 0, 8, UInt8(sizes.count)] + sizes.flatMap { [0, 0, UInt8($0 >> 8), UInt8($0 & 255)] }
+            }
+            let pixels = (0..<count * shape.reduce(1, *)).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ $0 / 97) }
+            try bench.write("x.idx", dimensions([count] + shape) + pixels)
+            try bench.write("y.idx", dimensions([count]) + (0..<count).map { UInt8($0 % 10) })
+            let data: [String]
+            switch configuration {
+            case "digits-cnn": data = []
+            case "mnist-autoencoder":
+                data = ["data={format: idx, train: {inputs: x.idx}, validation_fraction: 0.2, target_kind: input}"]
+            default: data = ["data={format: idx, train: {inputs: x.idx, targets: y.idx}, validation_fraction: 0.2}"]
+            }
+            try compare(
+                bench, root.appending(path: "configs/\(configuration).yaml").path,
+                data + [
+                    "training.max_steps=2", "training.micro_batch_size=\(microBatchSize)", "training.global_batch_size=128"
+                ])
         }
     }
 

@@ -120,7 +120,7 @@ struct ImageLayerTests {
             }
             #expect(fused.outputBits == plain.outputBits && fused.inputGradientBits == plain.inputGradientBits, "\(layers)")
             #expect(fused.parameterGradientBits == plain.parameterGradientBits, "\(layers)")
-            #expect(fused.network.layers.memory.kept.perSample < plain.network.layers.memory.kept.perSample)
+            #expect(fused.network.layers.memory.kept.perSample <= plain.network.layers.memory.kept.perSample)
         }
     }
 

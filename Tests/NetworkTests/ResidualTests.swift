@@ -61,6 +61,11 @@ struct ResidualTests {
             Form("convolutions alone", image, [convolution(3)]),
             Form("a block that ends in relu", image, [convolution(3), "batch_norm", "relu"]),
             Form("group norm", image, [convolution(3), ["group_norm": ["groups": 3]]]),
+            Form(
+                "group norm and relu, and group norm in the shortcut", image,
+                [convolution(4), ["group_norm": ["groups": 2]], "relu", convolution(4), "instance_norm"],
+                shortcut: [convolution(4, kernel: 1), ["group_norm": ["groups": 2]]]),
+            Form("group norm without an activation behind it", image, [["group_norm": ["groups": 1]]], behind: nil),
             Form("batch norm alone, without weights", image, [["batch_norm": ["affine": false]]]),
             Form("dense", [6], [["dense": ["units": 6]], "tanh", ["dense": ["units": 6]]]),
             Form("batch norm of features", [6], [["dense": ["units": 6]], "batch_norm"]),
@@ -107,6 +112,7 @@ struct ResidualTests {
 
             for bench in [fused, plain] {
                 for index in 0..<bench.gradients.count { bench.gradients[index] = .nan }
+                bench.forward(firstDraw: 0, leafRows: 5)
                 bench.backward(leafRows: 5, withInputGradient: false)
             }
             #expect(fused.parameterGradientBits == plain.parameterGradientBits, "\(form.name): without input gradients")
@@ -128,6 +134,9 @@ struct ResidualTests {
         #expect(try kept(Self.forms[0]) == 3 * 3 * area)
         // Outputs of both convolutions, four channels of images half as large.
         #expect(try kept(Self.forms[4]) == 2 * 4 * 3 * 4)
+        // Group norm alike; beside what the convolution makes it keeps mean and deviation of three groups.
+        let group: [Any] = [Self.convolution(3), ["group_norm": ["groups": 3]]]
+        #expect(try kept(Form("", Self.image, group)) == 3 * area + 2 * 3)
         #expect(try kept(Form("", Self.image, [Self.convolution(3)])) == 0)
         // A relu is taken backward by its output.
         #expect(try kept(Form("", Self.image, [Self.convolution(3), "relu"])) == 3 * area)

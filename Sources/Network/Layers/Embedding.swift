@@ -49,6 +49,8 @@ package struct Embedding: Layer {
             tokens: rows * positions, leafTokens: leafRows * positions, kinds: kinds, width: width)
     }
 
+    package var backwardOperands: BackwardOperands { .input }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.embed(
             input, pass.weights.matrix(weight, columns: width),

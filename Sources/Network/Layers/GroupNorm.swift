@@ -7,10 +7,11 @@ import Storage
 /// variance σ² of `groups` groups of neighbouring channels, each sample for itself; γ and β are the channels'.
 ///
 /// Backward, with ĝ = ∂L/∂y·γ and means over the group: ∂L/∂x = (ĝ − mean ĝ − x̂·mean(ĝ·x̂))/√(σ² + ε), ∂L/∂γ = Σ g·x̂, ∂L/∂β = Σ g.
-/// Shapes: x and y [channels, …]. Kept: μ and 1/√(σ² + ε) of each group.
+/// Shapes: x and y [channels, …]. Kept: μ and 1/√(σ² + ε) of each group. A `relu` right behind is computed with it, or what a residual
+/// adds.
 package struct GroupNorm: GroupNormLayer {
     package static let kind = "group_norm"
-    let normalization: GroupNormalization
+    var normalization: GroupNormalization
 
     package init(options: Settings, site: inout LayerSite) throws {
         normalization = try GroupNormalization(options, &site, kind: Self.kind, isAffine: true) { channels in
@@ -27,7 +28,7 @@ package struct GroupNorm: GroupNormLayer {
 /// with a group for each channel, by default (`affine: false`) without γ and β.
 package struct InstanceNorm: GroupNormLayer {
     package static let kind = "instance_norm"
-    let normalization: GroupNormalization
+    var normalization: GroupNormalization
 
     package init(options: Settings, site: inout LayerSite) throws {
         normalization = try GroupNormalization(options, &site, kind: Self.kind, isAffine: false) { $0 }
@@ -45,6 +46,8 @@ struct GroupNormalization: Sendable {
     let epsilon: Double
     let weight: ParameterSlot?
     let bias: ParameterSlot?
+    /// Whether what isn't above 0 becomes 0.
+    var rectifies = false
 
     init(
         _ options: Settings, _ site: inout LayerSite, kind: String, isAffine: Bool, groups: (_ channels: Int) throws -> Int
@@ -64,8 +67,8 @@ struct GroupNormalization: Sendable {
 }
 
 /// A layer that is a normalisation of groups.
-protocol GroupNormLayer: Layer {
-    var normalization: GroupNormalization { get }
+protocol GroupNormLayer: ResidualEnding {
+    var normalization: GroupNormalization { get set }
 }
 
 extension GroupNormLayer {
@@ -80,13 +83,35 @@ extension GroupNormLayer {
         Workspace.channelNormalizationScratch(sums: rows, channels: normalization.channels)
     }
 
-    package var backwardOperands: BackwardOperands { .input }
+    package var backwardOperands: BackwardOperands { normalization.rectifies ? .both : .input }
+
+    var canEndResidual: Bool { !normalization.rectifies }
+
+    package func fused(with next: any Layer) -> (any Layer)? {
+        guard !normalization.rectifies, next is ReLU else { return nil }
+        var result = self
+        result.normalization.rectifies = true
+        return result
+    }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        forward(input, adding: nil, rectifies: normalization.rectifies, into: output, memory, pass)
+    }
+
+    func forward(
+        _ input: MatrixView, adding sum: ResidualSum, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass
+    ) {
+        forward(input, adding: sum.shortcut, rectifies: sum.rectifies, into: output, memory, pass)
+    }
+
+    private func forward(
+        _ input: MatrixView, adding shortcut: MatrixView?, rectifies: Bool, into output: MutableMatrixView,
+        _ memory: PassMemory, _ pass: ForwardPass
+    ) {
         pass.workspace.normalizeGroups(
             input, channels: normalization.channels, groups: normalization.groups, epsilon: normalization.epsilon,
             weight: normalization.weight.map { pass.weights.matrix($0) },
-            bias: normalization.bias.map { pass.weights.matrix($0) },
+            bias: normalization.bias.map { pass.weights.matrix($0) }, adding: shortcut, rectifies: rectifies,
             moments: moments(memory.kept ?? memory.work, rows: input.rows), into: output)
     }
 
@@ -94,8 +119,24 @@ extension GroupNormLayer {
         _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
         output: MatrixView, memory: PassMemory, in pass: BackwardPass
     ) {
+        backward(
+            outputGradient, mask: normalization.rectifies ? output : nil, into: inputGradient, input, memory, pass)
+    }
+
+    func backward(
+        _ outputGradient: MatrixView, rectified: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        memory: PassMemory, in pass: BackwardPass
+    ) {
+        backward(outputGradient, mask: rectified, into: inputGradient, input, memory, pass)
+    }
+
+    /// - Parameter mask: gradients count as 0 where it isn't above 0.
+    private func backward(
+        _ outputGradient: MatrixView, mask: MatrixView?, into inputGradient: MutableMatrixView?, _ input: MatrixView,
+        _ memory: PassMemory, _ pass: BackwardPass
+    ) {
         pass.workspace.normalizeGroupsGradient(
-            outputGradient, input: input, channels: normalization.channels, groups: normalization.groups,
+            outputGradient, input: input, rectified: mask, channels: normalization.channels, groups: normalization.groups,
             leafRows: pass.summedRows, weight: normalization.weight.map { pass.weights.matrix($0) },
             moments: moments(memory.left, rows: input.rows).readOnly,
             weightGradient: normalization.weight.flatMap { pass.gradient(of: $0) },

@@ -58,6 +58,11 @@ package struct Parallel: Layer {
         parts.enumerated().map { (String($0.offset), $0.element) }
     }
 
+    /// What the branches' own outputs were is kept.
+    package var backwardOperands: BackwardOperands {
+        parts.contains { $0.backwardOperands.contains(.input) } ? .input : []
+    }
+
     package func productOperations(withInputGradient: Bool) -> Int {
         parts.reduce(0) { $0 + $1.productOperations(withInputGradient: withInputGradient) }
     }

@@ -39,6 +39,8 @@ package struct Permute: Layer {
         return result
     }
 
+    package var backwardOperands: BackwardOperands { [] }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.permute(input, by: permutation, into: output)
     }

@@ -33,6 +33,8 @@ package struct Upsample2d: Layer {
         KernelScratch(packed: shape.packed)
     }
 
+    package var backwardOperands: BackwardOperands { [] }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.upsample(input, shape: shape, into: output)
     }

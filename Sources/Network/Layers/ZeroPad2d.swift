@@ -27,6 +27,8 @@ package struct ZeroPad2d: Layer {
         ]) { options.failure("padding", $0) }
     }
 
+    package var backwardOperands: BackwardOperands { [] }
+
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.zeroPad(
             input, channels: image.channels, height: image.height, width: image.width, padding: padding.sides, into: output)

@@ -2,6 +2,7 @@ import Datasets
 import Diagnostics
 import Files
 import Foundation
+import Reporting
 import Settings
 
 /// `dtrain pack`: a split of a configuration, or a folder of images, as one file.
@@ -43,6 +44,6 @@ package struct DataPacking {
             try dataset.pack(splits.preprocessing) { try file.write($0) }
             try file.commit()
         }
-        return "\(path): \(dataset.count) samples of shape \(dataset.inputShape), \(dataset.targetKind)"
+        return "\(path): \(HumanText.count(dataset.count)) samples of shape \(dataset.inputShape), \(dataset.targetKind)"
     }
 }

@@ -1,6 +1,7 @@
 import Datasets
 import Diagnostics
 import Foundation
+import Reporting
 import Settings
 
 /// `dtrain data`: what the data of a configuration are like, and a picture of samples as the network gets them.
@@ -35,13 +36,18 @@ package struct DataReport {
     private func describe(_ split: Dataset, _ name: String) -> [String] {
         let statistics = split.statistics(splits.preprocessing)
         let type = statistics.elementType.map { " of \($0)" } ?? ""
-        var lines = ["\(name): \(split.count) samples of shape \(split.inputShape)\(type), target: \(split.targetKind)"]
+        var lines = [
+            "\(name): \(HumanText.count(split.count)) samples of shape \(split.inputShape)\(type), target: \(split.targetKind)"
+        ]
         if let counts = statistics.classCounts {
             // Of thousands of classes nobody reads a list.
-            for (index, count) in counts.enumerated().prefix(100) { lines.append("  \(split.className(index)): \(count)") }
+            for (index, count) in counts.enumerated().prefix(100) {
+                lines.append("  \(split.className(index)): \(HumanText.count(count))")
+            }
             if counts.count > 100 {
                 lines.append(
-                    indent + "and \(counts.count - 100) more, \(counts.min() ?? 0) to \(counts.max() ?? 0) samples each")
+                    indent + "and \(HumanText.count(counts.count - 100)) more, \(HumanText.count(counts.min() ?? 0)) to "
+                        + "\(HumanText.count(counts.max() ?? 0)) samples each")
             }
         }
         if split.tokenKinds != nil { return lines }
@@ -72,6 +78,6 @@ package struct DataReport {
         let png = try splits.train.sheet(
             of: shown, splits.preprocessing.normalization,
             in: (0..<steps).map { sampler.batch(completedSteps: $0).drawn(from: order) })
-        return (png, "the first \(shown.count) samples of epoch 1 as training gets them")
+        return (png, "the first \(HumanText.count(shown.count)) samples of epoch 1 as training gets them")
     }
 }

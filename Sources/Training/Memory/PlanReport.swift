@@ -18,8 +18,9 @@ package struct PlanReport {
         lines.append("")
         addRow("", ["kept", "training", "evaluation", "backward"])
         addStages(network.layers.plan, indent: 0)
-        lines.append("kept: for backward, in training; other columns: what a pass needs for itself.")
-        lines.append("Stages take turns at that, so the largest counts in all; what is kept adds up.")
+        lines.append("kept: for backward, in training; other columns: what a stage needs for itself.")
+        lines.append("In all that includes outputs and gradients between stages; what is needed at")
+        lines.append("different times has one place, and so less than the sum is needed.")
     }
 
     /// The same, and what the passes of `rank` of `rankCount` on one machine take in all, which `MemoryForecast` calls
@@ -65,9 +66,6 @@ package struct PlanReport {
                 lines.append(Self.cut(Self.space(indent + 2) + branch.name + ":"))
                 addStages(branch.plan, indent: indent + 4)
             }
-        }
-        if plan.turns != .none {
-            addNeeds("two outputs, by turns", LayerMemory(evaluation: plan.turns, backward: plan.turns), indent)
         }
         addNeeds("in all", plan.total, indent)
     }
