@@ -39,7 +39,8 @@ package struct Experiment {
         }
         network = try Network(
             configuration.model, inputShape: splits.train.inputShape, tokenKinds: splits.train.tokenKinds,
-            loss: configuration.loss, seed: configuration.training.seed, choices: configuration.catalogue.layers)
+            hasLengths: splits.train.hasLengths, loss: configuration.loss, seed: configuration.training.seed,
+            choices: configuration.catalogue.layers)
         try configuration.optimizer.groups.check(network.layout, in: configuration.root)
         targets = try TargetForm(
             kind: splits.train.targetKind, loss: configuration.loss, outputs: network.outputShape,
@@ -154,7 +155,7 @@ extension Experiment {
     private func judged(_ targets: TargetForm) -> JudgedNetwork {
         JudgedNetwork(
             network: network, loss: configuration.loss, metrics: metrics, targets: targets,
-            hasWeights: splits.train.hasWeights)
+            hasWeights: splits.train.hasWeights, hasLengths: splits.train.hasLengths)
     }
 
     /// What rows of outputs add in training to the divisor of the loss's mean.
