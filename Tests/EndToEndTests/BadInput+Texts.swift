@@ -53,7 +53,8 @@ extension BadInput {
             "noise on tokens", says: ["c.yaml", "data.augment", "tokens are names"], code: .badConfiguration, good,
             data: "augment: [gaussian_noise: 0.1]"),
         texts(
-            "an unknown class in validation texts", says: ["v.csv:2", "\"3\"", "known"], good, data: "validation: {path: v.csv}"
+            "an unknown class in validation texts", says: ["v.csv:2: column \"label\"", "from 0 to 1, found 3"], good,
+            data: "validation: {path: v.csv}"
         )
         .adding("v.csv", "message,label\nhi,3\n")
     ]

@@ -17,14 +17,16 @@ struct LabelledTextTests {
     @Test("what was learnt is said of new texts, in a table and one on each line")
     func predictions() throws {
         try withWorkbench { bench in
-            try train(bench)
-            try bench.write("new.csv", "message\n\"see you, cash !\"\nhome it's never !\n")
+            try train(bench, steps: 200)
+            let rows = bench.text("t.csv").split(separator: "\n").dropFirst().map { $0.split(separator: ",", maxSplits: 1) }
+            try bench.write("new.csv", "message\n" + rows.map { "\($0[1])\n" }.joined())
             let table = try bench.dtrain("predict", "run", "new.csv")
             expectSuccess(table)
             #expect(table.outputLines.first == "prediction,probability_ham,probability_spam")
-            #expect(table.outputLines.count == 3)
-            #expect(table.outputLines[1].hasPrefix("spam,") && table.outputLines[2].hasPrefix("ham,"), "\(table)")
-            try bench.write("new.txt", "see you, cash !\r\nhome it's never !\r\n")
+            #expect(table.outputLines.count == 61)
+            let right = zip(table.outputLines.dropFirst(), rows).count { $0.hasPrefix($1[0] + ",") }
+            #expect(right > 50, "\(right) of 60 right")
+            try bench.write("new.txt", rows.map { $0[1].replacing("\"", with: "") + "\r\n" }.joined())
             let lines = try bench.dtrain("predict", "run", "new.txt")
             #expect(lines.status == 0 && lines.outputLines == table.outputLines)
             #expect(lines.errors.contains("new.txt: read as a text on each line"), "\(lines)")
@@ -34,7 +36,7 @@ struct LabelledTextTests {
             expectRefusal(
                 try bench.dtrain("eval", "run", "--data", "new.txt"), .badData, ["new.txt: a text on each line has no target"])
             expectRefusal(
-                try bench.dtrain("eval", "run", "--set", "data.tokens=bytes"), .badConfiguration,
+                try bench.dtrain("eval", "run", "--set", "data.tokens=characters"), .badConfiguration,
                 ["the checkpoint was trained with tokens: words", "lowercase: true"])
             try bench.write("other.csv", "text\nhi\n")
             expectRefusal(
