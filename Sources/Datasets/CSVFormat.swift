@@ -6,6 +6,8 @@ struct CSVFormat: Hashable, Sendable {
     var delimiter = CSVDelimiter.comma
     /// Whether the first line that isn't skipped names the columns.
     var header = true
+    /// Whether quotation marks hold cells together; else they are characters like any other.
+    var quotes = true
     /// How many lines in front are passed over.
     var skipLines = 0
     var numbers = NumberStyle.plain
@@ -86,6 +88,7 @@ extension CSVFormat {
     /// Reads the options of one file; what is left out is as in `base`.
     init(_ section: Settings, base: CSVFormat = CSVFormat()) throws {
         header = try section.bool("header", default: base.header)
+        quotes = try section.bool("quotes", default: base.quotes)
         skipLines = try section.int("skip_lines", default: base.skipLines)
         let written = try section.string("delimiter", default: base.delimiter.name)
         guard let delimiter = CSVDelimiter(written) else {
@@ -130,7 +133,7 @@ extension CSVFormat {
 
 extension CSVFormat: Codable {
     private enum CodingKeys: String, CodingKey {
-        case delimiter, header, skipLines, decimal, thousands, missingValues, comment, ignoresUnknownCategories
+        case delimiter, header, quotes, skipLines, decimal, thousands, missingValues, comment, ignoresUnknownCategories
     }
 
     /// Checks what it reads. Keys that older checkpoints don't have may be missing.
@@ -138,6 +141,7 @@ extension CSVFormat: Codable {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         let written = try values.decode(String.self, forKey: .delimiter)
         header = try values.decode(Bool.self, forKey: .header)
+        quotes = try values.decodeIfPresent(Bool.self, forKey: .quotes) ?? true
         skipLines = try values.decode(Int.self, forKey: .skipLines)
         let decimal = try values.decodeIfPresent(String.self, forKey: .decimal) ?? "."
         let thousands = try values.decodeIfPresent(String.self, forKey: .thousands) ?? ""
@@ -163,6 +167,7 @@ extension CSVFormat: Codable {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(delimiter.name, forKey: .delimiter)
         try values.encode(header, forKey: .header)
+        try values.encode(quotes, forKey: .quotes)
         try values.encode(skipLines, forKey: .skipLines)
         try values.encode(numbers.decimal, forKey: .decimal)
         try values.encode(numbers.thousands, forKey: .thousands)

@@ -19,6 +19,7 @@ struct CSVScanner {
     let bytes: [UInt8]
     /// The line on which the row that was read last begins, from 1.
     private(set) var rowLine = 0
+    private let hasQuotes: Bool
     private let isBlankSeparated: Bool
     private let isTabSeparated: Bool
     private let delimiter: [UInt8]
@@ -38,6 +39,7 @@ struct CSVScanner {
         try Self.requireText(bytes.prefix(4096), path: path)
         self.path = path
         self.bytes = bytes
+        hasQuotes = format.quotes
         isBlankSeparated = format.delimiter == .blanks
         isTabSeparated = format.delimiter == .tab
         delimiter = Array(format.delimiter.text.utf8)
@@ -114,7 +116,7 @@ struct CSVScanner {
     private mutating func cell() throws -> Cell {
         var start = position
         while start < bytes.count, isBlank(bytes[start]) { start += 1 }
-        if start < bytes.count, bytes[start] == Self.quote { return try quotedCell(from: start + 1) }
+        if hasQuotes, start < bytes.count, bytes[start] == Self.quote { return try quotedCell(from: start + 1) }
         var end = start
         while end < bytes.count, !endsCell(end) { end += 1 }
         position = end
@@ -128,7 +130,10 @@ struct CSVScanner {
         var hasDoubledQuotes = false
         while true {
             guard end < bytes.count else {
-                throw Failure(.badData, "\(path):\(opening): a quotation mark is opened and never closed")
+                throw Failure(
+                    .badData,
+                    "\(path):\(opening): a quotation mark is opened and never closed; quotes: false, beside the path in the "
+                        + "configuration, makes it a character like any other")
             }
             let byte = bytes[end]
             if byte == Self.quote {
@@ -147,7 +152,7 @@ struct CSVScanner {
             throw Failure(
                 .badData,
                 "\(path):\(line): text follows a closing quotation mark; quotation marks inside of "
-                    + "a quoted cell are doubled (\"\")")
+                    + "a quoted cell are doubled (\"\"), or characters like any other with quotes: false")
         }
         return Cell(range: start..<end, isQuoted: true, hasDoubledQuotes: hasDoubledQuotes)
     }

@@ -99,26 +99,33 @@ extension CSVSource {
         _ all: Dataset, _ rows: (train: [Int32], validation: [Int32])?,
         _ preprocessing: Preprocessing, notes: [String]
     ) throws -> DataSplits {
-        if let rows {
-            let learned = all.part(rows.train)
-            let held = all.part(rows.validation)
-            try learned.requireWeight("training samples", path: train.path)
-            try held.requireWeight("validation samples", path: train.path)
-            return DataSplits(train: learned, validation: held, preprocessing: preprocessing, notes: notes)
-        }
-        try all.requireWeight("training samples", path: train.path)
-        let held = try validation.flatMap { files in
-            try preprocessing.table.map {
-                try preprocessing.readTable(
-                    TableFile(
-                        path: files.path, format: files.format,
-                        options: .section("data.validation")),
-                    targetPath: files.targets, schema: $0, isLabelled: true)
+        try DataSplits(all, rows, preprocessing, path: train.path, notes: notes) {
+            try validation.flatMap { files in
+                try preprocessing.table.map {
+                    let file = TableFile(path: files.path, format: files.format, options: .section("data.validation"))
+                    return (
+                        files.path, try preprocessing.readTable(file, targetPath: files.targets, schema: $0, isLabelled: true)
+                    )
+                }
             }
         }
-        try held?.dataset.requireWeight("validation samples", path: validation?.path ?? "")
-        return DataSplits(
-            train: all, validation: held?.dataset, preprocessing: preprocessing,
-            notes: notes + (held?.notes ?? []))
+    }
+}
+
+extension DataSplits {
+    /// Those of a table: `rows` of it, or all of it and what `validation` reads, if anything, from a file of its own.
+    ///
+    /// - Throws: 65 where all samples of a split weigh 0.
+    init(
+        _ all: Dataset, _ rows: (train: [Int32], validation: [Int32])?, _ preprocessing: Preprocessing, path: String,
+        notes: [String], validation: () throws -> (path: String, reading: Preprocessing.Reading)?
+    ) throws {
+        let learned = rows.map { all.part($0.train) } ?? all
+        try learned.requireWeight("training samples", path: path)
+        let other = try rows == nil ? validation() : nil
+        let held = rows.map { all.part($0.validation) } ?? other?.reading.dataset
+        try held?.requireWeight("validation samples", path: other?.path ?? path)
+        self.init(
+            train: learned, validation: held, preprocessing: preprocessing, notes: notes + (other?.reading.notes ?? []))
     }
 }

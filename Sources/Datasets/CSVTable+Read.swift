@@ -77,23 +77,14 @@ extension CSVTable {
 
     /// Reads the columns once; `mixed` are the places of those that began as numbers and hold texts as well.
     private func pass(_ columns: [Column]) throws -> (content: Content, mixed: [Int]) {
-        var scanner = rows
-        var cells: [CSVScanner.Cell] = []
         var content = Content(texts: [], arePlain: [], width: columns.count)
         var readers = columns.map { CSVColumnReader($0, label: label($0.index), file: file) }
-        while try scanner.next(&cells) {
-            guard cells.count == columnCount else {
-                throw file.failure(line: scanner.rowLine, "expected \(columnCount) cells, found \(cells.count)")
-            }
+        try forEachRow { cells, scanner in
             for i in readers.indices {
                 content.cells.append(try readers[i].number(for: cells[readers[i].index], scanner))
             }
             content.lines.append(scanner.rowLine)
             if content.lines.count & (1 << 20 - 1) == 0 { try requireMemory(content) }
-        }
-        guard !content.lines.isEmpty else { throw Failure(.badData, "\(path): an empty set: no rows of data") }
-        guard content.lines.count <= Int(Int32.max) else {
-            throw Failure(.badData, "\(path): \(content.lines.count) rows; at most \(Int32.max) can be used")
         }
         content.texts = readers.map(\.collected)
         content.arePlain = readers.map(\.isWrittenPlainly)
@@ -105,6 +96,27 @@ extension CSVTable {
             }
         }
         return (content, readers.indices.filter { readers[$0].isMixed })
+    }
+
+    /// Calls `body` with the cells of every row of data, of which there has to be one.
+    func forEachRow(_ body: (_ cells: [CSVScanner.Cell], _ scanner: CSVScanner) throws -> Void) throws {
+        var scanner = rows
+        var cells: [CSVScanner.Cell] = []
+        var count = 0
+        while try scanner.next(&cells) {
+            guard cells.count == columnCount else {
+                let advice = "; a cell that holds the delimiter (\(file.format.delimiter.name)) is put in quotation marks"
+                throw file.failure(
+                    line: scanner.rowLine,
+                    "expected \(columnCount) cells, found \(cells.count)" + (cells.count > columnCount ? advice : ""))
+            }
+            count += 1
+            guard count <= Int(Int32.max) else {
+                throw Failure(.badData, "\(path): more than \(Int32.max) rows; use a part of the table")
+            }
+            try body(cells, scanner)
+        }
+        guard count > 0 else { throw Failure(.badData, "\(path): an empty set: no rows of data") }
     }
 
     /// Asks now and then whether there is memory for as much again as was read so far: lists grow by doubling.

@@ -76,11 +76,12 @@ extension DataConfiguration {
         _ stored: Preprocessing, toFit found: Preprocessing,
         name: String
     ) throws -> Preprocessing {
-        guard stored.table == nil, stored.inputDimensions == found.inputDimensions else {
+        guard stored.table == nil, stored.tokenKinds == nil, stored.inputDimensions == found.inputDimensions else {
+            let numbers = stored.tokenKinds == nil ? "samples of shape \(stored.inputShape)" : "text"
+            let others = stored.table == nil ? numbers : "a table"
             throw Failure(
                 .badConfiguration,
-                "\(name): samples of shape \(found.inputShape), but the checkpoint was "
-                    + "trained on \(stored.table == nil ? "samples of shape \(stored.inputShape)" : "a table")")
+                "\(name): samples of shape \(found.inputShape), but the checkpoint was trained on \(others)")
         }
         guard stored.targetKind == found.targetKind else {
             throw Failure(

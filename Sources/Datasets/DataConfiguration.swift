@@ -21,6 +21,7 @@ import Storage
 ///         weight: importance           # what each sample counts in the loss; no feature; default: all the same
 ///         header: true                 # from here on the options of `CSVFormat`
 ///         skip_lines: 0                # in front of header and data
+///         quotes: true                 # whether quotation marks hold cells together
 ///         delimiter: ","               # one character, tab or space (runs of blanks)
 ///         decimal: "."                 # or ","
 ///         thousands: "'"               # a character between groups of digits; default: none

@@ -59,7 +59,8 @@ extension Choices where Choice == any DataFormat.Type {
             CIFAR10Source.self,
             CIFAR100Source.self,
             CSVSource.self,
-            TextSource.self
+            TextSource.self,
+            TextsSource.self
         ])
     }
 }

@@ -2,7 +2,7 @@ import Files
 
 extension Dataset {
     /// SHA-256 over all that a network gets to see: shapes, kind of target, the stored inputs with their normalisation,
-    /// the targets, and the weights, sample by sample. Equal on every rank and machine, and for a file compressed or not.
+    /// or the tokens of each with their number and what they stand for, the targets, and the weights, sample by sample. Equal on every rank and machine, and for a file compressed or not.
     ///
     /// Reads all of the data (about a second per GB): ask once.
     package func digest() throws -> String {
@@ -13,11 +13,17 @@ extension Dataset {
             try rescaling.doubles.offsets.withUnsafeBytes { try hash.update($0) }
             try rescaling.doubles.factors.withUnsafeBytes { try hash.update($0) }
         }
+        // The same tokens may stand for other words.
+        if case .sequences(let sequences) = inputs { try sequences.vocabulary.forEachEntry { try hash.update("\($0)\n") } }
         for sample in 0..<count {
             let place = rows.map { Int($0[sample]) } ?? sample
             switch inputs {
             case .encoded(let samples, _): try hash.update(samples.bytes(ofSample: place))
             case .ready(let values, _): try Self.update(&hash, values, place, inputShape.count)
+            case .sequences(let sequences):
+                let tokens = sequences.tokens(of: place)
+                try Self.update(&hash, [Int32(tokens.count)], 0, 1)
+                try tokens.withUnsafeBytes { try hash.update($0) }
             case .windows(let tokens, let stride, _):
                 // The token behind a window belongs to its targets.
                 let start = place * stride

@@ -13,6 +13,7 @@ extension DataSplits {
         for split in splits {
             switch split.inputs {
             case .ready(let values, _): values.withUnsafeBytes { add($0.baseAddress, $0.count) }
+            case .sequences(let sequences): sequences.forEachAllocation { add($0, $1) }
             case .windows(let tokens, _, _): tokens.withUnsafeBytes { add($0.baseAddress, $0.count) }
             case .encoded(let samples, _):
                 add(samples.region.base, samples.region.count, isMapped: samples.region.isMapped)

@@ -34,13 +34,15 @@ package struct DatasetStatistics: Sendable {
 
 extension Dataset {
     /// Looks at all samples. Inputs of three dimensions are told apart by channel; those of a table, of which there are at most
-    /// 50, one by one; others are all one.
+    /// 50, one by one; others are all one. Tokens are no numbers and have no part.
     ///
     /// - Parameter preprocessing: that of the data set.
     package func statistics(_ preprocessing: Preprocessing) -> DatasetStatistics {
         let width = inputShape.count
         let names: [String]
-        if inputShape.dimensions.count == 3 {
+        if tokenKinds != nil {
+            names = []
+        } else if inputShape.dimensions.count == 3 {
             names = (0..<inputShape.dimensions[0]).map { "channel \($0)" }
         } else if let table = preprocessing.table, width <= 50 {
             names = table.inputNames
@@ -53,7 +55,7 @@ extension Dataset {
         let buffer = AlignedBuffer<Float>(count: width)
         let type: String?
         if case .encoded(let samples, _) = inputs { type = "\(samples.type)" } else { type = nil }
-        for sample in 0..<Int32(count) {
+        for sample in 0..<Int32(names.isEmpty ? 0 : count) {
             if case .encoded(let samples, _) = inputs {
                 samples.numbers(sample: rows.map { Int($0[Int(sample)]) } ?? Int(sample), into: &row)
             } else {

@@ -92,8 +92,11 @@ package struct Dataset: Sendable {
 
     /// How many different tokens the inputs are made of; nil where they are made of numbers.
     package var tokenKinds: Int? {
-        guard case .windows = inputs, case .positions(let classes, _) = targetKind else { return nil }
-        return classes
+        switch (inputs, targetKind) {
+        case (.windows, .positions(let classes, _)): classes
+        case (.sequences(let sequences), _): sequences.vocabulary.kinds
+        default: nil
+        }
     }
 
     /// Whether the samples in their order are the pieces of one sequence, without gaps and without overlaps.
@@ -156,6 +159,18 @@ package struct Dataset: Sendable {
                 let target = destination.row(row)
                 // Whole numbers up to 2²⁴ are exact.
                 for column in 0..<width { target[column] = Float(tokens[start + column]) }
+                row += 1
+            }
+        case .sequences(let sequences):
+            for sample in samples {
+                let tokens = sequences.tokens(of: stored(sample))
+                let target = destination.row(row)
+                var column = 0
+                for token in tokens {
+                    target[column] = Float(token)
+                    column += 1
+                }
+                target[column...].update(repeating: Float(TokenRule.padding))
                 row += 1
             }
         case .encoded(let encoded, let rescaling):
@@ -255,7 +270,7 @@ package struct Dataset: Sendable {
 
     /// The place of a sample in memory.
     @inline(__always)
-    private func stored(_ sample: Int32) -> Int {
+    func stored(_ sample: Int32) -> Int {
         precondition(sample >= 0 && sample < count, "sample \(sample) of \(count)")
         guard let rows else { return Int(sample) }
         return Int(rows[Int(sample)])

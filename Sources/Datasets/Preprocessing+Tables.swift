@@ -10,16 +10,13 @@ extension Preprocessing {
         isLabelled: Bool
     ) throws -> Reading {
         let bytes = try bytes ?? SourceFile(path: file.path).readText()
-        let (table, places) = try open(file, bytes, schema, isLabelled: isLabelled && !schema.hasTargetFile)
-        var columns = columns(schema, places)
-        let featureCount = columns.count
-        if isLabelled, !schema.hasTargetFile {
-            columns += try schema.targets.map {
-                targetColumn($0, at: try Self.place(of: $0.name, $0.index, in: table), schema)
-            }
+        let (table, places) = try open(file, bytes, schema, isLabelled: isLabelled && !schema.hasTargetFile) {
+            features(schema, $0)
         }
+        var columns = features(schema, places)
+        let featureCount = columns.count
+        if isLabelled { columns += try labelColumns(of: schema, in: table) }
         let weight = isLabelled ? schema.weight : nil
-        if let weight { columns.append(.weight(at: try Self.place(of: weight.name, weight.index, in: table))) }
         let content = try table.read(columns)
         var targets: StoredTargets?
         if isLabelled {
@@ -52,16 +49,17 @@ extension Preprocessing {
 
     /// The table and where its features are. Lines that were skipped in the training file, such as one that counts the
     /// rows, may be absent from a file for predictions: they are skipped unless the first line reads as data.
-    private func open(
-        _ file: TableFile, _ bytes: [UInt8], _ schema: TableSchema,
-        isLabelled: Bool
+    ///
+    /// - Parameter columns: how features at these places are read.
+    func open(
+        _ file: TableFile, _ bytes: [UInt8], _ schema: TableSchema, isLabelled: Bool, columns: ([Int]) -> [CSVTable.Column]
     ) throws -> (CSVTable, [Int]) {
         if !isLabelled, file.format.skipLines > 0 {
             var format = file.format
             format.skipLines = 0
             if let table = try? CSVTable(TableFile(path: file.path, format: format, options: file.options), bytes: bytes),
                 let places = try? Self.places(schema, in: table, isLabelled: false),
-                table.firstRowReads(columns(schema, places))
+                table.firstRowReads(columns(places))
             {
                 return (table, places)
             }
@@ -70,7 +68,26 @@ extension Preprocessing {
         return (table, try Self.places(schema, in: table, isLabelled: isLabelled))
     }
 
-    private func columns(_ schema: TableSchema, _ places: [Int]) -> [CSVTable.Column] {
+    /// The columns of targets, where they are in the table, and behind them that of weights, where there is one.
+    private func labelColumns(of schema: TableSchema, in table: CSVTable) throws -> [CSVTable.Column] {
+        var columns: [CSVTable.Column] = []
+        if !schema.hasTargetFile {
+            columns += try schema.targets.map {
+                targetColumn($0, at: try Self.place(of: $0.name, $0.index, in: table), schema)
+            }
+        }
+        if let weight = schema.weight {
+            columns.append(.weight(at: try Self.place(of: weight.name, weight.index, in: table)))
+        }
+        return columns
+    }
+
+    /// The targets of all rows, and behind them their weights, where there are any.
+    func labels(of schema: TableSchema, in table: CSVTable) throws -> CSVTable.Content {
+        try table.read(try labelColumns(of: schema, in: table))
+    }
+
+    private func features(_ schema: TableSchema, _ places: [Int]) -> [CSVTable.Column] {
         zip(schema.features, places).map { feature, place in
             let reading = feature.categories.map { categories in
                 CSVTable.Reading.known(
@@ -139,7 +156,7 @@ extension Preprocessing {
     }
 
     /// The cells of the target columns, which begin at `first`, as targets.
-    private func stored(
+    func stored(
         _ content: CSVTable.Content, from first: Int, path: String,
         _ schema: TableSchema
     ) throws -> StoredTargets? {

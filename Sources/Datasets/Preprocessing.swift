@@ -17,15 +17,23 @@ package struct Preprocessing: Hashable, Codable, Sendable {
     package let table: TableSchema?
     /// How text becomes tokens; nil where the training data were no text.
     package let text: TextSchema?
+    /// How labelled texts become tokens; nil where the training data were none.
+    package let texts: TextsSchema?
     /// How files of images become samples; nil where the training data were none.
     let images: ImageSchema?
 
     package var inputShape: Shape { Shape(inputDimensions) }
 
+    /// How many different tokens the inputs are made of; nil where they are made of numbers.
+    package var tokenKinds: Int? { text?.characterCount ?? texts?.vocabulary.kinds }
+
+    /// Whether samples are sequences of different lengths.
+    package var hasLengths: Bool { texts != nil }
+
     init(
         inputShape: Shape, targetKind: TargetKind, classNames: [String]?, labels: [Int]? = nil,
         normalization: Normalization, table: TableSchema? = nil, text: TextSchema? = nil,
-        images: ImageSchema? = nil
+        texts: TextsSchema? = nil, images: ImageSchema? = nil
     ) {
         inputDimensions = inputShape.dimensions
         self.targetKind = targetKind
@@ -34,6 +42,7 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         self.normalization = normalization
         self.table = table
         self.text = text
+        self.texts = texts
         self.images = images
     }
 
@@ -53,6 +62,7 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         normalization = try values.decode(Normalization.self, forKey: .normalization)
         table = try values.decodeIfPresent(TableSchema.self, forKey: .table)
         text = try values.decodeIfPresent(TextSchema.self, forKey: .text)
+        texts = try values.decodeIfPresent(TextsSchema.self, forKey: .texts)
         images = try values.decodeIfPresent(ImageSchema.self, forKey: .images)
         if let problem {
             throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: problem))
@@ -86,6 +96,12 @@ package struct Preprocessing: Hashable, Codable, Sendable {
             guard targetKind == text.targetKind, inputDimensions == [text.context] else { return "targetKind: \(targetKind)" }
         case .inputs(let count):
             guard labels == nil, classNames == nil, count == width else { return "targetKind: \(count) inputs, not \(width)" }
+        }
+        if let texts {
+            guard table == nil, text == nil, images == nil, labels == nil, inputDimensions == [texts.length] else {
+                return "texts: samples of \(inputDimensions)"
+            }
+            return texts.problem(targetKind: targetKind, classNames: classNames)
         }
         if text != nil, targetKind != text?.targetKind { return "targetKind: \(targetKind) for text" }
         return table?.problem(width: width, targetKind: targetKind, classNames: classNames)

@@ -10,9 +10,13 @@ enum StoredInputs: Sendable {
     /// Tokens: sample i begins `stride` behind sample i − 1. Invariant: all of them lie in the tokens.
     case windows([Int32], stride: Int, count: Int)
 
+    /// Texts of different lengths, filled up with padding when they are gathered.
+    case sequences(TokenSequences)
+
     func count(width: Int) -> Int {
         switch self {
         case .windows(_, _, let count): count
+        case .sequences(let sequences): sequences.count
         case .ready(_, let count): count
         case .encoded(let samples, _): samples.count
         }

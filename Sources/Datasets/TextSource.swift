@@ -26,9 +26,8 @@ struct TextSource: DataFormat {
         validation = try settings.optionalSection("validation").map { try $0.string("path") }
         context = try settings.int("context", in: 1...1 << 20)
         stride = try settings.int("stride", default: context, in: 1...1 << 30)
-        let standardizes = try settings.bool("standardize", default: false)
-        for key in ["normalize", "standardize", "target_kind", "classes", "class_names", "augmentation"]
-        where settings.has(key) && (key != "standardize" || standardizes) {
+        try DataConfiguration.refuseNumbers(in: settings, format: Self.kind)
+        for key in ["target_kind", "classes", "class_names"] where settings.has(key) {
             throw settings.failure(key, "characters are classes and never numbers; leave it out with format: text")
         }
     }

@@ -244,7 +244,7 @@ struct MixingTests {
             refuse(
                 "augment: [\(kind)]\ntarget_kind: input", "data.augmentation: \(kind) mixes targets", "leave out one of the two"
             )
-            refuse("format: text\ntrain: {path: \(text)}\ncontext: 4\naugment: [\(kind)]", "\(kind) mixes samples of numbers")
+            refuse("format: text\ntrain: {path: \(text)}\ncontext: 4\naugment: [\(kind)]", "data.augment: tokens are names")
             refuse(
                 "format: csv\ntrain: {path: \(table), target: y, weight: w}\naugment: [\(kind)]",
                 "leave out \(kind) or data.train.weight")

@@ -6,13 +6,17 @@ import Testing
 /// Bad input gets one clear message and the right exit code, and nothing is lost.
 @Suite("Bad input")
 struct BadInputTests {
-    private static let rows = BadInput.configurations + BadInput.data + BadInput.checkpoints + BadInput.runDirectories
+    private static let rows =
+        BadInput.configurations + BadInput.data + BadInput.texts + BadInput.checkpoints + BadInput.runDirectories
 
     @Test("a bad configuration is refused", arguments: BadInput.configurations)
     func configuration(_ row: BadInput) throws { try check(row) }
 
     @Test("bad data are refused", arguments: BadInput.data)
     func data(_ row: BadInput) throws { try check(row) }
+
+    @Test("bad tables of texts are refused", arguments: BadInput.texts)
+    func texts(_ row: BadInput) throws { try check(row) }
 
     @Test("a bad checkpoint is refused", arguments: BadInput.checkpoints)
     func checkpoint(_ row: BadInput) throws { try check(row) }

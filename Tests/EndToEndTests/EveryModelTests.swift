@@ -169,7 +169,7 @@ struct EveryModelTests {
         table(
             "every format option",
             options: "format: csv, train: {path: odd.csv, target: kind, delimiter: \"|\", decimal: \",\", "
-                + "thousands: space, missing_values: [\"-\"], comment: \"#\", skip_lines: 1}, missing: mean, "
+                + "thousands: space, missing_values: [\"-\"], comment: \"#\", skip_lines: 1, quotes: false}, missing: mean, "
                 + "validation: {path: t.csv, delimiter: \",\", decimal: \".\", thousands: \"_\", comment: \"%\", skip_lines: 0, "
                 + "missing_values: [none]}", input: "odd.csv"),
         table(
@@ -184,6 +184,18 @@ struct EveryModelTests {
             testDescription: "text",
             data: "format: text, train: {path: words.txt}, validation_fraction: 0.5, context: 5, stride: 2",
             layers: "embedding: {embedding_dim: 4}, dense: {units: 7, tied_to: 0}", input: "words.txt", labelled: ["words.txt"]),
+        Model(
+            testDescription: "labelled texts",
+            data: "format: texts, train: {path: messages.csv, text: message, target: label, weight: z}, tokens: words, "
+                + "vocabulary: 5, lowercase: false, length: 4, validation_fraction: 0.3",
+            layers: "embedding: {embedding_dim: 4}, flatten, dense: {units: 3}", input: "messages.csv",
+            labelled: ["messages.csv"]),
+        Model(
+            testDescription: "labelled texts of bytes with numbers, without a header",
+            data: "format: texts, train: {path: bare.tsv, text: 0, target: 1, header: false, delimiter: tab, quotes: false}, "
+                + "tokens: bytes, validation: {path: bare.tsv, quotes: true}",
+            layers: "embedding: {embedding_dim: 4}, flatten, dense: {units: 1}", sections: "loss: huber", input: "lines.txt",
+            labelled: ["bare.tsv"]),
         table(
             "labels like versions",
             options: "format: csv, train: {path: t.csv, target: version}, target_kind: class, "
@@ -317,6 +329,10 @@ struct EveryModelTests {
         }
         let header4 = ["u", "v", "colour", "kind"].joined(separator: "|")
         try bench.write("odd.csv", "a table\r# of odd form\r\r\(header4) # names\r" + odd.joined(separator: "\r"))
+        try bench.write(
+            "messages.csv", Material.csv(rows.map { ["\"\($0[2]), \($0[3])!\"", $0[3], $0[5]] }, header: "message,label,z"))
+        try bench.write("bare.tsv", rows.map { "\($0[2]) \($0[3])\t\($0[5])\n" }.joined())
+        try bench.write("lines.txt", "red ash\nblue\n")
         try bench.write("words.txt", String(repeating: "a \"b\",\nc", count: 9))
         try bench.writeArrays()
         try bench.writeImages("trees")

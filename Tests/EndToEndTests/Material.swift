@@ -88,6 +88,40 @@ enum Material {
         """
     }
 
+    // MARK: - Texts
+
+    /// Messages of which "win" or "cash" makes spam, with words that mean nothing.
+    static func messages(rows: Int = 60) -> String {
+        let fillers = ["you", "later", "now", "ok", "it's", "🙂", "see", "£5"]
+        return "label,message\n"
+            + (0..<rows).map { row in
+                let words = (0..<row % 5 + 1).map { fillers[(row * 7 + $0 * 3) % 8] }
+                let isSpam = row % 3 == 0
+                let middle = isSpam ? ["WIN", "cash"][row / 3 % 2] : "home"
+                return "\(isSpam ? "spam" : "ham"),\"\((words + [middle, "!"]).joined(separator: " "))\"\n"
+            }.joined()
+    }
+
+    /// Trains on a table of texts.
+    static func texts(
+        _ path: String, columns: String = "text: message, target: label", units: Int = 2, data: String = "", steps: Int = 4
+    ) -> String {
+        """
+        data:
+          format: texts
+          train: {path: \(path), \(columns)}
+          \(data)
+        model:
+          layers:
+            - embedding: {embedding_dim: 8}
+            - flatten
+            - dense: {units: \(units)}
+        optimizer: {adam: {learning_rate: 0.02}}
+        training: {max_steps: \(steps), global_batch_size: 16, micro_batch_size: 4, log_every: 1}
+
+        """
+    }
+
     // MARK: - IDX files
 
     /// An IDX file: two zero bytes, the type, the number of dimensions, the dimensions, the elements

@@ -93,6 +93,20 @@ let networkKinds: [Example] = [
               log_every: 1
             """),
     Example(
+        name: "labelled texts, padded and cut, with characters that aren't in the vocabulary",
+        text: """
+            data: {format: texts, train: {path: sentences.csv, text: text, target: kind}, vocabulary: 15, length: 20, validation_fraction: 0.2}
+            model:
+              layers: [embedding: {embedding_dim: 6}, dense: {units: 5}, tanh, flatten, dense: {units: 3}]
+            optimizer: {adam: {learning_rate: 0.01}}
+            validation: {every_steps: 5}
+            training:
+              max_steps: 14
+              global_batch_size: 75
+              micro_batch_size: 10
+              log_every: 1
+            """),
+    Example(
         name: "a denoising autoencoder: noise of three kinds, the target is the input",
         text: """
             data:

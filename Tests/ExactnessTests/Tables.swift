@@ -8,6 +8,10 @@ enum Tables {
         // A sample whose loss is no number, and one whose loss is one but not its gradient: steps with them are skipped.
         try bench.write("extreme.csv", text(rows: 60, columns: 5, extremes: [23: "3.4e38", 41: "1e25"]) { _, sum in "\(sum)" })
         try bench.write("text.txt", prose(characters: 5003))
+        let sentences = prose(characters: 5003).split(separator: "\n").enumerated().map { row, sentence in
+            "\"\(sentence)\",\(["calm", "loud", "odd"][row % 3])\n"
+        }
+        try bench.write("sentences.csv", "text,kind\n" + sentences.joined())
         // Weights 0 to 1.5 in the first column, a batch of nothing but 0 among them; the rest are features.
         try bench.write(
             "weighted.csv",

@@ -35,6 +35,10 @@ struct AllocationTests {
         [
             "data={format: text, train: {path: t.txt}, context: 4}", "gradient_clipping={norm: 1}",
             "model={layers: [{embedding: {embedding_dim: 8}}, {dense: {units: 11, tied_to: 0}}]}"
+        ],
+        [
+            "data={format: texts, train: {path: t.csv, text: x, target: y, weight: w}}",
+            "model={layers: [{embedding: {embedding_dim: 8}}, flatten, {dense: {units: 2}}]}"
         ]
     ]
 

@@ -14,17 +14,15 @@ package struct AugmentationSite {
     private let isBytes: Bool
     private let targetKind: TargetKind
     private let hasWeights: Bool
-    private let isText: Bool
 
     /// The site of a training split.
     init(_ dataset: Dataset) {
         shape = dataset.inputShape
         targetKind = dataset.targetKind
         hasWeights = dataset.hasWeights
-        isText = if case .windows = dataset.inputs { true } else { false }
         guard case .encoded(let samples, let rescaling) = dataset.inputs else {
             isBytes = false
-            terms = isText ? nil : Array(repeating: (0, 1), count: max(Self.extent(shape)?.channels ?? 1, 1))
+            terms = Array(repeating: (0, 1), count: max(Self.extent(shape)?.channels ?? 1, 1))
             return
         }
         isBytes = samples.type == .unsigned8
@@ -66,12 +64,10 @@ package struct AugmentationSite {
     }
 
     /// Refuses samples that can't be mixed with one another.
-    /// - Throws: 78 for text, for targets that are the inputs, and for samples with weights.
+    /// - Throws: 78 for targets that are the inputs, and for samples with weights.
     func requireMixing(for kind: String) throws {
         let problem: String? =
-            if isText {
-                "\(kind) mixes samples of numbers, but these are text; leave it out"
-            } else if targetKind.areInputs {
+            if targetKind.areInputs {
                 "\(kind) mixes targets as well as inputs, but data.target_kind: input makes the unchanged inputs the targets; "
                     + "leave out one of the two"
             } else if hasWeights {

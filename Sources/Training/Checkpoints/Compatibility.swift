@@ -50,7 +50,7 @@ package struct Compatibility: Sendable, Equatable {
         ["train", "validation"].flatMap { split in
             [
                 "inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",
-                "comment", "unknown_category"
+                "comment", "unknown_category", "quotes"
             ].map { "data.\(split).\($0)" }
         })
 

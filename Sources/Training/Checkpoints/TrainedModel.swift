@@ -57,7 +57,7 @@ package final class TrainedModel {
             configuration = try TrainingConfiguration(document, name: "", catalogue: catalogue)
             network = try Network(
                 configuration.model, inputShape: state.preprocessing.inputShape,
-                tokenKinds: state.preprocessing.text?.characterCount,
+                tokenKinds: state.preprocessing.tokenKinds, hasLengths: state.preprocessing.hasLengths,
                 carriesState: configuration.training.stateful, loss: configuration.loss, seed: configuration.training.seed,
                 choices: catalogue.layers)
             targets = try TargetForm(
@@ -100,7 +100,7 @@ package final class TrainedModel {
         try targets.check(dataset, loss: configuration.loss)
         let judged = JudgedNetwork(
             network: network, loss: configuration.loss, metrics: metrics, targets: targets,
-            hasWeights: dataset.hasWeights)
+            hasWeights: dataset.hasWeights, hasLengths: dataset.hasLengths)
         let evaluator = Evaluator(
             judged, dataset: dataset, microBatchSize: configuration.training.microBatchSize,
             workspace: workspace, communicator: SoloCommunicator())
@@ -145,16 +145,18 @@ package final class TrainedModel {
         let activations = Activations(network.layers, rows: rowsAtOnce, leafRows: rowsAtOnce, training: false)
         let inputs = AlignedBuffer<Float>(count: rowsAtOnce * network.inputShape.count)
         let outputs = AlignedBuffer<Float>(count: rowsAtOnce * network.outputShape.count)
+        let lengths = dataset.hasLengths ? LengthStage(rows: rowsAtOnce) : nil
         for first in stride(from: 0, to: samples.count, by: rowsAtOnce) {
             let chunk = samples[first..<min(first + rowsAtOnce, samples.count)]
             let input = inputs.matrix(rows: chunk.count, columns: network.inputShape.count)
             let output = outputs.matrix(rows: chunk.count, columns: network.outputShape.count)
             dataset.gatherInputs(chunk, into: input)
+            lengths?.gather(dataset, chunk)
             network.layers.forward(
                 input.readOnly, into: output, using: activations,
                 in: ForwardPass(
                     weights: weights.weights(network.layout).readOnly, workspace: workspace,
-                    purpose: .evaluation, leafRows: rowsAtOnce))
+                    purpose: .evaluation, leafRows: rowsAtOnce, lengths: lengths?.current))
             transform(output)
             for row in 0..<chunk.count { try body(prediction(Array(output.row(row)))) }
         }

@@ -39,8 +39,8 @@ package struct Experiment {
         }
         network = try Network(
             configuration.model, inputShape: splits.train.inputShape, tokenKinds: splits.train.tokenKinds,
-            carriesState: training.stateful, loss: configuration.loss, seed: configuration.training.seed,
-            choices: configuration.catalogue.layers)
+            hasLengths: splits.train.hasLengths, carriesState: training.stateful, loss: configuration.loss,
+            seed: configuration.training.seed, choices: configuration.catalogue.layers)
         guard !training.stateful || splits.train.isStream else {
             throw configuration.root.failure(
                 "training.stateful",
@@ -161,7 +161,7 @@ extension Experiment {
     private func judged(_ targets: TargetForm) -> JudgedNetwork {
         JudgedNetwork(
             network: network, loss: configuration.loss, metrics: metrics, targets: targets,
-            hasWeights: splits.train.hasWeights)
+            hasWeights: splits.train.hasWeights, hasLengths: splits.train.hasLengths)
     }
 
     /// What rows of outputs add in training to the divisor of the loss's mean.

@@ -50,7 +50,7 @@ package struct DataReport {
                         + "\(HumanText.count(counts.max() ?? 0)) samples each")
             }
         }
-        if split.tokenKinds != nil { return lines }
+        lines += describeSequences(split, isTraining: name == "train")
         for (part, numbers) in statistics.parts {
             lines.append(
                 "  \(part): \(Self.text(numbers.least)) to \(Self.text(numbers.largest)), mean \(Self.text(numbers.mean)), "
@@ -63,6 +63,20 @@ package struct DataReport {
             }
             lines.append(indent + "normalize: {scale: 255, mean: \(list(\.mean)), std: \(list(\.deviation))}")
         }
+        return lines
+    }
+
+    /// Lengths and vocabulary of texts; nothing for other samples.
+    private func describeSequences(_ split: Dataset, isTraining: Bool) -> [String] {
+        guard let texts = splits.preprocessing.texts, let statistics = split.sequenceStatistics else { return [] }
+        let unit = texts.rule.kind.rawValue
+        let cut = statistics.cutCount == 0 ? "none is cut" : "cut to \(texts.length): \(statistics.cutCount)"
+        var lines = [
+            indent + "lengths: \(statistics.shortest) to \(statistics.longest) \(unit), median \(statistics.median); \(cut)"
+        ]
+        guard texts.rule.kind != .bytes else { return lines }
+        if isTraining { lines.append(indent + "vocabulary: \(texts.vocabulary.count) \(unit)") }
+        lines.append(indent + "not in the vocabulary: " + String(format: "%.2f %%", statistics.unknownShare * 100))
         return lines
     }
 

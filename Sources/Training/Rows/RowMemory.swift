@@ -12,7 +12,7 @@ package struct RowMemory {
     /// Float32.
     let outputs: Int, outputGradients: Int, targetValues: Int, sampleWeights: Int
     /// Int32.
-    let targetClasses: Int
+    let targetClasses: Int, lengths: Int
     /// The layers that all rows go through at once.
     let layers: Sequential
     /// How the last layer is cut; nil where it is one of them.
@@ -57,6 +57,7 @@ package struct RowMemory {
         losses = rowCapacity * setup.targets.positions
         targetClasses = columns == 0 ? losses : 0
         sampleWeights = setup.hasWeights ? rowCapacity : 0
+        lengths = setup.hasLengths ? rowCapacity : 0
         let leaves = rowCapacity / microBatchSize + 1
         leafStatistics = leaves * setup.metrics.statisticsCount
         layerStatistics = training ? leaves * network.statisticsCount : 0
@@ -77,7 +78,8 @@ package struct RowMemory {
         func doubles(_ counts: Int...) -> Int { counts.map(AlignedBuffer<Double>.byteCount).reduce(0, +) }
         return [
             ("kept for backward", passes.kept + (slicePasses?.kept ?? 0)),
-            ("work of the passes", passes.work + (slicePasses?.work ?? 0)), ("inputs", floats(inputs)),
+            ("work of the passes", passes.work + (slicePasses?.work ?? 0)),
+            ("inputs", floats(inputs) + (lengths > 0 ? AlignedBuffer<Int32>.byteCount(lengths) : 0)),
             ("outputs", floats(outputs) + (slices == nil ? 0 : floats(sliceOutputs))),
             ("their gradients", floats(outputGradients) + (slices == nil ? 0 : floats(sliceOutputGradients))),
             ("targets", floats(targetValues, targetClasses, sampleWeights)),

@@ -13,6 +13,8 @@ package struct JudgedNetwork {
     let targets: TargetForm
     /// Whether samples have weights.
     let hasWeights: Bool
+    /// Whether they are sequences of different lengths.
+    let hasLengths: Bool
 
     /// What rows of outputs add to the divisor of the loss's mean.
     var divisor: LossDivisor {
@@ -49,6 +51,8 @@ package final class RowRunner {
     private let layers: Sequential
     private let activations: Activations
     private let inputs: InputStage
+    /// Nil where all samples are of one length.
+    private let lengths: LengthStage?
     private let targets: TargetStage
     /// Of `layers`.
     private let outputs: AlignedBuffer<Float>
@@ -115,6 +119,7 @@ package final class RowRunner {
         }
         activations = Activations(layers, rows: rowCapacity, leafRows: microBatchSize, training: training)
         inputs = InputStage(rows: rowCapacity, width: network.inputShape.count, hasHelper: gathersAhead)
+        lengths = memory.lengths > 0 ? LengthStage(rows: memory.lengths) : nil
         targets = TargetStage(setup.targets, memory: memory)
         outputs = AlignedBuffer(count: memory.outputs)
         outputGradients = AlignedBuffer(count: memory.outputGradients)
@@ -145,6 +150,7 @@ package final class RowRunner {
         _ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch? = nil, weights: ParameterView
     ) {
         inputs.gather(dataset, samples, in: batch)
+        lengths?.gather(dataset, samples)
         clock?.mark(.load)
         stageClock?.samples += samples.count
         layers.forward(
@@ -153,7 +159,7 @@ package final class RowRunner {
                 weights: weights, workspace: workspace,
                 purpose: batch.map { .training(firstDraw: $0.firstDraw(of: samples)) } ?? .evaluation,
                 leafRows: microBatchSize, statistics: layerSums(rows: samples.count),
-                states: batch.flatMap { states(of: samples, in: $0) }, clock: stageClock))
+                lengths: lengths?.current, states: batch.flatMap { states(of: samples, in: $0) }, clock: stageClock))
     }
 
     /// The states that the samples' streams go on with; at the beginning of an epoch there are none.
@@ -199,7 +205,7 @@ package final class RowRunner {
             output: outputMatrix(rows: rows).readOnly, using: activations,
             in: BackwardPass(
                 weights: weights, gradients: pass.gradients, leafRows: microBatchSize, summedRows: pass.summedRows,
-                workspace: workspace, finished: pass.finished, clock: stageClock))
+                workspace: workspace, lengths: lengths?.current, finished: pass.finished, clock: stageClock))
     }
 
     private func judgeAtOnce(_ count: Int, withGradient: Bool, seen: (MatrixView, TargetView) -> Void) {
