@@ -121,6 +121,11 @@ DTRAIN_VECTOR void dtrain_stream8(float *target, dtrain_float8 vector) {
 #if defined(__AVX512F__)
 typedef float dtrain_float16 __attribute__((ext_vector_type(16)));
 
+/// a + b·c, rounded once.
+DTRAIN_VECTOR dtrain_float16 dtrain_adding_product16(dtrain_float16 a, dtrain_float16 b, dtrain_float16 c) {
+    return __builtin_elementwise_fma(b, c, a);
+}
+
 /// Writes sixteen numbers past the caches to `target`, a multiple of 64 bytes.
 DTRAIN_VECTOR void dtrain_stream16(float *target, dtrain_float16 vector) {
     __builtin_nontemporal_store(vector, (dtrain_float16 *)target);

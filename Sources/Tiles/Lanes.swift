@@ -21,6 +21,17 @@ let laneCount = Lanes.scalarCount
 package let tileWidth = 2 * laneCount
 
 extension Lanes {
+    /// self + a · b, rounded once. Swift's own operation is written lane by lane, and between other ones the compiler puts the lanes
+    /// together again in halves of a vector.
+    @inline(__always)
+    func addingProduct(_ a: Lanes, _ b: Lanes) -> Lanes {
+        #if WIDE
+            dtrain_adding_product16(self, a, b)
+        #else
+            dtrain_adding_product(self, a, b)
+        #endif
+    }
+
     /// The elements from `pointer` on, at any alignment.
     @inline(__always)
     static func load(_ pointer: UnsafePointer<Float>) -> Lanes {

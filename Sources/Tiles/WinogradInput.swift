@@ -1,3 +1,5 @@
+import CProcessor
+
 /// Transforms what the tiles of images read, Bᵀ d B, a channel at a time.
 ///
 /// What was just written can't be read at other boundaries without a stop; so there are two rooms, and a channel is multiplied by
@@ -59,6 +61,9 @@ struct WinogradInput {
                         transformRow(
                             image, tileSide &* (part.firstRow &+ row) &- tiles.top, sample &* part.tileRows &+ row,
                             room: step & 1)
+                        if step &+ 2 < channels {
+                            askFor(image + 2 &* plane, tileSide &* (part.firstRow &+ row) &- tiles.top)
+                        }
                     }
                 }
             }
@@ -68,6 +73,18 @@ struct WinogradInput {
                     6 &* (1 &- step & 1) &+ row, tiles: count,
                     into: target + ((step &- 1) &* channelStride &+ 6 &* row &* frequencyStride), frequencyStride)
             }
+        }
+    }
+
+    /// Asks for four rows of the image from `first` on.
+    @inline(__always)
+    private func askFor(_ image: UnsafePointer<Float>, _ first: Int) {
+        let from = max(0, first &+ 2) &* tiles.width
+        let end = min(tiles.height, first &+ 6) &* tiles.width
+        var place = from
+        while place < end {
+            dtrain_prefetch(image + place)
+            place &+= 16
         }
     }
 
