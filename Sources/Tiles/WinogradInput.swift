@@ -62,7 +62,11 @@ struct WinogradInput {
                             image, tileSide &* (part.firstRow &+ row) &- tiles.top, sample &* part.tileRows &+ row,
                             room: step & 1)
                         if step &+ 2 < channels {
-                            askFor(image + 2 &* plane, tileSide &* (part.firstRow &+ row) &- tiles.top)
+                            // Two rows were asked for with the tiles above.
+                            let known = row == 0 ? 0 : 2
+                            ask(
+                                image + 2 &* plane, from: tileSide &* (part.firstRow &+ row) &- tiles.top &+ known,
+                                rows: 6 &- known)
                         }
                     }
                 }
@@ -76,12 +80,12 @@ struct WinogradInput {
         }
     }
 
-    /// Asks for four rows of the image from `first` on.
+    /// Asks for some rows of an image, a channel's early enough: they are too few and too far from the last one's for the processor to
+    /// foresee them.
     @inline(__always)
-    private func askFor(_ image: UnsafePointer<Float>, _ first: Int) {
-        let from = max(0, first &+ 2) &* tiles.width
-        let end = min(tiles.height, first &+ 6) &* tiles.width
-        var place = from
+    private func ask(_ image: UnsafePointer<Float>, from first: Int, rows: Int) {
+        var place = max(0, first) &* tiles.width
+        let end = min(tiles.height, first &+ rows) &* tiles.width
         while place < end {
             dtrain_prefetch(image + place)
             place &+= 16
