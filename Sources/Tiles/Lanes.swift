@@ -107,16 +107,6 @@ extension Lanes {
         #endif
     }
 
-    /// Writes the first `count` (1 … `laneCount`) lanes to every other place, nothing between and beyond.
-    @inline(__always)
-    func storeSpread(to pointer: UnsafeMutablePointer<Float>, count: Int) {
-        #if WIDE
-            dtrain_store_spread16(pointer, count, self)
-        #else
-            dtrain_store_spread8(pointer, count, self)
-        #endif
-    }
-
     /// 0 where a lane isn't above 0; NaN stays.
     @inline(__always)
     var rectified: Lanes {
