@@ -42,8 +42,8 @@ package func convolutionTiles(
 /// What a thread knows during a pass.
 private struct ConvolutionWorker {
     let pass: ConvolutionPass
-    /// The window that makes the columns between.
-    let between: ConvolutionPass?
+    /// Taps of a channel in the first window, and in the one that makes the columns between.
+    let taps: Int, tapsBetween: Int
     let rows: Int
     let plan: ConvolutionPlan
     /// Of all k of the first window, then of the second one's.
@@ -69,7 +69,8 @@ private struct ConvolutionWorker {
 
     init(_ pass: ConvolutionPass, rows: Int, _ scratch: UnsafeMutableBufferPointer<Float>) {
         self.pass = pass
-        between = pass.hasBetween ? pass.between : nil
+        taps = pass.taps
+        tapsBetween = pass.allTaps - pass.taps
         self.rows = rows
         plan = ConvolutionPlan(pass, rows: rows)
         var memory = ThreadMemory(scratch)
@@ -145,12 +146,12 @@ private struct ConvolutionWorker {
                 let segments = findSegments(first: first, count: count, firstRow: firstRow, bandRows: bandRows)
                 if plan.usesPanel {
                     fillPanel(
-                        copies, offsets, depth: channels.count * pass.taps, segments, count: segmentsFound, into: panel,
+                        copies, offsets, depth: channels.count * taps, segments, count: segmentsFound, into: panel,
                         stride: plan.panelStride)
-                    if let between {
-                        let first = plan.channelBlock * pass.taps
+                    if plan.windows > 1 {
+                        let first = plan.channelBlock * taps
                         fillPanel(
-                            copies, offsets + first, depth: channels.count * between.taps, segments, count: segmentsFound,
+                            copies, offsets + first, depth: channels.count * tapsBetween, segments, count: segmentsFound,
                             into: panel + first * plan.panelStride, stride: plan.panelStride)
                     }
                 }
@@ -164,18 +165,19 @@ private struct ConvolutionWorker {
                     }
                     var run = ConvolutionRun(
                         source: plan.usesPanel ? UnsafePointer(panel) : UnsafePointer(copies) + first,
-                        offsets: plan.usesPanel ? panelOffsets : offsets, depth: channels.count * pass.taps,
+                        offsets: plan.usesPanel ? panelOffsets : offsets, depth: channels.count * taps,
                         weights: weights
-                            + packedOffset(pass, group: group, channels: channels, output: range.lowerBound),
+                            + packedOffset(pass, taps: taps, group: group, channels: channels, output: range.lowerBound),
                         sums: place, sumStride: plan.sumStride, resumes: block > 0)
                     run.run(height: range.count, vectors: (count + laneCount - 1) / laneCount)
-                    if let between {
-                        let firstOffset = plan.channelBlock * pass.taps
+                    if plan.windows > 1 {
+                        let firstOffset = plan.channelBlock * taps
                         if plan.usesPanel { run.source += firstOffset * plan.panelStride } else { run.offsets += firstOffset }
-                        run.depth = channels.count * between.taps
+                        run.depth = channels.count * tapsBetween
                         run.weights =
                             weights + betweenOffset(pass)
-                            + packedOffset(between, group: group, channels: channels, output: range.lowerBound)
+                            + packedOffset(
+                                pass, taps: tapsBetween, group: group, channels: channels, output: range.lowerBound)
                         run.sums += plan.windowStride
                         run.run(height: range.count, vectors: (count + laneCount - 1) / laneCount)
                     }
@@ -186,7 +188,7 @@ private struct ConvolutionWorker {
                         count: segmentsFound, bias: bias.map { $0 + (group * pass.outputs + range.lowerBound) },
                         rectifies: rectifies, target: firstTarget + (range.lowerBound - outputs.lowerBound) * targetPlane,
                         plane: targetPlane, step: pass.target_column_step,
-                        between: between == nil ? nil : plan.windowStride)
+                        between: plan.windows > 1 ? plan.windowStride : nil)
                 }
             }
         }

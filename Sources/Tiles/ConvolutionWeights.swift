@@ -31,7 +31,7 @@ private func packWindow(
     for index in blocks {
         let group = index / plan.channelBlocks
         let channels = plan.channels(ofBlock: index % plan.channelBlocks, pass)
-        var target = packed + packedOffset(pass, group: group, channels: channels, output: 0)
+        var target = packed + packedOffset(pass, taps: pass.taps, group: group, channels: channels, output: 0)
         for block in 0..<plan.outputBlocks {
             let all = plan.outputs(ofBlock: block, pass)
             let tiles = outputTiles(all.count)
@@ -60,7 +60,7 @@ private func packWindow(
 /// Where the packed weights of the second window begin.
 func betweenOffset(_ pass: ConvolutionPass) -> Int { pass.groups * pass.outputs * pass.channels * pass.taps }
 
-/// Where the packed weights of some channels begin, for the tile that begins with `output`.
-func packedOffset(_ pass: ConvolutionPass, group: Int, channels: Range<Int>, output: Int) -> Int {
-    (group * pass.outputs * pass.channels + channels.lowerBound * pass.outputs + output * channels.count) * pass.taps
+/// Where a window's packed weights of some channels begin, for the tile that begins with `output`; the window has `taps` taps.
+func packedOffset(_ pass: ConvolutionPass, taps: Int, group: Int, channels: Range<Int>, output: Int) -> Int {
+    (group * pass.outputs * pass.channels + channels.lowerBound * pass.outputs + output * channels.count) * taps
 }
