@@ -134,136 +134,47 @@ struct Planes {
         _ copies: UnsafeMutablePointer<Float>, from image: UnsafePointer<Float>, sampleDistance: Int, samples: Int,
         channels: Int, firstRow: Int, bandRows: Int
     ) {
+        let plane = rows.length * columns.length
         let height = bandRows + rows.reach
         for rowPhase in 0..<rows.phases {
             let inside = rows.inside(phase: rowPhase, first: firstRow, places: height)
             let firstSource = (firstRow + inside.lowerBound) * rows.step + rows.residue(ofPhase: rowPhase) - rows.before
-            let source = image + firstSource * columns.length
-            var isPair = false
-            if columns.step == 2, columns.phases == 2 {
-                let (first, second) = (parts(rowPhase, 0), parts(rowPhase, 1))
-                isPair = first.count > 0 && second.count > 0
-                if isPair {
-                    fill(
-                        copies, RowParts(pair: first, second), source, sampleDistance, samples: samples, channels: channels,
-                        height: height, inside: inside)
+            for columnPhase in 0..<columns.phases {
+                let part = columns.inside(phase: columnPhase, first: 0, places: pitch)
+                if part.isEmpty { continue }
+                let column = part.lowerBound * columns.step + columns.residue(ofPhase: columnPhase) - columns.before
+                let first = (rowPhase * columns.phases + columnPhase) * planeStride + part.lowerBound
+                for channel in 0..<channels {
+                    for sample in 0..<samples {
+                        let target = copies + (channel &* channelStride &+ sample &* sampleStride &+ first)
+                        for row in 0..<inside.lowerBound { clear(target + row &* pitch, count: part.count) }
+                        for row in inside.upperBound..<height { clear(target + row &* pitch, count: part.count) }
+                        let source =
+                            image + (sample &* sampleDistance &+ channel &* plane &+ firstSource &* columns.length &+ column)
+                        copyRows(
+                            source, distance: rows.step &* columns.length, step: columns.step,
+                            into: target + inside.lowerBound &* pitch, pitch: pitch, rows: inside.count, count: part.count)
+                    }
                 }
             }
-            for columnPhase in 0..<(isPair ? 0 : columns.phases) {
-                let parts = parts(rowPhase, columnPhase)
-                if parts.count == 0 { continue }
-                fill(
-                    copies, parts, source, sampleDistance, samples: samples, channels: channels, height: height,
-                    inside: inside)
-            }
         }
-    }
-
-    /// Copies the rows of a phase, of which those `inside` are in the image and begin at `source` in the first one.
-    private func fill(
-        _ copies: UnsafeMutablePointer<Float>, _ parts: RowParts, _ source: UnsafePointer<Float>, _ sampleDistance: Int,
-        samples: Int, channels: Int, height: Int, inside: Range<Int>
-    ) {
-        let plane = rows.length * columns.length
-        for channel in 0..<channels {
-            for sample in 0..<samples {
-                let target = copies + (channel &* channelStride &+ sample &* sampleStride &+ parts.first)
-                for row in 0..<inside.lowerBound { clear(target + row &* pitch, parts) }
-                for row in inside.upperBound..<height { clear(target + row &* pitch, parts) }
-                copyRows(
-                    source + (sample &* sampleDistance &+ channel &* plane &+ parts.column),
-                    distance: rows.step &* columns.length, parts, into: target + inside.lowerBound &* pitch, pitch: pitch,
-                    rows: inside.count)
-            }
-        }
-    }
-
-    /// What rows of a phase copy.
-    private func parts(_ rowPhase: Int, _ columnPhase: Int) -> RowParts {
-        let part = columns.inside(phase: columnPhase, first: 0, places: pitch)
-        return RowParts(
-            column: part.lowerBound * columns.step + columns.residue(ofPhase: columnPhase) - columns.before, step: columns.step,
-            first: (rowPhase * columns.phases + columnPhase) * planeStride + part.lowerBound, count: part.count)
     }
 }
 
-/// Zeros for a row outside the image.
 @inline(__always)
-private func clear(_ target: UnsafeMutablePointer<Float>, _ parts: RowParts) {
-    for index in 0..<parts.count { target[index] = 0 }
-    for index in 0..<parts.betweenCount { target[parts.between &+ index] = 0 }
+private func clear(_ target: UnsafeMutablePointer<Float>, count: Int) {
+    for index in 0..<count { target[index] = 0 }
 }
 
-/// Which columns of an image are copied to which places of a row.
-private struct RowParts {
-    /// The first column, how far the next one is, to which place it goes, and how many there are.
-    var column: Int
-    let step: Int
-    var first: Int, count: Int
-    /// Where they are every other one: how far from those places the columns behind each of them go, and how many of these.
-    var between = 0, betweenCount = 0
-
-    init(column: Int, step: Int, first: Int, count: Int) {
-        self.column = column
-        self.step = step
-        self.first = first
-        self.count = count
-    }
-
-    /// Both phases of columns that are two apart; one begins a column behind the other.
-    init(pair a: RowParts, _ b: RowParts) {
-        self = a.column < b.column ? a : b
-        let other = a.column < b.column ? b : a
-        between = other.first - first
-        betweenCount = other.count
-    }
-}
-
-/// Copies the parts of `rows` rows, which are `distance` and `pitch` apart.
+/// Copies `count` numbers, `step` apart, of each of `rows` rows.
 private func copyRows(
-    _ source: UnsafePointer<Float>, distance: Int, _ parts: RowParts, into target: UnsafeMutablePointer<Float>, pitch: Int,
-    rows: Int
+    _ source: UnsafePointer<Float>, distance: Int, step: Int, into target: UnsafeMutablePointer<Float>, pitch: Int, rows: Int,
+    count: Int
 ) {
-    switch (parts.step, parts.betweenCount) {
-    case (1, _): RowCopy<1>.run(source, distance, parts, target, pitch, rows)
-    case (2, 0): RowCopy<2>.run(source, distance, parts, target, pitch, rows)
-    case (2, _): copyPairs(source, distance, parts, target, pitch, rows)
-    default: RowCopy<0>.run(source, distance, parts, target, pitch, rows)
-    }
-}
-
-/// Copies neighbouring columns to two places in turn.
-@inline(never)
-private func copyPairs(
-    _ source: UnsafePointer<Float>, _ distance: Int, _ parts: RowParts, _ target: UnsafeMutablePointer<Float>, _ pitch: Int,
-    _ rows: Int
-) {
-    // The last column that is read is one of the first kind or the one behind it.
-    let columns = max(2 &* parts.count &- 1, 2 &* parts.betweenCount)
-    let whole = min(parts.count, parts.betweenCount) / laneCount &* laneCount
-    var first = source
-    var row = target
-    for _ in 0..<rows {
-        var place = 0
-        while place < whole {
-            let from = first + 2 &* place
-            let (even, odd) = Lanes.unzip(.load(from), .load(from + laneCount))
-            even.store(to: row + place)
-            odd.store(to: row + (parts.between &+ place))
-            place &+= laneCount
-        }
-        while 2 &* place < columns {
-            let from = first + 2 &* place
-            let rest = columns &- 2 &* place
-            let (even, odd) = Lanes.unzip(
-                .load(from, count: min(laneCount, rest)),
-                .load(from + laneCount, count: max(0, min(laneCount, rest &- laneCount))))
-            even.store(to: row + place, count: max(0, min(laneCount, parts.count &- place)))
-            odd.store(to: row + (parts.between &+ place), count: max(0, min(laneCount, parts.betweenCount &- place)))
-            place &+= laneCount
-        }
-        first += distance
-        row += pitch
+    switch step {
+    case 1: RowCopy<1>.run(source, distance, step, target, pitch, rows, count)
+    case 2: RowCopy<2>.run(source, distance, step, target, pitch, rows, count)
+    default: RowCopy<0>.run(source, distance, step, target, pitch, rows, count)
     }
 }
 
@@ -271,15 +182,15 @@ private func copyPairs(
 private enum RowCopy<let known: Int> {
     @inline(never)
     static func run(
-        _ source: UnsafePointer<Float>, _ distance: Int, _ parts: RowParts, _ target: UnsafeMutablePointer<Float>, _ pitch: Int,
-        _ rows: Int
+        _ source: UnsafePointer<Float>, _ distance: Int, _ step: Int, _ target: UnsafeMutablePointer<Float>, _ pitch: Int,
+        _ rows: Int, _ count: Int
     ) {
         var first = source
         var row = target
         for _ in 0..<rows {
             var from = first
             var to = row
-            var rest = parts.count
+            var rest = count
             if known == 1 {
                 while rest >= laneCount {
                     Lanes.load(from).store(to: to)
@@ -299,7 +210,7 @@ private enum RowCopy<let known: Int> {
             } else {
                 while rest > 0 {
                     to.pointee = from.pointee
-                    from += parts.step
+                    from += step
                     to += 1
                     rest &-= 1
                 }
