@@ -21,6 +21,9 @@ typedef struct {
     long target_height, target_width, target_row, target_column, target_row_step, target_column_step;
     /// Where weights are, from the first tap of the first channel and output on.
     long first_weight, weight_group_step, weight_output_step, weight_channel_step, weight_row_step, weight_column_step;
+    /// Where columns go to every other place of a row, a second window makes those between: how many there are (0 without it), its
+    /// taps in a row, and where the first of them and its weight are. In all else it is the first window.
+    long between_columns, between_tap_columns, between_first_tap_column, between_first_weight;
 } dtrain_convolution __attribute__((swift_name("ConvolutionPass")));
 
 /// The even elements of two vectors one behind the other.
@@ -41,19 +44,6 @@ DTRAIN_VECTOR dtrain_float8 dtrain_first_pairs8(dtrain_float8 a, dtrain_float8 b
 /// Likewise the second halves.
 DTRAIN_VECTOR dtrain_float8 dtrain_second_pairs8(dtrain_float8 a, dtrain_float8 b) {
     return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-}
-
-/// Writes the first `count` (1 … 8) lanes to every other place from `target` on, nothing between and beyond.
-DTRAIN_VECTOR void dtrain_store_spread8(float *target, long count, dtrain_float8 vector) {
-#if defined(__AVX__)
-    const dtrain_int8 even = {-1, 0, -1, 0, -1, 0, -1, 0};
-    const dtrain_float8 low = __builtin_shufflevector(vector, vector, 0, 0, 1, 1, 2, 2, 3, 3);
-    const dtrain_float8 high = __builtin_shufflevector(vector, vector, 4, 4, 5, 5, 6, 6, 7, 7);
-    __builtin_ia32_maskstoreps256((void *)target, even & dtrain_first_lanes(2 * count), low);
-    if (count > 4) __builtin_ia32_maskstoreps256((void *)(target + 8), even & dtrain_first_lanes(2 * count - 8), high);
-#else
-    for (long lane = 0; lane < count; lane++) target[2 * lane] = vector[lane];
-#endif
 }
 
 /// 0 where a lane isn't above 0; NaN stays.
@@ -101,17 +91,6 @@ DTRAIN_VECTOR dtrain_float16 dtrain_first_pairs16(dtrain_float16 a, dtrain_float
 /// Likewise the second halves.
 DTRAIN_VECTOR dtrain_float16 dtrain_second_pairs16(dtrain_float16 a, dtrain_float16 b) {
     return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-
-/// Writes the first `count` (1 … 16) lanes to every other place from `target` on, nothing between and beyond.
-DTRAIN_VECTOR void dtrain_store_spread16(float *target, long count, dtrain_float16 vector) {
-    const dtrain_float16 low =
-        __builtin_shufflevector(vector, vector, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-    const dtrain_float16 high =
-        __builtin_shufflevector(vector, vector, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15);
-    const unsigned mask = (unsigned)((1ul << (2 * count)) - 1) & 0x55555555u;
-    __builtin_ia32_storeups512_mask(target, low, (unsigned short)mask);
-    if (count > 8) __builtin_ia32_storeups512_mask(target + 16, high, (unsigned short)(mask >> 16));
 }
 #endif
 

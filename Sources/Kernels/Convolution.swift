@@ -98,7 +98,7 @@ extension Workspace {
         let products = productScratch(rows: rows, inputs: shape.inputCount, outputs: shape.outputCount, leafRows: leafRows)
         let loops = ConvolutionLoops.of(.best)
         let levels = SummationTree(rows: rows, leafRows: leafRows).stackHeight
-        let passes = [shape.forward] + (0..<shape.phases).map(shape.inputGradient).filter { $0.tap_rows * $0.tap_columns > 0 }
+        let passes = [shape.forward] + (0..<shape.phases).map(shape.inputGradient).filter { $0.hasTaps }
         let gradient = loops.gradientScratch(shape.forward, leafRows, levels, threads)
         // A call may have fewer rows, which may be cut into larger blocks; beyond some hundred that no longer matters.
         func scratch(_ pass: ConvolutionPass) -> Int {
@@ -116,7 +116,7 @@ extension Workspace {
     ) {
         let rows = source.rows
         guard rows > 0 else { return }
-        guard pass.tap_rows * pass.tap_columns > 0 else {
+        guard pass.hasTaps else {
             return fill(pass, bias: bias, rectifies: rectifies, into: target)
         }
         let packed = packing(count: convolutions.weightCount(pass)).base
@@ -134,6 +134,9 @@ extension Workspace {
     /// Where no tap reads: sums of nothing.
     private func fill(_ pass: ConvolutionPass, bias: MatrixView?, rectifies: Bool, into target: MutableMatrixView) {
         let plane = pass.target_height * pass.target_width
+        // With the columns between they lie side by side.
+        let columns = pass.output_columns + pass.between_columns
+        let step = pass.between_columns > 0 ? 1 : pass.target_column_step
         parallel(target.rows) { _, rows in
             for row in rows {
                 for channel in 0..<pass.groups * pass.outputs {
@@ -143,9 +146,9 @@ extension Workspace {
                         var element =
                             target.base + row * target.stride + channel * plane
                             + (pass.target_row + y * pass.target_row_step) * pass.target_width + pass.target_column
-                        for _ in 0..<pass.output_columns {
+                        for _ in 0..<columns {
                             element.pointee = value
-                            element += pass.target_column_step
+                            element += step
                         }
                     }
                 }

@@ -44,32 +44,41 @@ extension ConvolutionShape {
     }
 
     /// How many passes the input gradient has: where the kernel moves by more than one, every phase of rows and columns is
-    /// reached by taps of its own.
-    var phases: Int { min(strideHeight, height) * min(strideWidth, width) }
+    /// reached by taps of its own. Two phases of columns are one pass.
+    var phases: Int { min(strideHeight, height) * columnPasses }
 
-    /// A phase of the input gradient: a window that moves over the output gradient, its taps going up and to the left. It has
-    /// no taps where no output reads the phase.
+    private var hasColumnPairs: Bool { strideWidth == 2 && width > 1 }
+    private var columnPasses: Int { hasColumnPairs ? 1 : min(strideWidth, width) }
+
+    /// A phase of the input gradient: a window that moves over the output gradient, its taps going up and to the left, or one for even
+    /// and one for odd columns. It has no taps where no output reads the phase.
     func inputGradient(phase: Int) -> ConvolutionPass {
-        let columnPhases = min(strideWidth, width)
+        let columnPhases = columnPasses
         let rows = AxisGradient(
             phase / columnPhases, length: height, taps: kernelHeight, stride: strideHeight, dilation: dilationHeight,
             before: paddingTop)
         let columns = AxisGradient(
             phase % columnPhases, length: width, taps: kernelWidth, stride: strideWidth, dilation: dilationWidth,
             before: paddingLeft)
+        let between =
+            hasColumnPairs
+            ? AxisGradient(
+                1, length: width, taps: kernelWidth, stride: strideWidth, dilation: dilationWidth, before: paddingLeft) : nil
+        // Both windows begin so far in front of the output gradient.
+        let left = max(columns.before, between?.before ?? columns.before)
         var pass = ConvolutionPass()
         pass.groups = groups
         pass.channels = filters / groups
         pass.height = outputHeight
         pass.width = outputWidth
-        pass.top = rows.reach - rows.start
-        pass.left = columns.reach - columns.start
+        pass.top = rows.before
+        pass.left = left
         pass.row_step = 1
         pass.column_step = 1
         pass.tap_rows = rows.taps
         pass.tap_columns = columns.taps
         pass.first_tap_row = rows.reach
-        pass.first_tap_column = columns.reach
+        pass.first_tap_column = left + columns.start
         pass.tap_row_step = -rows.distance
         pass.tap_column_step = -columns.distance
         pass.outputs = channels / groups
@@ -87,6 +96,12 @@ extension ConvolutionShape {
         pass.weight_channel_step = filterCount
         pass.weight_row_step = rows.tapStep * kernelWidth
         pass.weight_column_step = columns.tapStep
+        if let between {
+            pass.between_columns = between.outputs
+            pass.between_tap_columns = between.taps
+            pass.between_first_tap_column = left + between.start
+            pass.between_first_weight = rows.firstTap * kernelWidth + between.firstTap
+        }
         return pass
     }
 }
@@ -103,6 +118,8 @@ private struct AxisGradient {
     let start: Int, distance: Int
     /// How far the last tap's output is from the first one's.
     var reach: Int { max(0, taps - 1) * distance }
+    /// Zeros before the outputs, or where negative how many of them are passed over.
+    var before: Int { reach - start }
 
     init(_ phase: Int, length: Int, taps count: Int, stride: Int, dilation: Int, before: Int) {
         outputs = (length - phase + stride - 1) / stride

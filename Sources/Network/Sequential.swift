@@ -136,7 +136,7 @@ package struct Sequential: Sendable {
                     + "{embedding_dim: N} in front of it")
         case (.tokens, nil):
             throw options.failure(
-                "\(type.kind) takes tokens, but gets numbers; tokens come from data.format: text, and go "
+                "\(type.kind) takes tokens, but gets numbers; tokens come from data.format: text or texts, and go "
                     + "to the first layer")
         default: break
         }

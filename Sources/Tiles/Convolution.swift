@@ -42,8 +42,11 @@ package func convolutionTiles(
 /// What a thread knows during a pass.
 private struct ConvolutionWorker {
     let pass: ConvolutionPass
+    /// Taps of a channel in the first window, and in the one that makes the columns between.
+    let taps: Int, tapsBetween: Int
     let rows: Int
     let plan: ConvolutionPlan
+    /// Of all k of the first window, then of the second one's.
     let offsets: UnsafeMutablePointer<Int32>
     let panelOffsets: UnsafeMutablePointer<Int32>
     let copies: UnsafeMutablePointer<Float>
@@ -66,6 +69,8 @@ private struct ConvolutionWorker {
 
     init(_ pass: ConvolutionPass, rows: Int, _ scratch: UnsafeMutableBufferPointer<Float>) {
         self.pass = pass
+        taps = pass.taps
+        tapsBetween = pass.allTaps - pass.taps
         self.rows = rows
         plan = ConvolutionPlan(pass, rows: rows)
         var memory = ThreadMemory(scratch)
@@ -78,7 +83,10 @@ private struct ConvolutionWorker {
         panel = memory.take(plan.panelCount)
         copies.update(repeating: 0, count: plan.planes.count)
         plan.planes.writeOffsets(to: offsets)
-        for k in 0..<plan.channelBlock * pass.taps { panelOffsets[k] = Int32(truncatingIfNeeded: k * plan.panelStride) }
+        if pass.hasBetween {
+            plan.planes.writeOffsets(of: pass.between.columnAxis, to: offsets + plan.channelBlock * pass.taps)
+        }
+        for k in 0..<plan.channelBlock * plan.taps { panelOffsets[k] = Int32(truncatingIfNeeded: k * plan.panelStride) }
         source = UnsafePointer(copies)
         weights = source
         target = copies
@@ -133,14 +141,19 @@ private struct ConvolutionWorker {
                 from: source + (sample * sourceStride + (group * pass.channels + channels.lowerBound) * imagePlane),
                 sampleDistance: sourceStride, samples: samples, channels: channels.count, firstRow: firstRow,
                 bandRows: bandRows)
-            let depth = channels.count * pass.taps
             for first in stride(from: 0, to: positions, by: plan.runPositions) {
                 let count = min(plan.runPositions, positions - first)
                 let segments = findSegments(first: first, count: count, firstRow: firstRow, bandRows: bandRows)
                 if plan.usesPanel {
                     fillPanel(
-                        copies, offsets, depth: depth, segments, count: segmentsFound, into: panel,
+                        copies, offsets, depth: channels.count * taps, segments, count: segmentsFound, into: panel,
                         stride: plan.panelStride)
+                    if plan.windows > 1 {
+                        let first = plan.channelBlock * taps
+                        fillPanel(
+                            copies, offsets + first, depth: channels.count * tapsBetween, segments, count: segmentsFound,
+                            into: panel + first * plan.panelStride, stride: plan.panelStride)
+                    }
                 }
                 for tile in 0..<tiles {
                     let range = tileOutputs(tile, of: tiles, in: outputs)
@@ -150,20 +163,32 @@ private struct ConvolutionWorker {
                     } else {
                         sumRoom = plan.sumCount - sumRoom
                     }
-                    let run = ConvolutionRun(
+                    var run = ConvolutionRun(
                         source: plan.usesPanel ? UnsafePointer(panel) : UnsafePointer(copies) + first,
-                        offsets: plan.usesPanel ? panelOffsets : offsets, depth: depth,
+                        offsets: plan.usesPanel ? panelOffsets : offsets, depth: channels.count * taps,
                         weights: weights
-                            + packedOffset(pass, group: group, channels: channels, output: range.lowerBound),
+                            + packedOffset(pass, taps: taps, group: group, channels: channels, output: range.lowerBound),
                         sums: place, sumStride: plan.sumStride, resumes: block > 0)
                     run.run(height: range.count, vectors: (count + laneCount - 1) / laneCount)
+                    if plan.windows > 1 {
+                        let firstOffset = plan.channelBlock * taps
+                        if plan.usesPanel { run.source += firstOffset * plan.panelStride } else { run.offsets += firstOffset }
+                        run.depth = channels.count * tapsBetween
+                        run.weights =
+                            weights + betweenOffset(pass)
+                            + packedOffset(
+                                pass, taps: tapsBetween, group: group, channels: channels, output: range.lowerBound)
+                        run.sums += plan.windowStride
+                        run.run(height: range.count, vectors: (count + laneCount - 1) / laneCount)
+                    }
                     guard isLast else { continue }
                     waiting?.write()
                     waiting = FinishedRun(
                         sums: place, stride: plan.sumStride, outputs: range.count, segments: segments,
                         count: segmentsFound, bias: bias.map { $0 + (group * pass.outputs + range.lowerBound) },
                         rectifies: rectifies, target: firstTarget + (range.lowerBound - outputs.lowerBound) * targetPlane,
-                        plane: targetPlane, step: pass.target_column_step)
+                        plane: targetPlane, step: pass.target_column_step,
+                        between: plan.windows > 1 ? plan.windowStride : nil)
                 }
             }
         }

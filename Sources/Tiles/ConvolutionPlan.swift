@@ -21,6 +21,8 @@ struct ConvolutionPlan {
     /// Positions of a unit, of a run, and how many numbers apart outputs' sums are kept.
     let positions: Int, runPositions: Int, sumStride: Int
     let units: Int
+    /// Taps of a channel, and how many windows there are.
+    let taps: Int, windows: Int
 
     // Numbers that may lie in the first-level cache at a time beside what streams through it, in copied images, and in sums.
     private static var near: Int { tileHeight == 12 ? 9 << 10 : 7 << 10 }
@@ -28,6 +30,8 @@ struct ConvolutionPlan {
     private static var mostSums: Int { 128 << 10 }
 
     init(_ pass: ConvolutionPass, rows: Int) {
+        taps = pass.allTaps
+        windows = pass.windows
         outputBlocks = max(1, (pass.outputs + 511) / 512)
         outputBlock = (pass.outputs + outputBlocks - 1) / outputBlocks
         let image = Planes(pass, bandRows: pass.output_rows, samples: 1, channels: 1)
@@ -37,19 +41,21 @@ struct ConvolutionPlan {
         let copies = 4 * max(1, (laneCount + pass.output_columns - 1) / pass.output_columns)
         usesPanel = spread * pass.outputs * laneCount > area * (pass.outputs + copies)
         // So many positions side by side that tiles are filled; more where the weights are many.
-        let wanted = pass.outputs * pass.channels * pass.taps > 1 << 18 ? 256 : 12 * laneCount
-        let most = max(1, min(rows, Self.mostSums / max(1, outputBlock * area)))
+        let wanted = pass.outputs * pass.channels * taps > 1 << 18 ? 256 : 12 * laneCount
+        let most = max(1, min(rows, Self.mostSums / max(1, windows * outputBlock * area)))
         let together = usesPanel ? max(1, min(most, (wanted + area - 1) / area)) : 1
         sampleBlocks = max(1, (rows + together - 1) / together)
         samples = max(1, (rows + sampleBlocks - 1) / sampleBlocks)
-        var run = (pass.taps < 4 ? 3 : pass.outputs == 1 ? 48 : 6) * laneCount
+        // Of the window that has more.
+        let mostTaps = pass.tap_rows * max(pass.tap_columns, pass.between_tap_columns)
+        var run = (mostTaps < 4 ? 3 : pass.outputs == 1 ? 64 : 6) * laneCount
         var block: Int
         if usesPanel {
             run = min(samples * area, 3 * laneCount)
-            block = Self.near / (pass.taps * ((run + laneCount - 1) / laneCount * laneCount))
+            block = Self.near / (taps * ((run + laneCount - 1) / laneCount * laneCount))
         } else {
             // Longer runs have fewer ends, but all channels at once is better.
-            if pass.taps >= 4, pass.outputs > 1 {
+            if mostTaps >= 4, pass.outputs > 1 {
                 if Self.channels(near: 2 * run, pass, image) >= pass.channels {
                     run *= 2
                 } else if Self.channels(near: run, pass, image) < pass.channels,
@@ -65,7 +71,7 @@ struct ConvolutionPlan {
         channelBlock = max(1, (pass.channels + channelBlocks - 1) / channelBlocks)
         let perRow = channelBlock * image.rows.phases * image.columns.phases * image.pitch * samples
         var band = max(1, Self.mostPlanes / max(1, perRow) - image.rows.reach)
-        if channelBlocks > 1 { band = min(band, Self.mostSums / max(1, outputBlock * image.pitch * samples)) }
+        if channelBlocks > 1 { band = min(band, Self.mostSums / max(1, windows * outputBlock * image.pitch * samples)) }
         band = max(1, min(pass.output_rows, band))
         bands = max(1, (pass.output_rows + band - 1) / band)
         bandRows = max(1, (pass.output_rows + bands - 1) / bands)
@@ -82,7 +88,7 @@ struct ConvolutionPlan {
     private static func channels(near run: Int, _ pass: ConvolutionPass, _ image: Planes) -> Int {
         // Cache lines of a channel: its rows apart, or all that lies between the first number and the last.
         let length = min(run, 12 * laneCount)
-        let span = length + image.rows.reach * image.pitch + image.columns.reach
+        let span = length + image.rows.reach * image.pitch + image.columnReach
         let lines = min(image.planeStride / 16 + 2, pass.tap_rows * (length / 16 + 2), span / 16 + 2)
         return near / (16 * lines * image.rows.phases * image.columns.phases)
     }
@@ -102,12 +108,14 @@ struct ConvolutionPlan {
     /// Numbers of a run, in whole vectors, as the panel has them for each channel and tap.
     var panelStride: Int { (runPositions + laneCount - 1) / laneCount * laneCount }
 
-    var offsetCount: Int { wholeLines(channelBlock * planes.rows.taps * planes.columns.taps) }
+    var offsetCount: Int { wholeLines(channelBlock * taps) }
     var segmentCount: Int { runPositions + 2 }
-    var sumCount: Int { wholeLines((channelBlocks > 1 ? outputBlock : mostOutputs) * sumStride + 4 * laneCount) }
+    /// How far the sums of the second window are from those of the first.
+    var windowStride: Int { (channelBlocks > 1 ? outputBlock : mostOutputs) * sumStride }
+    var sumCount: Int { wholeLines(windows * windowStride + 4 * laneCount) }
     var segmentRoom: Int { wholeLines(segmentCount * MemoryLayout<Segment>.stride / MemoryLayout<Float>.stride) }
     var panelCount: Int {
-        usesPanel ? wholeLines(channelBlock * planes.rows.taps * planes.columns.taps * panelStride + 2 * laneCount) : 0
+        usesPanel ? wholeLines(channelBlock * taps * panelStride + 2 * laneCount) : 0
     }
 
     /// Numbers that a thread needs for itself.

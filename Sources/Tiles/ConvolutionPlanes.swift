@@ -15,7 +15,7 @@ struct WindowAxis {
     /// Taps that are so far apart see the same places, one output later or earlier. Places between which the window never moves
     /// are different phases.
     var period: Int { step / greatestCommonDivisor(step, abs(tapStep)) }
-    var phases: Int { min(taps, period) }
+    var phases: Int { max(1, min(taps, period)) }
 
     /// Where the phase begins.
     func residue(ofPhase phase: Int) -> Int { (firstTap + phase * tapStep) % step }
@@ -24,7 +24,7 @@ struct WindowAxis {
     func shift(ofTap tap: Int) -> Int { (firstTap + tap * tapStep) / step }
 
     /// Places of a phase beyond the number of outputs.
-    var reach: Int { max(shift(ofTap: 0), shift(ofTap: taps - 1)) }
+    var reach: Int { taps == 0 ? 0 : max(shift(ofTap: 0), shift(ofTap: taps - 1)) }
 
     /// Which of `places` places of a phase from the output `first` on lie in the image.
     func inside(phase: Int, first: Int, places: Int) -> Range<Int> {
@@ -50,6 +50,25 @@ extension ConvolutionPass {
             length: width, outputs: output_columns)
     }
     var taps: Int { tap_rows * tap_columns }
+
+    /// Whether a second window makes the columns between.
+    var hasBetween: Bool { between_columns > 0 }
+    var windows: Int { hasBetween ? 2 : 1 }
+
+    /// The second window; it computes as many columns as the first one, of which the last may be too many.
+    var between: ConvolutionPass {
+        var pass = self
+        pass.tap_columns = between_tap_columns
+        pass.first_tap_column = between_first_tap_column
+        pass.first_weight = between_first_weight
+        pass.between_columns = 0
+        return pass
+    }
+
+    /// Taps of both windows.
+    var allTaps: Int { tap_rows * (tap_columns + (hasBetween ? between_tap_columns : 0)) }
+    /// Whether any number is read.
+    package var hasTaps: Bool { allTaps > 0 }
 }
 
 /// Copies of a band of some images, with zeros around, so that at every tap neighbouring outputs read neighbouring numbers:
@@ -62,6 +81,8 @@ struct Planes {
     let height: Int, pitch: Int
     let planeStride: Int, sampleStride: Int, channelStride: Int
     let samples: Int, channels: Int
+    /// Places of a row beyond the number of outputs.
+    let columnReach: Int
 
     init(_ pass: ConvolutionPass, bandRows: Int, samples: Int, channels: Int) {
         rows = pass.rowAxis
@@ -70,7 +91,8 @@ struct Planes {
         self.samples = samples
         self.channels = channels
         height = bandRows + rows.reach
-        pitch = columns.outputs + columns.reach
+        columnReach = max(columns.reach, pass.hasBetween ? pass.between.columnAxis.reach : 0)
+        pitch = columns.outputs + columnReach
         planeStride = height * pitch
         sampleStride = rows.phases * columns.phases * planeStride
         // Whole cache lines, an odd number of them: at powers of two they would push each other out of the caches.
@@ -81,18 +103,25 @@ struct Planes {
     var count: Int { channels * channelStride + 2 * laneCount }
 
     /// Where the first output of the first sample and channel finds what a tap reads.
-    func offset(row: Int, column: Int) -> Int {
-        let phase = row % rows.period * columns.phases + column % columns.period
-        return phase * planeStride + rows.shift(ofTap: row) * pitch + columns.shift(ofTap: column)
+    func offset(row: Int, column: Int) -> Int { offset(row: row, column: column, of: columns) }
+
+    /// Likewise for a window whose columns are others.
+    private func offset(row: Int, column: Int, of axis: WindowAxis) -> Int {
+        let phase = row % rows.period * columns.phases + column % axis.period
+        return phase * planeStride + rows.shift(ofTap: row) * pitch + axis.shift(ofTap: column)
     }
 
     /// The offsets for each channel and tap.
-    func writeOffsets(to offsets: UnsafeMutablePointer<Int32>) {
+    func writeOffsets(to offsets: UnsafeMutablePointer<Int32>) { writeOffsets(of: columns, to: offsets) }
+
+    /// Likewise for a window whose columns are others.
+    func writeOffsets(of axis: WindowAxis, to offsets: UnsafeMutablePointer<Int32>) {
         var next = offsets
         for channel in 0..<channels {
             for row in 0..<rows.taps {
-                for column in 0..<columns.taps {
-                    next.pointee = Int32(truncatingIfNeeded: channel * channelStride + offset(row: row, column: column))
+                for column in 0..<axis.taps {
+                    next.pointee = Int32(
+                        truncatingIfNeeded: channel * channelStride + offset(row: row, column: column, of: axis))
                     next += 1
                 }
             }

@@ -7,8 +7,8 @@ struct Segment {
     /// The first one, counted from the run's beginning.
     var position: Int
     var count: Int
-    /// Where the first output of them goes.
-    var target: Int
+    /// Where the first output of them goes, and how many numbers of that row are written.
+    var target: Int, written: Int
 }
 
 extension ConvolutionPlan {
@@ -34,7 +34,8 @@ extension ConvolutionPlan {
                     source: sample * planes.sampleStride + row * planes.pitch + column, position: position, count: length,
                     target: sample * sampleDistance
                         + (pass.target_row + (firstRow + row) * pass.target_row_step) * pass.target_width
-                        + pass.target_column + column * pass.target_column_step)
+                        + pass.target_column + column * pass.target_column_step,
+                    written: pass.hasBetween ? min(2 * length, columns + pass.between_columns - 2 * column) : length)
                 found += 1
             }
             position += pitch - column
@@ -88,10 +89,12 @@ struct FinishedRun {
     var target: UnsafeMutablePointer<Float>
     /// From an output's plane to the next one's, and from a position to the next.
     let plane: Int, step: Int
+    /// How far the sums of the columns between are, where there are such.
+    let between: Int?
 
     /// Writes the sums to where they go: plus the bias, rectified if asked.
     func write() {
-        switch (step, rectifies) {
+        switch (between != nil ? 2 : step == 1 ? 1 : 0, rectifies) {
         case (1, false): RowWriter<1, 0>.run(self)
         case (1, true): RowWriter<1, 1>.run(self)
         case (2, false): RowWriter<2, 0>.run(self)
@@ -102,13 +105,14 @@ struct FinishedRun {
     }
 }
 
-/// The loop for a step that is known when it is compiled, or (0) isn't.
-private enum RowWriter<let step: Int, let rectifies: Int> {
+/// The loop for numbers that go side by side (1), for two windows' in turn (2), and for numbers any distance apart (0).
+private enum RowWriter<let form: Int, let rectifies: Int> {
     @inline(never)
     static func run(_ run: FinishedRun) {
         var row = run.sums
         var plane = run.target
         let end = run.segments + run.count
+        let between = run.between ?? 0
         for output in 0..<run.outputs {
             // Without a bias −0, which changes nothing.
             let addend = Lanes(repeating: run.bias.map { $0[output] } ?? -0.0)
@@ -116,15 +120,16 @@ private enum RowWriter<let step: Int, let rectifies: Int> {
             while segment < end {
                 var from = row + segment.pointee.position
                 var to = plane + segment.pointee.target
-                var rest = segment.pointee.count
+                var rest = segment.pointee.written
                 segment += 1
-                while rest >= laneCount {
-                    write(value(from, addend), to, laneCount, run.step)
+                let most = laneCount &* (form == 2 ? 2 : 1)
+                while rest >= most {
+                    write(from, between, addend, to, most, run.step)
                     from += laneCount
-                    to += laneCount &* (step == 0 ? run.step : step)
-                    rest &-= laneCount
+                    to += laneCount &* (form == 0 ? run.step : form)
+                    rest &-= most
                 }
-                if rest > 0 { write(value(from, addend), to, rest, run.step) }
+                if rest > 0 { write(from, between, addend, to, rest, run.step) }
             }
             row += run.stride
             plane += run.plane
@@ -137,14 +142,26 @@ private enum RowWriter<let step: Int, let rectifies: Int> {
         return rectifies == 1 ? sum.rectified : sum
     }
 
+    /// Writes `count` numbers of the vector, with form 2 of two vectors.
     @inline(__always)
-    private static func write(_ vector: Lanes, _ to: UnsafeMutablePointer<Float>, _ count: Int, _ distance: Int) {
-        if step == 1 {
-            if count == laneCount { vector.store(to: to) } else { vector.store(to: to, count: count) }
-        } else if step == 2 {
-            vector.storeSpread(to: to, count: count)
+    private static func write(
+        _ from: UnsafePointer<Float>, _ between: Int, _ addend: Lanes, _ to: UnsafeMutablePointer<Float>, _ count: Int,
+        _ step: Int
+    ) {
+        let sums = value(from, addend)
+        if form == 1 {
+            if count == laneCount { sums.store(to: to) } else { sums.store(to: to, count: count) }
+        } else if form == 2 {
+            let pairs = Lanes.zip(sums, value(from + between, addend))
+            if count == 2 &* laneCount {
+                pairs.first.store(to: to)
+                pairs.second.store(to: to + laneCount)
+            } else {
+                pairs.first.store(to: to, count: min(laneCount, count))
+                pairs.second.store(to: to + laneCount, count: max(0, count &- laneCount))
+            }
         } else {
-            for lane in 0..<count { to[lane &* distance] = vector[lane] }
+            for lane in 0..<count { to[lane &* step] = sums[lane] }
         }
     }
 }

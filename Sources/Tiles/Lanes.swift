@@ -21,6 +21,17 @@ let laneCount = Lanes.scalarCount
 package let tileWidth = 2 * laneCount
 
 extension Lanes {
+    /// self + a · b, rounded once. Swift's own operation is written lane by lane, and between other ones the compiler puts the lanes
+    /// together again in halves of a vector.
+    @inline(__always)
+    func addingProduct(_ a: Lanes, _ b: Lanes) -> Lanes {
+        #if WIDE
+            dtrain_adding_product16(self, a, b)
+        #else
+            dtrain_adding_product(self, a, b)
+        #endif
+    }
+
     /// The elements from `pointer` on, at any alignment.
     @inline(__always)
     static func load(_ pointer: UnsafePointer<Float>) -> Lanes {
@@ -93,16 +104,6 @@ extension Lanes {
             (dtrain_first_pairs16(even, odd), dtrain_second_pairs16(even, odd))
         #else
             (dtrain_first_pairs8(even, odd), dtrain_second_pairs8(even, odd))
-        #endif
-    }
-
-    /// Writes the first `count` (1 … `laneCount`) lanes to every other place, nothing between and beyond.
-    @inline(__always)
-    func storeSpread(to pointer: UnsafeMutablePointer<Float>, count: Int) {
-        #if WIDE
-            dtrain_store_spread16(pointer, count, self)
-        #else
-            dtrain_store_spread8(pointer, count, self)
         #endif
     }
 

@@ -1,3 +1,5 @@
+import CProcessor
+
 /// Transforms what the tiles of images read, Bᵀ d B, a channel at a time.
 ///
 /// What was just written can't be read at other boundaries without a stop; so there are two rooms, and a channel is multiplied by
@@ -59,6 +61,13 @@ struct WinogradInput {
                         transformRow(
                             image, tileSide &* (part.firstRow &+ row) &- tiles.top, sample &* part.tileRows &+ row,
                             room: step & 1)
+                        if step &+ 2 < channels {
+                            // Two rows were asked for with the tiles above.
+                            let known = row == 0 ? 0 : 2
+                            ask(
+                                image + 2 &* plane, from: tileSide &* (part.firstRow &+ row) &- tiles.top &+ known,
+                                rows: 6 &- known)
+                        }
                     }
                 }
             }
@@ -68,6 +77,18 @@ struct WinogradInput {
                     6 &* (1 &- step & 1) &+ row, tiles: count,
                     into: target + ((step &- 1) &* channelStride &+ 6 &* row &* frequencyStride), frequencyStride)
             }
+        }
+    }
+
+    /// Asks for some rows of an image, a channel's early enough: they are too few and too far from the last one's for the processor to
+    /// foresee them.
+    @inline(__always)
+    private func ask(_ image: UnsafePointer<Float>, from first: Int, rows: Int) {
+        var place = max(0, first) &* tiles.width
+        let end = min(tiles.height, first &+ rows) &* tiles.width
+        while place < end {
+            dtrain_prefetch(image + place)
+            place &+= 16
         }
     }
 

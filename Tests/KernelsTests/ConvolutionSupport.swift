@@ -187,6 +187,17 @@ let convolutionShapes: [ConvolutionShape] = {
     add(2, 13, 14, 5, (11, 11), padding: (5, 5, 5, 5))
     add(2, 3, 3, 4, (3, 3), padding: (6, 1, 0, 5))
     add(3, 6, 5, 4, (2, 2), stride: (7, 9), padding: (3, 3, 3, 3))
+    // Columns two apart, whose input gradient has two windows: few and odd columns, one window without taps, many filters, many
+    // channels, images that are cut into bands.
+    add(3, 7, 2, 4, (3, 3), stride: (1, 2), padding: (1, 1, 1, 1))
+    add(5, 9, 1, 7, (3, 1), stride: (3, 2), padding: (0, 1, 0, 0))
+    add(4, 6, 37, 5, (2, 5), stride: (1, 2), padding: (0, 0, 4, 2))
+    add(7, 11, 34, 3, (1, 1), stride: (2, 2), padding: (1, 1, 1, 1))
+    add(3, 12, 15, 6, (3, 3), stride: (2, 2), padding: (2, 2, 3, 1), dilation: (2, 2))
+    add(18, 9, 10, 170, (3, 3), stride: (2, 2), padding: (1, 1, 1, 1))
+    add(530, 4, 5, 3, (2, 2), stride: (2, 2))
+    add(20, 64, 67, 75, (3, 3), stride: (2, 2), padding: (1, 0, 1, 0))
+    add(12, 18, 20, 16, (3, 3), stride: (1, 2), padding: (1, 1, 1, 1), groups: 4)
     // Dilation.
     add(4, 14, 15, 6, (3, 3), padding: (2, 2, 2, 2), dilation: (2, 2))
     add(3, 16, 17, 5, (3, 2), stride: (2, 3), padding: (1, 2, 3, 0), dilation: (3, 2))

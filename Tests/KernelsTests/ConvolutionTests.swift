@@ -48,11 +48,12 @@ struct ConvolutionTests {
     func inputGradient(shape: ConvolutionShape) throws {
         let plain = PlainConvolution(shape, rows: 5)
         let b = numbers(shape.channels, seed: 9)
-        let expected = [plain.inputGradient(bias: nil), plain.inputGradient(bias: b)]
+        let biased = plain.inputGradient(bias: b)
+        let expected = [plain.inputGradient(bias: nil), biased, biased.map { $0 <= 0 ? 0 : $0 }]
         let weights = Guarded(plain.weights, rows: 1, columns: shape.weightCount, misalignment: 3)
         let bias = Guarded(b, rows: 1, columns: shape.channels, misalignment: 1)
         for workspace in try Self.workspaces() {
-            for (form, rows) in [(0, 5), (1, 5), (0, 1), (1, 2)] {
+            for (form, rows) in [(0, 5), (1, 5), (2, 5), (0, 1), (1, 2)] {
                 let gradient = Guarded(
                     plain.outputGradient, rows: 5, columns: shape.outputCount, misalignment: form, gap: form * 3)
                 let result = Guarded(rows: 5, columns: shape.inputCount, misalignment: 2 + form, gap: form * 5)
@@ -60,7 +61,7 @@ struct ConvolutionTests {
                     let part = first..<min(5, first + rows)
                     workspace.convolutionInputGradient(
                         gradient.readOnly[rows: part], weights.readOnly, bias: form > 0 ? bias.readOnly : nil, shape: shape,
-                        into: result.view[rows: part])
+                        activation: form > 1 ? .relu : nil, into: result.view[rows: part])
                 }
                 Self.expectBits(result, expected[form], "form \(form), \(rows) rows at once")
             }
