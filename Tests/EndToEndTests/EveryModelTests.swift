@@ -91,6 +91,13 @@ struct EveryModelTests {
         "conv2d: {filters: 2, kernel: [2, 1], stride: 1, padding: same, dilation: 1, groups: 1, bias: false, initializer: he_normal}",
         "conv2d: {filters: 2, kernel: 2}, conv2d_transpose: {filters: 2, kernel: 2, stride: 2, padding: 1, output_padding: 1}",
         "reshape: {shape: [2, 2]}, conv1d: {filters: 3, kernel: 2, padding: 1, stride: 2, dilation: 1, groups: 1}",
+        "reshape: {shape: [2, 2]}, conv1d: {filters: 3, kernel: 2, padding: causal}, global_average_pool1d",
+        "reshape: {shape: [2, 2]}, max_pool1d: {size: 2, stride: 1, padding: 1}",
+        "reshape: {shape: [2, 2]}, average_pool1d: {size: 2, count_include_pad: false}",
+        "reshape: {shape: [2, 2]}, global_max_pool1d",
+        "reshape: {shape: [2, 2]}, simple_rnn: {units: 3, nonlinearity: relu, bias: false}",
+        "reshape: {shape: [2, 2]}, lstm: {units: 2, layers: 2, dropout: 0.1, forget_bias: 1, recurrent_initializer: orthogonal}",
+        "reshape: {shape: [2, 2]}, gru: {units: 2, bidirectional: true, output: all}",
         "max_pool2d: {size: 2}", "average_pool2d: {size: 3, stride: 1, padding: 1, count_include_pad: false}",
         "global_average_pool2d", "global_max_pool2d", "upsample2d: {scale_factor: 2, mode: bilinear}",
         "zero_pad2d: {padding: [0, 1, 0, 1]}", "dropout2d: {rate: 0.25}", "batch_norm, relu",
@@ -188,7 +195,8 @@ struct EveryModelTests {
             testDescription: "labelled texts",
             data: "format: texts, train: {path: messages.csv, text: message, target: label, weight: z}, tokens: words, "
                 + "vocabulary: 5, lowercase: false, length: 4, validation_fraction: 0.3",
-            layers: "embedding: {embedding_dim: 4}, flatten, dense: {units: 3}", input: "messages.csv",
+            layers: "embedding: {embedding_dim: 4, padding_index: 0}, lstm: {units: 3}, dense: {units: 3}",
+            input: "messages.csv",
             labelled: ["messages.csv"]),
         Model(
             testDescription: "labelled texts of bytes with numbers, without a header",
