@@ -68,7 +68,7 @@ let package = Package(
         room("Files", ["Diagnostics", "Timing", "CCrypto"]),
         room("Settings", ["Diagnostics", "Files", yams]),
         room("Storage", ["CProcessor"]),
-        room("Threads", ["Diagnostics"]),
+        room("Threads", ["Diagnostics", "CProcesses"]),
         room("Timing", ["Storage"]),
         room("Tiles", ["CProcessor"]),
         .target(

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 int dtrain_pipe(int *reader, int *writer) {
@@ -93,4 +94,24 @@ int dtrain_start_bound(const char *path, char *const arguments[], char *const en
     }
     *process = child;
     return 0;
+}
+
+// What a context begins with takes integers alone, so its work is here.
+static struct {
+    void (*body)(void *);
+    void *argument;
+} on_stack;
+
+static void begin_on_stack(void) { on_stack.body(on_stack.argument); }
+
+int dtrain_call_on_stack(void *stack, size_t size, void (*body)(void *), void *argument) {
+    ucontext_t here, there;
+    if (getcontext(&there) != 0) return errno;
+    there.uc_stack.ss_sp = stack;
+    there.uc_stack.ss_size = size;
+    there.uc_link = &here;
+    on_stack.body = body;
+    on_stack.argument = argument;
+    makecontext(&there, begin_on_stack, 0);
+    return swapcontext(&here, &there) == 0 ? 0 : errno;
 }

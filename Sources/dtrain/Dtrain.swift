@@ -4,6 +4,7 @@ import Diagnostics
 import Files
 import Foundation
 import Launching
+import Threads
 import Training
 
 /// The program: parses the command line, runs a command, and turns every failure into one message and an exit status.
@@ -27,6 +28,10 @@ struct Dtrain: ParsableCommand {
 
     static func main() {
         ignoreSignalsOfWriting()
+        withRoomForCalls(run)
+    }
+
+    private static func run() {
         do {
             try StandardStream.secure()
             try requireText()

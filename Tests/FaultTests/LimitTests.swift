@@ -148,7 +148,7 @@ extension FaultTests {
             }
         }
 
-        @Test("the size of stacks changes nothing", arguments: ["64", "256", "unlimited"])
+        @Test("the size of stacks changes nothing", arguments: ["32", "64", "256", "unlimited"])
         func stacks(kilobytes: String) throws {
             try withFaultBench { bench in
                 try bench.write("c.yaml", Configurations.digits(layers: [4], steps: 3, every: 3))
@@ -156,6 +156,9 @@ extension FaultTests {
                 expectEnd(try bench.shell("ulimit -s \(kilobytes); exec", command + ["r"]), .success)
                 expectEnd(try bench.shell("exec", command + ["other"]), .success)
                 expectSame(bench.state("r"), bench.state("other"))
+                for command in [["eval", "r"], ["inspect", "r"], ["gradcheck", "c.yaml", "--elements", "1"]] {
+                    expectEnd(try bench.shell("ulimit -s \(kilobytes); exec", command), .success, "\(command)")
+                }
             }
         }
     }

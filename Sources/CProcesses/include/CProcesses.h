@@ -1,4 +1,4 @@
-// What Swift can't say to the system about processes and signals.
+// What Swift can't say to the system about processes, signals and stacks.
 #ifndef DTRAIN_CPROCESSES_H
 #define DTRAIN_CPROCESSES_H
 
@@ -20,5 +20,9 @@ int dtrain_pipe(int *reader, int *writer);
 
 /// Whether a signal is being ignored.
 int dtrain_is_ignored(int signal);
+
+/// Calls `body(argument)` on another stack, of `size` bytes from `stack` on, and returns when it does. Not from two threads
+/// at once. Returns 0, or `errno` when it can't be called.
+int dtrain_call_on_stack(void *stack, size_t size, void (*body)(void *), void *argument);
 
 #endif
