@@ -3,7 +3,7 @@
 # best settings; PyTorch in bfloat16 too, where the processor multiplies that.
 #
 #   launch/bench.sh --setup      installs the peers into .build/benchmarks-venv (7 GB; once)
-#   launch/bench.sh [--quick] [--workload small|large|cnn|resnet20] [--windows N] [--seconds S] [--output FILE] [--extra FILE]
+#   launch/bench.sh [--quick] [--workload small|large|cnn|resnet20|lstm|gru] [--windows N] [--seconds S] [--output FILE] [--extra FILE]
 #                   [--program FILE]
 #
 # Programs run alternately, one window of S seconds each in a round, N rounds; the medians go to standard output and to
