@@ -47,7 +47,9 @@ struct PredictCommand: ParsableCommand {
         }
         do {
             try model.predict(input, note: { StandardStream.tell("note", $0) }) { prediction in
-                let cells = (prediction.label.map { [CSVText.cell($0)] } ?? []) + prediction.values.map { "\($0)" }
+                let cells =
+                    prediction.leading.map(CSVText.cell) + (prediction.label.map { [CSVText.cell($0)] } ?? [])
+                    + prediction.values.map { "\($0)" }
                 text += cells.joined(separator: ",") + "\n"
                 if text.utf8.count > 1 << 16 { try flush() }
             }
