@@ -205,8 +205,8 @@ struct SeriesRows {
         // Of the steps that it can be, the one that holds longest.
         var failing: (row: Int, step: SeriesStep)?
         for candidate in known.map({ [$0] }) ?? SeriesStep.candidates(pairs) {
-            guard let row = firstGap(candidate) else {
-                step = candidate
+            guard let row = firstGap(candidate, isMean: known != nil) else {
+                step = known ?? candidate.averaged(pairs)
                 return
             }
             if failing.map({ $0.row < row }) ?? true { failing = (row, candidate) }
@@ -224,9 +224,12 @@ struct SeriesRows {
     }
 
     /// The first row that isn't one step behind the one before.
-    private func firstGap(_ step: SeriesStep) -> Int? {
+    private func firstGap(_ step: SeriesStep, isMean: Bool) -> Int? {
         for one in series {
-            if let row = one.rows.dropFirst().first(where: { !step.leads(from: times[$0 - 1], to: times[$0]) }) { return row }
+            if let row = one.rows.dropFirst().first(where: { !step.leads(from: times[$0 - 1], to: times[$0], isMean: isMean) })
+            {
+                return row
+            }
         }
         return nil
     }

@@ -61,11 +61,11 @@ extension SeriesSource {
 
     /// What a table of the configuration's columns is, before anything was learnt from it.
     private func newSchema(_ table: CSVTable) throws -> SeriesSchema {
-        let inputIndices = try inputs.map { try table.index(of: $0, option: "data.train.inputs") }
         let targetIndices = try target.map { try table.index(of: $0, option: "data.train.target") }
+        let inputIndices = try inputs.map { try table.index(of: $0, option: "data.train.inputs") }
         let timeIndex = try time.map { try table.index(of: $0, option: "data.train.time") }
         let keyIndex = try key.map { try table.index(of: $0, option: "data.train.key") }
-        for (option, indices) in [("inputs", inputIndices), ("target", targetIndices)] {
+        for (option, indices) in [("target", targetIndices), ("inputs", inputIndices)] {
             var seen: Set<Int> = []
             for index in indices where !seen.insert(index).inserted {
                 throw Failure(

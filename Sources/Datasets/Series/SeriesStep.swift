@@ -40,11 +40,13 @@ enum SeriesStep: Hashable, Codable, Sendable {
     private static let rounding = 0.02
 
     /// Whether `later` comes one step behind `earlier`.
-    func leads(from earlier: SeriesTime, to later: SeriesTime) -> Bool {
+    ///
+    /// - Parameter isMean: whether the step is a mean of rounded ones, which they are further from.
+    func leads(from earlier: SeriesTime, to later: SeriesTime, isMean: Bool) -> Bool {
         switch (self, earlier, later) {
         case (.number(let step), .number(let one), .number(let other)):
             let isWhole = step == step.rounded() && one == one.rounded() && other == other.rounded()
-            return abs(other - one - step) <= (isWhole ? 0 : Self.rounding * step)
+            return abs(other - one - step) <= (isWhole ? 0 : Self.rounding * (isMean ? 3 : 1) * step)
         case (.months(let step), .month(let one), .month(let other)): return other - one == step
         case (.months(let step), _, _): return Self.months(from: earlier, to: later) == step
         case (.days(let step), .day(let one), .day(let other)): return other - one == step
@@ -57,6 +59,16 @@ enum SeriesStep: Hashable, Codable, Sendable {
     func isSame(as other: SeriesStep) -> Bool {
         if case (.number(let one), .number(let another)) = (self, other) { return abs(one - another) <= Self.rounding * one }
         return self == other
+    }
+
+    /// Numbers that are rounded in a file are this far apart on average; others as they are.
+    func averaged(_ pairs: [(SeriesTime, SeriesTime)]) -> SeriesStep {
+        var sum = 0.0
+        for pair in pairs {
+            guard case (.number(let one), .number(let other)) = pair else { return self }
+            sum += other - one
+        }
+        return pairs.isEmpty ? self : .number(sum / Double(pairs.count))
     }
 
     /// So many calendar months from one date to a later one, on the same day of the month, or on the last one of a shorter month;
@@ -93,9 +105,10 @@ enum SeriesStep: Hashable, Codable, Sendable {
         let instants = pairs.compactMap { pair -> Int? in
             if case (.instant(let one), .instant(let other)) = pair { other - one } else { nil }
         }
+        // 31 days from the 15th to the 15th are a month rather.
         return [
-            median(days).map(SeriesStep.days), median(instants).map(SeriesStep.microseconds),
-            median(months).map(SeriesStep.months)
+            median(months).map(SeriesStep.months), median(days).map(SeriesStep.days),
+            median(instants).map(SeriesStep.microseconds)
         ]
         .compactMap { $0 }.filter { if case .months(0) = $0 { false } else { true } }
     }

@@ -17,6 +17,8 @@ struct SeriesWindows: Sendable {
 
     let window: Int
     let horizon: Int
+    /// Rows between the beginnings of two samples of a series.
+    private let stride: Int
     /// Normalised, one row behind the other: the inputs, and behind them the targets that are no inputs.
     private let values: [Float]
     private let width: Int
@@ -45,6 +47,7 @@ struct SeriesWindows: Sendable {
             "windows of \(needed) rows in \(values.count) numbers, \(width) a row")
         window = schema.window
         horizon = schema.horizon
+        stride = schema.stride
         self.values = values
         self.width = width
         inputCount = schema.inputCount
@@ -91,6 +94,7 @@ struct SeriesWindows: Sendable {
     /// Whether the samples in their order, cut into as many streams of equal length, are windows that follow each other within each
     /// stream.
     func areStreams(_ count: Int) -> Bool {
+        guard stride == window else { return false }
         let length = starts.count / max(count, 1)
         // A series never begins where the last window of the one before ends: its targets lie between.
         return (0..<count).allSatisfy { stream in

@@ -57,7 +57,7 @@ struct UCRFile {
         var delimiter: UInt8?
         var unlabelled = 0
         while let line = text.next() {
-            if line.isEmpty { continue }
+            if UCRLines.trimmed(line).isEmpty { continue }
             if delimiter == nil { delimiter = line.contains(UInt8(ascii: "\t")) ? UInt8(ascii: "\t") : UInt8(ascii: ",") }
             var cells = text.bytes[line.startIndex..<line.endIndex].split(
                 separator: delimiter ?? 0, omittingEmptySubsequences: false
@@ -143,7 +143,7 @@ struct UCRFile {
             guard let line = text.next() else {
                 throw Failure(.badData, "\(path): there is no line @data; expected it, and the series behind it")
             }
-            guard let written = String(validating: line, as: UTF8.self), !line.contains(0) else {
+            guard let written = String(validating: UCRLines.trimmed(line), as: UTF8.self), !line.contains(0) else {
                 throw failure(text.line, "a line of the header that isn't text in UTF-8; save the file in UTF-8")
             }
             if let problem = header.read(written) { throw failure(text.line, problem) }
@@ -152,7 +152,7 @@ struct UCRFile {
         guard !isLabelled || header.hasClasses else {
             throw Failure(.badData, "\(path): its header names no classes; expected a line like @classLabel true a b c")
         }
-        while let line = text.next() {
+        while let line = text.next().map(UCRLines.trimmed) {
             if line.isEmpty || line.first == UInt8(ascii: "#") { continue }
             var parts = line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false).map(UCRLines.trimmed)
             if header.hasClasses {
@@ -191,8 +191,16 @@ struct UCRFile {
                 line, "values with times of their own can't be used; expected equally spaced values, without @timeStamps")
         }
         let comma = UInt8(ascii: ",")
-        let steps = parts[0].isEmpty ? 0 : parts[0].count { $0 == comma } + 1
+        // Counted before memory is taken for what the first of them promises.
+        let counts = parts.map { part in part.isEmpty ? 0 : part.count { $0 == comma } + 1 }
+        let steps = counts[0]
         try begin(line, steps: steps)
+        if let dimension = counts.firstIndex(where: { $0 != steps }) {
+            throw failure(
+                line,
+                "dimension \(dimension + 1) has \(counts[dimension]) value\(counts[dimension] == 1 ? "" : "s"), but the first has "
+                    + "\(steps); all dimensions of a series have as many")
+        }
         guard header.length.map({ $0 == steps }) ?? true else {
             throw failure(
                 line, "expected \(header.length ?? 0) values, as @seriesLength says, found \(steps); correct one of the two")
@@ -202,16 +210,8 @@ struct UCRFile {
         for (dimension, part) in parts.enumerated() {
             var step = 0
             for cell in part.split(separator: comma, omittingEmptySubsequences: false) {
-                guard step < steps else { break }
                 values[start + step * expected + dimension] = try number(UCRLines.trimmed(cell), line)
                 step += 1
-            }
-            let found = part.isEmpty ? 0 : part.count { $0 == comma } + 1
-            guard found == steps else {
-                throw failure(
-                    line,
-                    "dimension \(dimension + 1) has \(found) values, but the first has \(steps); all dimensions of a series have as many"
-                )
             }
         }
         try end(steps)
@@ -230,14 +230,14 @@ struct UCRLines {
         place = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
     }
 
-    /// The next line without the blanks around it; tabs in front are kept, since they separate. Nil at the end.
+    /// The next line; nil at the end.
     mutating func next() -> ArraySlice<UInt8>? {
         guard place < bytes.count else { return nil }
         let end = bytes[place...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
         let found = bytes[place..<end]
         place = end + 1
         line += 1
-        return Self.trimmed(found)
+        return found.last == UInt8(ascii: "\r") ? found.dropLast() : found
     }
 
     /// Without the blanks around it.
