@@ -154,7 +154,9 @@ def main():
     arguments = parser.parse_args()
     if arguments.ranks == 1 or arguments.meeting:
         train(arguments, arguments.rank)
-        return
+        # PyTorch's threads may still run while Python takes the interpreter down, which then ends with an abort.
+        sys.stdout.flush()
+        os._exit(0)
     with tempfile.TemporaryDirectory() as directory:
         meeting = ["--meeting", os.path.join(directory, "meeting")]
         processes = [subprocess.Popen([sys.executable] + sys.argv + meeting + ["--rank", str(rank)])

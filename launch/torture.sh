@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Kills a training run again and again and shows that nothing is lost.
 #
-#   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional]
+#   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent]
 #
-# Starts a run of about 5 M parameters (of dense layers, unless --network says otherwise) on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank,
+# Starts a run of about 5 M parameters (of dense layers, unless --network says otherwise; recurrent: an LSTM whose state goes on
+# from step to step over streams of a text) on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank,
 # mpirun or every process of the job with SIGKILL, mostly while a checkpoint is being written, and resumes at once on
 # another number of ranks; N times (25 unless given). What comes out at the end is compared, byte for byte, with a run
 # that was left alone: weights, optimizer state, the best checkpoint, the line of every step. S (1 unless given) fixes
@@ -19,7 +20,7 @@
 set -euo pipefail
 unset CDPATH
 
-readonly usage="usage: launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional]"
+readonly usage="usage: launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent]"
 repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 
@@ -43,8 +44,8 @@ while (($# > 0)); do
             shift 2
             ;;
         --network)
-            [[ ${2:-} == dense || ${2:-} == convolutional ]] ||
-                refuse 64 "--network wants dense or convolutional, found \"${2:-}\"; $usage"
+            [[ ${2:-} == dense || ${2:-} == convolutional || ${2:-} == recurrent ]] ||
+                refuse 64 "--network wants dense, convolutional or recurrent, found \"${2:-}\"; $usage"
             network=$2
             shift 2
             ;;
@@ -85,16 +86,29 @@ exec 2> "$work/shell.log"
 readonly every_steps=4
 readonly max_steps=$((kills * 1000))
 
-if [[ $network == dense ]]; then
-    layers="
+data="{format: digits}"
+stateful=false
+case $network in
+    dense)
+        layers="
     - dense: {units: 2304}
     - relu
     - dropout: {rate: 0.2}
     - dense: {units: 2176}
     - relu
     - dense: {units: 10}"
-else
-    layers="
+        ;;
+    recurrent)
+        seq 600 > "$work/numbers.txt"
+        data="{format: text, train: {path: \"$work/numbers.txt\"}, validation_fraction: 0.1, context: 8}"
+        stateful=true
+        layers="
+    - embedding: {embedding_dim: 64}
+    - lstm: {units: 700, output: all, layers: 2, dropout: 0.1}
+    - dense: {units: 11}"
+        ;;
+    convolutional)
+        layers="
     - reshape: {shape: [1, 8, 8]}
     - conv2d: {filters: 64, kernel: 3, padding: same, bias: false}
     - batch_norm
@@ -105,11 +119,12 @@ else
     - dense: {units: 1200}
     - relu
     - dense: {units: 10}"
-fi
-readonly layers
+        ;;
+esac
+readonly layers data stateful
 
 cat > "$work/torture.yaml" << END
-data: {format: digits}
+data: $data
 model:
   layers:$layers
 loss: cross_entropy
@@ -122,6 +137,7 @@ training:
   global_batch_size: 12          # three micro-batches, and a short one at the end of an epoch
   micro_batch_size: 4
   seed: $seed
+  stateful: $stateful
   log_every: 1
 validation: {every_steps: 18}
 checkpoint: {every_steps: $every_steps, keep: 2}

@@ -59,8 +59,8 @@ struct PyTorchTests {
         }
     }
 
-    /// What `follow.py` writes of a network on images.
-    private struct FollowedImages: Decodable {
+    /// What `follow.py` writes of a network on images or sequences.
+    private struct FollowedShaped: Decodable {
         let initial: String
         let final: String
         let losses: [Double]
@@ -69,15 +69,15 @@ struct PyTorchTests {
     }
 
     @Test(
-        "from PyTorch's state dict 30 steps of networks on images follow PyTorch's losses, and so do running averages",
-        arguments: ["cnn", "resnet"])
-    func followImages(_ name: String) throws {
+        "from PyTorch's state dict 30 steps of networks on images and sequences follow PyTorch's losses, and so do running averages",
+        arguments: ["cnn", "resnet", "lstm", "gru"])
+    func followShaped(_ name: String) throws {
         try withWorkbench { bench in
             let folder = Self.references + "/follow/"
             let decoder = JSONDecoder()
             decoder.keyDecodingStrategy = .convertFromSnakeCase
             let expected = try decoder.decode(
-                FollowedImages.self, from: bench.bytes(folder + "losses-\(name).json"))
+                FollowedShaped.self, from: bench.bytes(folder + "losses-\(name).json"))
             let outcome = try bench.dtrain(
                 "train", folder + name + ".yaml", "--run", "run", "--initialize", folder + expected.initial)
             expectSuccess(outcome)

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 from sklearn import metrics as judge
 
+import recurrences
 from reference import read_cases
 
 KINKED = {"relu", "leaky_relu", "elu"}
@@ -130,6 +131,8 @@ def run_image(kind, options, x, parameters, prefix):
     """A layer on images, [n, channels, height, width]; None where it is another one."""
     weight, bias = parameters.get(f"{prefix}.weight"), parameters.get(f"{prefix}.bias")
     if kind == "conv1d":
+        if options.get("padding") == "causal":
+            x, options = recurrences.causal(x, options), {**options, "padding": 0}
         options = {**options, "stride": [1, options.get("stride", 1)], "dilation": [1, options.get("dilation", 1)]}
         if not isinstance(options.get("padding", ""), str):
             options["padding"] = [0, options["padding"]]
@@ -157,8 +160,22 @@ def zero_pad(x, padding):
     return np.pad(x, [(0, 0), (0, 0), (top, bottom), (left, right)])
 
 
-def run(layers, parameters, x, prefix="", training=False):
-    """The output of the layers for a batch, in which each sample keeps its shape."""
+def run_steps(kind, options, x, parameters, prefix, lengths):
+    """A layer on sequences; None where it is another one."""
+    if kind in recurrences.STEPS:
+        return recurrences.recurrent(kind, options, x, parameters, prefix, lengths or [x.shape[1]] * len(x))
+    if kind in ("global_average_pool1d", "global_max_pool1d"):
+        return recurrences.over_own_steps(x, lengths or [x.shape[2]] * len(x), np.max if "max" in kind else np.mean)
+    if kind in ("max_pool1d", "average_pool1d"):
+        # Images one number high.
+        flat = {name: [1, options[name]] for name in ("size", "stride") if name in options}
+        flat |= {"padding": [0, options.get("padding", 0)], "count_include_pad": options.get("count_include_pad", True)}
+        return run_image(kind.replace("1d", "2d"), flat, x[:, :, None], parameters, prefix)[:, :, 0]
+    return None
+
+
+def run(layers, parameters, x, prefix="", training=False, lengths=None):
+    """The output of the layers for a batch, in which each sample keeps its shape; `lengths` are the samples' own steps."""
     for index, layer in enumerate(layers):
         kind, options = parse(layer)
         if kind == "dense":
@@ -171,19 +188,19 @@ def run(layers, parameters, x, prefix="", training=False):
         elif kind == "residual":
             listed = options.get("shortcut", [])
             shortcut = run(listed["layers"] if isinstance(listed, dict) else listed, parameters, x,
-                           f"{prefix}{index}.shortcut.", training)
-            x = shortcut + run(options["layers"], parameters, x, f"{prefix}{index}.", training)
+                           f"{prefix}{index}.shortcut.", training, lengths)
+            x = shortcut + run(options["layers"], parameters, x, f"{prefix}{index}.", training, lengths)
         elif kind == "reshape":
             x = x.reshape(len(x), *options["shape"])
         elif kind == "permute":
             x = x.transpose(0, *options["dimensions"])
         elif kind == "parallel":
-            outputs = [run(branch.get("layers", []), parameters, x, f"{prefix}{index}.{b}.", training)
+            outputs = [run(branch.get("layers", []), parameters, x, f"{prefix}{index}.{b}.", training, lengths)
                        for b, branch in enumerate(options["branches"])]
             x = np.concatenate(outputs, 1) if options.get("combine", "concatenate") == "concatenate" else sum(outputs)
         elif kind == "repeat":
             for turn in range(options["times"]):
-                x = run(options["layers"], parameters, x, f"{prefix}{index}.{turn}.", training)
+                x = run(options["layers"], parameters, x, f"{prefix}{index}.{turn}.", training, lengths)
         elif kind == "batch_norm":
             axes = (0, *range(2, x.ndim))
             each = (-1, *[1] * (x.ndim - 2))
@@ -193,6 +210,8 @@ def run(layers, parameters, x, prefix="", training=False):
             x = (x - mean.reshape(each)) / np.sqrt(variance.reshape(each) + options.get("epsilon", 1e-5))
             x = x * np.reshape(parameters.get(f"{name}.weight", np.ones(x.shape[1])), each)
             x = x + np.reshape(parameters.get(f"{name}.bias", np.zeros(x.shape[1])), each)
+        elif (steps := run_steps(kind, options, x, parameters, f"{prefix}{index}", lengths)) is not None:
+            x = steps
         elif run_image(kind, options, x, parameters, f"{prefix}{index}") is not None:
             x = run_image(kind, options, x, parameters, f"{prefix}{index}")
         elif kind == "layer_norm":
@@ -240,7 +259,7 @@ def check_layers(expect):
         upstream = np.array(case["output_gradient"])
 
         def output():
-            return run(layers, parameters, x, training=case["training"]).reshape(len(x), -1)
+            return run(layers, parameters, x, training=case["training"], lengths=case.get("lengths")).reshape(len(x), -1)
 
         def objective():
             return (output() * upstream).sum()
@@ -268,7 +287,13 @@ def check_layers(expect):
         for key, array in parameters.items():
             if key in buffers:
                 continue
-            expect(name, f"gradient of {key}", case["parameter_gradients"][key], difference(objective, array), 1e-7)
+            found = difference(objective, array)
+            for index, layer in enumerate(layers):
+                padding = parse(layer)[1].get("padding_index")
+                if padding is not None and key == f"{index}.weight":
+                    # By definition it isn't trained, whatever the difference is.
+                    found[padding] = 0
+            expect(name, f"gradient of {key}", case["parameter_gradients"][key], found, 1e-7)
         expect(name, "names of gradients", set(case["parameter_gradients"]), set(parameters) - buffers)
 
 

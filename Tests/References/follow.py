@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from image_networks import CNN, RESNET20, SMALL_CNN, SMALL_RESNET, network_of
+from networks import CNN, RESNET20, SMALL_CNN, SMALL_GRU, SMALL_LSTM, SMALL_RESNET, network_of
 from reference import FOLDER, prepare, read_digits, split_digits
 
 STEPS = 50
@@ -90,11 +90,11 @@ def save(network, name, folder=os.path.join(FOLDER, "follow")):
     os.chmod(path, 0o644)
 
 
-# --- Networks on images -----------------------------------------------------------------------------------------------
+# --- Networks on images and sequences ---------------------------------------------------------------------------------
 
 # Steps of these are one micro-batch each: PyTorch knows no other batch of a batch normalisation.
-IMAGE_STEPS = 30
-IMAGE_CONFIGURATION = """\
+SHAPED_STEPS = 30
+SHAPED_CONFIGURATION = """\
 # {title}; written by follow.py.
 # Start it with `--initialize {initial}` of this folder; PyTorch's losses are in {losses}.
 data: {data}
@@ -112,6 +112,7 @@ training:
 """
 OPTIMIZERS = {
     "adamw: {learning_rate: 0.001}": lambda parameters: torch.optim.AdamW(parameters, lr=0.001),
+    "adamw: {learning_rate: 0.01}": lambda parameters: torch.optim.AdamW(parameters, lr=0.01),
     "sgd: {learning_rate: 0.001, momentum: 0.9, weight_decay: 0.0005}":
         lambda parameters: torch.optim.SGD(parameters, lr=0.001, momentum=0.9, weight_decay=0.0005),
     "sgd: {learning_rate: 0.005, momentum: 0.9, weight_decay: 0.0005}":
@@ -119,13 +120,13 @@ OPTIMIZERS = {
 }
 
 
-def train_images(initial, inputs, labels, make_optimizer, batch, dtype):
+def train_shaped(initial, inputs, labels, make_optimizer, batch, dtype):
     """Thirty steps in file order, in training mode."""
     network = copy.deepcopy(initial).to(dtype).train()
     optimizer = make_optimizer(network.parameters())
     inputs, labels = torch.tensor(inputs, dtype=dtype), torch.from_numpy(labels)
     losses, start = [], 0
-    for _ in range(IMAGE_STEPS):
+    for _ in range(SHAPED_STEPS):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(network(inputs[start:start + batch]), labels[start:start + batch])
         loss.backward()
@@ -135,9 +136,9 @@ def train_images(initial, inputs, labels, make_optimizer, batch, dtype):
     return network.eval(), losses
 
 
-def follow_images(name, title, layers, shape, data, samples, optimizer, batch=64, validation=None,
+def follow_shaped(name, title, layers, shape, data, samples, optimizer, batch=64, validation=None,
                   folder=os.path.join(FOLDER, "follow")):
-    """Writes the files of a network on images: `name`.yaml, initial-, final- and losses-`name`."""
+    """Writes the files of a network on images or sequences: `name`.yaml, initial-, final- and losses-`name`."""
     torch.manual_seed(0)
     initial = network_of(layers, shape).to(torch.float32)
     # What begins as 0 or 1 would hide one that is read wrongly.
@@ -149,16 +150,16 @@ def follow_images(name, title, layers, shape, data, samples, optimizer, batch=64
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.2, 0.2)
     save(initial, f"initial-{name}.safetensors", folder)
-    network, losses = train_images(initial, *samples, OPTIMIZERS[optimizer], batch, torch.float64)
-    float32, single = train_images(initial, *samples, OPTIMIZERS[optimizer], batch, torch.float32)
+    network, losses = train_shaped(initial, *samples, OPTIMIZERS[optimizer], batch, torch.float64)
+    float32, single = train_shaped(initial, *samples, OPTIMIZERS[optimizer], batch, torch.float32)
     save(network, f"final-{name}.safetensors", folder)
     with open(os.path.join(folder, f"{name}.yaml"), "w") as output:
-        output.write(IMAGE_CONFIGURATION.format(
+        output.write(SHAPED_CONFIGURATION.format(
             title=title, data=data, initial=f"initial-{name}.safetensors", losses=f"losses-{name}.json",
-            layers="\n".join("    - " + json.dumps(layer) for layer in layers), optimizer=optimizer, steps=IMAGE_STEPS,
+            layers="\n".join("    - " + json.dumps(layer) for layer in layers), optimizer=optimizer, steps=SHAPED_STEPS,
             batch=batch))
     content = {"configuration": f"{name}.yaml", "initial": f"initial-{name}.safetensors",
-               "final": f"final-{name}.safetensors", "steps": IMAGE_STEPS, "losses": losses}
+               "final": f"final-{name}.safetensors", "steps": SHAPED_STEPS, "losses": losses}
     if validation:
         with torch.no_grad():
             outputs, answers = network(torch.tensor(validation[0])), torch.from_numpy(validation[1])
@@ -199,7 +200,7 @@ def full(folder):
             # side of relu's 0 is multiplied in step after step.
             ("resnet20", "ResNet-20", RESNET20, [3, 32, 32],
              "sgd: {learning_rate: 0.001, momentum: 0.9, weight_decay: 0.0005}")):
-        count = 64 * IMAGE_STEPS
+        count = 64 * SHAPED_STEPS
         labels = generator.integers(0, 10, count)
         patterns = generator.integers(0, 96, (10, *shape))
         images = (patterns[labels] + generator.integers(0, 160, (count, *shape))).astype(numpy.uint8)
@@ -208,7 +209,7 @@ def full(folder):
         data = ("{format: idx, classes: 10, train: {inputs: %s, targets: %s}, normalize: {scale: 255, mean: 0.5, std: 0.25}}"
                 % tuple(json.dumps(os.path.join(os.path.abspath(folder), f"{name}-{kind}.idx")) for kind in ("images", "labels")))
         inputs = ((images / 255 - 0.5) / 0.25).astype(numpy.float32)
-        follow_images(name, title, layers, shape, data, (inputs, labels), optimizer, folder=folder)
+        follow_shaped(name, title, layers, shape, data, (inputs, labels), optimizer, folder=folder)
 
 
 def compare(file, run):
@@ -285,10 +286,14 @@ def main():
         print(f"follow/{file}: loss {result['losses'][0]:.6f} to {result['losses'][-1]:.6f}, gradient norms "
               f"{min(result['gradient_norms']):.3f} to {max(result['gradient_norms']):.3f}, validation accuracy "
               f"{result['validation_accuracy']:.4f}, float32 off by {deviation:.1e}")
-    follow_images("cnn", "A small CNN on the digits", SMALL_CNN, [64], "{format: digits}", training,
+    follow_shaped("cnn", "A small CNN on the digits", SMALL_CNN, [64], "{format: digits}", training,
                   "adamw: {learning_rate: 0.001}", validation=validation)
-    follow_images("resnet", "A small ResNet on the digits", SMALL_RESNET, [64], "{format: digits}", training,
+    follow_shaped("resnet", "A small ResNet on the digits", SMALL_RESNET, [64], "{format: digits}", training,
                   "sgd: {learning_rate: 0.005, momentum: 0.9, weight_decay: 0.0005}", validation=validation)
+    follow_shaped("lstm", "An LSTM on the rows of the digits", SMALL_LSTM, [64], "{format: digits}", training,
+                  "adamw: {learning_rate: 0.01}", validation=validation)
+    follow_shaped("gru", "A GRU of two layers both ways on the rows of the digits", SMALL_GRU, [64], "{format: digits}", training,
+                  "adamw: {learning_rate: 0.01}", validation=validation)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Loads a checkpoint of dtrain into torch.nn.Sequential and prints its validation loss and accuracy on the digits.
 
-Usage: load_checkpoint.py CHECKPOINT_DIR [DIGITS_CSV] [--units 64,32,10 | --network small-cnn | small-resnet]
+Usage: load_checkpoint.py CHECKPOINT_DIR [DIGITS_CSV] [--units 64,32,10 | --network small-cnn | small-resnet |
+                          small-lstm | small-gru]
 
 Prints one JSON object and exits 0; exits 1 with a message when the tensors' names or shapes are not those of the
-network (dense layers of the given sizes with relu between them, or a network of images.py). Without a path the digits
+network (dense layers of the given sizes with relu between them, or one of networks.py). Without a path the digits
 come from scikit-learn.
 
     load_checkpoint.py CHECKPOINT_DIR --layers LAYERS.json --images IMAGES.idx PREDICTIONS.csv --normalize SCALE,MEAN,STD
@@ -24,7 +25,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from image_networks import NETWORKS, network_of
+from networks import NETWORKS, network_of
 from reference import prepare, read_digits, split_digits
 
 

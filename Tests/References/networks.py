@@ -1,4 +1,4 @@
-"""Networks on images, as dtrain's configurations write them, and the same in PyTorch."""
+"""Networks on images and on sequences, as dtrain's configurations write them, and the same in PyTorch."""
 
 from torch import nn
 
@@ -36,8 +36,12 @@ SMALL_CNN = [{"reshape": {"shape": [1, 8, 8]}}, {"conv2d": {"filters": 6, "kerne
              {"dense": {"units": 24}}, "relu", {"dense": {"units": 10}}]
 SMALL_RESNET = [{"reshape": {"shape": [1, 8, 8]}}, *resnet([4, 8, 16], 2)]
 
+# Of the digits as eight steps of eight features.
+SMALL_LSTM = [{"reshape": {"shape": [8, 8]}}, {"lstm": {"units": 20}}, {"dense": {"units": 10}}]
+SMALL_GRU = [{"reshape": {"shape": [8, 8]}}, {"gru": {"units": 9, "layers": 2, "bidirectional": True}}, {"dense": {"units": 10}}]
+
 NETWORKS = {"cnn": (CNN, [28, 28]), "resnet20": (RESNET20, [3, 32, 32]), "small-cnn": (SMALL_CNN, [64]),
-            "small-resnet": (SMALL_RESNET, [64])}
+            "small-resnet": (SMALL_RESNET, [64]), "small-lstm": (SMALL_LSTM, [64]), "small-gru": (SMALL_GRU, [64])}
 
 
 def network_of(layers, shape):
