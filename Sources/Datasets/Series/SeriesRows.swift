@@ -108,7 +108,9 @@ struct SeriesRows {
         let found: (time: SeriesTime, form: TimeForm)
         if let number = table.file.format.numbers.parse(scanner.bytes, cell.range) {
             // Differences of larger ones have lost digits.
-            guard number.magnitude <= 1e15 else { throw failure("expected a time of at most 1e15, found \(number)") }
+            guard number.magnitude <= 1e15 else {
+                throw failure("expected a time of at most 1e15, found \(number); use smaller numbers, or dates")
+            }
             found = (.number(number), TimeForm(kind: .number))
         } else if let date = TimeForm.date(scanner.bytes[cell.range]) {
             found = date
