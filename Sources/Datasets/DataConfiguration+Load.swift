@@ -76,9 +76,10 @@ extension DataConfiguration {
         _ stored: Preprocessing, toFit found: Preprocessing,
         name: String
     ) throws -> Preprocessing {
-        guard stored.table == nil, stored.tokenKinds == nil, stored.inputDimensions == found.inputDimensions else {
+        let areSeries = stored.series != nil || stored.ucr != nil
+        guard stored.table == nil, stored.tokenKinds == nil, !areSeries, stored.inputDimensions == found.inputDimensions else {
             let numbers = stored.tokenKinds == nil ? "samples of shape \(stored.inputShape)" : "text"
-            let others = stored.table == nil ? numbers : "a table"
+            let others = stored.table == nil ? (areSeries ? "series" : numbers) : "a table"
             throw Failure(
                 .badConfiguration,
                 "\(name): samples of shape \(found.inputShape), but the checkpoint was trained on \(others)")

@@ -60,7 +60,9 @@ extension Choices where Choice == any DataFormat.Type {
             CIFAR100Source.self,
             CSVSource.self,
             TextSource.self,
-            TextsSource.self
+            TextsSource.self,
+            SeriesSource.self,
+            UCRSource.self
         ])
     }
 }

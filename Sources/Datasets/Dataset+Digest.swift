@@ -15,6 +15,8 @@ extension Dataset {
         }
         // The same tokens may stand for other words.
         if case .sequences(let sequences) = inputs { try sequences.vocabulary.forEachEntry { try hash.update("\($0)\n") } }
+        // Rows lie in many windows.
+        if case .series(let windows) = inputs { try windows.forEachPiece(hasTargets: hasTargets) { try hash.update($0) } }
         for sample in 0..<count {
             let place = rows.map { Int($0[sample]) } ?? sample
             switch inputs {
@@ -24,6 +26,8 @@ extension Dataset {
                 let tokens = sequences.tokens(of: place)
                 try Self.update(&hash, [Int32(tokens.count)], 0, 1)
                 try tokens.withUnsafeBytes { try hash.update($0) }
+            case .series: break
+            case .steps(let steps): try steps.forEachPiece(of: place) { try hash.update($0) }
             case .windows(let tokens, let stride, _):
                 // The token behind a window belongs to its targets.
                 let start = place * stride

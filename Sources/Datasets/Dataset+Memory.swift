@@ -14,6 +14,8 @@ extension DataSplits {
             switch split.inputs {
             case .ready(let values, _): values.withUnsafeBytes { add($0.baseAddress, $0.count) }
             case .sequences(let sequences): sequences.forEachAllocation { add($0, $1) }
+            case .series(let windows): windows.forEachAllocation { add($0, $1) }
+            case .steps(let steps): steps.forEachAllocation { add($0, $1) }
             case .windows(let tokens, _, _): tokens.withUnsafeBytes { add($0.baseAddress, $0.count) }
             case .encoded(let samples, _):
                 add(samples.region.base, samples.region.count, isMapped: samples.region.isMapped)
@@ -21,7 +23,7 @@ extension DataSplits {
             switch split.targets {
             case .classes(let classes)?: classes.withUnsafeBytes { add($0.baseAddress, $0.count) }
             case .values(let values)?: values.withUnsafeBytes { add($0.baseAddress, $0.count) }
-            case .nextTokens?, nil: break
+            case .nextTokens?, .rowsBehind?, nil: break
             }
             split.weights?.withUnsafeBytes { add($0.baseAddress, $0.count) }
             split.rows?.withUnsafeBytes { add($0.baseAddress, $0.count) }

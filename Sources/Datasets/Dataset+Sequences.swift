@@ -12,17 +12,31 @@ package struct SequenceStatistics: Sendable {
 
 extension Dataset {
     /// Whether samples are sequences of different lengths, padded with zeros behind their ends.
-    package var hasLengths: Bool { if case .sequences = inputs { true } else { false } }
+    package var hasLengths: Bool {
+        switch inputs {
+        case .sequences: true
+        case .steps(let steps): steps.hasLengths
+        default: false
+        }
+    }
 
     /// Element i of `destination` becomes the number of steps of `samples[i]` that aren't padding, 1 or more. For samples that have
     /// lengths. Allocates nothing.
     package func gatherLengths(_ samples: ArraySlice<Int32>, into destination: UnsafeMutableBufferPointer<Int32>) {
-        guard case .sequences(let sequences) = inputs else { preconditionFailure("the samples have no lengths") }
         precondition(destination.count == samples.count, "\(samples.count) samples into \(destination.count) places")
         var row = 0
-        for sample in samples {
-            destination[row] = Int32(sequences.tokens(of: stored(sample)).count)
-            row += 1
+        switch inputs {
+        case .sequences(let sequences):
+            for sample in samples {
+                destination[row] = Int32(sequences.tokens(of: stored(sample)).count)
+                row += 1
+            }
+        case .steps(let steps):
+            for sample in samples {
+                destination[row] = Int32(steps.length(of: stored(sample)))
+                row += 1
+            }
+        default: preconditionFailure("the samples have no lengths")
         }
     }
 

@@ -40,7 +40,8 @@ extension Dataset {
     package func statistics(_ preprocessing: Preprocessing) -> DatasetStatistics {
         let width = inputShape.count
         let names: [String]
-        if tokenKinds != nil {
+        if tokenKinds != nil || preprocessing.series != nil || preprocessing.ucr != nil {
+            // Series have statistics of their own: a row is in many windows, and padding isn't theirs.
             names = []
         } else if inputShape.dimensions.count == 3 {
             names = (0..<inputShape.dimensions[0]).map { "channel \($0)" }

@@ -99,8 +99,10 @@ package struct Dataset: Sendable {
         }
     }
 
-    /// Whether the samples in their order are the pieces of one sequence, without gaps and without overlaps.
-    package var isStream: Bool {
+    /// Whether the samples in their order, cut into `count` streams of equal length, are the pieces of one sequence within each stream,
+    /// without gaps and without overlaps.
+    package func isCut(intoStreams count: Int) -> Bool {
+        if case .series(let windows) = inputs { return rows == nil && windows.areStreams(count) }
         guard case .windows(_, let stride, _) = inputs, stride == inputShape.count else { return false }
         guard let rows else { return true }
         return zip(rows, rows.dropFirst()).allSatisfy { $0 + 1 == $1 }
@@ -173,6 +175,16 @@ package struct Dataset: Sendable {
                 target[column...].update(repeating: Float(TokenRule.padding))
                 row += 1
             }
+        case .series(let windows):
+            for sample in samples {
+                windows.copyInputs(of: stored(sample), into: destination.row(row))
+                row += 1
+            }
+        case .steps(let steps):
+            for sample in samples {
+                steps.copy(stored(sample), into: destination.row(row))
+                row += 1
+            }
         case .encoded(let encoded, let rescaling):
             // Samples of a batch lie anywhere: the memory is asked for them early.
             for sample in samples.prefix(Self.samplesAhead) { Processor.prefetch(encoded.bytes(ofSample: stored(sample))) }
@@ -234,6 +246,13 @@ package struct Dataset: Sendable {
                 let start = stored(sample) * width
                 let target = destination.row(row)
                 for column in 0..<width { target[column] = values[start + column] }
+                row += 1
+            }
+        case (.rowsBehind, .values(let width)):
+            guard case .series(let windows) = inputs else { preconditionFailure("rows behind samples that are no windows") }
+            precondition(columns == width, "targets of \(width) numbers into \(columns) columns")
+            for sample in samples {
+                windows.copyTargets(of: stored(sample), into: destination.row(row))
                 row += 1
             }
         case (.classes(let classes), .classes(let classCount)):

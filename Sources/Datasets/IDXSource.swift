@@ -28,7 +28,7 @@ struct IDXSource: DataFormat {
     }
 
     static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool {
-        try preprocessing.tokenKinds == nil && IDXFile.recognizes(path)
+        try preprocessing.takesArrays && IDXFile.recognizes(path)
     }
 
     static func read(_ new: NewSamples, for preprocessing: Preprocessing) throws -> Preprocessing.Reading {

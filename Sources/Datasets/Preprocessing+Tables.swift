@@ -136,7 +136,8 @@ extension Preprocessing {
         return schema.features.map { feature in feature.index - targets.count { $0 < feature.index } }
     }
 
-    private static func place(of name: String, _ index: Int, in table: CSVTable) throws -> Int {
+    /// The column called `name`, or without a header the one at `index`.
+    static func place(of name: String, _ index: Int, in table: CSVTable) throws -> Int {
         guard let names = table.names else {
             guard index < table.columnCount else {
                 throw Failure(

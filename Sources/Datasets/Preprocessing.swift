@@ -19,6 +19,10 @@ package struct Preprocessing: Hashable, Codable, Sendable {
     package let text: TextSchema?
     /// How labelled texts become tokens; nil where the training data were none.
     package let texts: TextsSchema?
+    /// How rows of series become samples; nil where the training data were none.
+    package let series: SeriesSchema?
+    /// How files of classified series become samples; nil where the training data were none.
+    package let ucr: UCRSchema?
     /// How files of images become samples; nil where the training data were none.
     let images: ImageSchema?
 
@@ -27,13 +31,17 @@ package struct Preprocessing: Hashable, Codable, Sendable {
     /// How many different tokens the inputs are made of; nil where they are made of numbers.
     package var tokenKinds: Int? { text?.characterCount ?? texts?.vocabulary.kinds }
 
+    /// Whether arrays of numbers can be samples: they are made of numbers that are normalised as in training whatever file they come
+    /// from.
+    var takesArrays: Bool { tokenKinds == nil && series == nil && ucr == nil }
+
     /// Whether samples are sequences of different lengths.
-    package var hasLengths: Bool { texts != nil }
+    package var hasLengths: Bool { texts != nil || ucr?.hasLengths ?? false }
 
     init(
         inputShape: Shape, targetKind: TargetKind, classNames: [String]?, labels: [Int]? = nil,
         normalization: Normalization, table: TableSchema? = nil, text: TextSchema? = nil,
-        texts: TextsSchema? = nil, images: ImageSchema? = nil
+        texts: TextsSchema? = nil, images: ImageSchema? = nil, series: SeriesSchema? = nil, ucr: UCRSchema? = nil
     ) {
         inputDimensions = inputShape.dimensions
         self.targetKind = targetKind
@@ -44,6 +52,8 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         self.text = text
         self.texts = texts
         self.images = images
+        self.series = series
+        self.ucr = ucr
     }
 
     /// Of samples in memory, whose inputs are ready.
@@ -64,6 +74,8 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         text = try values.decodeIfPresent(TextSchema.self, forKey: .text)
         texts = try values.decodeIfPresent(TextsSchema.self, forKey: .texts)
         images = try values.decodeIfPresent(ImageSchema.self, forKey: .images)
+        series = try values.decodeIfPresent(SeriesSchema.self, forKey: .series)
+        ucr = try values.decodeIfPresent(UCRSchema.self, forKey: .ucr)
         if let problem {
             throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: problem))
         }
@@ -96,6 +108,21 @@ package struct Preprocessing: Hashable, Codable, Sendable {
             guard targetKind == text.targetKind, inputDimensions == [text.context] else { return "targetKind: \(targetKind)" }
         case .inputs(let count):
             guard labels == nil, classNames == nil, count == width else { return "targetKind: \(count) inputs, not \(width)" }
+        }
+        if let series {
+            let hasOthers = table != nil || text != nil || texts != nil || images != nil || ucr != nil
+            guard !hasOthers, classNames == nil, series.problem == nil, inputDimensions == series.inputShape.dimensions,
+                targetKind == series.targetKind, normalization == .none
+            else { return series.problem ?? "series: samples of \(inputDimensions) with \(targetKind)" }
+            return nil
+        }
+        if let ucr {
+            let hasOthers = table != nil || text != nil || texts != nil || images != nil
+            guard !hasOthers, labels == nil, ucr.problem == nil, inputDimensions == ucr.inputShape.dimensions,
+                normalization == .none,
+                case .classes = targetKind, let classNames, Set(classNames).count == classNames.count
+            else { return ucr.problem ?? "ucr: samples of \(inputDimensions) with \(targetKind)" }
+            return nil
         }
         if let texts {
             guard table == nil, text == nil, images == nil, labels == nil, inputDimensions == [texts.length] else {

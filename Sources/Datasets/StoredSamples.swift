@@ -13,10 +13,18 @@ enum StoredInputs: Sendable {
     /// Texts of different lengths, filled up with padding when they are gathered.
     case sequences(TokenSequences)
 
+    /// Windows on the rows of series.
+    case series(SeriesWindows)
+
+    /// Steps of numbers, filled up with padding when they are gathered where samples have different lengths.
+    case steps(StepSequences)
+
     func count(width: Int) -> Int {
         switch self {
         case .windows(_, _, let count): count
         case .sequences(let sequences): sequences.count
+        case .series(let windows): windows.count
+        case .steps(let steps): steps.count
         case .ready(_, let count): count
         case .encoded(let samples, _): samples.count
         }
@@ -28,6 +36,8 @@ enum StoredTargets: Sendable {
     case classes([Int32])
     /// At each position of a window the token behind it.
     case nextTokens
+    /// Numbers of the rows behind a window of series.
+    case rowsBehind
     /// One sample behind the other.
     case values([Float])
 }

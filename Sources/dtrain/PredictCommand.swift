@@ -10,13 +10,15 @@ struct PredictCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "predict",
         abstract: "Predictions for new data, as CSV.",
-        discussion: "INPUT is a CSV file with the training data's feature columns, an IDX file, or text. One line per sample: "
-            + "the predicted class and the probability of each, the predicted numbers, or the characters foreseen in a text.")
+        discussion:
+            "INPUT is a CSV file with the training data's feature columns, or another file of the kind that training read. One line per "
+            + "sample: the predicted class and the probability of each, the predicted numbers, or the characters foreseen in a text; of "
+            + "series a line for each step behind the end of each.")
 
     @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
     var checkpoint: String
 
-    @Argument(help: "The inputs: CSV, IDX or text, .gz or plain.")
+    @Argument(help: "The inputs, of the kind that training read, .gz or plain.")
     var input: String
 
     @Option(help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
@@ -47,7 +49,9 @@ struct PredictCommand: ParsableCommand {
         }
         do {
             try model.predict(input, note: { StandardStream.tell("note", $0) }) { prediction in
-                let cells = (prediction.label.map { [CSVText.cell($0)] } ?? []) + prediction.values.map { "\($0)" }
+                let cells =
+                    prediction.leading.map(CSVText.cell) + (prediction.label.map { [CSVText.cell($0)] } ?? [])
+                    + prediction.values.map { "\($0)" }
                 text += cells.joined(separator: ",") + "\n"
                 if text.utf8.count > 1 << 16 { try flush() }
             }

@@ -120,6 +120,48 @@ struct ForgedSchemaTests {
         #expect(accepted > 10)
     }
 
+    @Test("whatever is accepted of a schema of series reads any table, or refuses it")
+    func series() throws {
+        let path = try files.write("t.csv", "k,t,a,b\nx,2000-01-31,1,2\nx,2000-02-29,2,3\nx,2000-03-31,4,5\nx,2000-04-30,1,5\n")
+        let yaml =
+            "format: series\ntrain: {path: \(path), inputs: [a], target: [b, a], time: t, key: k}\nwindow: 2\nstandardize: true"
+        let others =
+            try ["a,k,t\n1,y,2000-01-31\n2,y,2000-02-29\n", "1,2\n3,4\n", "b,a,t,k\n1,2,1999-12-31T10:00,x\n", "7\n"]
+            .enumerated().map { try files.write("other-\($0).csv", $1) } + [path]
+        let accepted = try forge(try load(yaml).preprocessing) { preprocessing in
+            for other in others {
+                if let inputs = try? preprocessing.inputs(from: other), inputs.inputShape.count < 1000 {
+                    _ = inputs.inputRows()
+                    for sample in 0..<Int32(inputs.count) { _ = inputs.forecast(of: sample, preprocessing) }
+                }
+                _ = try? preprocessing.samples(from: other).digest()
+            }
+            let splits = try configuration(yaml).load(with: preprocessing)
+            _ = splits.train.seriesStatistics(preprocessing)
+        }
+        #expect(accepted > 50)
+    }
+
+    @Test("whatever is accepted of a schema of classified series reads any file, or refuses it")
+    func classifiedSeries() throws {
+        let path = try files.write("t.tsv", "a\t1\t2\t3\nb\t4\tNaN\tNaN\n")
+        let yaml = "format: ucr\ntrain: {path: \(path)}\nstandardize: true"
+        let others =
+            try ["@classLabel true a b\n@data\n1,2:a\n", "@classLabel false\n@data\n1,2:3,4\n", "1\t2\t3\n"]
+            .enumerated().map { try files.write("other-\($0)", $1) } + [path]
+        let accepted = try forge(try load(yaml).preprocessing) { preprocessing in
+            for other in others {
+                if let inputs = try? preprocessing.inputs(from: other), inputs.inputShape.count < 1000 {
+                    _ = inputs.inputRows()
+                }
+                _ = try? preprocessing.samples(from: other).digest()
+            }
+            let splits = try configuration(yaml).load(with: preprocessing)
+            _ = splits.train.stepStatistics(preprocessing)
+        }
+        #expect(accepted > 5)
+    }
+
     @Test(
         "a feature that is the target as well, and columns that are named twice, are refused",
         arguments: [

@@ -7,7 +7,8 @@ import Testing
 @Suite("Bad input")
 struct BadInputTests {
     private static let rows =
-        BadInput.configurations + BadInput.data + BadInput.texts + BadInput.checkpoints + BadInput.runDirectories
+        BadInput.configurations + BadInput.data + BadInput.texts + BadInput.series + BadInput.checkpoints
+        + BadInput.runDirectories
 
     @Test("a bad configuration is refused", arguments: BadInput.configurations)
     func configuration(_ row: BadInput) throws { try check(row) }
@@ -17,6 +18,9 @@ struct BadInputTests {
 
     @Test("bad tables of texts are refused", arguments: BadInput.texts)
     func texts(_ row: BadInput) throws { try check(row) }
+
+    @Test("bad series are refused", arguments: BadInput.series)
+    func series(_ row: BadInput) throws { try check(row) }
 
     @Test("a bad checkpoint is refused", arguments: BadInput.checkpoints)
     func checkpoint(_ row: BadInput) throws { try check(row) }

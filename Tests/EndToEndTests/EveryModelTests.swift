@@ -204,6 +204,29 @@ struct EveryModelTests {
                 + "tokens: bytes, validation: {path: bare.tsv, quotes: true}",
             layers: "embedding: {embedding_dim: 4}, flatten, dense: {units: 1}", sections: "loss: huber", input: "lines.txt",
             labelled: ["bare.tsv"]),
+        Model(
+            testDescription: "series",
+            data:
+                "format: series, train: {path: series.csv, inputs: [level, rain], target: [rain, level], time: date, key: station}, "
+                + "window: 4, horizon: 2, stride: 2, season: 3, standardize: true, validation_fraction: 0.2",
+            layers: "lstm: {units: 3}, dense: {units: 4}", sections: "loss: mean_squared_error", input: "series.csv",
+            labelled: ["series.csv"]),
+        Model(
+            testDescription: "streams of series without a column of times, a convolution over them",
+            data: "format: series, train: {path: level.csv, target: 0, header: false, delimiter: tab}, window: 3, stride: 3, "
+                + "validation: {path: level.csv}",
+            layers: "gru: {units: 3, output: all}, permute: {dimensions: [2, 1]}, conv1d: {filters: 2, kernel: 2}, flatten, "
+                + "dense: {units: 1}", sections: "loss: huber", training: ", stateful: true", input: "level.csv",
+            labelled: ["level.csv"]),
+        Model(
+            testDescription: "classified series of different lengths",
+            data: "format: ucr, train: {path: waves.tsv}, standardize: true, length: 9, validation_fraction: 0.3",
+            layers: "gru: {units: 3}, dense: {units: 2}", input: "waves.tsv", labelled: ["waves.tsv"]),
+        Model(
+            testDescription: "classified series of two dimensions",
+            data: "format: ucr, train: {path: pairs.ts}, validation: {path: pairs.ts}",
+            layers: "permute: {dimensions: [2, 1]}, conv1d: {filters: 2, kernel: 2}, global_max_pool1d, dense: {units: 2}",
+            input: "pairs.ts", labelled: ["pairs.ts"]),
         table(
             "labels like versions",
             options: "format: csv, train: {path: t.csv, target: version}, target_kind: class, "
@@ -342,6 +365,15 @@ struct EveryModelTests {
         try bench.write("bare.tsv", rows.map { "\($0[2]) \($0[3])\t\($0[5])\n" }.joined())
         try bench.write("lines.txt", "red ash\nblue\n")
         try bench.write("words.txt", String(repeating: "a \"b\",\nc", count: 9))
+        try bench.write("series.csv", Material.stations())
+        try bench.write("level.csv", (0..<40).map { "\($0 % 7)\t\($0 % 3)\n" }.joined())
+        try bench.write(
+            "waves.tsv",
+            Material.waves(24).map { "\($0.name)\t\($0.values.map { "\($0)" }.joined(separator: "\t"))\tNaN\n" }.joined())
+        try bench.write(
+            "pairs.ts",
+            "@dimensions 2\n@classLabel true b a\n@data\n"
+                + (0..<24).map { "\($0),1,\($0 % 5):0,\($0 % 2),3:\(["a", "b"][$0 % 2])\n" }.joined())
         try bench.writeArrays()
         try bench.writeImages("trees")
         expectSuccess(try bench.dtrain("pack", "trees", "trees.packed"))

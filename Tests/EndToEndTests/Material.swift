@@ -122,6 +122,76 @@ enum Material {
         """
     }
 
+    // MARK: - Series
+
+    /// Trains on a table of series.
+    static func series(_ path: String, columns: String, data: String, units: Int = 1, steps: Int = 4, batch: Int = 16) -> String
+    {
+        """
+        data:
+          format: series
+          train: {path: \(path), \(columns)}
+          \(data)
+        model:
+          layers:
+            - lstm: {units: 12}
+            - dense: {units: \(units)}
+        loss: mean_squared_error
+        optimizer: {adam: {learning_rate: 0.02}}
+        training: {max_steps: \(steps), global_batch_size: \(batch), micro_batch_size: \(min(batch, 4)), log_every: 1}
+
+        """
+    }
+
+    private static func level(_ month: Int, _ station: Int) -> Double {
+        8 * sin(Double(month) / 12 * 2 * .pi + Double(station)) + 20 * Double(station + 1)
+    }
+
+    /// Two stations, their months in turn: five years of a level that comes again each year, and of rain.
+    static func stations() -> String {
+        "station,date,level,rain\n"
+            + (0..<60).flatMap { month in
+                ["north", "south"].enumerated().map { place, name in
+                    "\(name),\(date(month)),\(level(month, place)),\(month * 7 % 5)\n"
+                }
+            }.joined()
+    }
+
+    private static func date(_ month: Int) -> String { "\(2000 + month / 12)-\(month % 12 < 9 ? "0" : "")\(month % 12 + 1)" }
+
+    /// What comes in the three months behind.
+    static func stationsGoOn() -> [(station: String, date: String, level: Double)] {
+        ["north", "south"].enumerated().flatMap { place, name in (60..<63).map { (name, date($0), level($0, place)) } }
+    }
+
+    /// Series of 5 to 12 steps, that rise or go up and down.
+    static func waves(_ count: Int) -> [(name: String, values: [Double])] {
+        (0..<count).map { series in
+            let length = 5 + series * 7 % 8
+            let shift = Double(series % 5) / 10
+            return series % 2 == 0
+                ? ("rise", (0..<length).map { Double($0) / 5 - 1 + shift })
+                : ("wave", (0..<length).map { ($0 + series / 2) % 2 == 0 ? 1 - shift : -1 })
+        }
+    }
+
+    /// Trains on a file of classified series.
+    static func classifiedSeries(_ path: String, data: String = "", steps: Int = 4) -> String {
+        """
+        data:
+          format: ucr
+          train: {path: \(path)}
+          \(data)
+        model:
+          layers:
+            - gru: {units: 8}
+            - dense: {units: 2}
+        optimizer: {adam: {learning_rate: 0.02}}
+        training: {max_steps: \(steps), global_batch_size: 16, micro_batch_size: 4, log_every: 1}
+
+        """
+    }
+
     // MARK: - IDX files
 
     /// An IDX file: two zero bytes, the type, the number of dimensions, the dimensions, the elements

@@ -75,5 +75,67 @@ let recurrentKinds: [Example] = [
               micro_batch_size: 6
               stateful: true
               log_every: 1
+            """),
+    Example(
+        name: "forecasts of several series from several columns, three steps ahead",
+        text: """
+            data:
+              format: series
+              train: {path: stations.csv, inputs: [x0, x1], target: [y, x0], time: day, key: place}
+              window: 11
+              horizon: 3
+              standardize: true
+              validation_fraction: 0.2
+            model:
+              layers:
+                - lstm: {units: 9}
+                - dense: {units: 6}
+            loss: mean_squared_error
+            optimizer: {adamw: {learning_rate: 0.01}}
+            gradient_clipping: {norm: 1}
+            validation: {every_steps: 5}
+            training:
+              max_steps: 13
+              global_batch_size: 30
+              micro_batch_size: 4
+              log_every: 1
+            """),
+    Example(
+        name: "streams of series: states go on from window to window of each, through several epochs",
+        text: """
+            data:
+              format: series
+              train: {path: stations.csv, target: y, time: day, key: place}
+              window: 5
+              stride: 5
+              validation_fraction: 0.2
+            model:
+              layers:
+                - gru: {units: 7, dropout: 0.1, layers: 2}
+                - dense: {units: 1}
+            loss: mean_squared_error
+            optimizer: {adam: {learning_rate: 0.01}}
+            validation: {every_steps: 5}
+            training:
+              max_steps: 29
+              global_batch_size: 5
+              micro_batch_size: 1
+              stateful: true
+              log_every: 1
+            """),
+    Example(
+        name: "classified series of different lengths, in two dimensions",
+        text: """
+            data: {format: ucr, train: {path: paths.ts}, validation_fraction: 0.2, standardize: true}
+            model:
+              layers:
+                - gru: {units: 7, bidirectional: true}
+                - dense: {units: 3}
+            optimizer: {adamw: {learning_rate: 0.01}}
+            training:
+              max_steps: 13
+              global_batch_size: 29
+              micro_batch_size: 5
+              log_every: 1
             """)
 ]

@@ -12,6 +12,22 @@ enum Tables {
             "\"\(sentence)\",\(["calm", "loud", "odd"][row % 3])\n"
         }
         try bench.write("sentences.csv", "text,kind\n" + sentences.joined())
+        // Five places, a row of each for a day.
+        let days = text(rows: 325, columns: 2, seed: 4) { _, sum in "\(sum)" }.split(separator: "\n").dropFirst().enumerated()
+        try bench.write(
+            "stations.csv",
+            "x0,x1,y,place,day\n"
+                + days.map { "\($1),p\($0 % 5),2000-\($0 / 5 < 31 ? "01" : $0 / 5 < 60 ? "02" : "03")-\(twoDigits($0 / 5))\n" }
+                .joined())
+        // Three classes of 3 to 15 steps.
+        let steps = text(rows: 167, columns: 29, seed: 6) { row, _ in "\(row % 3)" }.split(separator: "\n").dropFirst()
+        let paths = steps.enumerated().map { row, line in
+            let cells = line.split(separator: ",")
+            let length = 3 + row * 7 % 13
+            return cells[..<length].joined(separator: ",") + ":" + cells[(29 - length)..<29].joined(separator: ",")
+                + ":\(cells[29])\n"
+        }
+        try bench.write("paths.ts", "@dimensions 2\n@equalLength false\n@classLabel true 0 1 2\n@data\n" + paths.joined())
         // Weights 0 to 1.5 in the first column, a batch of nothing but 0 among them; the rest are features.
         try bench.write(
             "weighted.csv",
@@ -27,6 +43,12 @@ enum Tables {
         try bench.write("pictures.idx", [0, 0, 8, 4, 0, 0, 1, 75, 0, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 7] + pictures)
         try bench.write("kinds.idx", [0, 0, 8, 1, 0, 0, 1, 75] + (0..<331).map { UInt8($0 % 5) })
         try bench.write("usual.csv", text(rows: 31, columns: 5, seed: 9) { _, sum in "\(sum)" })
+    }
+
+    /// The day of the month of the so-manieth day of 2000, up to March.
+    private static func twoDigits(_ day: Int) -> String {
+        let number = (day < 31 ? day : day < 60 ? day - 31 : day - 60) + 1
+        return number < 10 ? "0\(number)" : "\(number)"
     }
 
     /// Words of some letters, with repetitions as a text has them.

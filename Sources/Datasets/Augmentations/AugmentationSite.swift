@@ -12,6 +12,8 @@ package struct AugmentationSite {
     private let terms: [(offset: Float, factor: Float)]?
     /// Whether the file holds bytes, which stay within 0 and 255.
     private let isBytes: Bool
+    /// Whether samples are steps of series, which no change of images fits.
+    private let areSeries: Bool
     private let targetKind: TargetKind
     private let hasWeights: Bool
 
@@ -20,6 +22,11 @@ package struct AugmentationSite {
         shape = dataset.inputShape
         targetKind = dataset.targetKind
         hasWeights = dataset.hasWeights
+        areSeries =
+            switch dataset.inputs {
+            case .series, .steps: true
+            default: false
+            }
         guard case .encoded(let samples, let rescaling) = dataset.inputs else {
             isBytes = false
             terms = Array(repeating: (0, 1), count: max(Self.extent(shape)?.channels ?? 1, 1))
@@ -54,6 +61,10 @@ package struct AugmentationSite {
     /// The images that samples are.
     /// - Throws: 78 where they are none.
     func image(for kind: String) throws -> ImageExtent {
+        guard !areSeries else {
+            throw Failure(
+                .badConfiguration, "data.augmentation: \(kind) changes images, but samples are series; leave it out")
+        }
         guard let extent = Self.extent(shape) else {
             throw Failure(
                 .badConfiguration,

@@ -122,7 +122,7 @@ extension ImageFile {
 extension Preprocessing {
     /// What images become for this network; nil where its samples are no images.
     fileprivate var imageForm: (channels: Int, height: Int, width: Int)? {
-        guard table == nil, tokenKinds == nil else { return nil }
+        guard table == nil, takesArrays else { return nil }
         switch inputDimensions.count {
         case 2: return (1, inputDimensions[0], inputDimensions[1])
         case 3 where [1, 3].contains(inputDimensions[0]): return (inputDimensions[0], inputDimensions[1], inputDimensions[2])

@@ -44,7 +44,7 @@ struct NPYSource: DataFormat {
     }
 
     static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool {
-        try preprocessing.tokenKinds == nil && NPYArray.recognizes(path)
+        try preprocessing.takesArrays && NPYArray.recognizes(path)
     }
 
     static func read(_ new: NewSamples, for preprocessing: Preprocessing) throws -> Preprocessing.Reading {

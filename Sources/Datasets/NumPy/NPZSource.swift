@@ -54,7 +54,7 @@ struct NPZSource: DataFormat {
     }
 
     static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool {
-        guard preprocessing.tokenKinds == nil else { return false }
+        guard preprocessing.takesArrays else { return false }
         return try ZipArchive.recognizes(NPZFile.split(path).path)
     }
 

@@ -57,7 +57,7 @@ struct PackedSource: DataFormat {
     }
 
     static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool {
-        try preprocessing.tokenKinds == nil && PackedFile.recognizes(path)
+        try preprocessing.takesArrays && PackedFile.recognizes(path)
     }
 
     static func read(_ new: NewSamples, for preprocessing: Preprocessing) throws -> Preprocessing.Reading {

@@ -47,12 +47,13 @@ package struct Compatibility: Sendable, Equatable {
     private static let optimizer = "optimizer"
     /// Where the data lie and how they are written may change; that they are the same is checked by their hashes.
     private static let movable = Set(
-        ["train", "validation"].flatMap { split in
-            [
-                "inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",
-                "comment", "unknown_category", "quotes"
-            ].map { "data.\(split).\($0)" }
-        })
+        ["data.season"]
+            + ["train", "validation"].flatMap { split in
+                [
+                    "inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",
+                    "comment", "unknown_category", "quotes"
+                ].map { "data.\(split).\($0)" }
+            })
 
     /// - Parameters:
     ///   - stored: the effective configuration of the checkpoint, by key; `configured`: that of the run.

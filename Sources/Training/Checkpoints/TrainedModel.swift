@@ -114,12 +114,15 @@ package final class TrainedModel {
         package let label: String?
         /// Probabilities, or the predicted numbers.
         package let values: [Float]
+        /// What stands in front of them: series and time of a forecast.
+        package var leading: [String] = []
     }
 
     /// The names of the columns that `predict` writes.
     package var columnNames: [String] {
         if state.preprocessing.text != nil { return ["prediction"] }
         let outputs = network.outputShape.count
+        if let series = state.preprocessing.series { return series.forecastColumns }
         if givesBackInputs { return (0..<outputs).map { "prediction_\($0)" } }
         switch configuration.loss.outputTransform {
         case .softmax: return ["prediction"] + (0..<outputs).map { "probability_\(className($0))" }
@@ -158,7 +161,13 @@ package final class TrainedModel {
                     weights: weights.weights(network.layout).readOnly, workspace: workspace,
                     purpose: .evaluation, leafRows: rowsAtOnce, lengths: lengths?.current))
             transform(output)
-            for row in 0..<chunk.count { try body(prediction(Array(output.row(row)))) }
+            for row in 0..<chunk.count {
+                if let forecast = dataset.forecast(of: chunk[chunk.startIndex + row], state.preprocessing) {
+                    try forEachStep(of: forecast, output.row(row), body)
+                } else {
+                    try body(prediction(Array(output.row(row))))
+                }
+            }
         }
     }
 
@@ -168,6 +177,20 @@ package final class TrainedModel {
         case .softmax: workspace.softmax(output.readOnly, into: output)
         case .sigmoid: workspace.activate(.sigmoid, output.readOnly, into: output)
         case .none: break
+        }
+    }
+
+    /// The predictions for a series, a step each, in the unit of its file.
+    private func forEachStep(
+        of forecast: Dataset.Forecast, _ values: UnsafeMutableBufferPointer<Float>, _ body: (Prediction) throws -> Void
+    ) rethrows {
+        guard let series = state.preprocessing.series else { return }
+        let width = series.targetNames.count
+        for (step, time) in forecast.times.enumerated() {
+            try body(
+                Prediction(
+                    label: nil, values: (0..<width).map { Float(series.undone(values[step * width + $0], target: $0)) },
+                    leading: (forecast.key.map { [$0] } ?? []) + [time]))
         }
     }
 

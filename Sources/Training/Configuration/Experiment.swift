@@ -41,11 +41,12 @@ package struct Experiment {
             configuration.model, inputShape: splits.train.inputShape, tokenKinds: splits.train.tokenKinds,
             hasLengths: splits.train.hasLengths, carriesState: training.stateful, loss: configuration.loss,
             seed: configuration.training.seed, choices: configuration.catalogue.layers)
-        guard !training.stateful || splits.train.isStream else {
+        guard !training.stateful || splits.train.isCut(intoStreams: training.globalBatchSize) else {
             throw configuration.root.failure(
                 "training.stateful",
                 "the training samples aren't windows that follow each other without a gap; take it out, or use data.format: text "
-                    + "with data.stride equal to data.context")
+                    + "with data.stride equal to data.context, or data.format: series with data.stride equal to data.window and, of "
+                    + "several series, a training.global_batch_size that cuts them where they end")
         }
         try configuration.optimizer.groups.check(network.layout, in: configuration.root)
         targets = try TargetForm(

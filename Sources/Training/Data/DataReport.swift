@@ -51,10 +51,10 @@ package struct DataReport {
             }
         }
         lines += describeSequences(split, isTraining: name == "train")
+        lines += describeSeries(split)
+        lines += describeSteps(split)
         for (part, numbers) in statistics.parts {
-            lines.append(
-                "  \(part): \(Self.text(numbers.least)) to \(Self.text(numbers.largest)), mean \(Self.text(numbers.mean)), "
-                    + "deviation \(Self.text(numbers.deviation))")
+            lines.append(indent + "\(part): \(Self.text(numbers))")
         }
         if name == "train", statistics.elementType == "unsigned8", statistics.parts.allSatisfy({ $0.numbers.deviation > 0 }) {
             func list(_ number: (RunningStatistics) -> Double) -> String {
@@ -78,6 +78,54 @@ package struct DataReport {
         if isTraining { lines.append(indent + "vocabulary: \(texts.vocabulary.count) \(unit)") }
         lines.append(indent + "not in the vocabulary: " + String(format: "%.2f %%", statistics.unknownShare * 100))
         return lines
+    }
+
+    /// Rows, times, columns and simple forecasts of series; nothing for other samples.
+    private func describeSeries(_ split: Dataset) -> [String] {
+        guard let series = splits.preprocessing.series, let statistics = split.seriesStatistics(splits.preprocessing) else {
+            return []
+        }
+        func counted(_ count: Int, _ one: String, _ many: String) -> String {
+            "\(HumanText.count(count)) \(count == 1 ? one : many)"
+        }
+        var lines = [
+            indent + counted(statistics.seriesCount, "series", "series") + ", " + counted(statistics.rowCount, "row", "rows")
+                + (statistics.span.map { ": \($0.first) to \($0.last)" + ($0.step.isEmpty ? "" : ", \($0.step) apart") }
+                    ?? "")
+        ]
+        for (column, numbers) in statistics.columns { lines.append(indent + "\(column): \(Self.text(numbers))") }
+        let unit = series.isStandardized ? " (of standardized targets)" : ""
+        for baseline in statistics.baselines {
+            let part =
+                baseline.sampleCount == split.count
+                ? "" : ", of the \(HumanText.count(baseline.sampleCount)) samples that have one"
+            lines.append(
+                indent + "forecast by the \(baseline.name): squared error \(Self.text(baseline.squaredError)), absolute error "
+                    + "\(Self.text(baseline.absoluteError))\(unit)\(part)")
+        }
+        return lines
+    }
+
+    /// Lengths and numbers of classified series; nothing for other samples.
+    private func describeSteps(_ split: Dataset) -> [String] {
+        guard let schema = splits.preprocessing.ucr, let statistics = split.stepStatistics(splits.preprocessing) else {
+            return []
+        }
+        var lines: [String] = []
+        if schema.hasLengths {
+            let cut = statistics.cutCount == 0 ? "none is cut" : "cut to \(schema.length): \(statistics.cutCount)"
+            lines.append(
+                indent + "lengths: \(statistics.shortest) to \(statistics.longest) steps, median \(statistics.median); \(cut)")
+        }
+        // Of hundreds of dimensions nobody reads a list.
+        for (dimension, numbers) in statistics.dimensions.enumerated().prefix(50) {
+            lines.append(indent + "dimension \(dimension): \(Self.text(numbers))")
+        }
+        return lines
+    }
+
+    private static func text(_ numbers: RunningStatistics) -> String {
+        "\(text(numbers.least)) to \(text(numbers.largest)), mean \(text(numbers.mean)), deviation \(text(numbers.deviation))"
     }
 
     private let indent = "  "
