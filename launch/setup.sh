@@ -2,7 +2,8 @@
 # Makes sure that everything dtrain is built from is there. As root on Debian or Ubuntu it installs what is missing;
 # otherwise it prints the command that does and ends with 69. When nothing is missing it returns at once.
 #
-#   launch/setup.sh --tests    also installs shellcheck where it can, which launch/test.sh uses and can do without
+#   launch/setup.sh --tests    also installs what launch/test.sh uses and can do without, where it can: shellcheck, and for
+#                              launch/lab.sh openssh-server and iproute2 (not under systemd, which would start an sshd)
 set -euo pipefail
 unset CDPATH
 
@@ -82,9 +83,17 @@ if ((${#missing[@]} > 0)); then
     fi
 fi
 
-if [[ ${1:-} == --tests ]] && ((EUID == 0)) && command -v apt-get > /dev/null && ! command -v shellcheck > /dev/null; then
-    make_log
-    install_packages shellcheck || say "shellcheck can't be installed; the check that uses it will be skipped"
+if [[ ${1:-} == --tests ]] && ((EUID == 0)) && command -v apt-get > /dev/null; then
+    wanted=()
+    command -v shellcheck > /dev/null || wanted+=(shellcheck)
+    if [[ ! -d /run/systemd/system ]]; then
+        [[ -x /usr/sbin/sshd ]] || wanted+=(openssh-server)
+        [[ -x /usr/sbin/ip || -x /sbin/ip ]] || wanted+=(iproute2)
+    fi
+    if ((${#wanted[@]} > 0)); then
+        make_log
+        install_packages "${wanted[@]}" || say "these can't be installed; what uses them will be skipped: ${wanted[*]}"
+    fi
 fi
 
 if ! command -v swift > /dev/null; then

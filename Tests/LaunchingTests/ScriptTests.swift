@@ -153,7 +153,10 @@ struct ScriptTests {
         "the scripts refuse options that they don't know",
         arguments: [
             ("fetch-data.sh", ["-delete"]), ("fetch-data.sh", []), ("fetch-data.sh", ["*"]), ("setup.sh", ["-x"]),
-            ("setup.sh", ["--tests", "more"]), ("install.sh", ["p", "q"]), ("torture.sh", ["--kills", "x[$(touch kept2)]"])
+            ("setup.sh", ["--tests", "more"]), ("install.sh", ["p", "q"]), ("torture.sh", ["--kills", "x[$(touch kept2)]"]),
+            ("lab.sh", []), ("lab.sh", ["--hosts", "2"]), ("lab.sh", ["--hosts", "0", "true"]), ("lab.sh", ["true"]),
+            ("lab.sh", ["--hosts", "x[$(touch kept2)]", "true"]), ("lab.sh", ["--hosts", "2", "--rate", "fast", "true"]),
+            ("lab.sh", ["--hosts", "2", "-delete"]), ("local.sh", ["--hostfile"])
         ])
     func usage(script: String, arguments: [String]) throws {
         let copy = try installable()
