@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# Starts a program on N ranks of this machine: mpirun with the flags that dtrain wants.
+# Starts a program on N ranks of this machine, or of several: mpirun with the flags that dtrain wants.
 #
 #   launch/local.sh -np N [--restart N] [mpirun options] PROGRAM [arguments]
 #   launch/local.sh -np 4 dtrain train configs/digits.yaml
+#   launch/local.sh --hostfile FILE [-np N] [--restart N] [mpirun options] PROGRAM [arguments]
 #
-# -np and --restart come first; everything after them is handed to mpirun. PROGRAM `dtrain` is the one on the PATH, or
-# else this repository's release build.
+# --hostfile: on the hosts that FILE lists as mpirun reads it, a line for each: NAME slots=N; without -np as many ranks as there
+# are slots. Hosts are asked first whether ssh (or what OMPI_MCA_plm_rsh_agent names) gets there and finds PROGRAM. The
+# variables DTRAIN_* and PATH go with the ranks.
+#
+# -np, --hostfile and --restart come first; everything after them is handed to mpirun. PROGRAM `dtrain` is the one on the
+# PATH, or else this repository's release build.
 #
 # SIGTERM, SIGINT and SIGHUP reach the ranks as SIGUSR1: they finish the step, write a checkpoint and the job ends with
 # 75. (mpirun itself would answer SIGTERM and SIGINT by killing them.) A second SIGINT ends the job at once, with 130.
@@ -16,8 +21,9 @@
 # A reader of the output that goes away (`| head`) stops nothing; a full disk behind it ends in 74 when all is done. When
 # this script is killed, mpirun and the ranks are killed too. What is ignored at the start (nohup) stays ignored.
 #
-# Environment: OMP_NUM_THREADS and OPENBLAS_NUM_THREADS (1 unless set), DTRAIN_TERMINAL (1 or 0: whether the output
-# is a terminal; found out unless set), TMPDIR (where /dev/shm has too little room).
+# Environment: OMPI_MCA_hwloc_base_binding_policy (whether ranks are pinned; chosen unless set), OMP_NUM_THREADS and
+# OPENBLAS_NUM_THREADS (1 unless set), DTRAIN_TERMINAL (1 or 0: whether the output is a terminal; found out unless set),
+# TMPDIR (where /dev/shm has too little room).
 set -euo pipefail
 unset CDPATH
 
@@ -28,7 +34,7 @@ interrupts=0
 trap 'stop_asked=true; signals=$((signals + 1))' TERM HUP USR1
 trap 'stop_asked=true; signals=$((signals + 1)); interrupts=$((interrupts + 1))' INT
 
-readonly usage="usage: launch/local.sh -np N [--restart N] [mpirun options] PROGRAM [arguments]"
+readonly usage="usage: launch/local.sh -np N [--hostfile FILE] [--restart N] [mpirun options] PROGRAM [arguments]"
 repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 
@@ -40,12 +46,18 @@ fail() {
     exit "$code"
 }
 
+close_all() {
+    local descriptor
+    for descriptor in "$@"; do exec {descriptor}>&-; done
+}
+
 is_count() { [[ $1 =~ ^[0-9]{1,6}$ ]]; }
 
 # --- The command line -------------------------------------------------------------------------------------------------
 
 ranks=""
 restarts=0
+hostfile=""
 while (($# > 0)); do
     case $1 in
         -np | -n | --np)
@@ -60,6 +72,11 @@ while (($# > 0)); do
             restarts=$((10#$2))
             shift 2
             ;;
+        --hostfile | -hostfile | --machinefile | -machinefile)
+            [[ -n ${2:-} ]] || fail 64 "$1 wants a file that lists hosts; $usage"
+            hostfile=$2
+            shift 2
+            ;;
         -h | --help)
             sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"
             exit 0
@@ -67,6 +84,11 @@ while (($# > 0)); do
         *) break ;;
     esac
 done
+if [[ -n $hostfile ]]; then
+    # shellcheck source=launch/hosts.sh
+    . "$repository/launch/hosts.sh"
+    read_hosts "$hostfile"
+fi
 [[ -n $ranks ]] || fail 64 "the number of ranks is missing; $usage"
 (($# > 0)) || fail 64 "the program is missing; $usage"
 
@@ -74,6 +96,8 @@ done
 uses_dtrain=false
 names_hosts=false
 sets_binding=false
+if [[ -n $hostfile ]]; then names_hosts=true; fi
+if [[ -n ${OMPI_MCA_hwloc_base_binding_policy:-} ]]; then sets_binding=true; fi
 for argument in "$@"; do
     case $argument in
         dtrain | */dtrain)
@@ -115,8 +139,18 @@ fi
 
 # nproc would take OMP_NUM_THREADS for the number of cores.
 cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null || getconf _NPROCESSORS_ONLN)
-flags=(-q -np "$ranks" --oversubscribe -x DTRAIN_TERMINAL -x DTRAIN_COLUMNS
-    -x OMP_NUM_THREADS -x OPENBLAS_NUM_THREADS)
+flags=(-q -np "$ranks")
+# On other hosts mpirun itself sees to it that none gets more ranks than slots.
+if [[ -z $hostfile ]]; then flags+=(--oversubscribe); fi
+flags+=(-x DTRAIN_TERMINAL -x DTRAIN_COLUMNS -x OMP_NUM_THREADS -x OPENBLAS_NUM_THREADS)
+if [[ -n $hostfile ]]; then
+    flags+=(--hostfile "$hostfile" -x PATH)
+    while IFS= read -r name; do
+        if [[ $name == DTRAIN_* && $name != DTRAIN_TERMINAL && $name != DTRAIN_COLUMNS ]]; then flags+=(-x "$name"); fi
+    done < <(compgen -e)
+    cores=$ranks
+    check_hosts "$1"
+fi
 if ((ranks > cores)); then
     # Ranks that wait must leave the core to those that work.
     export OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle:-1}
@@ -255,11 +289,6 @@ make_pipe() {
     exec {both}<> <(:)
     exec {reader}< "/proc/self/fd/$both"
     exec {writer}> "/proc/self/fd/$both" {both}>&-
-}
-
-close_all() {
-    local descriptor
-    for descriptor in "$@"; do exec {descriptor}>&-; done
 }
 
 # This shell alone keeps this end of the watcher's pipe.

@@ -16,11 +16,15 @@ package enum Agreement {
     }
 
     /// Compares every rank's items with those of rank 0. Collective; all ranks pass the same names in the same order.
-    /// - Throws: `AgreedFailure` (78) that names the first rank that differs, and in what.
+    /// - Throws: `AgreedFailure` (78) that names the first rank that differs, its host where there are several, and in what.
     package static func check(_ items: [Item], over communicator: any Communicator) throws {
         guard communicator.size > 1 else { return }
         let all = try communicator.allGather(encoded(items))
         for rank in 1..<communicator.size where all[rank] != all[0] {
+            let hosts = try communicator.hostNames()
+            func named(_ rank: Int) -> String {
+                hosts.contains { $0 != hosts[0] } ? "rank \(rank) on \(hosts[rank])" : "rank \(rank)"
+            }
             let own = decoded(all[rank])
             let first = decoded(all[0])
             // Ranks that run different programs may not even compare the same things.
@@ -30,7 +34,7 @@ package enum Agreement {
                 rank: 0,
                 failure: Failure(
                     .badConfiguration,
-                    "rank \(rank) differs from rank 0 in "
+                    "\(named(rank)) differs from \(named(0)) in "
                         + "\(pair.0.name): found \(found), expected \(expected); start all ranks with the same program, options, "
                         + "configuration, data and environment"))
         }

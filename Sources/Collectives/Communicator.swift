@@ -1,4 +1,5 @@
 import Diagnostics
+import Foundation
 import Storage
 
 /// The ranks of a job and how they talk. Training sees nothing else of MPI.
@@ -106,6 +107,14 @@ extension Communicator {
     /// Every rank's text in rank order.
     package func allGather(_ text: String) throws -> [String] {
         try allGather(Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// The name of every rank's host, in rank order. Collective.
+    package func hostNames() throws -> [String] {
+        var name = [CChar](repeating: 0, count: 256)
+        // The last byte stays zero, whatever the system does with a name that is too long.
+        guard gethostname(&name, name.count - 1) == 0 else { return try allGather("") }
+        return try allGather(String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
 
     /// The text of rank `root`.

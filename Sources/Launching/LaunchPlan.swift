@@ -15,18 +15,17 @@ package struct LaunchPlan: Equatable, Sendable {
     ///   - ranks: number of ranks, at least 1.
     ///   - threadsPerRank: a rank of several threads isn't tied to one core.
     ///   - cores: cores that may be used; with more ranks than cores, waiting ranks yield.
-    ///   - session: directory for Open MPI's own files.
+    ///   - hosts: where the ranks run; nil: here. What cores other hosts have isn't known here.
+    ///   - session: directory for Open MPI's own files; not used on several hosts, which don't all have it.
     ///   - inherited: the environment to start from.
     ///   - isRoot: mpirun refuses root unless told twice.
     ///   - isTerminal: whether our own standard output is a terminal, and how wide.
     package init(
         mpirun: String, program: String, arguments: [String], ranks: Int, threadsPerRank: Int, cores: Int,
-        session: String, inherited: [String: String], isRoot: Bool, isTerminal: Bool, columns: Int
+        hosts: HostList? = nil, session: String, inherited: [String: String], isRoot: Bool, isTerminal: Bool, columns: Int
     ) {
         precondition(ranks > 0 && threadsPerRank > 0, "\(ranks) ranks of \(threadsPerRank) threads")
-        let isOversubscribed = ranks > cores
-        let binding = isOversubscribed || threadsPerRank > 1 ? "none" : "core:overload-allowed"
-        commandLine = [mpirun, "-q", "-np", String(ranks), "--oversubscribe", "--bind-to", binding, program] + arguments
+        let isOversubscribed = hosts == nil && ranks > cores
 
         var variables = inherited
         func set(_ name: String, unlessSet value: String) {
@@ -43,13 +42,29 @@ package struct LaunchPlan: Equatable, Sendable {
         set("OPENBLAS_NUM_THREADS", unlessSet: "1")
         set("DTRAIN_TERMINAL", unlessSet: isTerminal ? "1" : "0")
         set("DTRAIN_COLUMNS", unlessSet: String(columns))
-        for name in [
-            "orte_tmpdir_base", "btl_vader_backing_directory", "osc_sm_backing_directory",
-            "osc_rdma_backing_directory"
-        ] {
+        variables[Session.variable] = session
+        var options = ["-q", "-np", String(ranks)]
+        if let hosts {
+            options += ["--host", hosts.argument]
+            // ssh carries none of the environment, and mpirun only what is its own.
+            let carried = variables.keys.filter { $0.hasPrefix("DTRAIN_") } + ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+            for name in carried.sorted() where name != Session.variable { options += ["-x", name] }
+        } else {
+            options.append("--oversubscribe")
+        }
+        if inherited["OMPI_MCA_hwloc_base_binding_policy", default: ""].isEmpty {
+            options += ["--bind-to", isOversubscribed || threadsPerRank > 1 ? "none" : "core:overload-allowed"]
+        }
+        commandLine = [mpirun] + options + [program] + arguments
+        for name in hosts != nil
+            ? []
+            : [
+                "orte_tmpdir_base", "btl_vader_backing_directory", "osc_sm_backing_directory",
+                "osc_rdma_backing_directory"
+            ]
+        {
             variables["OMPI_MCA_\(name)"] = session
         }
-        variables[Session.variable] = session
         environment = variables.map { "\($0.key)=\($0.value)" }.sorted()
     }
 }

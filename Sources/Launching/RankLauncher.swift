@@ -7,6 +7,7 @@ import Foundation
 /// mpirun itself would answer the first three by killing them. A second SIGINT ends the job at once.
 package struct RankLauncher: Sendable {
     private let ranks: Int
+    private let hosts: HostList?
     private let threadsPerRank: Int
     private let arguments: [String]
     private let program: String
@@ -14,33 +15,35 @@ package struct RankLauncher: Sendable {
 
     /// - Parameters:
     ///   - ranks: the value of `--ranks`.
+    ///   - hosts: the value of `--hosts`, which has room for them; nil: all ranks run here.
     ///   - threadsPerRank: the configuration's `training.threads`, where it is known.
     ///   - arguments: the arguments for the ranks; see `argumentsWithoutRanks`.
     ///   - program: the program to start; this one unless given.
     ///   - environment: the environment to start from.
     package init(
-        ranks: RankCount, threadsPerRank: Int = 1, arguments: [String], program: String? = nil,
+        ranks: RankCount, hosts: HostList? = nil, threadsPerRank: Int = 1, arguments: [String], program: String? = nil,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) {
         self.ranks = ranks.resolved
+        self.hosts = hosts
         self.threadsPerRank = threadsPerRank
         self.arguments = arguments
         self.program = program ?? Self.currentExecutable
         self.environment = environment
     }
 
-    /// A command line without `--ranks N` and `--ranks=N`. What follows a bare `--` stays as it is.
+    /// A command line without `--ranks N`, `--ranks=N` and the same of `--hosts`. What follows a bare `--` stays as it is.
     package static func argumentsWithoutRanks(_ arguments: [String]) -> [String] {
         var kept: [String] = []
         var index = 0
         while index < arguments.count {
             let argument = arguments[index]
             if argument == "--" { return kept + arguments[index...] }
-            if argument == "--ranks" {
+            if argument == "--ranks" || argument == "--hosts" {
                 index += 2
                 continue
             }
-            if !argument.hasPrefix("--ranks=") { kept.append(argument) }
+            if !argument.hasPrefix("--ranks=") && !argument.hasPrefix("--hosts=") { kept.append(argument) }
             index += 1
         }
         return kept
@@ -53,8 +56,8 @@ package struct RankLauncher: Sendable {
     ///
     /// What the job prints is handed on by this process; a reader that has gone stops nothing.
     ///
-    /// Throws `Failure`: 64 inside another launcher, 66 without mpirun, 71 where the system has no process or thread
-    /// left, 73 without room for the session directory, 74 where mpirun can't be started, or when the job went well but
+    /// Throws `Failure`: 64 inside another launcher, 66 without mpirun, ssh or a host that was named, 71 where the system has no process or thread
+    /// left, 73 without room for the session directory, 74 where mpirun can't be started or a host not be reached, or when the job went well but
     /// its output could not be written.
     package func run() throws -> Int32 {
         let launcher = LauncherEnvironment(environment)
@@ -65,18 +68,24 @@ package struct RankLauncher: Sendable {
                     + "the two, mpirun -np N dtrain or dtrain --ranks N")
         }
         try launcher.check(size: 1)
-        guard let mpirun = Self.find("mpirun", path: environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin") else {
+        let path = environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
+        guard let mpirun = Self.find("mpirun", path: path) else {
             throw Failure(
                 .missingInput,
                 "--ranks \(ranks): mpirun is not on the PATH; install it (apt-get install "
                     + "openmpi-bin), or run dtrain without --ranks, in one process")
         }
         try LaunchLimits.check(ranks: ranks)
+        if let hosts, !HostCheck.isLeftToBatchSystem(environment),
+            hosts.hosts.contains(where: { !HostCheck.isThisHost($0.name) })
+        {
+            try HostCheck(program: program, environment: environment) { Self.find($0, path: path) }(hosts)
+        }
         // Open MPI keeps 4 MB for each rank in shared memory, and some for itself.
         let session = try Session(requiredBytes: (ranks * 8 + 16) << 20)
         let plan = LaunchPlan(
             mpirun: mpirun, program: program, arguments: arguments, ranks: ranks,
-            threadsPerRank: threadsPerRank, cores: availableCores(), session: session.path,
+            threadsPerRank: threadsPerRank, cores: availableCores(), hosts: hosts, session: session.path,
             inherited: environment, isRoot: geteuid() == 0, isTerminal: launcher.isTerminal,
             columns: launcher.columns)
         return try withExtendedLifetime(session) {
@@ -92,7 +101,8 @@ package struct RankLauncher: Sendable {
     /// What there is to say of an exit code that is none of dtrain's own; nil where it is one, or somebody has said why.
     /// mpirun, which is told to be quiet, may not.
     private func explanation(of code: Int32, hasSaidWhy: Bool) -> String? {
-        let command = "mpirun -np \(ranks) dtrain \(arguments.map { messageLine($0) }.joined(separator: " "))"
+        let place = hosts.map { " --host \($0.argument)" } ?? ""
+        let command = "mpirun -np \(ranks)\(place) dtrain \(arguments.map { messageLine($0) }.joined(separator: " "))"
         switch code {
         case 128 + SIGINT: return nil
         case 129..<160:

@@ -26,6 +26,11 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Start this many ranks under mpirun; auto: one per core.", valueName: "n|auto"))
     var ranks: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Start the ranks on these hosts by ssh, at most so many on each (1 unless given).", valueName: "a,b:n"))
+    var hosts: String?
+
     @Option(help: ArgumentHelp("How many times to measure, after a warm-up.", valueName: "n"))
     var windows = 5
 
@@ -41,9 +46,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        if let ranks {
-            try RankJob.launch(ranks, config: config) { try options.read(config).training.threads }
-        }
+        try RankJob.launchIfAsked(ranks, hosts: hosts, config: config) { try options.read(config).training.threads }
         let environment = LauncherEnvironment()
         StopSignal.install(isLaunched: environment.isUnderLauncher)
         try RankJob.run(

@@ -9,15 +9,18 @@ import Training
 
 /// Work that runs plain or on the ranks of a launcher.
 enum RankJob {
-    /// Starts this command again under mpirun (`--ranks`), and ends with what it ends with.
-    static func launch(_ ranks: String, config: String?, threadsPerRank: () throws -> Int) throws -> Never {
+    /// Starts this command again under mpirun where `--ranks` or `--hosts` is given, and ends with what it ends with.
+    static func launchIfAsked(_ ranks: String?, hosts: String?, config: String?, threadsPerRank: () throws -> Int) throws {
+        guard ranks != nil || hosts != nil else { return }
         if let config, SmallFile.isInherited(config) {
             throw Failure(.usage, "\(config): with --ranks every rank reads the configuration; give a file, not a pipe")
         }
         let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
-        let count = try RankCount(ranks)
+        let list = try hosts.map { try HostList($0) }
+        var count = try ranks.map { try RankCount($0) } ?? .automatic
+        if let list { count = .count(try list.ranks(count)) }
         let threads = try threadsPerRank()
-        exit(try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run())
+        exit(try RankLauncher(ranks: count, hosts: list, threadsPerRank: threads, arguments: arguments).run())
     }
 
     /// Calls `work` with the ranks there are: one without a launcher.
@@ -56,7 +59,8 @@ enum RankJob {
         } catch let agreed as AgreedFailure {
             // Every rank knows of it; one speaks, and before any of them ends: where one has failed, mpirun kills the
             // others, and what they had to say is lost.
-            if session.world.rank == agreed.rank { _ = Dtrain.report(agreed.failure) }
+            let failure = placed(agreed, over: session.world)
+            if session.world.rank == agreed.rank { _ = Dtrain.report(failure) }
             try? session.world.barrier()
             throw ArgumentParser.ExitCode(agreed.failure.code.rawValue)
         } catch let code as ArgumentParser.ExitCode {
@@ -64,6 +68,13 @@ enum RankJob {
         } catch {
             end(session.world, error as? Failure ?? Failure(.internalError, "\(error)"))
         }
+    }
+
+    /// The failure with the host where it was met, if rank 0 on another host met none: there the file that is missing may well
+    /// be. Collective.
+    private static func placed(_ agreed: AgreedFailure, over world: MPICommunicator) -> Failure {
+        guard agreed.rank > 0, let names = try? world.hostNames(), names[agreed.rank] != names[0] else { return agreed.failure }
+        return Failure(agreed.failure.code, "rank \(agreed.rank) on \(names[agreed.rank]): \(agreed.failure.message)")
     }
 
     /// Before MPI starts, ranks that all meet the same failure can't agree on who speaks. When the first one has, the

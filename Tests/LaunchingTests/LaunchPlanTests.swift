@@ -5,12 +5,12 @@ import Testing
 @Suite("The plan for --ranks")
 struct LaunchPlanTests {
     private func plan(
-        ranks: Int, cores: Int = 4, threads: Int = 1, inherited: [String: String] = [:],
+        ranks: Int, cores: Int = 4, threads: Int = 1, hosts: HostList? = nil, inherited: [String: String] = [:],
         isRoot: Bool = false
     ) -> LaunchPlan {
         LaunchPlan(
             mpirun: "/usr/bin/mpirun", program: "/opt/dtrain", arguments: ["train", "a b.yaml"], ranks: ranks,
-            threadsPerRank: threads, cores: cores, session: "/dev/shm/dtrain-0-1", inherited: inherited,
+            threadsPerRank: threads, cores: cores, hosts: hosts, session: "/dev/shm/dtrain-0-1", inherited: inherited,
             isRoot: isRoot, isTerminal: false, columns: 90)
     }
 
@@ -37,6 +37,24 @@ struct LaunchPlanTests {
         #expect(plan(ranks: 2, threads: 2).commandLine.contains("none"))
     }
 
+    @Test("who has said how ranks are bound is not contradicted")
+    func toldBinding() {
+        #expect(!plan(ranks: 2, inherited: ["OMPI_MCA_hwloc_base_binding_policy": "none"]).commandLine.contains("--bind-to"))
+    }
+
+    @Test("on several hosts mpirun keeps to the slots, takes our variables along, and has its files where it will")
+    func hosts() throws {
+        let plan = plan(ranks: 6, hosts: try HostList("a:2,b:4"), inherited: ["DTRAIN_SIMD": "256", "OTHER": "x"])
+        #expect(
+            plan.commandLine == [
+                "/usr/bin/mpirun", "-q", "-np", "6", "--host", "a:2,b:4", "-x", "DTRAIN_COLUMNS", "-x", "DTRAIN_SIMD", "-x",
+                "DTRAIN_TERMINAL", "-x", "OMP_NUM_THREADS", "-x", "OPENBLAS_NUM_THREADS", "--bind-to", "core:overload-allowed",
+                "/opt/dtrain", "train", "a b.yaml"
+            ])
+        #expect(!plan.environment.contains { $0.contains("backing_directory") || $0.contains("tmpdir") })
+        #expect(plan.environment.contains("DTRAIN_SESSION=/dev/shm/dtrain-0-1"))
+    }
+
     @Test("mpirun's refusal of root is lifted for root only")
     func root() {
         #expect(plan(ranks: 1, isRoot: true).environment.contains("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"))
@@ -59,7 +77,8 @@ struct LaunchPlanTests {
         "the option is taken out of the arguments in both forms",
         arguments: [
             (["train", "--ranks", "4", "--quiet"], ["train", "--quiet"]), (["--ranks=auto", "x"], ["x"]),
-            (["x", "--ranks"], ["x"]), (["--", "--ranks", "4"], ["--", "--ranks", "4"]), (["--ranksx"], ["--ranksx"])
+            (["x", "--ranks"], ["x"]), (["--hosts", "a,b", "--ranks=2", "x", "--hosts=c"], ["x"]),
+            (["--", "--ranks", "4"], ["--", "--ranks", "4"]), (["--ranksx"], ["--ranksx"])
         ])
     func arguments(given: [String], kept: [String]) {
         #expect(RankLauncher.argumentsWithoutRanks(given) == kept)
