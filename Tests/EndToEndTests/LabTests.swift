@@ -228,6 +228,9 @@ struct LabTests {
             #expect(!result.timedOut && result.status == code, "\(result)", sourceLocation: sourceLocation)
             let left = running.awaitProcesses(seconds: 5)
             #expect(left.isEmpty, "\(left)", sourceLocation: sourceLocation)
+            // A process that was killed has its namespaces until the kernel has cleared it away.
+            let end = Date().addingTimeInterval(5)
+            while !ChildProcess.Running.namespacesInUse().isDisjoint(with: own), Date() < end { usleep(10_000) }
             #expect(
                 ChildProcess.Running.namespacesInUse().isDisjoint(with: own), "namespaces are left",
                 sourceLocation: sourceLocation)

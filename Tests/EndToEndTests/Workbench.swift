@@ -185,10 +185,12 @@ struct Outcome: CustomStringConvertible {
     }
 
     /// The lines of standard error that are neither message, warning nor note: stack traces, words of mpirun. What
-    /// libevent says inside mpirun when a rank's end overtakes it is nobody's concern.
+    /// libevent says inside mpirun when a rank's end overtakes it is nobody's concern, nor what Open MPI says when an ssh that it
+    /// started was quicker than itself.
     var noise: [Substring] {
         errorLines.filter { line in
-            !["dtrain: error: ", "warning: ", "note: ", "[warn] Epoll"].contains { line.hasPrefix($0) }
+            !line.contains("plm:rsh: Warning: setpgid(")
+                && !["dtrain: error: ", "warning: ", "note: ", "[warn] Epoll"].contains { line.hasPrefix($0) }
         }
     }
 }
