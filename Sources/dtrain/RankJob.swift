@@ -10,24 +10,29 @@ import Training
 /// Work that runs plain or on the ranks of a launcher.
 enum RankJob {
     /// Starts this command again under mpirun (`--ranks`), and ends with what it ends with.
-    static func launch(_ ranks: String, config: String?, threadsPerRank: () throws -> Int) throws -> Never {
+    ///
+    /// - Parameter canSayNo: whether 1 is an answer of the command.
+    static func launch(
+        _ ranks: String, config: String?, canSayNo: Bool = false, threadsPerRank: () throws -> Int
+    ) throws -> Never {
         if let config, SmallFile.isInherited(config) {
             throw Failure(.usage, "\(config): with --ranks every rank reads the configuration; give a file, not a pipe")
         }
         let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
         let count = try RankCount(ranks)
         let threads = try threadsPerRank()
-        exit(try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments).run())
+        exit(try RankLauncher(ranks: count, threadsPerRank: threads, arguments: arguments, canSayNo: canSayNo).run())
     }
 
     /// Calls `work` with the ranks there are: one without a launcher.
     ///
     /// - Parameters:
     ///   - withoutMPI: one process, whatever launched it.
-    ///   - items: what of the command line all ranks must agree on, besides what any of them depends on.
+    ///   - items: what of the command line all ranks must agree on, besides what any of them depends on; nil for a command that
+    ///     looks at the differences itself.
     ///   - prepare: what comes before MPI starts, where it does.
     static func run(
-        _ environment: LauncherEnvironment, withoutMPI: Bool = false, agreeingOn items: [Agreement.Item],
+        _ environment: LauncherEnvironment, withoutMPI: Bool = false, agreeingOn items: [Agreement.Item]?,
         beforeMPI prepare: () -> Void = {}, _ work: (any Communicator) throws -> Void
     ) throws {
         do {
@@ -50,7 +55,7 @@ enum RankJob {
         var session = try MPISession()
         try environment.check(size: session.world.size)
         do {
-            try Agreement.check(RankEnvironment.items() + items, over: session.world)
+            if let items { try Agreement.check(RankEnvironment.items() + items, over: session.world) }
             try session.place()
             try work(session.world)
         } catch let agreed as AgreedFailure {
