@@ -24,6 +24,16 @@ extension NetworkInterface {
     /// Whether Open MPI may take it for messages between hosts, unless told otherwise.
     package var isCandidate: Bool { isUp && !isLoopback }
 
+    /// What may help where ranks don't find each other, told from the interfaces of a host.
+    package static func advice(_ interfaces: [NetworkInterface]) -> String {
+        let candidates = interfaces.filter(\.isCandidate)
+        let names = candidates.map { "\($0.name) (\($0.address))" }.joined(separator: ", ")
+        let network = candidates.first { !$0.isInternal }?.network ?? "NETWORK"
+        return "see whether all ranks are there and none is stopped (ps), and whether all interfaces of this host, "
+            + "\(names.isEmpty ? "none" : names), lead to the others; to name one that does: mpirun --mca btl_tcp_if_include "
+            + "\(network) --mca oob_tcp_if_include \(network)"
+    }
+
     /// Those of this host that have an address.
     package static func all(_ view: SystemView) -> [NetworkInterface] {
         var first: UnsafeMutablePointer<ifaddrs>?

@@ -51,12 +51,11 @@ struct DoctorCommand: ParsableCommand {
         }
         let environment = LauncherEnvironment()
         let rank = environment.declaredRank ?? 0
-        let patience = try Patience(seconds: timeout, extra: rank == 0 ? 0 : 2)
+        let patience = try Patience(seconds: timeout, extra: rank == 0 ? 0 : 5)
         if environment.isUnderLauncher {
             patience.begin(
                 "rank \(rank): MPI hasn't started",
-                advice: "see whether all ranks are there and none is stopped (ps), and whether an interface of this host leads "
-                    + "nowhere: mpirun --mca btl_tcp_if_include NETWORK --mca oob_tcp_if_include NETWORK", times: 2)
+                advice: NetworkInterface.advice(NetworkInterface.all(SystemView())), times: 2)
         }
         try RankJob.run(environment, agreeingOn: nil) { communicator in
             patience.end()

@@ -106,6 +106,16 @@ struct ObservationTests {
         #expect(interface.network == network)
     }
 
+    @Test("where ranks don't find each other, interfaces are named and a network is proposed")
+    func advice() {
+        func interface(_ name: String, _ address: String) -> NetworkInterface {
+            NetworkInterface(name: name, address: address, prefixLength: 24, isUp: true, isLoopback: false, isBridge: false)
+        }
+        let advice = NetworkInterface.advice([interface("docker0", "172.17.0.1"), interface("eth0", "10.1.2.3")])
+        #expect(advice.contains("docker0 (172.17.0.1), eth0 (10.1.2.3)") && advice.contains("btl_tcp_if_include 10.1.2.0/24"))
+        #expect(NetworkInterface.advice([]).contains("none, lead to the others"))
+    }
+
     @Test("this machine has a loopback interface, and computes")
     func machine() throws {
         #expect(
