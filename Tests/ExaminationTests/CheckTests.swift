@@ -122,6 +122,15 @@ struct CheckTests {
             $0.ranks[3].identities[1].value = "dd"
         },
         Spoilt(
+            testDescription: "another configuration, of which the line that differs is shown", check: "equality",
+            severity: .error,
+            says: ["rank 1 on host-0", "found units: 5, expected units: 4"]
+        ) {
+            for rank in $0.ranks.indices {
+                $0.ranks[rank].identities.append(.init("the configuration", "model:\n  units: \(rank == 1 ? 5 : 4)\n"))
+            }
+        },
+        Spoilt(
             testDescription: "data that one host lacks", check: "equality", severity: .error,
             says: ["rank 2 on host-1", "no such file"]
         ) {

@@ -1,3 +1,5 @@
+import Collectives
+
 /// Program, library, environment, configuration and data must be the same on all ranks: a job refuses to begin else.
 package struct EqualityCheck: Check {
     package let name = "equality"
@@ -23,11 +25,10 @@ package struct EqualityCheck: Check {
             // One finding for all ranks that have the same other value.
             for value in ordered(others.map { value($0, index) }) {
                 let ranks = others.filter { self.value($0, index) == value }
+                let (other, own) = Agreement.firstDifference(value, expected.value)
                 found.append(
                     finding(
-                        .error, places(ranks),
-                        "not the same as on rank 0: \(expected.name); found \(shown(value)), expected "
-                            + shown(expected.value),
+                        .error, places(ranks), "not the same as on rank 0: \(expected.name); found \(other), expected \(own)",
                         mend: "start all ranks with the same program, options, configuration, data and environment"))
             }
         }
@@ -48,11 +49,5 @@ package struct EqualityCheck: Check {
         ranks.count == 1
             ? place(ranks[0])
             : "ranks \(ranks.map { String($0.rank) }.joined(separator: ", "))"
-    }
-
-    /// The beginning of a hash or text.
-    private func shown(_ value: String?) -> String {
-        guard let value, !value.isEmpty else { return "none" }
-        return value.count > 40 ? value.prefix(16) + "…" : value
     }
 }
