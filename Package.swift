@@ -91,13 +91,19 @@ let package = Package(
                 "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing"
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
+        room(
+            "Examination",
+            [
+                "Diagnostics", "CProcesses", "Files", "Storage", "Threads", "Timing", "Kernels", "Collectives", "Reporting",
+                "Training"
+            ]),
 
         .executableTarget(
             name: "dtrain",
             dependencies: [
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
-                "Launching", "Threads", "Training", "Timing", "Benchmarking",
+                "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
                 "CAllocations"
             ], swiftSettings: swift),
 
@@ -117,6 +123,7 @@ let package = Package(
         tests(of: "Files", ["Diagnostics", "TestSupport"]),
         tests(of: "Storage"),
         tests(of: "Timing", ["CAllocations"]),
+        tests(of: "Examination", ["Collectives", "Diagnostics", "Files", "TestSupport", "Training"]),
         tests(of: "Benchmarking", ["Collectives", "Settings", "Timing", "Training"]),
         tests(of: "Kernels", ["Storage", "COpenBLAS", "TestSupport"]),
         tests(of: "Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),

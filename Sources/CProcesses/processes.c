@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -114,4 +115,11 @@ int dtrain_call_on_stack(void *stack, size_t size, void (*body)(void *), void *a
     on_stack.argument = argument;
     makecontext(&there, begin_on_stack, 0);
     return swapcontext(&here, &there) == 0 ? 0 : errno;
+}
+
+int dtrain_read_process(pid_t process, uint64_t address, void *into, size_t size) {
+    struct iovec here = {into, size}, there = {(void *)(uintptr_t)address, size};
+    ssize_t count = process_vm_readv(process, &here, 1, &there, 1, 0);
+    if (count < 0) return errno;
+    return (size_t)count == size ? 0 : EFAULT;
 }

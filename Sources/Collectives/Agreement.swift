@@ -69,7 +69,7 @@ package enum Agreement {
     private static let fieldEnd: UInt8 = 0xFF, itemEnd: UInt8 = 0xFE, present: UInt8 = 0xFD
 
     /// What to show of two values: of texts the first line that differs, of hashes the beginning.
-    private static func firstDifference(_ a: String?, _ b: String?) -> (String, String) {
+    package static func firstDifference(_ a: String?, _ b: String?) -> (String, String) {
         guard let a, let b else { return (a.map(shown) ?? "none", b.map(shown) ?? "none") }
         let first = a.split(separator: "\n")
         let second = b.split(separator: "\n")

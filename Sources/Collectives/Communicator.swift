@@ -48,6 +48,10 @@ package protocol Communicator: AnyObject, Sendable {
     /// Returns when the sum that was begun first, of those that this call hasn't returned for, is complete.
     func finishAllReduce() throws
 
+    /// A roll call: returns on all ranks when all have come here. Where some don't come in time, rank 0 gets their numbers,
+    /// ascending, and can only `abort`; the others wait.
+    func missingRanks(withinSeconds seconds: Double) throws -> [Int]
+
     /// Ends the job at once, all ranks, with this exit status. For a failure that the other ranks can't know of.
     func abort(_ code: ExitCode) -> Never
 }

@@ -12,6 +12,7 @@ package struct RankLauncher: Sendable {
     private let arguments: [String]
     private let program: String
     private let environment: [String: String]
+    private let canSayNo: Bool
 
     /// - Parameters:
     ///   - ranks: the value of `--ranks`.
@@ -20,9 +21,10 @@ package struct RankLauncher: Sendable {
     ///   - arguments: the arguments for the ranks; see `argumentsWithoutRanks`.
     ///   - program: the program to start; this one unless given.
     ///   - environment: the environment to start from.
+    ///   - canSayNo: whether 1 is an answer of the command, and not only what mpirun ends with.
     package init(
         ranks: RankCount, hosts: HostList? = nil, threadsPerRank: Int = 1, arguments: [String], program: String? = nil,
-        environment: [String: String] = ProcessInfo.processInfo.environment
+        environment: [String: String] = ProcessInfo.processInfo.environment, canSayNo: Bool = false
     ) {
         self.ranks = ranks.resolved
         self.hosts = hosts
@@ -30,6 +32,7 @@ package struct RankLauncher: Sendable {
         self.arguments = arguments
         self.program = program ?? Self.currentExecutable
         self.environment = environment
+        self.canSayNo = canSayNo
     }
 
     /// A command line without `--ranks N`, `--ranks=N` and the same of `--hosts`. What follows a bare `--` stays as it is.
@@ -109,7 +112,8 @@ package struct RankLauncher: Sendable {
             let signal = code - 128
             return "a rank or mpirun was killed by signal \(signal) (\(String(cString: strsignal(signal))))"
                 + (signal == SIGKILL ? ", as the system does where memory runs out" : "") + "; go on with --resume"
-        // No job answers with no.
+        case ExitCode.negative.rawValue where canSayNo: return nil
+        // No other job answers with no.
         case _ where ExitCode(rawValue: code) ?? .negative != .negative || hasSaidWhy: return nil
         default: return "mpirun ended with \(code), and nobody said why; to see what it has to say, run \(command)"
         }

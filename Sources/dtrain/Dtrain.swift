@@ -17,7 +17,8 @@ struct Dtrain: ParsableCommand {
         version: versionText,
         subcommands: [
             TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
-            VerifyCommand.self, GradcheckCommand.self, BenchCommand.self, DataCommand.self, PackCommand.self
+            VerifyCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self, DataCommand.self,
+            PackCommand.self
         ],
         defaultSubcommand: TrainCommand.self)
 

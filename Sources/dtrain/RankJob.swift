@@ -10,7 +10,11 @@ import Training
 /// Work that runs plain or on the ranks of a launcher.
 enum RankJob {
     /// Starts this command again under mpirun where `--ranks` or `--hosts` is given, and ends with what it ends with.
-    static func launchIfAsked(_ ranks: String?, hosts: String?, config: String?, threadsPerRank: () throws -> Int) throws {
+    ///
+    /// - Parameter canSayNo: whether 1 is an answer of the command.
+    static func launchIfAsked(
+        _ ranks: String?, hosts: String?, config: String?, canSayNo: Bool = false, threadsPerRank: () throws -> Int
+    ) throws {
         guard ranks != nil || hosts != nil else { return }
         if let config, SmallFile.isInherited(config) {
             throw Failure(.usage, "\(config): with --ranks every rank reads the configuration; give a file, not a pipe")
@@ -20,17 +24,20 @@ enum RankJob {
         var count = try ranks.map { try RankCount($0) } ?? .automatic
         if let list { count = .count(try list.ranks(count)) }
         let threads = try threadsPerRank()
-        exit(try RankLauncher(ranks: count, hosts: list, threadsPerRank: threads, arguments: arguments).run())
+        let launcher = RankLauncher(
+            ranks: count, hosts: list, threadsPerRank: threads, arguments: arguments, canSayNo: canSayNo)
+        exit(try launcher.run())
     }
 
     /// Calls `work` with the ranks there are: one without a launcher.
     ///
     /// - Parameters:
     ///   - withoutMPI: one process, whatever launched it.
-    ///   - items: what of the command line all ranks must agree on, besides what any of them depends on.
+    ///   - items: what of the command line all ranks must agree on, besides what any of them depends on; nil for a command that
+    ///     looks at the differences itself.
     ///   - prepare: what comes before MPI starts, where it does.
     static func run(
-        _ environment: LauncherEnvironment, withoutMPI: Bool = false, agreeingOn items: [Agreement.Item],
+        _ environment: LauncherEnvironment, withoutMPI: Bool = false, agreeingOn items: [Agreement.Item]?,
         beforeMPI prepare: () -> Void = {}, _ work: (any Communicator) throws -> Void
     ) throws {
         do {
@@ -53,7 +60,7 @@ enum RankJob {
         var session = try MPISession()
         try environment.check(size: session.world.size)
         do {
-            try Agreement.check(RankEnvironment.items() + items, over: session.world)
+            if let items { try Agreement.check(RankEnvironment.items() + items, over: session.world) }
             try session.place()
             try work(session.world)
         } catch let agreed as AgreedFailure {

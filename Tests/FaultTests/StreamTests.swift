@@ -10,7 +10,7 @@ extension FaultTests {
         /// Every command, on a run `r` and its input `p.csv`, and how it ends where all is well.
         static let commands: [[String]] = [
             ["--help"], ["--version"], ["help"], ["train", "--help"], ["eval", "--help"], ["predict", "--help"],
-            ["inspect", "--help"], ["verify", "--help"], ["gradcheck", "--help"], ["bench", "--help"],
+            ["inspect", "--help"], ["verify", "--help"], ["gradcheck", "--help"], ["bench", "--help"], ["doctor", "--help"],
             ["--generate-completion-script", "bash"],
             ["train", "c.yaml", "--run", "n", "--steps", "2"], ["train", "c.yaml", "--run", "n", "--quiet", "--steps", "2"],
             ["eval", "r"], ["eval", "r", "--json"], ["inspect", "r"], ["inspect", "c.yaml"],

@@ -2,6 +2,7 @@
 #ifndef DTRAIN_CPROCESSES_H
 #define DTRAIN_CPROCESSES_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /// Starts a program that dies with the calling thread: the kernel kills it (SIGKILL) when that thread ends, in whatever
@@ -24,5 +25,8 @@ int dtrain_is_ignored(int signal);
 /// Calls `body(argument)` on another stack, of `size` bytes from `stack` on, and returns when it does. Not from two threads
 /// at once. Returns 0, or `errno` when it can't be called.
 int dtrain_call_on_stack(void *stack, size_t size, void (*body)(void *), void *argument);
+
+/// Reads `size` bytes at an address of another process (process_vm_readv(2)). Returns 0, or `errno` where it can't.
+int dtrain_read_process(pid_t process, uint64_t address, void *into, size_t size);
 
 #endif

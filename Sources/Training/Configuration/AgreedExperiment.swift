@@ -13,11 +13,16 @@ package struct AgreedExperiment {
             let experiment = try make()
             return (experiment, try experiment.initialState())
         }
-        try Agreement.check(
-            [
-                .init("the configuration", initialState.configuration),
-                .init("the training data", initialState.dataDigests[0]),
-                .init("the validation data", initialState.dataDigests[1])
-            ], over: communicator)
+        try Agreement.check(Self.items(initialState), over: communicator)
+    }
+
+    /// What ranks compare of an experiment.
+    package static func items(_ experiment: Experiment) throws -> [Agreement.Item] { items(try experiment.initialState()) }
+
+    private static func items(_ state: TrainingState) -> [Agreement.Item] {
+        [
+            .init("the configuration", state.configuration), .init("the training data", state.dataDigests[0]),
+            .init("the validation data", state.dataDigests[1])
+        ]
     }
 }
