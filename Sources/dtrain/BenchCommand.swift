@@ -23,13 +23,7 @@ struct BenchCommand: ParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: ArgumentHelp("Start this many ranks under mpirun; auto: one per core.", valueName: "n|auto"))
-    var ranks: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Start the ranks on these hosts by ssh, at most so many on each (1 unless given).", valueName: "a,b:n"))
-    var hosts: String?
+    @OptionGroup var launch: RankOptions
 
     @Option(help: ArgumentHelp("How many times to measure, after a warm-up.", valueName: "n"))
     var windows = 5
@@ -46,7 +40,7 @@ struct BenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        try RankJob.launchIfAsked(ranks, hosts: hosts, config: config) { try options.read(config).training.threads }
+        try RankJob.launchIfAsked(launch, config: config) { try options.read(config).training.threads }
         let environment = LauncherEnvironment()
         StopSignal.install(isLaunched: environment.isUnderLauncher)
         try RankJob.run(

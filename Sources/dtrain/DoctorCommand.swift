@@ -20,13 +20,7 @@ struct DoctorCommand: ParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: ArgumentHelp("Start this many ranks under mpirun; auto: one per core.", valueName: "n|auto"))
-    var ranks: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Start the ranks on these hosts by ssh, at most so many on each (1 unless given).", valueName: "a,b:n"))
-    var hosts: String?
+    @OptionGroup var launch: RankOptions
 
     @Option(
         name: .customLong("run"),
@@ -49,7 +43,7 @@ struct DoctorCommand: ParsableCommand {
     private var hasConfiguration: Bool { config != nil || !options.overrides.isEmpty || options.seed != nil }
 
     func run() throws {
-        try RankJob.launchIfAsked(ranks, hosts: hosts, config: config, canSayNo: true) {
+        try RankJob.launchIfAsked(launch, config: config, canSayNo: true) {
             hasConfiguration ? try options.read(config).training.threads : 1
         }
         let environment = LauncherEnvironment()

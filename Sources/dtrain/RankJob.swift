@@ -13,15 +13,15 @@ enum RankJob {
     ///
     /// - Parameter canSayNo: whether 1 is an answer of the command.
     static func launchIfAsked(
-        _ ranks: String?, hosts: String?, config: String?, canSayNo: Bool = false, threadsPerRank: () throws -> Int
+        _ options: RankOptions, config: String?, canSayNo: Bool = false, threadsPerRank: () throws -> Int
     ) throws {
-        guard ranks != nil || hosts != nil else { return }
+        guard options.ranks != nil || options.hosts != nil else { return }
         if let config, SmallFile.isInherited(config) {
             throw Failure(.usage, "\(config): with --ranks every rank reads the configuration; give a file, not a pipe")
         }
         let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
-        let list = try hosts.map { try HostList($0) }
-        var count = try ranks.map { try RankCount($0) } ?? .automatic
+        let list = try options.hosts.map { try HostList($0) }
+        var count = try options.ranks.map { try RankCount($0) } ?? .automatic
         if let list { count = .count(try list.ranks(count)) }
         let threads = try threadsPerRank()
         let launcher = RankLauncher(

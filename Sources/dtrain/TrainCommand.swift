@@ -41,13 +41,7 @@ struct TrainCommand: ParsableCommand {
             valueName: "file"))
     var trace: String?
 
-    @Option(help: ArgumentHelp("Start this many ranks under mpirun; auto: one per core.", valueName: "n|auto"))
-    var ranks: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Start the ranks on these hosts by ssh, at most so many on each (1 unless given).", valueName: "a,b:n"))
-    var hosts: String?
+    @OptionGroup var launch: RankOptions
 
     @Flag(help: "Print nothing but warnings, errors and the digest.")
     var quiet = false
@@ -71,7 +65,7 @@ struct TrainCommand: ParsableCommand {
             config = value
             resume = ""
         }
-        try RankJob.launchIfAsked(ranks, hosts: hosts, config: config) { try options.read(config).training.threads }
+        try RankJob.launchIfAsked(launch, config: config) { try options.read(config).training.threads }
         let environment = LauncherEnvironment()
         StopSignal.install(isLaunched: environment.isUnderLauncher)
         let run = trainingRun(environment)

@@ -1,5 +1,4 @@
 import Diagnostics
-import Files
 import Foundation
 import TestSupport
 import Testing
@@ -96,13 +95,8 @@ struct LabelledTextTests {
     func forgedVocabulary(_ original: String, _ replacement: String) throws {
         try withWorkbench { bench in
             try train(bench, steps: 1)
-            let state = "run/checkpoints/step-00000001/state.json"
-            let mark = "\"sha256\": \""
-            let text = bench.text(state).replacing(original, with: replacement)
-            try #require(text.contains(replacement), "\(text.prefix(3000))")
-            let sealed = text[..<(try #require(text.range(of: mark, options: .backwards)).lowerBound)]
-            try bench.write(state, sealed + "\(mark)\(try SHA256.hexadecimal(of: Array(sealed.utf8)))\"\n}\n")
             let checkpoint = "run/checkpoints/step-00000001"
+            try bench.forge(checkpoint, original, replacement)
             for command in [["eval", checkpoint], ["inspect", checkpoint], ["predict", checkpoint, "t.csv"]] {
                 expectRefusal(try bench.dtrain(command), .badData, [])
             }
