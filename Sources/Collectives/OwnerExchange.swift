@@ -53,7 +53,7 @@ package final class OwnerExchange {
         let ranks = topology.hosts[ownHost]
         flags = HostFlags(
             segments: ranks.indices.map { grant.memory.segment($0 - ranks.lowerBound) },
-            localRank: communicator.rank - ranks.lowerBound)
+            localRank: communicator.rank - ranks.lowerBound, firstRank: ranks.lowerBound, pulse: communicator.pulse)
         gatheredRecords = AlignedBuffer(count: topology.hosts.count > 1 ? recordSize * communicator.size : 0)
     }
 
