@@ -105,7 +105,7 @@ let package = Package(
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
-                "Watching", "CAllocations", "CProcesses"
+                "Watching", "CAllocations"
             ], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.

@@ -139,6 +139,8 @@ void dtrain_end_when_asked(int status) {
     sigprocmask(SIG_UNBLOCK, &mask, NULL);
 }
 
+int dtrain_outlive_parent(void) { return prctl(PR_SET_PDEATHSIG, 0) == 0 ? 0 : errno; }
+
 int dtrain_ask_to_end(pid_t process) {
     if (kill(process, end_signal()) != 0) return errno;
     return kill(process, SIGCONT) == 0 ? 0 : errno;

@@ -10,7 +10,7 @@ package struct HostLook {
     /// What watchers and daemons say to each other in a second is far less, and a gradient that is worth waiting for more.
     private static let busyBytesPerSecond = 100_000.0
 
-    init(_ board: PulseBoard) {
+    package init(_ board: PulseBoard) {
         self.board = board
         trackers = (0..<board.ranks).map { RankTracker(process: board.look($0).process) }
     }
@@ -21,7 +21,7 @@ package struct HostLook {
     var processes: [pid_t] { (0..<board.ranks).map { board.look($0).process } }
 
     /// Looks again, after so many seconds.
-    mutating func update(seconds: Double) {
+    package mutating func update(seconds: Double) {
         for index in trackers.indices {
             let look = board.look(index)
             trackers[index].update(look, seconds: seconds) { ProcessLook(of: look.process) }

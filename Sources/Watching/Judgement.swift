@@ -9,6 +9,9 @@ package struct StallLimits: Equatable, Sendable {
     package var busy: Double { max(600, idle) }
     /// A host of which nothing is heard.
     package var silence: Double { min(4, idle) }
+    /// A host whose watcher hears nothing of the first one's while its own ranks don't move: time enough for a network to come
+    /// back, and an end before the next day.
+    package var cutOff: Double { end ?? 60 }
     /// When the job is ended (`--stall-timeout`); nil: never.
     package var end: Double?
 

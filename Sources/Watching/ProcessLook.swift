@@ -64,6 +64,16 @@ package struct ProcessLook: Equatable, Sendable {
         self.init(Condition(letter: letter), ticks: user &+ system)
     }
 
+    /// The parent of a process, where it has one of this name.
+    static func parent(of process: pid_t, named names: [String]) -> pid_t? {
+        guard let stat = text("/proc/\(process)/stat"), let end = stat.lastIndex(of: ")") else { return nil }
+        let fields = stat[stat.index(after: end)...].split(separator: " ")
+        guard fields.count > 1, let parent = pid_t(fields[1]), parent > 1,
+            let name = text("/proc/\(parent)/comm")?.split(separator: "\n").first, names.contains(String(name))
+        else { return nil }
+        return parent
+    }
+
     private static func text(_ path: String) -> String? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }

@@ -102,4 +102,13 @@ package struct LinkSettings: Codable, Equatable, Sendable {
         self.question = question
         self.answer = answer
     }
+
+    /// As the first rank tells the others; nil where `text` isn't that.
+    package init?(text: String) {
+        guard let settings = try? JSONDecoder().decode(Self.self, from: Data(text.utf8)) else { return nil }
+        self = settings
+    }
+
+    /// For `init(text:)`.
+    package var text: String { (try? JSONEncoder().encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "" }
 }

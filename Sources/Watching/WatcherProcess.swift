@@ -50,6 +50,9 @@ package final class WatcherProcess {
         }
     }
 
+    /// Has this process, a rank, end at once with `status` where its watcher ends the job.
+    package static func letItEndThisProcess(with status: Int32) { dtrain_end_when_asked(status) }
+
     /// Ends it, and waits until it has.
     package func end() {
         close(control)

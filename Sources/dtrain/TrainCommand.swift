@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import Diagnostics
+import Examination
 import Foundation
 import Launching
 import Reporting
@@ -85,7 +86,9 @@ struct TrainCommand: ParsableCommand {
             environment, withoutMPI: withoutMPI, agreeingOn: agreedItems + run.agreedItems,
             beforeMPI: { opened = Result { try run.open() } }
         ) {
-            let watch = try RankWatch(over: $0, stallTimeout: stallTimeout)
+            let watch = try RankWatch(
+                over: $0, stallTimeout: stallTimeout, program: "/proc/self/exe", arguments: ["watch"],
+                addresses: NetworkInterface.reachable(SystemView()))
             defer { watch?.end() }
             guard try run(on: $0, opened: opened).ending == .interrupted else { return }
             throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue)

@@ -22,6 +22,9 @@ int dtrain_start_watcher(const char *path, char *const arguments[], char *const 
 /// let go on.
 void dtrain_end_when_asked(int status);
 
+/// Lets the calling process outlive the one that started it with `dtrain_start_watcher`. Returns 0 or `errno`.
+int dtrain_outlive_parent(void);
+
 /// Asks `process` to end so, whether it is stopped or not. Returns 0 or `errno`.
 int dtrain_ask_to_end(pid_t process);
 
