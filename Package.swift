@@ -78,7 +78,8 @@ let package = Package(
             swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels", "Timing"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
-        room("Collectives", ["Diagnostics", "Storage", "Threads", "Timing", "Kernels", "CMPI", "CProcessor"]),
+        room("Watching", ["Diagnostics", "Storage", "Timing", "CProcesses", "CProcessor"]),
+        room("Collectives", ["Diagnostics", "Storage", "Threads", "Timing", "Kernels", "Watching", "CMPI", "CProcessor"]),
         room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib", "CImages"]),
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),
@@ -88,7 +89,7 @@ let package = Package(
             "Training",
             [
                 "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
-                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing"
+                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing", "Watching"
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
         room(
@@ -104,7 +105,7 @@ let package = Package(
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
-                "CAllocations"
+                "Watching", "CAllocations"
             ], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
@@ -113,7 +114,7 @@ let package = Package(
             name: "rank-scenarios",
             dependencies: [
                 "Collectives", "Diagnostics", "Settings", "Storage",
-                "Kernels", "Training", "CAllocations", "CMPI", "Timing"
+                "Kernels", "Training", "CAllocations", "CMPI", "Timing", "Watching"
             ],
             path: "Tests/RankScenarios", swiftSettings: swift),
 
@@ -133,6 +134,7 @@ let package = Package(
         tests(of: "Metrics", ["Diagnostics", "Settings", "Storage"]),
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
         tests(of: "Launching", ["Diagnostics", "TestSupport"]),
+        tests(of: "Watching", ["Diagnostics", "TestSupport"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
         tests(
             of: "Training",

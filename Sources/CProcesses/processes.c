@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CProcesses.h"
+#include "bare_fork.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,16 +22,6 @@ int dtrain_pipe(int *reader, int *writer) {
 int dtrain_is_ignored(int signal) {
     struct sigaction action;
     return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
-// A fork without the handlers that libraries have put around it (pthread_atfork): the child calls nothing of theirs, and
-// OpenBLAS' handler can wait for ever where two threads fork at once.
-static pid_t bare_fork(void) {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-    return _Fork();
-#else
-    return fork();
-#endif
 }
 
 // What the child does between fork and exec. The parent may have other threads, so it calls nothing but what may be

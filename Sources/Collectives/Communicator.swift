@@ -1,6 +1,7 @@
 import Diagnostics
 import Foundation
 import Storage
+import Watching
 
 /// The ranks of a job and how they talk. Training sees nothing else of MPI.
 ///
@@ -14,6 +15,9 @@ package protocol Communicator: AnyObject, Sendable {
 
     /// Which ranks run on one host.
     var topology: Topology { get }
+
+    /// This rank's signs of life, for whoever watches it.
+    var pulse: Pulse { get set }
 
     /// Returns when all ranks have come here.
     func barrier() throws

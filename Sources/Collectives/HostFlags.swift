@@ -1,6 +1,7 @@
 import CProcessor
 import Foundation
 import Storage
+import Watching
 
 /// Counters by which the ranks of a host tell each other how far they are: each is written by one rank alone, only ever
 /// grows, and has cache lines of its own. No locks, no calls into the system unless somebody is late.
@@ -17,6 +18,16 @@ struct HostFlags {
         case weights
         /// Steps whose running averages may be read.
         case buffers
+
+        /// What a rank waits for that waits for it.
+        var wait: Wait {
+            switch self {
+            case .sums, .gradients: .gradients
+            case .records: .record
+            case .weights: .weights
+            case .buffers: .buffers
+            }
+        }
     }
 
     /// The bytes that they take of each segment: two lines each, because processors fetch them in pairs.
@@ -24,11 +35,19 @@ struct HostFlags {
 
     private let segments: [UnsafeMutableRawPointer]
     private let own: UnsafeMutableRawPointer
+    private let pulse: Pulse
+    /// The rank whose segment is the first.
+    private let firstRank: Int
     /// How often a waiting rank looks before it leaves the processor to others.
     let patience: Int
 
-    /// - Parameter segments: where each rank's counters begin, zero at first.
-    init(segments: [UnsafeMutableRawPointer], localRank: Int) {
+    /// - Parameters:
+    ///   - segments: where each rank's counters begin, zero at first.
+    ///   - firstRank: the rank whose segment is the first.
+    ///   - pulse: shows whom this rank waits for.
+    init(segments: [UnsafeMutableRawPointer], localRank: Int, firstRank: Int, pulse: Pulse) {
+        self.pulse = pulse
+        self.firstRank = firstRank
         self.segments = segments
         own = segments[localRank]
         patience = segments.count > sysconf(Int32(_SC_NPROCESSORS_ONLN)) ? 0 : 2000
@@ -51,8 +70,11 @@ struct HostFlags {
 
     /// Returns when every rank's counter is at least `value`.
     func wait(_ kind: Kind, for value: Int64) {
-        for segment in segments {
+        for (localRank, segment) in segments.enumerated() {
             let counter = counter(segment, kind)
+            if dtrain_load_acquire(counter) >= value { continue }
+            pulse.beginWait(kind.wait, for: firstRank + localRank)
+            defer { pulse.endWait() }
             var looks = 0
             while dtrain_load_acquire(counter) < value {
                 looks += 1

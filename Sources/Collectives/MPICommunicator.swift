@@ -2,6 +2,7 @@ import CMPI
 import Diagnostics
 import Foundation
 import Synchronization
+import Watching
 
 /// The ranks of an MPI communicator. Used from the thread that started MPI, but for `messages`, which another one may look
 /// after: all calls go through one gate, one at a time (MPI_THREAD_SERIALIZED).
@@ -12,6 +13,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     package let rank: Int
     package let size: Int
     package let topology: Topology
+    /// Set once, before training begins.
+    package var pulse = Pulse()
     /// The ranks that share memory with this one, and all ranks of its machine, which are more where a test cuts a
     /// machine into hosts.
     let host: MPI_Comm, machine: MPI_Comm
@@ -89,10 +92,12 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     }
 
     package func barrier() throws {
-        try check(MPI_Barrier(handle), "MPI_Barrier")
+        try pulse.waiting(.meeting) { try check(MPI_Barrier(handle), "MPI_Barrier") }
     }
 
     package func broadcast(_ bytes: UnsafeMutableRawBufferPointer, from root: Int) throws {
+        pulse.beginWait(.meeting)
+        defer { pulse.endWait() }
         for part in parts(of: bytes.count) {
             let base = bytes.baseAddress.map { $0 + part.lowerBound }
             try check(MPI_Bcast(base, countable(part.count), dtrain_mpi_byte(), Int32(root), handle), "MPI_Bcast")
@@ -105,6 +110,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
             counts.count == size && total <= all.count && own?.count ?? counts[rank] == counts[rank],
             "\(own?.count ?? 0) bytes of \(counts) into \(all.count)")
         guard total <= largestPart else { return try allGatherLarge(own, into: all, counts: counts) }
+        pulse.beginWait(.meeting)
+        defer { pulse.endWait() }
         var offsets = [Int32](repeating: 0, count: size)
         for rank in 1..<max(size, 1) { offsets[rank] = offsets[rank - 1] + Int32(counts[rank - 1]) }
         try check(
@@ -118,6 +125,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         let count = own.count
         precondition(
             count * size <= all.count && all.count <= Int(Int32.max), "\(count) bytes of \(size) ranks into \(all.count)")
+        pulse.beginWait(.meeting)
+        defer { pulse.endWait() }
         // MPI_Allgather does the same, but takes memory each time where the ranks are no power of two (Open MPI 4.1).
         if rotation.count < count * size { rotation = [UInt8](repeating: 0, count: count * size) }
         try rotation.withUnsafeMutableBytes { blocks in
@@ -177,7 +186,9 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
                 requests.append(request)
             }
         }
-        try check(MPI_Waitall(Int32(requests.count), &requests, dtrain_mpi_statuses_ignore()), "MPI_Waitall")
+        try pulse.waiting(.messages) {
+            try check(MPI_Waitall(Int32(requests.count), &requests, dtrain_mpi_statuses_ignore()), "MPI_Waitall")
+        }
     }
 
     package func beginAllReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws {
@@ -202,6 +213,8 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
 
     package func finishAllReduce() throws {
         precondition(finishedReductions < reductions.count, "no sum was begun")
+        pulse.beginWait(.meeting)
+        defer { pulse.endWait() }
         try check(MPI_Wait(&reductions[finishedReductions], dtrain_mpi_status_ignore()), "MPI_Wait")
         finishedReductions += 1
     }
@@ -221,7 +234,9 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         guard ranks.count > 1 else {
             return HostMemoryGrant(memory: PrivateMemory(byteCount: bytes), topology: topology, note: nil)
         }
-        let window = try SharedWindow(byteCount: bytes, host: host, size: ranks.count) { try check($0, $1) }
+        let window = try pulse.waiting(.messages) {
+            try SharedWindow(byteCount: bytes, host: host, size: ranks.count) { try check($0, $1) }
+        }
         return HostMemoryGrant(memory: window, topology: topology, note: nil)
     }
 
@@ -231,7 +246,9 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         var total = Int64(0)
         var own = Int64(demand)
         var demands = [Int64](repeating: 0, count: try Self.size(of: machine))
-        try check(MPI_Allgather(&own, 8, dtrain_mpi_byte(), &demands, 8, dtrain_mpi_byte(), machine), "MPI_Allgather")
+        try pulse.waiting(.messages) {
+            try check(MPI_Allgather(&own, 8, dtrain_mpi_byte(), &demands, 8, dtrain_mpi_byte(), machine), "MPI_Allgather")
+        }
         for demand in demands { total += demand }
         guard total > 0 else { return nil }
         // Open MPI's own files lie there too.

@@ -98,7 +98,7 @@ package final class OwnerExchange {
         let ranks = topology.hosts[ownHost]
         flags = HostFlags(
             segments: ranks.indices.map { grant.memory.segment($0 - ranks.lowerBound) },
-            localRank: communicator.rank - ranks.lowerBound)
+            localRank: communicator.rank - ranks.lowerBound, firstRank: ranks.lowerBound, pulse: communicator.pulse)
         gatheredRecords = AlignedBuffer(count: topology.hosts.count > 1 ? recordSize * communicator.size : 0)
         piecesHere = all.count
         guard topology.hosts.count > 1 else {
@@ -397,7 +397,11 @@ package final class OwnerExchange {
     private func moveOn(until isDone: () -> Bool) throws {
         var looks = 0
         let start = MonotonicClock.nanoseconds
-        defer { waited += MonotonicClock.nanoseconds - start }
+        var isWaiting = false
+        defer {
+            waited += MonotonicClock.nanoseconds - start
+            if isWaiting { communicator.pulse.endWait() }
+        }
         while true {
             let isOver = gate.withLock { _ in
                 if !isDone() { _ = moveOn(isTrainingThread: true) }
@@ -405,6 +409,10 @@ package final class OwnerExchange {
             }
             if let failure { throw failure }
             if isOver { return }
+            if !isWaiting {
+                isWaiting = true
+                communicator.pulse.beginWait(.messages)
+            }
             looks += 1
             if looks < flags.patience { Processor.pause() } else { sched_yield() }
         }

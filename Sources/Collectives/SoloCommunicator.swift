@@ -1,8 +1,12 @@
 import Diagnostics
 import Foundation
+import Watching
 
 /// One rank alone, without MPI: what plain `dtrain` and most tests run on.
 package final class SoloCommunicator: Communicator {
+    /// Set before training begins, if at all.
+    nonisolated(unsafe) package var pulse = Pulse()
+
     package init() {}
 
     package var rank: Int { 0 }

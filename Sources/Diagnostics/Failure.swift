@@ -9,6 +9,8 @@ package enum ExitCode: Int32, Sendable {
     case badData = 65
     /// A file that was named isn't there.
     case missingInput = 66
+    /// A rank or a host that the others wait for doesn't answer (`EX_UNAVAILABLE`; `--stall-timeout`).
+    case stalled = 69
     /// A defect of dtrain or of a library.
     case internalError = 70
     /// The system refuses what every program needs: memory, a thread, a process (`EX_OSERR`).

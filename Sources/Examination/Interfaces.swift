@@ -34,6 +34,13 @@ extension NetworkInterface {
             + "\(network) --mca oob_tcp_if_include \(network)"
     }
 
+    /// The addresses at which other hosts may reach this one, the likeliest first; the loopback last, for those that are this host.
+    package static func reachable(_ view: SystemView) -> [String] {
+        let up = all(view).filter(\.isUp)
+        let outer = up.filter { !$0.isLoopback && !$0.isInternal }
+        return (outer + up.filter { !$0.isLoopback && $0.isInternal } + up.filter(\.isLoopback)).map(\.address)
+    }
+
     /// Those of this host that have an address.
     package static func all(_ view: SystemView) -> [NetworkInterface] {
         var first: UnsafeMutablePointer<ifaddrs>?

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import Diagnostics
+import Examination
 import Foundation
 import Launching
 import Reporting
@@ -41,6 +42,12 @@ struct TrainCommand: ParsableCommand {
             valueName: "file"))
     var trace: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "End the job, with 69, when a rank that others wait for has not moved for so many seconds, or a host not answered.",
+            valueName: "s"))
+    var stallTimeout: Double?
+
     @OptionGroup var launch: RankOptions
 
     @Flag(help: "Print nothing but warnings, errors and the digest.")
@@ -51,6 +58,9 @@ struct TrainCommand: ParsableCommand {
 
     func validate() throws {
         if let steps, steps < 0 { throw ValidationError("--steps \(steps): expected 0 or more") }
+        if let stallTimeout, !(stallTimeout >= 1 && stallTimeout <= 86_400) {
+            throw ValidationError("--stall-timeout \(stallTimeout): expected a number of seconds from 1 to 86400")
+        }
         if resume == "", CommandLine.arguments.contains(where: { $0.isEmpty || $0 == "--resume=" }) {
             throw ValidationError("--resume: an empty path; name a checkpoint or a run, or leave the path out")
         }
@@ -73,12 +83,21 @@ struct TrainCommand: ParsableCommand {
         var opened: Result<OpenedPlace?, any Error>?
         // What --set and --seed say is in the configuration, which is compared as a whole.
         try RankJob.run(
-            environment, withoutMPI: withoutMPI, agreeingOn: [.init("the command", "train")] + run.agreedItems,
+            environment, withoutMPI: withoutMPI, agreeingOn: agreedItems + run.agreedItems,
             beforeMPI: { opened = Result { try run.open() } }
         ) {
+            let watch = try RankWatch(
+                over: $0, stallTimeout: stallTimeout, program: "/proc/self/exe", arguments: ["watch"],
+                addresses: NetworkInterface.reachable(SystemView()))
+            defer { watch?.end() }
             guard try run(on: $0, opened: opened).ending == .interrupted else { return }
             throw ArgumentParser.ExitCode(Diagnostics.ExitCode.interrupted.rawValue)
         }
+    }
+
+    /// What of the command line all ranks must agree on, besides what concerns the run itself.
+    private var agreedItems: [Agreement.Item] {
+        [.init("the command", "train"), .init("--stall-timeout", stallTimeout.map { String($0) })]
     }
 
     /// What the command line asks for.

@@ -44,11 +44,13 @@ struct FaultBench: Sendable {
     /// Starts `dtrain` with these arguments.
     func start(
         _ launch: Launch = .plain, _ arguments: [String], scriptOptions: [String] = [],
+        environment more: [String: String] = [:],
         limit: Double = 120
     ) throws -> ChildProcess.Running {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
         var environment = ["PATH": parent(Self.program) + ":" + path]
         for name in launcherVariables { environment[name] = "" }
+        environment.merge(more) { _, new in new }
         let child =
             switch launch {
             case .plain:

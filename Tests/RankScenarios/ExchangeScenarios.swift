@@ -3,6 +3,7 @@ import Diagnostics
 import Foundation
 import Kernels
 import Storage
+import Watching
 
 /// The exchange of gradients between owners, on as many hosts as DTRAIN_NODE_SIZE makes.
 let exchangeScenarios = [
@@ -151,6 +152,10 @@ private final class CountingCommunicator: Communicator, @unchecked Sendable {
     var rank: Int { base.rank }
     var size: Int { base.size }
     var topology: Topology { base.topology }
+    var pulse: Pulse {
+        get { base.pulse }
+        set { base.pulse = newValue }
+    }
 
     func exchange(sending: [Outgoing], receiving: [Incoming]) throws {
         for outgoing in sending { sentBytes += outgoing.bytes.count }

@@ -25,6 +25,7 @@ enum RankScenarios {
         let name = CommandLine.arguments.dropFirst().first ?? ""
         let scenarios =
             communicationScenarios + exchangeScenarios + driftScenarios + allocationScenarios + speedScenarios + runScenarios
+            + hangScenarios
         guard let scenario = scenarios.first(where: { $0.name == name }) else {
             print("unknown scenario \(name)")
             exit(64)

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "CWatching.h"
+
 /// Starts a program that dies with the calling thread: the kernel kills it (SIGKILL) when that thread ends, in whatever
 /// way (prctl(2), PR_SET_PDEATHSIG). So call it from the main thread, or from one that outlives the program.
 ///

@@ -27,6 +27,7 @@ final class Evaluator {
         runner = RowRunner(
             judged, workspace: workspace, rows: Self.rows(dataset, microBatchSize),
             microBatchSize: microBatchSize, training: false)
+        runner.pulse = communicator.pulse
         samples = (0..<Int32(dataset.count)).map { $0 }
     }
 

@@ -4,6 +4,7 @@ import Metrics
 import Network
 import Storage
 import Timing
+import Watching
 
 /// What is run: the network, and how its outputs are judged.
 package struct JudgedNetwork {
@@ -45,6 +46,9 @@ package final class RowRunner {
     var stageClock: StageClock?
     /// As `ForwardPass.awaitWeights`.
     var awaitWeights: ((_ offset: Int) -> Void)?
+
+    /// Shows what this rank does.
+    var pulse = Pulse()
 
     /// What layers go on with from step to step; nil where they begin anew.
     private let carried: CarriedStates?
@@ -154,9 +158,11 @@ package final class RowRunner {
     package func forward(
         _ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch? = nil, weights: ParameterView
     ) {
+        pulse.turn(to: batch == nil ? .validation : .inputs)
         inputs.gather(dataset, samples, in: batch)
         lengths?.gather(dataset, samples)
         clock?.mark(.load)
+        if batch != nil { pulse.turn(to: .forward) }
         stageClock?.samples += samples.count
         layers.forward(
             inputs.matrix(rows: samples.count).readOnly, into: outputMatrix(rows: samples.count), using: activations,
@@ -206,6 +212,7 @@ package final class RowRunner {
 
     /// The gradients of all parameters after `judge` of `rows` rows for the same pass: a subtree.
     package func backward(rows: Int, weights: ParameterView, for pass: GradientPass) {
+        pulse.turn(to: .backward)
         layers.backward(
             gradientMatrix(rows: rows).readOnly, input: inputs.matrix(rows: rows).readOnly,
             output: outputMatrix(rows: rows).readOnly, using: activations,
@@ -232,6 +239,7 @@ package final class RowRunner {
         _ slice: HeadSlices.Slice, of leaf: Int, _ slices: HeadSlices, _ head: HeadMemory, weights: ParameterView,
         for pass: GradientPass?, seen: (MatrixView, TargetView) -> Void
     ) {
+        pulse.beat()
         let count = slice.rows.count
         let input = byPosition(outputMatrix(rows: slice.samples.upperBound))[rows: slice.rows].readOnly
         let output = head.outputs.matrix(rows: count, columns: slices.head.outputShape.count)

@@ -10,6 +10,7 @@ import Optimization
 import Reporting
 import Storage
 import Timing
+import Watching
 
 /// A training run on one rank: the loop over steps and what happens between them.
 ///
@@ -40,6 +41,8 @@ package final class Trainer {
             synchronizer.clock = clock
         }
     }
+    /// Shows what this rank does, for whoever watches it.
+    let pulse: Pulse
     private let workspace: Workspace
     /// What layers go on with from step to step, and how many streams of it each rank computes; nil where they begin anew.
     let carried: CarriedStates?
@@ -64,6 +67,8 @@ package final class Trainer {
         self.communicator = communicator
         self.options = options
         self.stopRequested = stopRequested
+        let pulse = communicator.pulse
+        self.pulse = pulse
         sampler = experiment.sampler
         totalSteps = experiment.totalSteps
         state = agreed.initialState
@@ -94,6 +99,7 @@ package final class Trainer {
         let runner = RowRunner(
             experiment.judgedInTraining, workspace: workspace, rows: shares.rows(of: rank),
             microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead, carried: carried)
+        runner.pulse = pulse
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
         divisors = DivisorAgreement(communicator: communicator, subtrees: subtrees.most)
         divisor = experiment.divisor
@@ -119,7 +125,10 @@ package final class Trainer {
         self.synchronizer = synchronizer
         worker.awaitWeights = synchronizer.awaitWeights
         worker.summed = synchronizer.gradientsSummed
-        gradientsFinished = { synchronizer.gradientsFinished(from: $0) }
+        gradientsFinished = {
+            synchronizer.gradientsFinished(from: $0)
+            pulse.beat()
+        }
         plans = Dictionary(
             uniqueKeysWithValues: zip(shares.trees, shares.programs).map {
                 ($0, synchronizer.plan(for: $1, tree: $0))
@@ -182,6 +191,7 @@ package final class Trainer {
         let learningRate = learningRate
         let program = plan.program
         clock?.beginStep(state.step + 1)
+        pulse.begin(step: state.step + 1)
         let weight = try divisor(of: batch, program)
         try synchronizer.begin(
             StepRequest(
@@ -196,13 +206,16 @@ package final class Trainer {
                 into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
                 next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
                 finished: isLast ? gradientsFinished : nil)
+            pulse.ran(samples: batch.rows(of: program.subtrees[index]).count)
         }
+        pulse.turn(to: .combining)
         let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
             clock?.mark(.wait)
             if let nextStep { worker.gatherNext(nextStep, order: order.samples) }
             clock?.mark(.load)
         }
         let policy = experiment.configuration.training.onNonFinite
+        pulse.turn(to: .log)
         state.step += 1
         if !outcome.isFinite {
             let description = try describeNonFinite(outcome, divisor: weight, program: program)
@@ -279,6 +292,7 @@ package final class Trainer {
         var result: Evaluator.Result?
         if validationIsDue(after: batch), let evaluator {
             recorder?.pause()
+            pulse.turn(to: .validation)
             let evaluated = try evaluator.evaluate(weights: weights)
             result = evaluated
             // A best checkpoint that never reached the disk must not be what later ones are measured by.
@@ -293,6 +307,7 @@ package final class Trainer {
         if checkpointIsDue || isLast { places.insert(.numbered) }
         if !places.isEmpty {
             recorder?.pause()
+            pulse.turn(to: .checkpoint)
             try saveCheckpoint(to: places)
             recorder?.resume()
         }
@@ -326,6 +341,7 @@ package final class Trainer {
 
     /// The end of the run: the last checkpoint, what the weights are worth, the digest.
     private func end(interrupted: Bool) throws {
+        pulse.turn(to: .end)
         try saveLastCheckpoint()
         let result =
             interrupted || options.stopAfterStep.map({ $0 <= state.step }) ?? false

@@ -85,7 +85,9 @@ package struct TrainingRun {
         opened: Swift.Result<OpenedPlace?, any Error>? = nil
     ) throws -> Result {
         let isFirst = communicator.rank == 0
+        communicator.pulse.turn(to: .data)
         let agreed = try AgreedExperiment(over: communicator) { try Experiment(try readConfiguration()) }
+        communicator.pulse.turn(to: .setUp)
         let trace = try tracePath.map { try PhaseTrace(path: $0, communicator: communicator) }
         var opened = try communicator.agree { try (opened ?? Swift.Result { try open() }).get() }
         if opened == nil {
