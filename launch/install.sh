@@ -1,10 +1,40 @@
 #!/usr/bin/env bash
-# Installs the release build as PREFIX/bin/dtrain: launch/install.sh [PREFIX]. Without PREFIX: /usr/local where that can
-# be written, or else ~/.local.
+# Installs dtrain, or packs it for machines without a Swift toolchain.
+#
+#   launch/install.sh [PREFIX]
+#   launch/install.sh --bundle [FILE]
+#
+# The first builds and installs PREFIX/bin/dtrain. Without PREFIX: /usr/local where that can be written, or else ~/.local.
+#
+# --bundle makes one archive, FILE or else dtrain-VERSION-linux-MACHINE.tar.gz here, with the program, its configurations and the
+# scripts that start ranks. Swift's library, zlib, libpng, libjpeg, libcrypto and libstdc++ are inside the program, since
+# their file names differ from one distribution to the next; Open MPI isn't, because its library and its mpirun belong
+# together: Debian's libopenmpi3 or libopenmpi40, with openmpi-bin. It runs on any Linux with the C library of the machine
+# where it was made, or a newer one.
 set -euo pipefail
 unset CDPATH
 
 say() { printf 'install.sh: %s\n' "$*" >&2; }
+
+bundle=''
+if [[ ${1:-} == --bundle ]]; then
+    bundle=${2:-}
+    if (($# > 2)) || { (($# == 2)) && [[ -z $2 || $2 == -* || -d $2 ]]; }; then
+        say "usage: launch/install.sh --bundle [FILE], with FILE an archive to write; found: $(printf '"%s" ' "$@")"
+        exit 64
+    fi
+    if [[ -n $bundle && $bundle != /* ]]; then bundle=$PWD/$bundle; fi
+    if [[ ! -w $(dirname -- "${bundle:-./x}") ]]; then
+        say "$(dirname -- "${bundle:-$PWD/x}") can't be written; name a file elsewhere: launch/install.sh --bundle FILE"
+        exit 73
+    fi
+    here=$PWD
+    cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+    # shellcheck source=launch/bundle.sh
+    . launch/bundle.sh
+    make_bundle "$bundle" "$here"
+    exit 0
+fi
 
 # An empty PREFIX is a variable that isn't set, and would be the root directory.
 if (($# > 1)) || { (($# == 1)) && [[ -z $1 || $1 == -* ]]; }; then

@@ -128,18 +128,23 @@ if [[ $1 != -* && $1 != dtrain ]] && ! command -v -- "$1" > /dev/null; then
     fail 66 "$1: no such program; $usage"
 fi
 if $uses_dtrain && ! command -v dtrain > /dev/null && [[ " $* " == *" dtrain "* ]]; then
-    if [[ ! -x $repository/.build/release/dtrain ]]; then
+    # In the repository, or in what launch/install.sh --bundle packed.
+    found=$repository/.build/release
+    if [[ -x $repository/bin/dtrain ]]; then found=$repository/bin; fi
+    if [[ ! -x $found/dtrain ]]; then
         fail 66 "dtrain is neither on the PATH nor built; build it with: swift build -c release" \
             "(in $repository), or run launch/quickstart.sh"
     fi
-    export PATH=$repository/.build/release:$PATH
+    export PATH=$found:$PATH
 fi
 
 # --- Flags ------------------------------------------------------------------------------------------------------------
 
 # nproc would take OMP_NUM_THREADS for the number of cores.
 cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2> /dev/null || getconf _NPROCESSORS_ONLN)
-flags=(-q -np "$ranks")
+flags=(-np "$ranks")
+# mpirun's own words on how a rank ended; in Open MPI 5 there is no option -q for it.
+export OMPI_MCA_orte_execute_quiet=${OMPI_MCA_orte_execute_quiet:-1}
 # On other hosts mpirun itself sees to it that none gets more ranks than slots.
 if [[ -z $hostfile ]]; then flags+=(--oversubscribe); fi
 flags+=(-x DTRAIN_TERMINAL -x DTRAIN_COLUMNS -x OMP_NUM_THREADS -x OPENBLAS_NUM_THREADS)

@@ -67,6 +67,16 @@ sources_are_formatted() {
     swift format lint --strict --recursive --parallel Package.swift Sources Tests
 }
 
+# shellcheck disable=SC2317 # called by check
+archive_runs_elsewhere() {
+    if ((EUID != 0)) || ! command -v debootstrap > /dev/null; then
+        echo "roots of other systems want root and debootstrap (Debian, Ubuntu: apt-get install debootstrap)"
+        return 77
+    fi
+    launch/install.sh --bundle "$results/dtrain.tar.gz" \
+        && launch/portability.sh --processors none --debian bookworm,trixie --bundle "$results/dtrain.tar.gz"
+}
+
 # The build that `swift build` makes too, so that neither throws away the other's work.
 if ! swift build -c release --build-tests; then
     echo "the build failed"
@@ -115,5 +125,9 @@ if (($# == 0)); then
     check "the scripts in launch/ pass shellcheck" scripts_are_clean
     check "the sources have the form that .swift-format states" sources_are_formatted
     check "a run killed 25 times ends in the bits of one left alone" launch/torture.sh --kills 25 --seed 1
+    if [[ ${DTRAIN_TESTS:-} == full ]]; then
+        check "the archive runs on bare Debian 12 and 13, with the same bits" archive_runs_elsewhere
+        check "the steps of Dockerfile make an image that trains" launch/container-trial.sh
+    fi
 fi
 close

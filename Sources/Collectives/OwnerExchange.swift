@@ -4,6 +4,7 @@ import Foundation
 import Storage
 import Synchronization
 import Timing
+import Watching
 
 /// How the partial gradients of the ranks reach the owners of the slices, and how the new weights get back.
 ///

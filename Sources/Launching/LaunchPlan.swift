@@ -35,6 +35,8 @@ package struct LaunchPlan: Equatable, Sendable {
             variables["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
             variables["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
         }
+        // mpirun's own words on how a rank ended; in Open MPI 5 there is no option `-q` for it.
+        set("OMPI_MCA_orte_execute_quiet", unlessSet: "1")
         if isOversubscribed { set("OMPI_MCA_mpi_yield_when_idle", unlessSet: "1") }
         // Seconds between SIGTERM and SIGKILL when a job is torn down; Open MPI waits for them twice.
         set("OMPI_MCA_odls_base_sigkill_timeout", unlessSet: "0")
@@ -43,7 +45,7 @@ package struct LaunchPlan: Equatable, Sendable {
         set("DTRAIN_TERMINAL", unlessSet: isTerminal ? "1" : "0")
         set("DTRAIN_COLUMNS", unlessSet: String(columns))
         variables[Session.variable] = session
-        var options = ["-q", "-np", String(ranks)]
+        var options = ["-np", String(ranks)]
         if let hosts {
             options += ["--host", hosts.argument]
             // ssh carries none of the environment, and mpirun only what is its own.

@@ -64,7 +64,7 @@ struct LocalScriptTests {
         defer { mpi.remove() }
         let run = try Run(["-np", Self.manyRanks, "--timeout", "60", "true", "a b", "--set", "x=1"], in: mpi)
         #expect(run.end().code == 0)
-        #expect(mpi.text("arguments").hasPrefix("-q\n-np\n\(Self.manyRanks)\n--oversubscribe\n"))
+        #expect(mpi.text("arguments").hasPrefix("-np\n\(Self.manyRanks)\n--oversubscribe\n"))
         #expect(mpi.text("arguments").hasSuffix("--bind-to\nnone\n--timeout\n60\ntrue\na b\n--set\nx=1\n"))
         for line in [
             "DTRAIN_TERMINAL=0", "DTRAIN_COLUMNS=80", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1",

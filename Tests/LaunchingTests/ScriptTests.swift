@@ -149,6 +149,17 @@ struct ScriptTests {
         #expect(result.status == 64 && result.errors.hasPrefix("install.sh: usage: "), "\(result)")
     }
 
+    @Test("without its own build local.sh takes the program of the archive that it came in")
+    func bundled() throws {
+        let copy = try installable()
+        try copy.program("mpirun", "echo \"$(command -v dtrain)\"")
+        try copy.directory("copy/bin")
+        try copy.write("copy/bin/dtrain", "")
+        chmod(copy.folder + "/copy/bin/dtrain", 0o755)
+        let result = try copy.run("local.sh", ["-np", "1", "dtrain"])
+        #expect(result.status == 0 && result.output == "\(copy.folder)/copy/bin/dtrain\n", "\(result)")
+    }
+
     @Test(
         "the scripts refuse options that they don't know",
         arguments: [
@@ -156,7 +167,11 @@ struct ScriptTests {
             ("setup.sh", ["--tests", "more"]), ("install.sh", ["p", "q"]), ("torture.sh", ["--kills", "x[$(touch kept2)]"]),
             ("lab.sh", []), ("lab.sh", ["--hosts", "2"]), ("lab.sh", ["--hosts", "0", "true"]), ("lab.sh", ["true"]),
             ("lab.sh", ["--hosts", "x[$(touch kept2)]", "true"]), ("lab.sh", ["--hosts", "2", "--rate", "fast", "true"]),
-            ("lab.sh", ["--hosts", "2", "-delete"]), ("local.sh", ["--hostfile"])
+            ("lab.sh", ["--hosts", "2", "-delete"]), ("local.sh", ["--hostfile"]), ("slurm-lab.sh", []), ("slurm.sbatch", []),
+            ("slurm-lab.sh", ["--nodes", "x[$(touch kept2)]", "true"]), ("slurm-trial.sh", ["nothing"]),
+            ("install.sh", ["--bundle", "a", "b"]), ("install.sh", ["--bundle", "-x"]), ("install.sh", ["--bundle", "."]),
+            ("dockerfile.sh", ["--hosts", "x[$(touch kept2)]"]), ("dockerfile.sh", ["-x"]), ("dockerfile.sh", ["--image"]),
+            ("portability.sh", ["--bundle"])
         ])
     func usage(script: String, arguments: [String]) throws {
         let copy = try installable()
