@@ -12,7 +12,10 @@ import PackageDescription
     let processorFlags = ["-Xcc", "-fno-math-errno"]
 #endif
 
-let swift: [SwiftSetting] = [.unsafeFlags(processorFlags)]
+// launch/fuzz.sh sets DTRAIN_FUZZER to libFuzzer's archive: every room then tells it which edges were passed.
+let fuzzer = Context.environment["DTRAIN_FUZZER"]
+let swift: [SwiftSetting] = [.unsafeFlags(processorFlags + (fuzzer == nil ? [] : ["-sanitize=fuzzer"]))]
+let inC: [CSetting] = fuzzer == nil ? [] : [.unsafeFlags(["-fsanitize=fuzzer-no-link"])]
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -45,6 +48,25 @@ let wideTiles: [Target] =
             ])
     ] : []
 
+// The readers of files, one by one, with a file of any bytes; their tests read the seeds, the program runs under libFuzzer.
+let fuzzing: [Target] =
+    [
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Reporting", "Settings", "Storage", "Training"
+            ],
+            path: "Tests/Fuzzing/Targets", swiftSettings: swift)
+    ]
+    + (fuzzer.map { archive in
+        [
+            .systemLibrary(name: "CFuzzer", path: "Tests/Fuzzing/CFuzzer"),
+            .executableTarget(
+                name: "fuzz-readers", dependencies: ["FuzzTargets", "CFuzzer"], path: "Tests/Fuzzing/Driver",
+                swiftSettings: swift, linkerSettings: [.unsafeFlags([archive]), .linkedLibrary("stdc++")])
+        ]
+    } ?? [])
+
 let package = Package(
     name: "dtrain",
     products: [.executable(name: "dtrain", targets: ["dtrain"])],
@@ -61,7 +83,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CProcessor"),
         .target(name: "CAllocations"),
-        .target(name: "CImages", dependencies: ["CPNG", "CJPEG"]),
+        .target(name: "CImages", dependencies: ["CPNG", "CJPEG"], cSettings: inC),
         .target(name: "CProcesses"),
 
         room("Diagnostics"),
@@ -140,6 +162,7 @@ let package = Package(
                 "Checkpointing", "Collectives", "Datasets", "Diagnostics", "Files", "Kernels", "Metrics", "Network",
                 "Optimization", "Settings", "Storage", "TestSupport", "rank-scenarios"
             ]),
+        tests(of: "FuzzTargets", ["TestSupport"]),
         .testTarget(name: "MessageTests", exclude: ["Messages.txt"]),
         .testTarget(
             name: "EndToEndTests",
@@ -159,6 +182,6 @@ let package = Package(
                 "dtrain", "Checkpointing", "Files", "Diagnostics", "Reporting", "TestSupport",
                 "rank-scenarios"
             ], swiftSettings: swift)
-    ] + wideTiles,
+    ] + wideTiles + fuzzing,
     swiftLanguageModes: [.v6]
 )
