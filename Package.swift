@@ -16,12 +16,19 @@ import PackageDescription
 let fuzzer = Context.environment["DTRAIN_FUZZER"]
 let swift: [SwiftSetting] = [.unsafeFlags(processorFlags + (fuzzer == nil ? [] : ["-sanitize=fuzzer"]))]
 let inC: [CSetting] = fuzzer == nil ? [] : [.unsafeFlags(["-fsanitize=fuzzer-no-link"])]
+
+// DTRAIN_MPI=mpich builds against MPICH (launch/mpich.sh does), openmpi, the default, against Open MPI.
+let library = Context.environment["DTRAIN_MPI"] ?? "openmpi"
+guard ["openmpi", "mpich"].contains(library) else { fatalError("DTRAIN_MPI: expected openmpi or mpich, found \"\(library)\"") }
+let isMPICH = library == "mpich"
+let mpi: [SwiftSetting] = isMPICH ? [.define("MPICH")] : []
+
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A room and what it may use.
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swift + settings)
 }
 
 /// The tests of a room, in a folder that mirrors it.
@@ -75,7 +82,9 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0")
     ],
     targets: [
-        .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
+        .systemLibrary(
+            name: "CMPI", pkgConfig: isMPICH ? "mpich" : "ompi-c",
+            providers: [.apt(isMPICH ? ["libmpich-dev", "mpich"] : ["libopenmpi-dev", "openmpi-bin"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
@@ -100,12 +109,12 @@ let package = Package(
             swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels", "Timing"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
-        room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"]),
+        room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"], settings: mpi),
         room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib", "CImages"]),
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),
-        room("Launching", ["Diagnostics", "Threads", "Timing", "CProcesses"]),
+        room("Launching", ["Diagnostics", "Threads", "Timing", "CProcesses"], settings: mpi),
         room(
             "Training",
             [
@@ -130,7 +139,7 @@ let package = Package(
             ], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
-        .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport", swiftSettings: mpi),
         .executableTarget(
             name: "rank-scenarios",
             dependencies: [
