@@ -83,7 +83,7 @@ while read -r name bytes; do
     largest[$name]=$bytes
 done < <("$program")
 for name in "${wanted[@]}"; do
-    if [[ -z ${largest[$name]:-} ]]; then
+    if ! printf '%s\n' "${all[@]}" | grep -qxF -- "$name"; then
         say "unknown target \"$name\"; known: ${all[*]}"
         exit 64
     fi
