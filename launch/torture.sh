@@ -555,7 +555,7 @@ note_beginning
 
 job=$((job + 1))
 draw 4
-run_to_end $((drawn + 1)) local "$work/torture.yaml" --run "$reference" --steps "$last_step" \
+run_to_end $((drawn + 1)) "${ways[0]}" "$work/torture.yaml" --run "$reference" --steps "$last_step" \
     --set "checkpoint.every_steps=$max_steps"
 echo "uninterrupted: ${descriptions[job]}, $last_step steps"
 

@@ -46,7 +46,7 @@ struct SeedTests {
         try withTarget(name) { target, folder in
             let seeds = try seeds(of: target).map(\.bytes)
             var mutations = Mutations(of: seeds, largestInput: target.largestInput, number: UInt64(seeds.count))
-            for _ in 0..<(isFullMatrix ? 100_000 : 1000) { target.run(mutations.next(), in: folder) }
+            for _ in 0..<(isFullMatrix ? 100_000 : 3000) { target.run(mutations.next(), in: folder) }
         }
     }
 }

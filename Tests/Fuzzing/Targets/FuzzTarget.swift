@@ -74,9 +74,14 @@ package struct FuzzTarget: Sendable {
 package struct FuzzFolder: Sendable {
     package let path: String
 
-    /// Makes the folder in the directory for temporary files (`TMPDIR`); the caller removes it.
+    /// Makes the folder; the caller removes it. Where TMPDIR names no directory it lies in memory, if it can: what writes durably
+    /// would wait for a disk a thousand times a second.
     package init() throws {
-        path = FileManager.default.temporaryDirectory.path + "/dtrain-fuzz-\(UUID().uuidString)"
+        let memory = "/dev/shm"
+        let base =
+            ProcessInfo.processInfo.environment["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 }
+            ?? (access(memory, W_OK) == 0 ? memory : FileManager.default.temporaryDirectory.path)
+        path = base + "/dtrain-fuzz-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
     }
 
