@@ -7,7 +7,7 @@
 #            Tests/Fuzzing/Seeds/TARGET
 # --seconds  how long each target runs (60)
 # --runs     how many files each target reads, instead
-# --address  under AddressSanitizer too, which sees reads beyond the end of memory; a quarter as fast
+# --address  under AddressSanitizer too, which sees reads beyond the end of memory; half as fast
 # --corpus   where files that reached something new are kept and read first the next time (.build-fuzz/corpus)
 # --build    the build folder (.build-fuzz)
 #
