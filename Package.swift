@@ -109,7 +109,9 @@ let package = Package(
             swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels", "Timing"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
-        room("Collectives", ["Diagnostics", "Storage", "Kernels", "CMPI", "CProcessor"], settings: mpi),
+        room(
+            "Collectives", ["Diagnostics", "Storage", "Threads", "Timing", "Kernels", "CMPI", "CProcessor"],
+            settings: mpi),
         room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib", "CImages"]),
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),

@@ -260,6 +260,7 @@ DTRAIN_VECTOR dtrain_float8 dtrain_value_from(const unsigned *numbers, unsigned 
 #include "transposition.h"
 #include "convolution.h"
 #include "pooling.h"
+#include "bfloat16.h"
 
 /// Whether processor and operating system have the AVX-512 that x86-64-v4 means.
 static inline int dtrain_has_avx512(void) {

@@ -38,6 +38,14 @@ package protocol Communicator: AnyObject, Sendable {
     /// same order and size.
     func exchange(sending: [Outgoing], receiving: [Incoming]) throws
 
+    /// Messages of this rank's own choosing, with tags from 16 on: not collective.
+    ///
+    /// - Parameter places: how many there can be under way at once.
+    func messages(places: Int) throws -> any Messages
+
+    /// Whether a second thread may make calls while this one computes.
+    var allowsThread: Bool { get }
+
     /// Begins to add up the values of all ranks, element by element, in the library's order: not part of law 1. They must
     /// stay in place until `finishAllReduce`.
     func beginAllReduceSum(_ values: UnsafeMutableBufferPointer<Float>) throws

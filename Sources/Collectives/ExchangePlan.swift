@@ -1,49 +1,62 @@
 import Kernels
 import Storage
 
-/// Everything about the exchange that depends on who computes which leaves: worked out once for each summation program,
-/// so that a step allocates nothing and decides nothing.
+/// Everything about the exchange of gradients that depends on who computes which leaves: worked out once for each summation
+/// program, so that a step allocates nothing and decides nothing.
 package final class ExchangePlan {
     package let program: SummationTree.Program
-    /// The subtrees whose sum the owner makes, in order: those of its own host's ranks where they lie, those of other
-    /// hosts as they arrive; each from the first element of the slice on.
-    private let sources: [UnsafePointer<Float>]
-    /// The same of weights that are used again later, in the order of the uses.
-    private let laterUses: [LaterUseSources]
+    /// What this rank's own pieces are the sums of, in their order.
+    private let owned: [OwnedPiece]
     /// How often the two topmost sums are added after each source.
     private let additions: [Int]
-
-    let sentGradients: [Outgoing]
-    let receivedGradients: [Incoming]
-    let sentWeights: [Outgoing]
-    let receivedWeights: [Incoming]
+    /// Rooms for what other hosts send for this rank's pieces: for each piece, for each of those hosts.
+    let rooms: [[MutableMatrixView]]
+    /// What this rank sends for pieces that are owned elsewhere, in the order of `PieceExchange.foreign`.
     private let bundles: [Bundle]
     /// Sums of a block that wait for others.
     private let scratch: AlignedBuffer<Float>
     /// A block of a later use's gradient.
     private let laterBlock: AlignedBuffer<Float>
 
-    /// The gradients of a later use, as far as its weight lies in the owner's slice.
+    private struct OwnedPiece {
+        /// The element of the slice that it begins with.
+        let start: Int
+        /// The subtrees whose sum the owner makes, in order: those of its own host's ranks where they lie, those of other
+        /// hosts as they arrive; each from the first element of the piece on.
+        var sources: [UnsafePointer<Float>] = []
+        /// The same of weights that are used again later, in the order of the uses.
+        var laterUses: [LaterUseSources] = []
+    }
+
+    /// The gradients of a later use, as far as its weight lies in a piece.
     private struct LaterUseSources {
         /// The elements of the slice, in whole blocks, that they belong to, and those that the weight lies in.
         let blocks: Range<Int>, weight: Range<Int>
         /// From the first of the blocks on.
-        let sources: [UnsafePointer<Float>]
+        var sources: [UnsafePointer<Float>] = []
     }
 
-    /// A host's sum over one of its own maximal subtrees, for the owner of a slice on another host.
+    /// A host's sums over its own maximal subtrees of a piece that is owned on another host: one message.
     private struct Bundle {
-        let sources: [UnsafePointer<Float>]
-        let additions: [Int]
-        let result: MutableMatrixView
+        var sums: [Sum] = []
+        /// What is sent: where the sums are put one behind the other, or the one gradient that there is, where it lies.
+        let message: MutableMatrixView
+
+        struct Sum {
+            let sources: [UnsafePointer<Float>]
+            let additions: [Int]
+            let result: MutableMatrixView
+        }
     }
 
-    /// - Parameter followsTree: false where sums are made in the order of ranks instead (`summation: arrival`).
-    package init(_ program: SummationTree.Program, tree: SummationTree, exchange: OwnerExchange, followsTree: Bool) {
+    /// - Parameters:
+    ///   - followsTree: false where sums are made in the order of ranks instead (`summation: arrival`).
+    ///   - set: which of the exchange's sets of gradients it is about.
+    package init(
+        _ program: SummationTree.Program, tree: SummationTree, exchange: OwnerExchange, followsTree: Bool, set: Int = 0
+    ) {
         self.program = program
         let topology = exchange.topology
-        let size = exchange.communicator.size
-        let rank = exchange.communicator.rank
         let slice = exchange.slice
         let ownHost = exchange.ownHost
         let layout = exchange.layout
@@ -54,95 +67,119 @@ package final class ExchangePlan {
             Self.subtrees(of: topology.hosts[host], program, tree: tree, followsTree: followsTree)
         }
 
-        // The slice, and behind it what belongs to it of later uses: each a range of the flat buffer of gradients.
-        let parts = layout.gradientParts(of: slice)
-        var sources = [[UnsafePointer<Float>]](repeating: [], count: parts.count)
+        // What lies where of an own piece: for each subtree, in order, each part of the gradients that belongs to it.
         var combined: [Range<Int>] = []
-        var received: [Incoming] = []
+        for host in topology.hosts.indices {
+            combined +=
+                host == ownHost
+                ? topology.hosts[host].flatMap { program.subtrees(of: $0).map { program.subtrees[$0] } }
+                : subtrees(ofHost: host)
+        }
+        var owned: [OwnedPiece] = []
+        var rooms: [[MutableMatrixView]] = []
         // A rank may own nothing: there can be more of them than blocks.
-        for host in slice.isEmpty ? 0..<0 : topology.hosts.indices {
-            if host == ownHost {
-                for rank in topology.hosts[host] {
-                    for (index, subtree) in program.subtrees(of: rank).enumerated() {
-                        let gradients = exchange.gradients(index, of: rank)
-                        for (part, elements) in parts.enumerated() {
-                            sources[part].append(UnsafePointer(gradients[elements.gradients].base))
+        for elements in exchange.ownedPieces {
+            let parts = layout.gradientParts(of: elements)
+            var piece = OwnedPiece(start: elements.lowerBound - slice.lowerBound)
+            piece.laterUses = parts.dropFirst().map {
+                LaterUseSources(
+                    blocks: $0.blocks.shifted(by: -slice.lowerBound), weight: $0.weight.shifted(by: -slice.lowerBound))
+            }
+            func add(_ part: Int, _ source: UnsafePointer<Float>) {
+                if part == 0 { piece.sources.append(source) } else { piece.laterUses[part - 1].sources.append(source) }
+            }
+            var places: [MutableMatrixView] = []
+            for host in topology.hosts.indices {
+                guard host != ownHost else {
+                    for rank in topology.hosts[host] {
+                        for subtree in program.subtrees(of: rank).indices {
+                            let gradients = exchange.gradients(
+                                subtree - program.subtrees(of: rank).lowerBound, of: rank, set: set)
+                            for (part, place) in parts.enumerated() {
+                                add(part, UnsafePointer(gradients[place.gradients].base))
+                            }
                         }
-                        combined.append(program.subtrees[subtree])
                     }
+                    continue
                 }
-            } else {
-                for subtree in subtrees(ofHost: host) {
+                let count = parts.reduce(0) { $0 + $1.gradients.count }
+                let sums = subtrees(ofHost: host)
+                let room = exchange.staging.take(count * sums.count)
+                places.append(room)
+                var place = UnsafePointer(room.base)
+                for _ in sums {
                     for (part, elements) in parts.enumerated() {
-                        let place = exchange.staging.take(elements.gradients.count)
-                        received.append(Incoming(from: topology.counterpart(on: host, of: rank), place))
-                        sources[part].append(UnsafePointer(place.base))
+                        add(part, place)
+                        place += elements.gradients.count
                     }
-                    combined.append(subtree)
                 }
             }
+            owned.append(piece)
+            rooms.append(places)
         }
-        self.sources = sources.first ?? []
-        laterUses = zip(parts, sources).dropFirst().map { part, sources in
-            LaterUseSources(
-                blocks: part.blocks.shifted(by: -slice.lowerBound), weight: part.weight.shifted(by: -slice.lowerBound),
-                sources: sources)
-        }
+        self.owned = owned
+        self.rooms = rooms
         self.additions = additions(combined)
-        receivedGradients = received
 
-        // For the slices of other hosts' owners that fall to this rank.
-        var bundles: [Bundle] = []
-        var sent: [Outgoing] = []
-        var receivedWeights: [Incoming] = []
-        for owner in 0..<size where topology.host(of: owner) != ownHost {
-            let target = layout.slice(of: owner, ownerCount: size)
-            guard topology.counterpart(on: ownHost, of: owner) == rank, !target.isEmpty else { continue }
-            for subtree in subtrees(ofHost: ownHost) {
-                for part in layout.gradientParts(of: target) {
-                    let place = exchange.staging.take(part.gradients.count)
-                    var sources: [UnsafePointer<Float>] = []
-                    var covered: [Range<Int>] = []
-                    for rank in topology.hosts[ownHost] {
-                        for (index, own) in program.subtrees(of: rank).enumerated()
-                        where subtree.contains(program.subtrees[own].lowerBound) {
-                            sources.append(UnsafePointer(exchange.gradients(index, of: rank)[part.gradients].base))
-                            covered.append(program.subtrees[own])
-                        }
+        // For the pieces of other hosts' owners that fall to this rank.
+        bundles = exchange.foreignPieces.map { elements in
+            let parts = layout.gradientParts(of: elements)
+            func sources(
+                _ subtree: Range<Int>, _ part: ParameterLayout.GradientPart
+            ) -> [(MutableMatrixView, Range<Int>)] {
+                topology.hosts[ownHost].flatMap { rank in
+                    program.subtrees(of: rank).enumerated().compactMap { index, own in
+                        guard subtree.contains(program.subtrees[own].lowerBound) else { return nil }
+                        let gradients = exchange.gradients(index, of: rank, set: set)[part.gradients]
+                        return (gradients, program.subtrees[own])
                     }
-                    bundles.append(Bundle(sources: sources, additions: additions(covered), result: place))
-                    sent.append(Outgoing(to: owner, place.readOnly))
                 }
             }
-            receivedWeights.append(Incoming(from: owner, exchange.weights[target]))
-        }
-        self.bundles = bundles
-        sentGradients = sent
-        self.receivedWeights = receivedWeights
-        sentWeights =
-            slice.isEmpty
-            ? []
-            : topology.hosts.indices.filter { $0 != ownHost }.map {
-                Outgoing(to: topology.counterpart(on: $0, of: rank), exchange.weights[slice].readOnly)
+            let subtrees = subtrees(ofHost: ownHost)
+            if exchange.format == .float32, subtrees.count == 1, parts.count == 1,
+                case let all = sources(subtrees[0], parts[0]), all.count == 1
+            {
+                return Bundle(message: all[0].0)
             }
+            let count = parts.reduce(0) { $0 + $1.gradients.count }
+            let room = exchange.staging.take(count * subtrees.count)
+            var bundle = Bundle(message: room)
+            var place = 0
+            for subtree in subtrees {
+                for part in parts {
+                    let all = sources(subtree, part)
+                    bundle.sums.append(
+                        Bundle.Sum(
+                            sources: all.map { UnsafePointer($0.0.base) }, additions: additions(all.map(\.1)),
+                            result: MutableMatrixView(base: room.base + place, rows: 1, columns: part.gradients.count)))
+                    place += part.gradients.count
+                }
+            }
+            return bundle
+        }
         exchange.staging.restart()
-        let levels = ([self.additions] + bundles.map(\.additions)).map(combinationLevels).max() ?? 0
+        let levels =
+            ([self.additions] + bundles.flatMap { $0.sums.map(\.additions) }).map(combinationLevels).max() ?? 0
         scratch = AlignedBuffer(count: levels * ParameterLayout.blockSize)
-        laterBlock = AlignedBuffer(count: laterUses.isEmpty ? 0 : ParameterLayout.blockSize)
+        laterBlock = AlignedBuffer(count: owned.allSatisfy(\.laterUses.isEmpty) ? 0 : ParameterLayout.blockSize)
     }
 
-    /// The sum of all ranks for one block of the owner's slice, which begins `offset` elements in, times `factor`. Returns
-    /// the sum of its squares.
+    /// The sum of all ranks for one block of the owner's slice, which begins `offset` elements in and lies in the own piece
+    /// with this index, times `factor`. Returns the sum of its squares.
     @discardableResult
-    package func combine(_ offset: Int, factor: Float, into block: MutableMatrixView) -> Double {
-        guard laterUses.contains(where: { $0.blocks.contains(offset) }) else {
+    package func combine(_ offset: Int, piece index: Int = 0, factor: Float, into block: MutableMatrixView) -> Double {
+        let start = owned[index].start
+        guard owned[index].laterUses.contains(where: { $0.blocks.contains(offset) }) else {
             return combineTree(
-                sources, additions: additions, offset: offset, factor: factor, scratch: scratch.elements, into: block)
+                owned[index].sources, additions: additions, offset: offset - start, factor: factor, scratch: scratch.elements,
+                into: block)
         }
         // The uses have a tree each; their roots are joined before anything is scaled.
-        combineTree(sources, additions: additions, offset: offset, factor: 1, scratch: scratch.elements, into: block)
+        combineTree(
+            owned[index].sources, additions: additions, offset: offset - start, factor: 1, scratch: scratch.elements,
+            into: block)
         let later = laterBlock.matrix(rows: 1, columns: block.count)
-        for use in laterUses where use.blocks.contains(offset) {
+        for use in owned[index].laterUses where use.blocks.contains(offset) {
             combineTree(
                 use.sources, additions: additions, offset: offset - use.blocks.lowerBound, factor: 1,
                 scratch: scratch.elements, into: later)
@@ -151,6 +188,20 @@ package final class ExchangePlan {
         }
         Updates.scale(block, by: factor)
         return sumOfSquares(block.readOnly)
+    }
+
+    /// Adds up what this host's ranks have for the piece with this index among those that are owned elsewhere, as far as the
+    /// tree allows. Returns what is to be sent, which may be changed where `format` isn't float32.
+    func bundle(_ index: Int) -> MutableMatrixView {
+        let blockSize = ParameterLayout.blockSize
+        for sum in bundles[index].sums {
+            for first in stride(from: 0, to: sum.result.count, by: blockSize) {
+                combineTree(
+                    sum.sources, additions: sum.additions, offset: first, factor: 1, scratch: scratch.elements,
+                    into: MutableMatrixView(base: sum.result.base + first, rows: 1, columns: blockSize))
+            }
+        }
+        return bundles[index].message
     }
 
     /// What the ranks of a host hand over: as few sums as the tree allows.
@@ -184,18 +235,6 @@ package final class ExchangePlan {
             topology.host(of: $0) != ownHost && topology.counterpart(on: ownHost, of: $0) == rank
         }.reduce(0) { $0 + sums(ownHost) * count(ofOwner: $1) }
         return received + sent
-    }
-
-    /// Adds up what this host's ranks have for the owners on other hosts, as far as the tree allows.
-    func combineForOthers() {
-        let blockSize = ParameterLayout.blockSize
-        for bundle in bundles {
-            for first in stride(from: 0, to: bundle.result.count, by: blockSize) {
-                combineTree(
-                    bundle.sources, additions: bundle.additions, offset: first, factor: 1, scratch: scratch.elements,
-                    into: MutableMatrixView(base: bundle.result.base + first, rows: 1, columns: blockSize))
-            }
-        }
     }
 }
 

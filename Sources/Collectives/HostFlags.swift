@@ -8,6 +8,8 @@ struct HostFlags {
     /// What a counter counts.
     enum Kind: Int, CaseIterable {
         /// How much of the gradients is complete: grows within a step.
+        case sums
+        /// How much of the gradients is complete, and of the weights read for the last time.
         case gradients
         /// Steps whose record (losses, norms) may be read, before weights change.
         case records
@@ -23,7 +25,7 @@ struct HostFlags {
     private let segments: [UnsafeMutableRawPointer]
     private let own: UnsafeMutableRawPointer
     /// How often a waiting rank looks before it leaves the processor to others.
-    private let patience: Int
+    let patience: Int
 
     /// - Parameter segments: where each rank's counters begin, zero at first.
     init(segments: [UnsafeMutableRawPointer], localRank: Int) {

@@ -1,10 +1,12 @@
 import CMPI
 import Diagnostics
 import Foundation
+import Synchronization
 
-/// The ranks of an MPI communicator. Used from the thread that started MPI.
+/// The ranks of an MPI communicator. Used from the thread that started MPI, but for `messages`, which another one may look
+/// after: all calls go through one gate, one at a time (MPI_THREAD_SERIALIZED).
 package final class MPICommunicator: Communicator, @unchecked Sendable {
-    // Sendable: a handle that never changes; calls are confined to the training thread by MPI_THREAD_FUNNELED.
+    // Sendable: a handle that never changes; `gate` keeps threads apart.
 
     let handle: MPI_Comm
     package let rank: Int
@@ -16,6 +18,9 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     /// Sums that were begun and not finished yet, in order.
     private var reductions: [PendingRequest] = []
     private var finishedReductions = 0
+    /// Held during every call of MPI.
+    private let gate = Mutex(())
+    package let allowsThread: Bool
     /// The blocks of all ranks while they are gathered.
     private var rotation: [UInt8] = []
 
@@ -34,6 +39,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         precondition((1...Int(Int32.max)).contains(largestPart), "parts of \(largestPart) bytes")
         self.largestPart = largestPart
         self.hostSize = hostSize
+        allowsThread = Self.allowsThread
         let places = try Placement(of: all, hostSize: hostSize)
         handle = places.world
         host = places.host
@@ -48,6 +54,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     init() throws {
         largestPart = Self.largestPart
         hostSize = nil
+        allowsThread = Self.allowsThread
         let all = try made(dtrain_mpi_comm_world(), by: "MPI_Init_thread")
         MPI_Comm_set_errhandler(all, dtrain_mpi_errors_return())
         handle = all
@@ -250,8 +257,16 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         return Int32(byteCount)
     }
 
-    func check(_ code: Int32, _ call: String) throws {
-        try Self.check(code, call, rank: rank)
+    package func messages(places: Int) -> any Messages { MPIMessages(self, places: places) }
+
+    /// Whether MPI was started so that threads may take turns.
+    private static var allowsThread: Bool {
+        var provided: Int32 = 0
+        return MPI_Query_thread(&provided) == MPI_SUCCESS && provided >= Int32(MPI_THREAD_SERIALIZED)
+    }
+
+    func check(_ code: @autoclosure () -> Int32, _ call: String) throws {
+        try Self.check(gate.withLock { _ in code() }, call, rank: rank)
     }
 
     /// The one funnel of every MPI call's result.

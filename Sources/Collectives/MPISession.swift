@@ -10,10 +10,13 @@ package struct MPISession: ~Copyable {
     /// The most threads of its own that MPI starts, which Open MPI does: they look after what the launcher says.
     package static var threadCount: Int { 3 }
 
-    /// Starts MPI. Only the calling thread may communicate.
+    /// Starts MPI. Threads may communicate one at a time, where the library can do that.
     package init() throws {
+        // Over TCP, longer messages ask first whether they may come, and behind a full socket that question waits. Pieces of
+        // weights and gradients don't have to ask: rooms are ready for them. (Measured at 1 Gbit/s: 740 ms a step, else 830.)
+        setenv("OMPI_MCA_btl_tcp_eager_limit", String((1 << 20) + 4096), 0)
         var provided: Int32 = 0
-        let code = MPI_Init_thread(nil, nil, Int32(MPI_THREAD_FUNNELED), &provided)
+        let code = MPI_Init_thread(nil, nil, Int32(MPI_THREAD_SERIALIZED), &provided)
         guard code == MPI_SUCCESS else {
             throw Failure(.internalError, "MPI_Init_thread failed with code \(code); is MPI installed completely?")
         }

@@ -36,6 +36,12 @@ package final class SoloCommunicator: Communicator {
         for (out, into) in zip(sending, receiving) { into.bytes.copyMemory(from: out.bytes) }
     }
 
+    package func messages(places: Int) throws -> any Messages {
+        preconditionFailure("messages of a rank that is alone")
+    }
+
+    package var allowsThread: Bool { false }
+
     package func beginAllReduceSum(_ values: UnsafeMutableBufferPointer<Float>) {}
     package func progressAllReduces() {}
     package func finishAllReduce() {}

@@ -122,13 +122,18 @@ package struct ForwardPass {
     package let lengths: SequenceLengths?
     /// The states that the step before left, a row each, which become those that this one leaves; nil where rows begin anew.
     package let states: MutableMatrixView?
+    /// Called by composites before a layer of theirs reads weights: returns when those in front of an offset of the flat buffer
+    /// are here. Nil where they all are.
+    let awaitWeights: ((_ offset: Int) -> Void)?
     /// Where the time of each layer goes; nil where nobody measures.
     let clock: StageClock?
 
     package init(
         weights: ParameterView, workspace: Workspace, purpose: Purpose, leafRows: Int, statistics: LeafSums? = nil,
-        lengths: SequenceLengths? = nil, states: MutableMatrixView? = nil, clock: StageClock? = nil
+        lengths: SequenceLengths? = nil, states: MutableMatrixView? = nil, awaitWeights: ((_ offset: Int) -> Void)? = nil,
+        clock: StageClock? = nil
     ) {
+        self.awaitWeights = awaitWeights
         self.lengths = lengths
         self.states = states
         self.clock = clock
@@ -158,14 +163,18 @@ package struct BackwardPass {
     /// Told by composites, on their way back to front, from which offset of the flat buffer on all gradients are complete
     /// and all weights read.
     package let finished: ((_ offset: Int) -> Void)?
+    /// Told by large layers, before they are finished, from which offset of the flat buffer on all gradients are complete. Nil
+    /// where nobody has a use for that.
+    package let summed: ((_ offset: Int) -> Void)?
     /// Where the time of each layer goes; nil where nobody measures.
     let clock: StageClock?
 
     package init(
         weights: ParameterView, gradients: MutableParameterView, leafRows: Int, summedRows: Int? = nil,
         continues: Bool = false, workspace: Workspace, lengths: SequenceLengths? = nil,
-        finished: ((_ offset: Int) -> Void)? = nil, clock: StageClock? = nil
+        finished: ((_ offset: Int) -> Void)? = nil, summed: ((_ offset: Int) -> Void)? = nil, clock: StageClock? = nil
     ) {
+        self.summed = summed
         self.lengths = lengths
         self.clock = clock
         self.weights = weights

@@ -25,6 +25,8 @@ package struct Sequential: Sendable {
         let ordinal: Int
         /// Where in the flat buffer the first of them that is trained begins; nil for a layer with nothing to train.
         let firstOffset: Int?
+        /// Where the last of them that is trained ends; a pass may need weights from here on only later.
+        var trainedEnd: Int?
         /// Where in what is kept the layer's own part begins.
         var keptOffset = MemoryNeed.none
         var kept = MemoryNeed.none
@@ -113,10 +115,11 @@ package struct Sequential: Sendable {
             let layer = try type.init(options: variant.options, site: &site)
             blueprint = site.blueprint
             let slots = firstSlot..<blueprint.layout.slots.count
-            let trained = blueprint.layout.slots[slots].first { $0.region == .trained }
+            let trained = blueprint.layout.slots[slots].filter { $0.region == .trained }
             let stage = Stage(
                 layer: layer, path: site.path, inputShape: outputShape, slots: slots,
-                parts: ["\(site.path) \(type.kind)"], ordinal: ordinal, firstOffset: trained?.offset)
+                parts: ["\(site.path) \(type.kind)"], ordinal: ordinal, firstOffset: trained.first?.offset,
+                trainedEnd: layer.computesBesideBranches ? trained.last?.range.upperBound : nil)
             configured.append(stage)
             if !layer.isIdentity {
                 computed.append(stage)
@@ -165,7 +168,7 @@ package struct Sequential: Sendable {
         head.computed = [
             Stage(
                 layer: layer, path: last.path, inputShape: head.inputShape, slots: last.slots, parts: last.parts,
-                ordinal: last.ordinal, firstOffset: last.firstOffset)
+                ordinal: last.ordinal, firstOffset: last.firstOffset, trainedEnd: last.trainedEnd)
         ]
         head.layOut()
         return (body, head)
@@ -186,7 +189,8 @@ package struct Sequential: Sendable {
                 fused[fused.count - 1] = Stage(
                     layer: layer, path: stage.path, inputShape: stage.inputShape,
                     slots: stage.slots, parts: stage.parts + next.parts,
-                    ordinal: stage.ordinal, firstOffset: stage.firstOffset)
+                    ordinal: stage.ordinal, firstOffset: stage.firstOffset,
+                    trainedEnd: next.trainedEnd ?? stage.trainedEnd)
             } else {
                 fused.append(stage)
             }
@@ -230,6 +234,7 @@ package struct Sequential: Sendable {
             let target = index == fused.count - 1 ? output : stageOutput(index, rows: input.rows, memory)
             let start = pass.clock == nil ? 0 : MonotonicClock.nanoseconds
             let part = part(of: stage, memory, memory.kept == nil ? stage.evaluation : stage.training)
+            if let end = stage.trainedEnd { pass.awaitWeights?(end) }
             if index == fused.count - 1, let sum, let ending = stage.ending {
                 ending.forward(current, adding: sum, into: target, memory: part, in: pass)
             } else {

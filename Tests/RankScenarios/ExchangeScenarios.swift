@@ -7,9 +7,12 @@ import Storage
 /// The exchange of gradients between owners, on as many hosts as DTRAIN_NODE_SIZE makes.
 let exchangeScenarios = [
     Scenario(name: "owner-exchange") { communicator in
-        for leafCount in [1, 2, 3, 5, 8, 13] { try checkExchange(communicator, leafCount: leafCount, blockCount: 5) }
-        // Fewer blocks than ranks: some own nothing.
-        try checkExchange(communicator, leafCount: 4, blockCount: 1)
+        for agreesFirst in [false, true] {
+            // More pieces than messages may be under way, and fewer blocks than ranks, of whom some then own nothing.
+            for (leaves, blocks) in [(1, 5), (2, 5), (3, 5), (5, 5), (8, 5), (13, 5), (3, 300), (4, 1)] {
+                try checkExchange(communicator, leafCount: leaves, blockCount: blocks, agreesFirst: agreesFirst)
+            }
+        }
     },
     Scenario(name: "topology") { communicator in
         let sizes = communicator.topology.hosts.map(\.count)
@@ -39,15 +42,35 @@ let exchangeScenarios = [
 /// Every leaf's gradient is a known function; the owners' combination must be, bit for bit, the tree over all leaves as
 /// one rank would add it, every rank must see every owner's result, and what travels between hosts must be what the
 /// formula says.
-private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount: Int) throws {
+private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount: Int, agreesFirst: Bool) throws {
     var layout = ParameterLayout()
     _ = layout.reserve(name: "w", shape: Shape([blockCount * ParameterLayout.blockSize - 7]), role: .weight)
     let communicator = CountingCommunicator(world)
     let tree = SummationTree(leafCount: leafCount)
     let program = tree.program(rankCount: communicator.size)
     let own = program.subtrees(of: communicator.rank)
-    let exchange = try OwnerExchange(communicator: communicator, layout: layout, subtrees: own.count, recordSize: 3)
-    let plan = ExchangePlan(program, tree: tree, exchange: exchange, followsTree: true)
+    var plan: ExchangePlan?
+    var weights: MutableParameterView?
+    func combine(_ piece: Int, _ elements: Range<Int>, of slice: Range<Int>) {
+        for first in stride(from: elements.lowerBound, to: elements.upperBound, by: ParameterLayout.blockSize) {
+            guard let block = weights?[first..<first + ParameterLayout.blockSize] else { return }
+            block.fill(.nan)
+            plan?.combine(first - slice.lowerBound, piece: piece, factor: 1, into: block)
+        }
+    }
+    // Where ranks agree first, weights change only after that.
+    var combinedLater: [(Int, Range<Int>)] = []
+    let ownSlice = layout.slice(of: communicator.rank, ownerCount: communicator.size)
+    let exchange = try OwnerExchange(
+        communicator: communicator, layout: layout, subtrees: own.count, recordSize: 3,
+        rules: ExchangeRules(agreesFirst: agreesFirst)
+    ) { index, elements, _ in
+        if !agreesFirst { combine(index, elements, of: ownSlice) } else { combinedLater.append((index, elements)) }
+        return !agreesFirst
+    }
+    weights = exchange.weights
+    let exchangePlan = ExchangePlan(program, tree: tree, exchange: exchange, followsTree: true)
+    plan = exchangePlan
     func leaf(_ leaf: Int, _ element: Int, _ round: Int) -> Float {
         sin(Float(leaf * 7919 + element * 104_729 + round)) * Float(1 << (leaf % 11))
     }
@@ -58,7 +81,7 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
     try communicator.barrier()
     communicator.sentBytes = 0
     for round in 0..<3 {
-        exchange.beginStep()
+        try exchange.beginStep(exchangePlan)
         for (index, subtree) in own.enumerated() {
             let gradients = exchange.gradients(index)[0..<layout.trainedCount].elements
             for element in gradients.indices { gradients[element] = subtreeSum(program.subtrees[subtree], element, round) }
@@ -67,16 +90,21 @@ private func checkExchange(_ world: any Communicator, leafCount: Int, blockCount
         exchange.finished(from: layout.trainedCount / 2)
         expect(exchange.completeFrom >= layout.trainedCount / 2, "complete from \(exchange.completeFrom)", communicator)
         exchange.finished(from: 0)
-        try exchange.collect(plan)
-        expect(exchange.completeFrom == 0, "complete from \(exchange.completeFrom)", communicator)
-        if round == 1 { try exchange.agree() }
-        for first in stride(from: 0, to: exchange.slice.count, by: ParameterLayout.blockSize) {
-            let range = exchange.slice.lowerBound + first..<exchange.slice.lowerBound + first + ParameterLayout.blockSize
-            exchange.weights[range].fill(.nan)
-            plan.combine(first, factor: 1, into: exchange.weights[range])
+        if exchange.combinesEarly {
+            expect(exchange.awaitMore(before: 1) == 0, "complete from \(exchange.completeFrom)", communicator)
+        } else {
+            try exchange.finishGradients()
+        }
+        if agreesFirst { try exchange.agree() }
+        if exchange.combinesEarly {
+            combine(0, exchange.slice, of: exchange.slice)
+        } else {
+            for (index, elements) in combinedLater { combine(index, elements, of: exchange.slice) }
+            combinedLater = []
         }
         var isDone = false
-        try exchange.publish(plan, showsRecords: round != 1) { isDone = true }
+        try exchange.publish(showsRecords: !agreesFirst, sendsWeights: agreesFirst) { isDone = true }
+        try exchange.settle()
         expect(isDone, "the work for the waiting time wasn't done", communicator)
         let weights = exchange.weights[0..<layout.trainedCount].elements
         for element in weights.indices {
@@ -142,4 +170,29 @@ private final class CountingCommunicator: Communicator, @unchecked Sendable {
     func progressAllReduces() throws { try base.progressAllReduces() }
     func finishAllReduce() throws { try base.finishAllReduce() }
     func abort(_ code: ExitCode) -> Never { base.abort(code) }
+    func messages(places: Int) throws -> any Messages { CountingMessages(try base.messages(places: places), self) }
+    var allowsThread: Bool { base.allowsThread }
+}
+
+private final class CountingMessages: Messages {
+    private let base: any Messages
+    private let counter: CountingCommunicator
+
+    init(_ base: any Messages, _ counter: CountingCommunicator) {
+        self.base = base
+        self.counter = counter
+    }
+
+    func send(_ place: Int, to rank: Int, tag: Int, _ bytes: UnsafeRawBufferPointer) throws {
+        counter.sentBytes += bytes.count
+        try base.send(place, to: rank, tag: tag, bytes)
+    }
+
+    func receive(_ place: Int, from rank: Int, tag: Int, into bytes: UnsafeMutableRawBufferPointer) throws {
+        try base.receive(place, from: rank, tag: tag, into: bytes)
+    }
+
+    func progress() throws { try base.progress() }
+    func isIdle(_ place: Int) -> Bool { base.isIdle(place) }
+    var underWay: Int { base.underWay }
 }

@@ -130,18 +130,44 @@ package struct Dense: Layer {
             gradient = inner.readOnly
         }
         gradient = gradient.reshaped(rows: rows, columns: units)
-        if let inputGradient {
+        let rowInput = input.reshaped(rows: rows, columns: inputs)
+        func findInputGradient() {
+            guard let inputGradient else { return }
             pass.workspace.inputGradient(
                 gradient, pass.weights.matrix(weight, columns: inputs),
                 into: inputGradient.reshaped(rows: rows, columns: inputs))
         }
-        if let target = pass.gradient(of: weight, columns: inputs) {
-            pass.workspace.weightGradient(
-                gradient, input.reshaped(rows: rows, columns: inputs), leafRows: leafRows, continues: pass.continues,
-                into: target)
-        }
-        if let target = bias.flatMap({ pass.gradient(of: $0) }) {
+        func findBiasGradient() {
+            guard let target = bias.flatMap({ pass.gradient(of: $0) }) else { return }
             pass.workspace.columnSums(gradient, leafRows: leafRows, continues: pass.continues, into: target)
         }
+        let target = pass.gradient(of: weight, columns: inputs)
+        if let target, let summed = pass.summed, inputGradient != nil, weight.useOffset == nil, let parts = partsOfUnits {
+            // Gradients are on their way to other hosts while the rest is computed, from the back to the front.
+            findBiasGradient()
+            for units in parts.reversed() {
+                pass.workspace.weightGradient(
+                    gradient[columns: units], rowInput, leafRows: leafRows, continues: pass.continues,
+                    into: target[rows: units])
+                summed(weight.offset + units.lowerBound * inputs)
+            }
+            return findInputGradient()
+        }
+        findInputGradient()
+        if let target {
+            pass.workspace.weightGradient(
+                gradient, rowInput, leafRows: leafRows, continues: pass.continues, into: target)
+        }
+        findBiasGradient()
     }
+
+    /// The units in parts that are worth a message of their own between hosts; nil where all of them are one.
+    private var partsOfUnits: [Range<Int>]? {
+        let count = units * inputs / Self.partSize
+        guard count > 1 else { return nil }
+        return (0..<count).map { $0 * units / count..<($0 + 1) * units / count }
+    }
+
+    /// Weights of a part: long enough for products at full speed.
+    private static let partSize = 1 << 20
 }

@@ -1,3 +1,4 @@
+import Collectives
 import Datasets
 import Diagnostics
 import Network
@@ -76,6 +77,10 @@ package struct TrainingSection: Sendable {
     /// Whether a short batch at an epoch's end is left out.
     package let dropLast: Bool
     package let synchronization: Synchronization
+    /// What gradients and weights look like on their way between hosts.
+    package let exchange: ExchangeFormat
+    /// How many steps late a gradient is applied, so that its exchange has as many steps to hide in: 0 or 1.
+    package let delay: Int
     package let threads: Int
     package let logEvery: Int
     package let onNonFinite: NonFinitePolicy
@@ -110,12 +115,26 @@ package struct TrainingSection: Sendable {
                 "training.stateful: true needs a window of every stream in each step; leave it out or set it to true")
         }
         synchronization = try settings.choice("synchronization", default: .owner)
+        exchange = try settings.choice("exchange", default: .float32)
+        delay = try settings.int("delay", default: 0, in: 0...1)
         threads = try settings.int("threads", default: 1, in: 1...1024)
         logEvery = try settings.int("log_every", default: 10, in: 1...Int.max)
         onNonFinite = try settings.choice("on_nonfinite", default: .stop)
         summation = try settings.choice("summation", default: .tree)
         verifyEvery = try settings.int("verify_every", default: 100)
         audit = try settings.bool("audit", default: false)
+        guard synchronization == .owner || delay == 0 && exchange == .float32 else {
+            let key = delay == 0 ? "exchange" : "delay"
+            throw settings.failure(
+                key,
+                "training.\(key) belongs to synchronization: owner; allreduce leaves the exchange to MPI. Take one of them out")
+        }
+        guard delay == 0 || onNonFinite == .stop else {
+            throw settings.failure(
+                "delay",
+                "training.delay: \(delay) can't skip a step (on_nonfinite: skip): the next one has begun with its weights. "
+                    + "Take one of them out")
+        }
     }
 }
 

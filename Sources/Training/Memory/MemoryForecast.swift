@@ -49,6 +49,8 @@ package struct MemoryForecast: Sendable {
         let weights = Self.bytes(layout.weightCount)
         let states = Double(experiment.configuration.optimizer.optimizer.states.count)
         let slice = isOwner ? layout.slice(of: rank, ownerCount: rankCount).count : layout.trainedCount
+        // Gradients that are applied late are there twice, and so are the weights.
+        let copies: Double = training.delay > 0 ? 2 : 1
         let rows = experiment.rowMemory(shares, rank: rank, gathersAhead: gathersAhead)
         let gradients = Double(shares.subtreeCount(of: rank) + shares.spareGradients(of: rank, rowCapacity: rows.rowCapacity))
         let agreesFirst = experiment.configuration.gradientRules.needsAgreement(skipsNonFinite: training.onNonFinite == .skip)
@@ -57,12 +59,12 @@ package struct MemoryForecast: Sendable {
         let messages: Double =
             if isOwner {
                 // Sums for the owners on other hosts, and theirs for this rank.
-                shares.programs.indices.map { index in
+                (shares.programs.indices.map { index in
                     Self.bytes(
                         ExchangePlan.stagedCount(
                             shares.programs[index], tree: shares.trees[index], topology: topology,
                             layout: layout, rank: rank, followsTree: training.summation == .tree))
-                }.max() ?? 0
+                }.max() ?? 0) * copies
             } else {
                 // What MPI keeps of the sums that it is at.
                 rankCount > 1 ? flat : 0
@@ -72,17 +74,20 @@ package struct MemoryForecast: Sendable {
             Part(
                 name: "data", bytes: Double(experiment.loading.data) + Double(experiment.splits.train.count) * 4,
                 isShared: false),
-            Part(name: "weights", bytes: weights, isShared: isOwner && !neighbours.isEmpty),
-            Part(name: "gradients", bytes: Self.bytes(layout.gradientCount) * gradients, isShared: false),
+            Part(name: "weights", bytes: weights * copies, isShared: isOwner && !neighbours.isEmpty),
+            Part(name: "gradients", bytes: Self.bytes(layout.gradientCount) * gradients * copies, isShared: false),
             // What its neighbours have computed of a rank's slice it reads where it lies.
             Part(
                 name: "neighbours' gradients",
                 bytes: isOwner
                     ? Double(neighbours.reduce(0) { $0 + shares.subtreeCount(of: $1) })
-                        * Self.bytes(slice) : 0, isShared: true),
-            Part(name: "optimizer", bytes: (states + (isOwner && agreesFirst ? 1 : 0)) * Self.bytes(slice), isShared: false),
+                        * Self.bytes(slice) * copies : 0, isShared: true),
             Part(
-                name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? weights + flat * states : 0,
+                name: "optimizer", bytes: (states + copies - 1 + (isOwner && agreesFirst ? 1 : 0)) * Self.bytes(slice),
+                isShared: false),
+            Part(
+                name: "copy for checkpoints",
+                bytes: rank == 0 && writesCheckpoints ? weights + flat * (states + copies - 1) : 0,
                 isShared: false),
             Part(
                 name: "carried states",

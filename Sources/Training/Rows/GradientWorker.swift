@@ -20,6 +20,16 @@ final class GradientWorker {
         get { runner.stageClock }
         set { runner.stageClock = newValue }
     }
+    /// As `Synchronizer.awaitWeights`.
+    var awaitWeights: ((_ offset: Int) -> Void)? {
+        get { runner.awaitWeights }
+        set { runner.awaitWeights = newValue }
+    }
+    /// As `Synchronizer.gradientsSummed`.
+    var summed: ((_ offset: Int) -> Void)? {
+        get { runner.summed }
+        set { runner.summed = newValue }
+    }
     /// Gradients of right halves that wait to be added, where a subtree has more rows than fit at once.
     private var spares: [SpareGradient] = []
 

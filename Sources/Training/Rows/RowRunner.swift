@@ -43,6 +43,8 @@ package final class RowRunner {
     var clock: PhaseClock?
     /// Where the time of each layer goes; nil where nobody measures.
     var stageClock: StageClock?
+    /// As `ForwardPass.awaitWeights`.
+    var awaitWeights: ((_ offset: Int) -> Void)?
 
     /// What layers go on with from step to step; nil where they begin anew.
     private let carried: CarriedStates?
@@ -76,6 +78,9 @@ package final class RowRunner {
             outputGradients = AlignedBuffer(count: memory.sliceOutputGradients)
         }
     }
+
+    /// As `BackwardPass.summed`, of passes that are told `finished`.
+    var summed: ((_ offset: Int) -> Void)?
 
     /// Where the gradients of a pass go.
     package struct GradientPass {
@@ -159,7 +164,8 @@ package final class RowRunner {
                 weights: weights, workspace: workspace,
                 purpose: batch.map { .training(firstDraw: $0.firstDraw(of: samples)) } ?? .evaluation,
                 leafRows: microBatchSize, statistics: layerSums(rows: samples.count),
-                lengths: lengths?.current, states: batch.flatMap { states(of: samples, in: $0) }, clock: stageClock))
+                lengths: lengths?.current, states: batch.flatMap { states(of: samples, in: $0) },
+                awaitWeights: awaitWeights, clock: stageClock))
     }
 
     /// The states that the samples' streams go on with; at the beginning of an epoch there are none.
@@ -205,7 +211,8 @@ package final class RowRunner {
             output: outputMatrix(rows: rows).readOnly, using: activations,
             in: BackwardPass(
                 weights: weights, gradients: pass.gradients, leafRows: microBatchSize, summedRows: pass.summedRows,
-                workspace: workspace, lengths: lengths?.current, finished: pass.finished, clock: stageClock))
+                workspace: workspace, lengths: lengths?.current, finished: pass.finished,
+                summed: pass.finished == nil ? nil : summed, clock: stageClock))
     }
 
     private func judgeAtOnce(_ count: Int, withGradient: Bool, seen: (MatrixView, TargetView) -> Void) {
@@ -232,8 +239,9 @@ package final class RowRunner {
         // A layer that can be cut draws nothing at random.
         slices.head.forward(
             input, into: output, using: head.activations,
-            in: ForwardPass(weights: weights, workspace: workspace, purpose: .evaluation, leafRows: leafRows, clock: stageClock)
-        )
+            in: ForwardPass(
+                weights: weights, workspace: workspace, purpose: .evaluation, leafRows: leafRows, awaitWeights: awaitWeights,
+                clock: stageClock))
         let gradient = pass == nil ? nil : head.outputGradients.matrix(rows: count, columns: output.columns)
         let targets = targets.targets(slice.rows)
         evaluateLoss(output.readOnly, samples: slice.samples, rows: slice.rows, gradient: gradient)

@@ -56,11 +56,7 @@ extension Trainer {
     /// Compares a digest of every rank's weights, at the configured interval and before whatever may write a checkpoint,
     /// and stops a run in which a rank has drifted.
     func verifyReplicas(at batch: Batch, isLast: Bool) throws {
-        let interval = experiment.configuration.training.verifyEvery
-        guard synchronizer.hasReplicas, interval > 0,
-            state.step % interval == 0 || isLast || checkpointIsDue
-                || validationIsDue(after: batch)
-        else { return }
+        guard verifiesReplicas(at: batch, isLast: isLast) else { return }
         let own = weightDigest(weights[0..<weights.count])
         let digests = try communicator.allGather(withUnsafeBytes(of: own) { Array($0) })
         let groups = Dictionary(grouping: digests.indices) { digests[$0] }.values
@@ -74,6 +70,13 @@ extension Trainer {
                 "step \(state.step): \(Self.describe(groups)); a "
                     + "host's memory or network may be faulty. Nothing was saved since the last checkpoint: resume from it, "
                     + "without that host"))
+    }
+
+    /// Whether digests are due.
+    func verifiesReplicas(at batch: Batch, isLast: Bool) -> Bool {
+        let interval = experiment.configuration.training.verifyEvery
+        return synchronizer.hasReplicas && interval > 0
+            && (state.step % interval == 0 || isLast || checkpointIsDue || validationIsDue(after: batch))
     }
 
     /// Who holds other weights than the rest. Only more than half of the ranks can tell; on two ranks nobody can.

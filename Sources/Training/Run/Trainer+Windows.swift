@@ -57,6 +57,7 @@ extension Trainer {
             isStopped = try step(batch).stopRequested
             samples += batch.sampleCount
         }
+        try synchronizer.settle()
         let seconds = Double(MonotonicClock.nanoseconds - start) * 1e-9
         return WindowFigures(
             steps: state.step - firstStep, samples: samples, seconds: seconds,

@@ -107,7 +107,8 @@ package final class Trainer {
                     rules: configuration.gradientRules,
                     skipsNonFinite: configuration.training.onNonFinite == .skip,
                     followsTree: summation == .tree, subtrees: subtrees, sumCount: worker.sumCount,
-                    layerSumCount: worker.layerSumCount)
+                    layerSumCount: worker.layerSumCount, isDelayed: configuration.training.delay > 0,
+                    format: configuration.training.exchange)
             case .allreduce:
                 AllReduceSynchronizer(
                     communicator: communicator, layout: layout, optimizer: optimizer,
@@ -116,6 +117,8 @@ package final class Trainer {
                     subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
             }
         self.synchronizer = synchronizer
+        worker.awaitWeights = synchronizer.awaitWeights
+        worker.summed = synchronizer.gradientsSummed
         gradientsFinished = { synchronizer.gradientsFinished(from: $0) }
         plans = Dictionary(
             uniqueKeysWithValues: zip(shares.trees, shares.programs).map {
@@ -131,7 +134,7 @@ package final class Trainer {
         if let note = synchronizer.note { recorder?.warning(note) }
     }
 
-    /// The weights that this rank computes with.
+    /// The weights that this rank computes with; after a step, valid once `settle` has been called.
     package var weights: ParameterView { synchronizer.weights.readOnly }
 
     /// Gives shared memory back, after the last collective call. Collective, and not where a rank has failed.
@@ -154,9 +157,10 @@ package final class Trainer {
             beginEpochIfDue(batch)
             let outcome = try step(batch)
             interrupted = outcome.stopRequested
+            let isLast = state.step == lastStep || interrupted
+            if isLast || isFollowed(batch) { try synchronizer.settle() }
             afterStep?(state.step, synchronizer.weights)
             if experiment.configuration.training.audit { try audit(batch) }
-            let isLast = state.step == lastStep || interrupted
             try verifyReplicas(at: batch, isLast: isLast)
             try finish(batch, isLast: isLast)
         }
@@ -179,7 +183,7 @@ package final class Trainer {
         let program = plan.program
         clock?.beginStep(state.step + 1)
         let weight = try divisor(of: batch, program)
-        synchronizer.begin(
+        try synchronizer.begin(
             StepRequest(
                 plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
                 learningRate: learningRate))
@@ -188,7 +192,7 @@ package final class Trainer {
         for (place, index) in subtrees.enumerated() {
             let isLast = index == subtrees.upperBound - 1
             worker.compute(
-                program.subtrees[index], of: batch, order: order.samples, weights: weights,
+                program.subtrees[index], of: batch, order: order.samples, weights: synchronizer.weights.readOnly,
                 into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
                 next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
                 finished: isLast ? gradientsFinished : nil)
@@ -260,6 +264,12 @@ package final class Trainer {
         let section = experiment.configuration.validation
         return section.everySteps.map { state.step % $0 == 0 } ?? false
             || section.everyEpochs.map { epochEnds && (batch.epoch + 1) % $0 == 0 } ?? false
+    }
+
+    /// Whether anything follows the step but the next one: something that reads weights, or for which ranks wait for each other.
+    private func isFollowed(_ batch: Batch) -> Bool {
+        afterStep != nil || experiment.configuration.training.audit || verifiesReplicas(at: batch, isLast: false)
+            || checkpointIsDue || validationIsDue(after: batch)
     }
 
     /// What follows a step: validation, the epoch's end, a checkpoint, in this order, so that a checkpoint holds all that

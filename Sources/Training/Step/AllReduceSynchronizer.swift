@@ -59,10 +59,14 @@ final class AllReduceSynchronizer: Synchronizer {
     var note: String? { nil }
 
     func plan(for program: SummationTree.Program, tree: SummationTree) -> StepPlan {
-        StepPlan(program: program, exchange: nil)
+        StepPlan(program: program, exchange: [])
     }
 
     // MARK: - A step
+
+    var awaitWeights: ((Int) -> Void)? { nil }
+    var gradientsSummed: ((Int) -> Void)? { nil }
+    func settle() {}
 
     func begin(_ request: StepRequest) {
         self.request = request

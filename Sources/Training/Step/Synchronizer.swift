@@ -8,7 +8,7 @@ import Timing
 /// and calls `gradientsFinished` on its way; `complete` combines the subtrees of all ranks, changes the weights, and returns
 /// what all ranks agree on.
 protocol Synchronizer: AnyObject {
-    /// The weights that this rank computes with.
+    /// The weights that this rank computes with; after a step, valid as far as `awaitWeights` or `settle` says.
     var weights: MutableParameterView { get }
 
     /// Whether this rank writes the weights that a run starts with; others see them after the next collective call.
@@ -24,7 +24,15 @@ protocol Synchronizer: AnyObject {
     func plan(for program: SummationTree.Program, tree: SummationTree) -> StepPlan
 
     /// Begins a step.
-    func begin(_ request: StepRequest)
+    func begin(_ request: StepRequest) throws
+
+    /// What a forward pass calls before it reads weights: returns when those in front of an offset of the flat buffer are here.
+    /// Nil where they always are.
+    var awaitWeights: ((_ offset: Int) -> Void)? { get }
+
+    /// Returns when all weights are here and no other rank waits for this one: after a step, before anything else that reads
+    /// weights or waits for ranks.
+    func settle() throws
 
     /// Where the k-th subtree's gradient of this rank is written.
     func gradients(_ subtree: Int) -> MutableParameterView
@@ -38,6 +46,10 @@ protocol Synchronizer: AnyObject {
     /// Says that this rank's gradients are complete from `offset` of the flat buffer to its end, and that it won't read
     /// these weights any more in this step. What can be done for them is done at once.
     func gradientsFinished(from offset: Int)
+
+    /// Likewise before the weights are read for the last time: called with an offset, within `gradientsFinished`' order. Nil where
+    /// there is nothing to do for it yet.
+    var gradientsSummed: ((_ offset: Int) -> Void)? { get }
 
     /// Combines, updates, and agrees.
     ///
@@ -66,7 +78,8 @@ protocol Synchronizer: AnyObject {
 /// What steps over one tree have in common.
 struct StepPlan {
     let program: SummationTree.Program
-    let exchange: ExchangePlan?
+    /// One for each set of gradients that there is; none where no owner combines them.
+    let exchange: [ExchangePlan]
 }
 
 /// What a step needs to know.
@@ -77,6 +90,9 @@ struct StepRequest {
     /// From 1.
     let step: Int
     let learningRate: Double
+
+    /// The step before, as far as it matters where its gradient has been brought together already.
+    var preceding: StepRequest { StepRequest(plan: plan, factor: factor, step: step - 1, learningRate: learningRate) }
 }
 
 /// What all ranks agree on after a step.

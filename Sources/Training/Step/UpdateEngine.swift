@@ -12,8 +12,15 @@ final class UpdateEngine {
     let slice: Range<Int>
     private let states: AlignedBuffer<Float>
     let stateNames: [String]
+    /// Whether there is a gradient that a later step applies: the last of the states.
+    private let keepsGradient: Bool
 
-    init(optimizer: OptimizerConfiguration, rules: GradientRules, layout: ParameterLayout, slice: Range<Int>) {
+    /// - Parameter keepsGradient: whether a gradient is kept among the states, `pending_gradient`, that a later step applies.
+    init(
+        optimizer: OptimizerConfiguration, rules: GradientRules, layout: ParameterLayout, slice: Range<Int>,
+        keepsGradient: Bool = false
+    ) {
+        self.keepsGradient = keepsGradient
         self.rules = rules
         rule = optimizer.stepRule(for: layout)
         penalized = rules.penalizedSlots(of: layout)
@@ -21,8 +28,9 @@ final class UpdateEngine {
         self.slice = slice
         let declared = optimizer.optimizer.states
         precondition(declared.count <= 3, "an optimizer with \(declared.count) states")
-        stateNames = declared.map(\.name)
-        states = AlignedBuffer(count: declared.count * slice.count)
+        stateNames = declared.map(\.name) + (keepsGradient ? ["pending_gradient"] : [])
+        states = AlignedBuffer(count: stateNames.count * slice.count)
+        if keepsGradient { stateSlice(declared.count).fill(0) }
         for (index, state) in declared.enumerated() { stateSlice(index).fill(state.initialValue) }
     }
 
@@ -30,6 +38,9 @@ final class UpdateEngine {
     func stateSlice(_ index: Int) -> MutableMatrixView {
         states.matrix(rows: 1, columns: slice.count, offset: index * slice.count)
     }
+
+    /// The gradient that a later step applies: of the whole slice.
+    var pendingGradient: MutableMatrixView? { keepsGradient ? stateSlice(stateNames.count - 1) : nil }
 
     /// Works out what the step's updates have in common.
     func prepare(step: Int, learningRate: Double) { rule.prepare(step: step, learningRate: learningRate) }
@@ -51,7 +62,7 @@ final class UpdateEngine {
     }
 
     private func stateViews(_ range: Range<Int>) -> StateViews {
-        let count = stateNames.count
+        let count = stateNames.count - (keepsGradient ? 1 : 0)
         return StateViews(
             first: count > 0 ? stateView(0, range) : nil, second: count > 1 ? stateView(1, range) : nil,
             third: count > 2 ? stateView(2, range) : nil)
