@@ -12,13 +12,23 @@ import PackageDescription
     let processorFlags = ["-Xcc", "-fno-math-errno"]
 #endif
 
-let swift: [SwiftSetting] = [.unsafeFlags(processorFlags)]
+// launch/fuzz.sh sets DTRAIN_FUZZER to libFuzzer's archive: every room then tells it which edges were passed.
+let fuzzer = Context.environment["DTRAIN_FUZZER"]
+let swift: [SwiftSetting] = [.unsafeFlags(processorFlags + (fuzzer == nil ? [] : ["-sanitize=fuzzer"]))]
+let inC: [CSetting] = fuzzer == nil ? [] : [.unsafeFlags(["-fsanitize=fuzzer-no-link"])]
+
+// DTRAIN_MPI=mpich builds against MPICH (launch/mpich.sh does), openmpi, the default, against Open MPI.
+let library = Context.environment["DTRAIN_MPI"] ?? "openmpi"
+guard ["openmpi", "mpich"].contains(library) else { fatalError("DTRAIN_MPI: expected openmpi or mpich, found \"\(library)\"") }
+let isMPICH = library == "mpich"
+let mpi: [SwiftSetting] = isMPICH ? [.define("MPICH")] : []
+
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A room and what it may use.
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swift)
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swift + settings)
 }
 
 /// The tests of a room, in a folder that mirrors it.
@@ -45,6 +55,25 @@ let wideTiles: [Target] =
             ])
     ] : []
 
+// The readers of files, one by one, with a file of any bytes; their tests read the seeds, the program runs under libFuzzer.
+let fuzzing: [Target] =
+    [
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Reporting", "Settings", "Storage", "Training"
+            ],
+            path: "Tests/Fuzzing/Targets", swiftSettings: swift)
+    ]
+    + (fuzzer.map { archive in
+        [
+            .systemLibrary(name: "CFuzzer", path: "Tests/Fuzzing/CFuzzer"),
+            .executableTarget(
+                name: "fuzz-readers", dependencies: ["FuzzTargets", "CFuzzer"], path: "Tests/Fuzzing/Driver",
+                swiftSettings: swift, linkerSettings: [.unsafeFlags([archive]), .linkedLibrary("stdc++")])
+        ]
+    } ?? [])
+
 let package = Package(
     name: "dtrain",
     products: [.executable(name: "dtrain", targets: ["dtrain"])],
@@ -53,7 +82,9 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0")
     ],
     targets: [
-        .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
+        .systemLibrary(
+            name: "CMPI", pkgConfig: isMPICH ? "mpich" : "ompi-c",
+            providers: [.apt(isMPICH ? ["libmpich-dev", "mpich"] : ["libopenmpi-dev", "openmpi-bin"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
@@ -61,7 +92,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CProcessor"),
         .target(name: "CAllocations"),
-        .target(name: "CImages", dependencies: ["CPNG", "CJPEG"]),
+        .target(name: "CImages", dependencies: ["CPNG", "CJPEG"], cSettings: inC),
         .target(name: "CProcesses"),
 
         room("Diagnostics"),
@@ -79,12 +110,14 @@ let package = Package(
         room("Network", ["Diagnostics", "Settings", "Storage", "Kernels", "Timing"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Watching", ["Diagnostics", "Storage", "Timing", "CProcesses", "CProcessor"]),
-        room("Collectives", ["Diagnostics", "Storage", "Threads", "Timing", "Kernels", "Watching", "CMPI", "CProcessor"]),
+        room(
+            "Collectives", ["Diagnostics", "Storage", "Threads", "Timing", "Kernels", "Watching", "CMPI", "CProcessor"],
+            settings: mpi),
         room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib", "CImages"]),
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
         room("Metrics", ["Diagnostics", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),
-        room("Launching", ["Diagnostics", "Threads", "Timing", "CProcesses"]),
+        room("Launching", ["Diagnostics", "Threads", "Timing", "CProcesses"], settings: mpi),
         room(
             "Training",
             [
@@ -109,7 +142,7 @@ let package = Package(
             ], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
-        .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport", swiftSettings: mpi),
         .executableTarget(
             name: "rank-scenarios",
             dependencies: [
@@ -142,6 +175,7 @@ let package = Package(
                 "Checkpointing", "Collectives", "Datasets", "Diagnostics", "Files", "Kernels", "Metrics", "Network",
                 "Optimization", "Settings", "Storage", "TestSupport", "rank-scenarios"
             ]),
+        tests(of: "FuzzTargets", ["TestSupport"]),
         .testTarget(name: "MessageTests", exclude: ["Messages.txt"]),
         .testTarget(
             name: "EndToEndTests",
@@ -161,6 +195,6 @@ let package = Package(
                 "dtrain", "Checkpointing", "Files", "Diagnostics", "Reporting", "TestSupport",
                 "rank-scenarios"
             ], swiftSettings: swift)
-    ] + wideTiles,
+    ] + wideTiles + fuzzing,
     swiftLanguageModes: [.v6]
 )

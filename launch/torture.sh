@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Kills a training run again and again and shows that nothing is lost.
 #
-#   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent]
+#   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent] [--program FILE]
 #
 # Starts a run of about 5 M parameters (of dense layers, unless --network says otherwise; recurrent: an LSTM whose state goes on
 # from step to step over streams of a text) on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank,
@@ -16,11 +16,14 @@
 # Ends with 0 when all is equal, 1 when something isn't (the directory with both runs and every output is then kept),
 # 64 for a wrong command line, 66 without dtrain or mpirun, 77 where there is too little room on the disk.
 #
+# --program: the dtrain to torment, unless it is the one that was built here or is on the PATH. One that is built with MPICH starts
+# its ranks itself, since launch/local.sh is for Open MPI.
+#
 # Environment: TMPDIR (the runs lie in a directory there; /tmp unless set).
 set -euo pipefail
 unset CDPATH
 
-readonly usage="usage: launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent]"
+readonly usage="usage: launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent] [--program FILE]"
 repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 
@@ -36,6 +39,7 @@ refuse() {
 kills=25
 seed=1
 network=dense
+program=$repository/.build/release/dtrain
 while (($# > 0)); do
     case $1 in
         --kills | --seed)
@@ -49,6 +53,11 @@ while (($# > 0)); do
             network=$2
             shift 2
             ;;
+        --program)
+            [[ -f ${2:-} && -x $2 ]] || refuse 64 "--program wants a program, found \"${2:-}\"; $usage"
+            program=$(realpath -- "$2")
+            shift 2
+            ;;
         -h | --help)
             sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"
             exit 0
@@ -58,13 +67,16 @@ while (($# > 0)); do
 done
 ((kills >= 1)) || refuse 64 "--kills wants at least 1; $usage"
 
-program=$repository/.build/release/dtrain
 if [[ ! -x $program ]]; then
     program=$(command -v dtrain) || refuse 66 "dtrain is neither built nor on the PATH; build it with: swift build" \
         "-c release (in $repository)"
 fi
-command -v mpirun > /dev/null || refuse 66 "mpirun isn't there; install it with launch/setup.sh"
-readonly kills seed network program
+ways=(local ranks)
+case $("$program" --version) in
+    *MPICH*) ways=(ranks ranks) ;;
+    *) command -v mpirun > /dev/null || refuse 66 "mpirun isn't there; install it with launch/setup.sh" ;;
+esac
+readonly kills seed network program ways
 
 temporary=${TMPDIR:-/tmp}
 # No program takes it for an option then.
@@ -353,7 +365,7 @@ look_at_job() {
             mpirun* | orterun) mpirun=${mpirun:-$process} ;;
             dtrain)
                 local number
-                number=$(sed -zn 's/^OMPI_COMM_WORLD_RANK=//p' "/proc/$process/environ" 2> /dev/null | tr -d '\0') || true
+                number=$(sed -zn 's/^\(OMPI_COMM_WORLD\|PMI\)_RANK=//p' "/proc/$process/environ" 2> /dev/null | tr -d '\0') || true
                 if [[ $way == plain ]]; then number=0; fi
                 if [[ -n $number ]]; then
                     ranks+=("$process")
@@ -484,7 +496,7 @@ for ((job = 1; job <= kills; job++)); do
     draw 3
     rank_count=$((former == 0 ? drawn + 1 : (former + drawn) % 4 + 1))
     draw 12
-    if ((rank_count == 1 && drawn < 6)); then way=plain; elif ((drawn % 3 == 0)); then way=ranks; else way=local; fi
+    if ((rank_count == 1 && drawn < 6)); then way=plain; elif ((drawn % 3 == 0)); then way=ranks; else way=${ways[0]}; fi
     draw 20
     if ((drawn < 9)); then kind=rank; elif ((drawn < 14)); then kind=mpirun; else kind=all; fi
     draw 100
@@ -525,7 +537,7 @@ settle
 draw 4
 ranks_at_end=$((drawn + 1))
 draw 2
-if ((drawn == 0)); then way=local; else way=ranks; fi
+way=${ways[drawn > 0]}
 resumes=$((resumes + 1))
 # A line can be younger than what had been logged when its job was struck.
 for path in "$run"/checkpoints/step-*; do
@@ -543,7 +555,7 @@ note_beginning
 
 job=$((job + 1))
 draw 4
-run_to_end $((drawn + 1)) local "$work/torture.yaml" --run "$reference" --steps "$last_step" \
+run_to_end $((drawn + 1)) "${ways[0]}" "$work/torture.yaml" --run "$reference" --steps "$last_step" \
     --set "checkpoint.every_steps=$max_steps"
 echo "uninterrupted: ${descriptions[job]}, $last_step steps"
 

@@ -8,12 +8,16 @@ package struct JobIdentity: Sendable, Equatable, CustomStringConvertible {
     package init(name: String) { self.name = name }
 
     /// Reads the launcher's variables: `DTRAIN_JOB`, which dtrain's own launchers set; `PMIX_NAMESPACE` and
-    /// `OMPI_MCA_ess_base_jobid` (Open MPI); `PMI_JOBID` and `PMI_KVSNAME` (MPICH and its kin); Slurm's job and step
-    /// where `srun` started several tasks. What Slurm says of a batch script means nothing.
-    /// - Parameter process: names a lone process; unique among those that are alive.
+    /// `OMPI_MCA_ess_base_jobid` (Open MPI); `PMI_JOBID` and `PMI_KVSNAME` (MPICH's kin); Slurm's job and step
+    /// where `srun` started several tasks. What Slurm says of a batch script means nothing. MPICH's own launcher, Hydra, has no
+    /// variable for it: there the address counts by which its proxies reach it, which is on the command line of each.
+    /// - Parameters:
+    ///   - process: names a lone process; unique among those that are alive.
+    ///   - ancestors: the command lines of the processes that this one comes from, the parent's first.
     package init(
         environment: [String: String] = ProcessInfo.processInfo.environment,
-        process: String = "process \(getpid()) on \(ProcessInfo.processInfo.hostName)"
+        process: String = "process \(getpid()) on \(ProcessInfo.processInfo.hostName)",
+        ancestors: @autoclosure () -> [[String]] = Self.commandLinesOfAncestors()
     ) {
         for variable in ["DTRAIN_JOB", "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "PMI_JOBID", "PMI_KVSNAME"] {
             if let value = environment[variable], !value.isEmpty {
@@ -27,7 +31,33 @@ package struct JobIdentity: Sendable, Equatable, CustomStringConvertible {
             name = "job \(job).\(step)"
             return
         }
+        if environment["PMI_RANK"] != nil, let address = ancestors().lazy.compactMap(Self.hydraAddress).first {
+            name = "job \(address)"
+            return
+        }
         name = process
+    }
+
+    /// The address of Hydra in the command line of one of its proxies; nil for what is none.
+    private static func hydraAddress(_ commandLine: [String]) -> String? {
+        guard commandLine.first?.hasSuffix("hydra_pmi_proxy") == true else { return nil }
+        return zip(commandLine, commandLine.dropFirst()).first { $0.0 == "--control-port" }?.1
+    }
+
+    /// Those that the kernel tells of, the parent's first; shells may stand between a rank and what started it.
+    private static func commandLinesOfAncestors() -> [[String]] {
+        var lines: [[String]] = []
+        var process = getppid()
+        while process > 1, lines.count < 16 {
+            guard let line = FileManager.default.contents(atPath: "/proc/\(process)/cmdline"),
+                let status = FileManager.default.contents(atPath: "/proc/\(process)/stat")
+            else { break }
+            lines.append(line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) })
+            // "PID (NAME) STATE PARENT …", where the name may hold anything.
+            let fields = String(decoding: status, as: UTF8.self).split(separator: ")").last?.split(separator: " ") ?? []
+            process = fields.dropFirst().first.flatMap { pid_t($0) } ?? 0
+        }
+        return lines
     }
 
     package var description: String { name }

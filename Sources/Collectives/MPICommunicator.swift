@@ -19,7 +19,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     /// machine into hosts.
     let host: MPI_Comm, machine: MPI_Comm
     /// Sums that were begun and not finished yet, in order.
-    private var reductions: [MPI_Request?] = []
+    private var reductions: [PendingRequest] = []
     private var finishedReductions = 0
     /// Held during every call of MPI.
     private let gate = Mutex(())
@@ -58,9 +58,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         largestPart = Self.largestPart
         hostSize = nil
         allowsThread = Self.allowsThread
-        guard let all = dtrain_mpi_comm_world() else {
-            throw Failure(.internalError, "MPI has no communicator of all ranks")
-        }
+        let all = try made(dtrain_mpi_comm_world(), by: "MPI_Init_thread")
         MPI_Comm_set_errhandler(all, dtrain_mpi_errors_return())
         handle = all
         host = all
@@ -73,10 +71,9 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     /// Divides the ranks among groups that have nothing to do with each other, such as several runs of one job: those of one
     /// `color` (0 or more) get a communicator of their own, in the order they have here. Collective.
     package func split(color: Int) throws -> MPICommunicator {
-        var part: MPI_Comm? = handle
+        var part: MadeCommunicator = handle
         try check(MPI_Comm_split(handle, Int32(color), Int32(rank), &part), "MPI_Comm_split")
-        guard let part else { throw Failure(.internalError, "MPI_Comm_split gave no communicator") }
-        return try MPICommunicator(part, hostSize: hostSize, largestPart: largestPart)
+        return try MPICommunicator(made(part, by: "MPI_Comm_split"), hostSize: hostSize, largestPart: largestPart)
     }
 
     static func rank(in handle: MPI_Comm) throws -> Int {
@@ -165,10 +162,10 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     }
 
     package func exchange(sending: [Outgoing], receiving: [Incoming]) throws {
-        var requests: [MPI_Request?] = []
+        var requests: [PendingRequest] = []
         for incoming in receiving {
             for part in parts(of: incoming.bytes.count) {
-                var request: MPI_Request? = dtrain_mpi_request_null()
+                var request: PendingRequest = dtrain_mpi_request_null()
                 try check(
                     MPI_Irecv(
                         incoming.bytes.baseAddress.map { $0 + part.lowerBound }, countable(part.count),
@@ -178,7 +175,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         }
         for outgoing in sending {
             for part in parts(of: outgoing.bytes.count) {
-                var request: MPI_Request? = dtrain_mpi_request_null()
+                var request: PendingRequest = dtrain_mpi_request_null()
                 try check(
                     MPI_Isend(
                         outgoing.bytes.baseAddress.map { $0 + part.lowerBound }, countable(part.count),
@@ -197,7 +194,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
             finishedReductions = 0
             reductions.removeAll(keepingCapacity: true)
         }
-        var request: MPI_Request? = dtrain_mpi_request_null()
+        var request: PendingRequest = dtrain_mpi_request_null()
         try check(
             MPI_Iallreduce(
                 dtrain_mpi_in_place(), values.baseAddress, Int32(values.count), dtrain_mpi_float(),

@@ -4,10 +4,10 @@ import Diagnostics
 /// Messages by MPI's nonblocking calls. Takes memory when it is made and never again.
 final class MPIMessages: Messages {
     private let communicator: MPICommunicator
-    private let requests: UnsafeMutableBufferPointer<MPI_Request?>
+    private let requests: UnsafeMutableBufferPointer<PendingRequest>
     /// Room for what MPI says is complete.
     private let completed: UnsafeMutableBufferPointer<Int32>
-    private let none: MPI_Request?
+    private let none: PendingRequest
     private(set) var underWay = 0
 
     init(_ communicator: MPICommunicator, places: Int) {

@@ -7,7 +7,7 @@ package struct MPISession: ~Copyable {
     /// All ranks of the job: in MPI's own order until `place`, for what they must agree on first.
     package private(set) var world: MPICommunicator
 
-    /// How many threads of its own Open MPI starts: they look after what the launcher says.
+    /// The most threads of its own that MPI starts, which Open MPI does: they look after what the launcher says.
     package static var threadCount: Int { 3 }
 
     /// Starts MPI. Threads may communicate one at a time, where the library can do that.
@@ -18,7 +18,7 @@ package struct MPISession: ~Copyable {
         var provided: Int32 = 0
         let code = MPI_Init_thread(nil, nil, Int32(MPI_THREAD_SERIALIZED), &provided)
         guard code == MPI_SUCCESS else {
-            throw Failure(.internalError, "MPI_Init_thread failed with code \(code); is Open MPI installed completely?")
+            throw Failure(.internalError, "MPI_Init_thread failed with code \(code); is MPI installed completely?")
         }
         world = try MPICommunicator()
     }
@@ -45,6 +45,6 @@ package struct MPISession: ~Copyable {
         var length: Int32 = 0
         guard MPI_Get_library_version(&text, &length) == MPI_SUCCESS else { return "MPI" }
         let bytes = text.prefix(Int(length)).map { UInt8(bitPattern: $0) }
-        return String(decoding: bytes, as: UTF8.self).split(separator: ",").first.map(String.init) ?? "MPI"
+        return name(ofLibrary: String(decoding: bytes, as: UTF8.self))
     }
 }

@@ -21,17 +21,17 @@ struct Placement {
         let size = try MPICommunicator.size(of: all)
         func check(_ code: Int32, _ call: String) throws { try MPICommunicator.check(code, call, rank: rank) }
 
-        var machine: MPI_Comm? = all
+        var splitMachine: MadeCommunicator = all
         try check(
-            MPI_Comm_split_type(all, dtrain_mpi_comm_type_shared(), Int32(rank), dtrain_mpi_info_null(), &machine),
+            MPI_Comm_split_type(all, dtrain_mpi_comm_type_shared(), Int32(rank), dtrain_mpi_info_null(), &splitMachine),
             "MPI_Comm_split_type")
-        guard let machine else { throw Failure(.internalError, "MPI_Comm_split_type gave no communicator") }
-        var host: MPI_Comm? = machine
+        let machine = try made(splitMachine, by: "MPI_Comm_split_type")
+        var splitHost: MadeCommunicator = machine
         if let hostSize, hostSize > 0 {
             let color = try MPICommunicator.rank(in: machine) / hostSize
-            try check(MPI_Comm_split(machine, Int32(color), Int32(rank), &host), "MPI_Comm_split")
+            try check(MPI_Comm_split(machine, Int32(color), Int32(rank), &splitHost), "MPI_Comm_split")
         }
-        guard let host else { throw Failure(.internalError, "MPI_Comm_split gave no communicator") }
+        let host = try made(splitHost, by: "MPI_Comm_split")
 
         // A host is known by its lowest rank.
         var lowest = Int32(rank)
@@ -39,12 +39,11 @@ struct Placement {
         var lowestOfAll = [Int32](repeating: 0, count: size)
         try check(MPI_Allgather(&lowest, 4, dtrain_mpi_byte(), &lowestOfAll, 4, dtrain_mpi_byte(), all), "MPI_Allgather")
         let order = lowestOfAll.indices.sorted { (lowestOfAll[$0], $0) < (lowestOfAll[$1], $1) }
-        var world: MPI_Comm? = all
+        var ordered: MadeCommunicator = all
         if order != Array(order.indices) {
             let position = order.firstIndex(of: rank) ?? rank
-            try check(MPI_Comm_split(all, 0, Int32(position), &world), "MPI_Comm_split")
+            try check(MPI_Comm_split(all, 0, Int32(position), &ordered), "MPI_Comm_split")
         }
-        guard let world else { throw Failure(.internalError, "MPI_Comm_split gave no communicator") }
         var sizes: [Int] = []
         for (index, rank) in order.enumerated() {
             if index > 0, lowestOfAll[rank] == lowestOfAll[order[index - 1]] {
@@ -53,7 +52,7 @@ struct Placement {
                 sizes.append(1)
             }
         }
-        self.world = world
+        self.world = try made(ordered, by: "MPI_Comm_split")
         self.host = host
         self.machine = machine
         topology = Topology(hostSizes: sizes)

@@ -10,7 +10,7 @@ extension MPICommunicator {
             try check(MPI_Send(&byte, 1, dtrain_mpi_byte(), 0, Self.rollCallTag, handle), "MPI_Send")
             // Asleep between looks: the others may be measuring.
             try withUnsafeMutablePointer(to: &byte) { byte in
-                var request: MPI_Request? = dtrain_mpi_request_null()
+                var request: PendingRequest = dtrain_mpi_request_null()
                 try check(MPI_Irecv(byte, 1, dtrain_mpi_byte(), 0, Self.rollCallTag, handle, &request), "MPI_Irecv")
                 while try !isComplete(&request) { usleep(200) }
             }
@@ -20,7 +20,7 @@ extension MPICommunicator {
         // A request that is never answered must not write into memory that is gone: the process ends with it.
         let answers = UnsafeMutablePointer<UInt8>.allocate(capacity: size)
         answers.initialize(repeating: 0, count: size)
-        var requests = [MPI_Request?](repeating: dtrain_mpi_request_null(), count: size)
+        var requests = [PendingRequest](repeating: dtrain_mpi_request_null(), count: size)
         for other in 1..<size {
             try check(
                 MPI_Irecv(answers + other, 1, dtrain_mpi_byte(), Int32(other), Self.rollCallTag, handle, &requests[other]),
@@ -41,7 +41,7 @@ extension MPICommunicator {
         return []
     }
 
-    private func isComplete(_ request: inout MPI_Request?) throws -> Bool {
+    private func isComplete(_ request: inout PendingRequest) throws -> Bool {
         var done: Int32 = 0
         try check(MPI_Test(&request, &done, dtrain_mpi_status_ignore()), "MPI_Test")
         return done != 0

@@ -6,7 +6,7 @@ import Foundation
 ///
 /// Only its memory is used; ordering comes from the counters of `HostFlags`.
 package final class SharedWindow: HostMemory {
-    private var window: MPI_Win?
+    private var window: MadeWindow = dtrain_mpi_win_null()
     /// Invariant: each segment is mapped until `close`.
     private let segments: [UnsafeMutableRawPointer]
 
@@ -16,7 +16,7 @@ package final class SharedWindow: HostMemory {
     ///
     /// - Parameter check: the funnel of MPI results.
     init(byteCount: Int, host: MPI_Comm, size: Int, check: (Int32, String) throws -> Void) throws {
-        var info: MPI_Info?
+        var info: MadeInfo = dtrain_mpi_info_null()
         try check(MPI_Info_create(&info), "MPI_Info_create")
         defer { MPI_Info_free(&info) }
         try check(MPI_Info_set(info, "alloc_shared_noncontig", "true"), "MPI_Info_set")
@@ -55,7 +55,7 @@ package final class SharedWindow: HostMemory {
         munmap(place, byteCount)
     }
 
-    /// The bytes that there are for windows, which Open MPI puts into files, and in words what bounds them; nil where that
+    /// The bytes that there are for windows, which MPI puts into files, and in words what bounds them; nil where that
     /// can't be told.
     static func freeSpace() -> (description: String, bytes: Int)? {
         let directory = ProcessInfo.processInfo.environment["OMPI_MCA_osc_sm_backing_directory"] ?? "/dev/shm"

@@ -10,6 +10,7 @@ package struct LaunchPlan: Equatable, Sendable {
 
     /// - Parameters:
     ///   - mpirun: path of mpirun.
+    ///   - library: whose mpirun it is.
     ///   - program: path of the program that becomes the ranks.
     ///   - arguments: its arguments.
     ///   - ranks: number of ranks, at least 1.
@@ -21,7 +22,8 @@ package struct LaunchPlan: Equatable, Sendable {
     ///   - isRoot: mpirun refuses root unless told twice.
     ///   - isTerminal: whether our own standard output is a terminal, and how wide.
     package init(
-        mpirun: String, program: String, arguments: [String], ranks: Int, threadsPerRank: Int, cores: Int,
+        mpirun: String, of library: MPILibrary = .built, program: String, arguments: [String], ranks: Int, threadsPerRank: Int,
+        cores: Int,
         hosts: HostList? = nil, session: String, inherited: [String: String], isRoot: Bool, isTerminal: Bool, columns: Int
     ) {
         precondition(ranks > 0 && threadsPerRank > 0, "\(ranks) ranks of \(threadsPerRank) threads")
@@ -45,18 +47,12 @@ package struct LaunchPlan: Equatable, Sendable {
         set("DTRAIN_TERMINAL", unlessSet: isTerminal ? "1" : "0")
         set("DTRAIN_COLUMNS", unlessSet: String(columns))
         variables[Session.variable] = session
-        var options = ["-np", String(ranks)]
-        if let hosts {
-            options += ["--host", hosts.argument]
-            // ssh carries none of the environment, and mpirun only what is its own.
-            let carried = variables.keys.filter { $0.hasPrefix("DTRAIN_") } + ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
-            for name in carried.sorted() where name != Session.variable { options += ["-x", name] }
-        } else {
-            options.append("--oversubscribe")
-        }
-        if inherited["OMPI_MCA_hwloc_base_binding_policy", default: ""].isEmpty {
-            options += ["--bind-to", isOversubscribed || threadsPerRank > 1 ? "none" : "core:overload-allowed"]
-        }
+        // ssh carries none of the environment, and Open MPI's mpirun only what is its own.
+        let carried = variables.keys.filter { $0.hasPrefix("DTRAIN_") } + ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+        let isTold = !inherited["OMPI_MCA_hwloc_base_binding_policy", default: ""].isEmpty
+        let options = library.options(
+            ranks: ranks, hosts: hosts?.argument, carrying: carried.sorted().filter { $0 != Session.variable },
+            binding: isTold ? nil : !isOversubscribed && threadsPerRank == 1)
         commandLine = [mpirun] + options + [program] + arguments
         for name in hosts != nil
             ? []

@@ -59,7 +59,7 @@ package struct LauncherEnvironment: Sendable {
             throw Failure(
                 .usage,
                 "the launcher started \(declaredSize) ranks, but MPI says that this one is alone; "
-                    + "start with the mpirun of the Open MPI that dtrain was built with (not with another MPI's), without "
+                    + "start with the mpirun of \(MPILibrary.built), which dtrain was built with (not with another MPI's), without "
                     + "--no-mpi, or start one process only")
         }
         // PMIx alone names the rank and not the size; a rank above 0 still tells of others.
@@ -67,7 +67,7 @@ package struct LauncherEnvironment: Sendable {
             throw Failure(
                 .usage,
                 "the launcher calls this rank \(declaredRank), but MPI says that it is alone; start "
-                    + "with the mpirun of the Open MPI that dtrain was built with (under Slurm: srun --mpi=pmix)")
+                    + "with the mpirun of \(MPILibrary.built), which dtrain was built with (under Slurm: srun --mpi=pmix)")
         }
         if size == 1, let task { throw Failure(.usage, task.refusal) }
     }

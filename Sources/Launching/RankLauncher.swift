@@ -72,11 +72,11 @@ package struct RankLauncher: Sendable {
         }
         try launcher.check(size: 1)
         let path = environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
-        guard let mpirun = Self.find("mpirun", path: path) else {
+        guard let mpirun = MPILibrary.built.launchers.lazy.compactMap({ Self.find($0, path: path) }).first else {
             throw Failure(
                 .missingInput,
                 "--ranks \(ranks): mpirun is not on the PATH; install it (apt-get install "
-                    + "openmpi-bin), or run dtrain without --ranks, in one process")
+                    + "\(MPILibrary.built.package)), or run dtrain without --ranks, in one process")
         }
         try LaunchLimits.check(ranks: ranks)
         if let hosts, !HostCheck.isLeftToBatchSystem(environment),
@@ -93,7 +93,7 @@ package struct RankLauncher: Sendable {
             columns: launcher.columns)
         return try withExtendedLifetime(session) {
             var job = try Job(plan)
-            let code = job.waitForwardingSignals()
+            let code = MPILibrary.built.exitCode(job.waitForwardingSignals())
             if code != 0 { session.awaitProcesses() }
             if let failure = job.finishOutput(), code == ExitCode.success.rawValue { throw failure }
             if let reason = explanation(of: code, hasSaidWhy: job.hasSaidWhy) { StandardStream.tell("dtrain: error", reason) }

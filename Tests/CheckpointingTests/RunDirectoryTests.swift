@@ -219,4 +219,16 @@ struct RunLockTests {
         #expect(name(["SLURM_JOB_ID": "5", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "1"]) == "alone")
         #expect(name(["SLURM_JOB_ID": "5"]) == "alone")
     }
+
+    @Test("a job of MPICH's launcher is known by where its proxies reach it")
+    func hydra() {
+        let proxy = ["/usr/bin/hydra_pmi_proxy", "--control-port", "vm:45027", "--rmk", "user", "--proxy-id", "0"]
+        func name(_ environment: [String: String], _ ancestors: [[String]]) -> String {
+            JobIdentity(environment: environment, process: "alone", ancestors: ancestors).name
+        }
+        #expect(name(["PMI_RANK": "1"], [["sh", "-c", "dtrain"], proxy, ["mpirun.mpich"]]) == "job vm:45027")
+        #expect(name(["PMI_RANK": "1", "DTRAIN_JOB": "x"], [proxy]) == "job x")
+        #expect(name(["PMI_RANK": "1"], [["sh"], ["hydra_pmi_proxy", "--control-port"]]) == "alone")
+        #expect(name([:], [proxy]) == "alone")
+    }
 }

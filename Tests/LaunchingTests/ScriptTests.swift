@@ -165,6 +165,9 @@ struct ScriptTests {
         arguments: [
             ("fetch-data.sh", ["-delete"]), ("fetch-data.sh", []), ("fetch-data.sh", ["*"]), ("setup.sh", ["-x"]),
             ("setup.sh", ["--tests", "more"]), ("install.sh", ["p", "q"]), ("torture.sh", ["--kills", "x[$(touch kept2)]"]),
+            ("torture.sh", ["--program", "/nowhere"]), ("mpich.sh", ["--kills", "x[$(touch kept2)]"]), ("mpich.sh", ["more"]),
+            ("fuzz.sh", ["--seconds", "0"]), ("fuzz.sh", ["--runs", "x[$(touch kept2)]"]), ("fuzz.sh", ["--build"]),
+            ("fuzz.sh", ["csv", "--unknown"]),
             ("lab.sh", []), ("lab.sh", ["--hosts", "2"]), ("lab.sh", ["--hosts", "0", "true"]), ("lab.sh", ["true"]),
             ("lab.sh", ["--hosts", "x[$(touch kept2)]", "true"]), ("lab.sh", ["--hosts", "2", "--rate", "fast", "true"]),
             ("lab.sh", ["--hosts", "2", "-delete"]), ("local.sh", ["--hostfile"]), ("slurm-lab.sh", []), ("slurm.sbatch", []),

@@ -179,11 +179,19 @@ package let buildFolder: String = {
     return folder.path
 }()
 
-/// Open MPI's launcher.
+/// The launcher of the MPI that the tests are built with.
 package enum MPIRun {
     /// Where mpirun is; nil where there is none, and tests that need it count as skipped.
     package static let path: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
-        .map { "\($0)/mpirun" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+        .map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+
+    #if MPICH
+        private static let name = "mpirun.mpich"
+        private static let options = ["-bind-to", "none"]
+    #else
+        private static let name = "mpirun"
+        private static let options = ["-q", "--oversubscribe", "--bind-to", "none"]
+    #endif
 
     package static var isAvailable: Bool { path != nil }
 
@@ -199,8 +207,8 @@ package enum MPIRun {
         }
         all.merge(environment) { _, new in new }
         return ChildProcess(
-            path ?? "mpirun",
-            ["-q", "--oversubscribe", "--bind-to", "none", "-np", String(ranks), program]
-                + arguments, directory: directory, environment: all, timeLimitSeconds: timeLimitSeconds)
+            path ?? name,
+            options + ["-np", String(ranks), program] + arguments, directory: directory, environment: all,
+            timeLimitSeconds: timeLimitSeconds)
     }
 }
