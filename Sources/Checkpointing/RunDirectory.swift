@@ -18,6 +18,7 @@ package struct RunDirectory: Sendable, Equatable {
     static let checkpoints = "checkpoints"
     package static let configuration = "config.yaml"
     package static let log = "metrics.jsonl"
+    package static let logs = "logs"
     static let lock = ".lock"
 
     private static let marks = [configuration, log, checkpoints]
@@ -91,7 +92,7 @@ package struct RunDirectory: Sendable, Equatable {
                         + "directory (--run)")
             }
             for name in [lock, configuration, log] { try directory.require(name, toBe: .file, orFailWith: .cannotCreate) }
-            try directory.require(checkpoints, toBe: .directory, orFailWith: .cannotCreate)
+            for name in [checkpoints, logs] { try directory.require(name, toBe: .directory, orFailWith: .cannotCreate) }
             return RunDirectory(path: path, holdsRun: holdsRun, identity: directory.identity)
         }
     }

@@ -93,7 +93,8 @@ enum RankJob {
     /// For a failure that only this rank knows of, while the others wait in some exchange: prints it and ends them all.
     /// It doesn't return, so MPI isn't finished on the way out, which would hang.
     private static func end(_ world: MPICommunicator, _ failure: Failure) {
-        StandardStream.tell("dtrain: error", "rank \(world.rank): \(failure.message)")
+        let host = world.topology.hosts.count > 1 ? " on \(hostName())" : ""
+        StandardStream.tell("dtrain: error", "rank \(world.rank)\(host): \(failure.message)")
         world.abort(failure.code)
     }
 }

@@ -85,6 +85,9 @@ struct LabTests {
                 """)
             #expect(several.status == 0, "\(several)")
             expectSameResult(bench.files("several"), bench.files("plain"))
+            // Rank 0 writes what the other rank has to say, which has no such directory.
+            let log = bench.text("several/logs/rank-1.log")
+            #expect(log.contains(", rank 1 of 2 on lab2, process ") && log.hasSuffix(" end: step 20, finished\n"), "\(log)")
         }
     }
 

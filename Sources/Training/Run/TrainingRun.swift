@@ -102,16 +102,33 @@ package struct TrainingRun {
             // Another job may have had the directory meanwhile, and left its run in it.
             _ = try RunDirectory.open(place.path, resuming: isResumed)
         }
+        let logs = RunLogs(communicator)
+        do {
+            return try withExtendedLifetime(opened.lock) { try train(agreed, opened, place, trace, logs, on: communicator) }
+        } catch {
+            logs.fail(error, in: place)
+            throw error
+        }
+    }
+
+    private func train(
+        _ agreed: AgreedExperiment, _ opened: OpenedPlace, _ place: RunPlace, _ trace: PhaseTrace?, _ logs: RunLogs,
+        on communicator: any Communicator
+    ) throws -> Result {
+        let isFirst = communicator.rank == 0
+        try communicator.agree { try logs.own.check(in: try place.directory()) }
         var options = options
         if case .weights(let path) = start { options.initialWeights = path }
         let trainer = try Trainer(
             agreed, communicator: communicator, options: options, place: isFirst ? place : nil,
-            stopRequested: stopRequested)
+            log: logs.own, stopRequested: stopRequested)
         trainer.clock = trace?.clock
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
         try begin(trainer, opened, place, communicator)
-        let ending = try withExtendedLifetime(opened.lock) { try trainer.run() }
+        try logs.open(in: place, warn: trainer.warn)
+        let ending = try trainer.run()
         try trace?.write()
+        try logs.end("step \(trainer.completedSteps), \(ending)", in: place, warn: trainer.warn)
         try communicator.barrier()
         trainer.close()
         return Result(ending: ending, path: place.path, step: trainer.completedSteps)
