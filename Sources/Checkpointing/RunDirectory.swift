@@ -48,6 +48,17 @@ package struct RunDirectory: Sendable, Equatable {
         }
     }
 
+    /// The path that `makeNumbered` would make now. Another process may be faster.
+    package static func nextNumbered(
+        _ name: String, under parent: String = "runs", fileSystem: any FileSystem = PosixFileSystem()
+    ) throws -> String {
+        try reportingSystemErrors(as: .cannotCreate) {
+            var number = 1
+            while try fileSystem.status(of: Place(parent + "/" + numbered(name, number))) != nil { number += 1 }
+            return parent + "/" + numbered(name, number)
+        }
+    }
+
     /// The newest directory that `makeNumbered` made for this name and that holds a run, for a resume without a path;
     /// nil if there is none.
     package static func newest(

@@ -144,6 +144,17 @@ package final class RankLog {
         try reportingSystemErrors { try append(printable(text, keepsLines: true), to: descriptor, of: logs, path: path) }
     }
 
+    /// The newest lines of a rank's file in the run directory at a path; none where it can't be read.
+    package static func lastLines(ofRank rank: Int, inRun path: String, count: Int = 3) -> [String] {
+        guard let run = try? Directory(Place(path)), let logs = try? run.directory(directoryName, orFailWith: .inputOutput),
+            let file = try? InputFile(logs.at(fileName(rank)), fileSystem: logs.fileSystem)
+        else { return [] }
+        var bytes = [UInt8](repeating: 0, count: min(file.byteCount, 1 << 13))
+        let start = file.byteCount - bytes.count
+        guard (try? bytes.withUnsafeMutableBytes({ try file.read(into: $0, at: start) })) != nil else { return [] }
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").suffix(count).map(String.init)
+    }
+
     private static func made(in run: Directory) throws -> Directory {
         if let logs = try run.directory(directoryName, orFailWith: .cannotCreate) { return logs }
         return try reportingSystemErrors {
