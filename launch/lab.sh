@@ -248,13 +248,16 @@ start_host() {
 
 # kill_host NUMBER: its cable first, so that nobody is told by the kernel that closes its connections.
 kill_host() {
-    local number=$1 attempt
+    local number=$1 process=${host_process[$1]} first attempt
     ip link set "port$number" down
-    kill -KILL "${host_process[number]}"
+    first=$(ps -o pid= --ppid "$process" | tr -d ' ')
+    kill -KILL "$process"
     host_process[number]=""
-    # The kernel takes the cable away with the last of the host's processes.
+    # Connections that still have something to send would keep the network for minutes.
+    ip link delete "port$number"
     for ((attempt = 0; attempt < 100; attempt++)); do
-        if ! ip link show "port$number" > /dev/null 2>&1; then return 0; fi
+        # The host's first process goes last.
+        if [[ -z $first || ! -d /proc/$first ]]; then return 0; fi
         sleep 0.05
     done
     return 1

@@ -25,11 +25,11 @@ now() { date +%s%N; }
 
 cat > "$config" << END
 data: {format: digits}
-model: {layers: [{dense: {units: 512}}, relu, {dropout: {rate: 0.2}}, {dense: {units: 512}}, relu, {dense: {units: 10}}]}
+model: {layers: [{dense: {units: 256}}, relu, {dropout: {rate: 0.2}}, {dense: {units: 256}}, relu, {dense: {units: 10}}]}
 optimizer: {adam: {learning_rate: 0.0005}}
 training: {max_steps: 100000000, global_batch_size: 48, micro_batch_size: 4, log_every: 1}
 validation: {every_steps: 1000000000}
-checkpoint: {every_steps: 40, keep: 2}
+checkpoint: {every_steps: 10, keep: 2}
 END
 
 # --- The job ----------------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ start() {
     launcher=$!
 }
 
-last_step() { tail -n 1 "$run/metrics.jsonl" 2> /dev/null | sed -n 's/.*"step":\([0-9]*\),"epoch".*/\1/p'; }
+last_step() { { tail -n 1 "$run/metrics.jsonl" 2> /dev/null || true; } | sed -n 's/.*"step":\([0-9]*\),"epoch".*/\1/p'; }
 restarts() { grep -c 'starting again' "$work/messages" || true; }
 
 # await_progress RESTARTS: waits until the job has been started again more often than so, and trains.
@@ -89,7 +89,7 @@ for ((fault = 1; fault <= faults; fault++)); do
     # Hosts that were away come back, for the next start.
     if [[ -n $cut ]]; then lab-link up "$cut" && cut=""; fi
     if [[ -n $dead ]]; then lab-host start "$dead" && dead=""; fi
-    sleep "0.$((RANDOM % 10))"
+    sleep "$((RANDOM % 2)).$((RANDOM % 10))"
     host=${hosts[RANDOM % ${#hosts[@]}]}
     other=${hosts[1 + RANDOM % (${#hosts[@]} - 1)]}
     before=$(restarts)
@@ -159,7 +159,7 @@ cmp <(grep '"event":"step"' "$run/metrics.jsonl") <(grep '"event":"step"' "$refe
 sleep 5
 for host in "${hosts[@]}"; do
     # shellcheck disable=SC2016 # TMPDIR is that host's
-    left=$(on "$host" 'pgrep -x "dtrain|orted|mpirun"; ls -d /dev/shm/* "$TMPDIR"/ompi.* 2> /dev/null' || true)
+    left=$(on "$host" 'pgrep -x "dtrain|orted"; pgrep -x mpirun; ls -d /dev/shm/* "$TMPDIR"/ompi.* 2> /dev/null' || true)
     [[ -z $left ]] || fail "$host still has: ${left//$'\n'/, }"
 done
 

@@ -238,7 +238,8 @@ package struct RankLauncher: Sendable {
         }
         switch end.cause {
         case .signal(let signal, let rank, let process, let host) where end.isKill:
-            return killed("rank \(rank) on \(host) (process \(process))", by: signal)
+            // mpirun doesn't always know the process.
+            return killed("rank \(rank) on \(host)" + (process > 0 ? " (process \(process))" : ""), by: signal)
         case .lostHost(let host):
             return "the connection to \(host) has broken: its network, the host itself, or mpirun's helper (orted) there"
         case _ where end.isKill: return killed("a rank or mpirun", by: code - 128)

@@ -25,7 +25,7 @@ struct LabFaultTests {
         now() { date +%s%3N; }
         last() { tail -n 1 r/metrics.jsonl 2> /dev/null | sed -n 's/.*"step":\\([0-9]*\\),"epoch".*/\\1/p'; }
         await_step() { until (($(last) + 0 > $1)); do sleep 0.02; done; }
-        left() { on "$1" 'pgrep -x "dtrain|orted|mpirun"; ls -d /dev/shm/* $TMPDIR/ompi* 2> /dev/null' | grep -v "$ignored"; }
+        left() { on "$1" 'pgrep -x "dtrain|orted"; pgrep -x mpirun; ls -d /dev/shm/* $TMPDIR/ompi* 2> /dev/null' | grep -v "$ignored"; }
 
         """
 

@@ -174,7 +174,7 @@ struct LabTests {
             let outcome = try lab(
                 bench, hosts: 2,
                 """
-                add='ip link add docker0 type dummy && ip address add 172.17.0.1/16 dev docker0 && ip link set docker0 up'
+                add='ip link add docker0 type bridge && ip address add 172.17.0.1/16 dev docker0 && ip link set docker0 up'
                 bash -c "$add" && on lab2 "$add" || exit 90
                 "$dtrain" train --set training.epochs=1 --run r --quiet --hosts lab1,lab2
                 """)
@@ -193,7 +193,7 @@ struct LabTests {
                 [
                     "bash", "-c",
                     "cd \"$TMPDIR\" && whoami && '\(Workbench.program)' train --set training.epochs=1 --run r --quiet --hosts lab1:2,lab2:2 "
-                        + "&& cat r/logs/rank-3.log && ssh -F \"$DTRAIN_LAB_SSH_CONFIG\" lab2 'ls /dev/shm $TMPDIR'"
+                        + "&& cat r/logs/rank-3.log && ssh -F \"$DTRAIN_LAB_SSH_CONFIG\" lab2 'ls /dev/shm'"
                 ], directory: "/", options: ["--user"])
             let result = try child.run()
             #expect(result.status == 0 && result.output.hasPrefix("lab\ndigest "), "\(result)")
