@@ -130,7 +130,7 @@ for ((fault = 1; fault <= faults; fault++)); do
     count[$kind]=$((${count[$kind]:-0} + 1))
     echo "--- fault $fault: $kind" >> "$work/messages"
     if [[ $kind == launcher ]]; then
-        wait "$launcher" 2> /dev/null || true
+        { wait "$launcher"; } 2> /dev/null || true
         start
         before=-1
     fi
