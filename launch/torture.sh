@@ -2,6 +2,7 @@
 # Kills a training run again and again and shows that nothing is lost.
 #
 #   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent] [--program FILE]
+#   launch/torture.sh --hosts H [--kills N] [--seed S]
 #
 # Starts a run of about 5 M parameters (of dense layers, unless --network says otherwise; recurrent: an LSTM whose state goes on
 # from step to step over streams of a text) on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank,
@@ -9,6 +10,9 @@
 # another number of ranks; N times (25 unless given). What comes out at the end is compared, byte for byte, with a run
 # that was left alone: weights, optimizer state, the best checkpoint, the line of every step. S (1 unless given) fixes
 # the sequence of choices; the timing of the machine remains its own.
+#
+# --hosts: the same over H hosts (2 or more) that launch/lab.sh makes, on which also mpirun's helper is killed, a cable cut and a
+# whole host left without power; dtrain --restart goes on with the hosts that answer. See launch/torture-hosts.sh.
 #
 # A kill counts as one inside checkpoint writing when the temporary directory was there right before it and right
 # after it; at least a fifth must be such.
@@ -23,7 +27,7 @@
 set -euo pipefail
 unset CDPATH
 
-readonly usage="usage: launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent] [--program FILE]"
+readonly usage="usage: launch/torture.sh [--hosts H] [--kills N] [--seed S] [--network dense|convolutional|recurrent] [--program FILE]"
 repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 
@@ -38,13 +42,18 @@ refuse() {
 
 kills=25
 seed=1
-network=dense
+network=""
+hosts=""
 program=$repository/.build/release/dtrain
 while (($# > 0)); do
     case $1 in
-        --kills | --seed)
+        --kills | --seed | --hosts)
             [[ ${2:-} =~ ^[0-9]{1,9}$ ]] || refuse 64 "$1 wants a number, found \"${2:-}\"; $usage"
-            if [[ $1 == --kills ]]; then kills=$((10#$2)); else seed=$((10#$2)); fi
+            case $1 in
+                --kills) kills=$((10#$2)) ;;
+                --seed) seed=$((10#$2)) ;;
+                --hosts) hosts=$((10#$2)) ;;
+            esac
             shift 2
             ;;
         --network)
@@ -66,6 +75,11 @@ while (($# > 0)); do
     esac
 done
 ((kills >= 1)) || refuse 64 "--kills wants at least 1; $usage"
+if [[ -n $hosts ]]; then
+    ((hosts >= 2 && hosts <= 64)) || refuse 64 "--hosts wants a number from 2 to 64; $usage"
+    [[ -z $network ]] || refuse 64 "--network goes without --hosts; $usage"
+fi
+network=${network:-dense}
 
 if [[ ! -x $program ]]; then
     program=$(command -v dtrain) || refuse 66 "dtrain is neither built nor on the PATH; build it with: swift build" \
@@ -87,6 +101,13 @@ free=$(df -Pk "$temporary" | awk 'NR == 2 { print $4 }')
 # Seven checkpoints of 62 MB, in part twice.
 ((free >= 1000000)) || refuse 77 "$temporary has $((free / 1024)) MB free, 1 GB is needed for the checkpoints; set TMPDIR"
 work=$(mktemp -d "$temporary/dtrain-torture-XXXXXX")
+if [[ -n $hosts ]]; then
+    code=0
+    "$repository/launch/lab.sh" --hosts "$hosts" -- "$repository/launch/torture-hosts.sh" "$work" "$program" "$kills" "$seed" \
+        || code=$?
+    if ((code == 0)); then rm -rf -- "$work"; fi
+    exit "$code"
+fi
 readonly work run=$work/run reference=$work/reference
 # The shell tells of every job that was killed; that is no news here.
 exec 2> "$work/shell.log"

@@ -34,6 +34,7 @@ package struct BenchmarkReport: Sendable {
             "step             \(Self.figure(step)) µs, \(Self.figure(Double(work.productOperations) / 1e6)) million "
                 + "operations, \(Self.figure(Double(work.parameterBytes) / 1e6)) MB of parameters moved")
         lines += machineLines
+        if let wire = windows[0].subject.wire { lines.append(wireLine(wire)) }
         lines.append("")
         lines += rankLines
         return lines
@@ -67,6 +68,14 @@ package struct BenchmarkReport: Sendable {
         ]
     }
 
+    private func wireLine(_ wire: WireFigures) -> String {
+        let rate = Self.median(windows.compactMap(\.wireRate))
+        return "between hosts    \(Self.figure(Double(wire.bytesPerStep) / 1e6)) MB each way per step and host, "
+            + "\(Self.figure(rate / 1e6)) MB/s, \(Self.percent(rate, of: wire.measuredRate)) of the "
+            + "\(Self.figure(wire.measuredRate / 1e6)) that large messages have between the first two"
+            + (wire.nominalRate.map { "; the interface says \(Self.figure($0 / 1e6))" } ?? "")
+    }
+
     /// One row for each rank: microseconds per step and share of the step.
     private var rankLines: [String] {
         var rows = [["µs per step"] + Phase.allCases.map(\.name) + ["other", "allocations", "peak memory"]]
@@ -80,7 +89,8 @@ package struct BenchmarkReport: Sendable {
             let allocations = Self.median(figures.map { Double($0.allocations) / Double($0.steps) })
             let memory = windows.map { $0.ranks[rank].peakMemory }.max() ?? 0
             rows.append(
-                ["rank \(rank)"] + Phase.allCases.map { phase in cell { $0.microseconds(phase) } }
+                ["rank \(rank)" + (windows[0].subject.hosts.isEmpty ? "" : " on \(windows[0].subject.hosts[rank])")]
+                    + Phase.allCases.map { phase in cell { $0.microseconds(phase) } }
                     + [cell(\.otherMicroseconds), Self.figure(allocations), String(format: "%.1f MB", Double(memory) / 1e6)])
         }
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }

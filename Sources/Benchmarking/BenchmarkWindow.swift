@@ -11,13 +11,38 @@ package struct BenchmarkSubject: Sendable {
     /// What a full step takes, and how many samples it has.
     package let work: StepWork
     package let batchSize: Int
+    /// The name of every rank's host where there are several; else none.
+    package let hosts: [String]
+    /// What goes between hosts; nil where all ranks run on one, or that isn't known.
+    package let wire: WireFigures?
 
-    package init(workload: String, ranks: Int, threads: Int, work: StepWork, batchSize: Int) {
+    package init(
+        workload: String, ranks: Int, threads: Int, work: StepWork, batchSize: Int, hosts: [String] = [],
+        wire: WireFigures? = nil
+    ) {
+        self.hosts = hosts
+        self.wire = wire
         self.workload = workload
         self.ranks = ranks
         self.threads = threads
         self.work = work
         self.batchSize = batchSize
+    }
+}
+
+/// What a step moves between hosts, and what their link can do.
+package struct WireFigures: Sendable {
+    /// Bytes that the busiest host sends in a step, and about as many that it receives.
+    package let bytesPerStep: Int
+    /// Bytes a second of messages of 4 MB between the first two hosts, measured when nothing else was sent.
+    package let measuredRate: Double
+    /// Bytes a second that the network interface of the first host claims; nil where it doesn't say.
+    package let nominalRate: Double?
+
+    package init(bytesPerStep: Int, measuredRate: Double, nominalRate: Double?) {
+        self.bytesPerStep = bytesPerStep
+        self.measuredRate = measuredRate
+        self.nominalRate = nominalRate
     }
 }
 
@@ -88,6 +113,9 @@ package struct BenchmarkWindow: Sendable {
     /// Bytes of parameters and what belongs to them that were read and written a second, all ranks.
     package var parameterRate: Double { Double(subject.work.parameterBytes) * Double(steps) / seconds }
 
+    /// Bytes a second that the busiest host sent to others.
+    package var wireRate: Double? { subject.wire.map { Double($0.bytesPerStep) * Double(steps) / seconds } }
+
     /// The multiply-adds of all ranks' threads at once.
     package var machineMultiplyAddRate: Double { ranks.reduce(0) { $0 + $1.machine.multiplyAddRate } }
     /// One thread's sgemm while all ranks did the same: the mean of the ranks.
@@ -112,18 +140,29 @@ package struct BenchmarkWindow: Sendable {
         func rate(_ value: Double?) -> LogValue { value.map { .number($0 / 1e9) } ?? .null }
         var phases = Phase.allCases.map { LogLine.Field($0.name, .number(phaseMicroseconds($0))) }
         phases.append(.init("other", .number(ranks.reduce(0) { $0 + $1.figures.otherMicroseconds } / Double(ranks.count))))
-        return LogValue.object([
-            .init("program", .text("dtrain")), .init("workload", .text(subject.workload)),
-            .init("ranks", .integer(subject.ranks)), .init("threads", .integer(subject.threads)),
-            .init("samples_per_second", .number(samplesPerSecond)), .init("sgemm_gflops", rate(machineProductRate)),
-            .init("gflops", rate(productRate)), .init("peak_gflops", rate(machineMultiplyAddRate)),
-            .init("phases", .object(phases)), .init("steps", .integer(steps)),
-            .init("seconds", .number(seconds)), .init("layer_sgemm_gflops", rate(machineLayerProductRate)),
-            .init("parameter_gbytes_per_second", rate(parameterRate)),
-            .init("memory_gbytes_per_second", rate(machineMemoryRate)),
-            .init("allocations_per_step", .number(allocationsPerStep)),
-            .init("peak_memory_bytes", .integer(ranks.map(\.peakMemory).max() ?? 0))
-        ]).json
+        var wire: [LogLine.Field] = []
+        if let figures = subject.wire {
+            wire = [
+                .init("hosts", .list(subject.hosts.map { .text($0) })),
+                .init("wire_bytes_per_step", .integer(figures.bytesPerStep)),
+                .init("wire_gbytes_per_second", rate(wireRate)), .init("link_gbytes_per_second", rate(figures.measuredRate)),
+                .init("interface_gbytes_per_second", rate(figures.nominalRate))
+            ]
+        }
+        return LogValue.object(
+            [
+                .init("program", .text("dtrain")), .init("workload", .text(subject.workload)),
+                .init("ranks", .integer(subject.ranks)), .init("threads", .integer(subject.threads)),
+                .init("samples_per_second", .number(samplesPerSecond)), .init("sgemm_gflops", rate(machineProductRate)),
+                .init("gflops", rate(productRate)), .init("peak_gflops", rate(machineMultiplyAddRate)),
+                .init("phases", .object(phases)), .init("steps", .integer(steps)),
+                .init("seconds", .number(seconds)), .init("layer_sgemm_gflops", rate(machineLayerProductRate)),
+                .init("parameter_gbytes_per_second", rate(parameterRate)),
+                .init("memory_gbytes_per_second", rate(machineMemoryRate)),
+                .init("allocations_per_step", .number(allocationsPerStep)),
+                .init("peak_memory_bytes", .integer(ranks.map(\.peakMemory).max() ?? 0))
+            ] + wire
+        ).json
     }
 
     private func mean(_ values: [Double?]) -> Double? {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -22,6 +23,31 @@ int dtrain_pipe(int *reader, int *writer) {
 int dtrain_is_ignored(int signal) {
     struct sigaction action;
     return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+int dtrain_leave_to_background(void) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) return errno;
+    pid_t child = bare_fork();
+    if (child < 0) {
+        int code = errno;
+        close(null);
+        return code;
+    }
+    if (child > 0) _exit(0);
+    setsid();
+    for (int stream = 0; stream < 3; stream++) dup2(null, stream);
+    if (null > 2) close(null);
+    return 0;
+}
+
+int dtrain_rename_new(int directory, const char *old_name, const char *new_name) {
+    if (renameat2(directory, old_name, directory, new_name, RENAME_NOREPLACE) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+    // A file system that doesn't know the flag: only an empty directory could give way, which no session's is.
+    if (renameat(directory, old_name, directory, new_name) == 0) return 0;
+    if (errno == ENOTEMPTY) errno = EEXIST;
+    return -1;
 }
 
 // What the child does between fork and exec. The parent may have other threads, so it calls nothing but what may be

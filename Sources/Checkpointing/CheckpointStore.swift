@@ -86,6 +86,13 @@ package struct CheckpointStore: Sendable {
         }
     }
 
+    /// The step of the newest numbered checkpoint by its name, whether it is valid or not; nil where there is none.
+    package func newestStep() throws -> Int? {
+        try reportingSystemErrors {
+            try opened()?.names().compactMap { CheckpointNames.step(in: $0) }.max()
+        }
+    }
+
     /// Whether any checkpoint is there, valid or not.
     package func isEmpty() throws -> Bool {
         try reportingSystemErrors { try opened().map { try candidates(in: $0).isEmpty } ?? true }

@@ -14,7 +14,7 @@ package struct LoadedCheckpoint: Sendable {
     /// The SHA-256 sum of `model.safetensors`.
     package let digest: String
     /// The directory of the files.
-    private let directory: Directory
+    let directory: Directory
     private let manifest: CheckpointManifest
 }
 

@@ -18,6 +18,7 @@ package struct RunDirectory: Sendable, Equatable {
     static let checkpoints = "checkpoints"
     package static let configuration = "config.yaml"
     package static let log = "metrics.jsonl"
+    package static let logs = "logs"
     static let lock = ".lock"
 
     private static let marks = [configuration, log, checkpoints]
@@ -44,6 +45,17 @@ package struct RunDirectory: Sendable, Equatable {
                     number += 1
                 }
             }
+        }
+    }
+
+    /// The path that `makeNumbered` would make now. Another process may be faster.
+    package static func nextNumbered(
+        _ name: String, under parent: String = "runs", fileSystem: any FileSystem = PosixFileSystem()
+    ) throws -> String {
+        try reportingSystemErrors(as: .cannotCreate) {
+            var number = 1
+            while try fileSystem.status(of: Place(parent + "/" + numbered(name, number))) != nil { number += 1 }
+            return parent + "/" + numbered(name, number)
         }
     }
 
@@ -91,7 +103,7 @@ package struct RunDirectory: Sendable, Equatable {
                         + "directory (--run)")
             }
             for name in [lock, configuration, log] { try directory.require(name, toBe: .file, orFailWith: .cannotCreate) }
-            try directory.require(checkpoints, toBe: .directory, orFailWith: .cannotCreate)
+            for name in [checkpoints, logs] { try directory.require(name, toBe: .directory, orFailWith: .cannotCreate) }
             return RunDirectory(path: path, holdsRun: holdsRun, identity: directory.identity)
         }
     }

@@ -10,6 +10,7 @@ import Timing
 /// file, so other descriptors of the file can come and go):
 /// - byte 0, exclusive: the one process that writes, rank 0 of the job that has the directory;
 /// - byte 1, exclusive, same process: its job was let in;
+/// - byte 2, exclusive: a launcher that may start its job again (`LauncherLock`);
 /// - a byte of the job's own (`JobIdentity.lockByte`), shared: every rank, from before `MPI_Init` until it dies.
 ///
 /// Every rank makes a `RunLock`; rank 0 then calls `claim`. It takes byte 0, then waits until no byte outside the
@@ -26,6 +27,7 @@ package final class RunLock: Sendable {
 
     private static let ownerByte = 0..<1
     private static let admittedByte = 1..<2
+    static let launcherByte = 2..<3
     /// How long a starting rival is given to die, if it does; seconds.
     private static let rivalPatience = 1.0
 
@@ -38,27 +40,10 @@ package final class RunLock: Sendable {
         self.job = job
         self.fileSystem = fileSystem
         let directory = try run.directory(fileSystem: fileSystem)
-        let place = directory.at(RunDirectory.lock)
-        let path = place.path
+        let (descriptor, path) = try Self.openFile(in: directory)
+        self.descriptor = descriptor
         self.path = path
         do {
-            descriptor = try fileSystem.openOrCreate(place, appending: false)
-        } catch {
-            try directory.require(RunDirectory.lock, toBe: .file, orFailWith: .cannotCreate)
-            throw error.failure(.cannotCreate)
-        }
-        do {
-            let status = try fileSystem.status(ofDescriptor: descriptor, path: path)
-            guard status.kind == .file else {
-                throw directory.foreign(RunDirectory.lock, status.kind, expected: .file, .cannotCreate)
-            }
-            // The owner's name is written into it: under its other name it may be anything.
-            guard status.linkCount <= 1 else {
-                throw Failure(
-                    .cannotCreate,
-                    "\(path): a file with \(status.linkCount) names (hard links), expected one "
-                        + "of this run alone; remove it, if no job is at work here")
-            }
             let isHeld = try fileSystem.tryLock(
                 descriptor, bytes: job.lockByte..<job.lockByte + 1,
                 exclusively: false, path: path)
@@ -66,23 +51,59 @@ package final class RunLock: Sendable {
                 isHeld
                 ? nil
                 : "\(path): locked by another program, so a second job in this directory would not be noticed; don't start one"
-        } catch let error as SystemError where Self.meansNoLocks(error) {
+        } catch  where Self.meansNoLocks(error) {
             warning =
                 "\(path): this file system has no locks, so a second job in this directory would not be noticed; don't start one"
         } catch {
             try? fileSystem.close(descriptor, path: path)
-            throw (error as? SystemError)?.failure(.cannotCreate) ?? error
+            throw error.failure(.cannotCreate)
         }
     }
 
     deinit { try? fileSystem.close(descriptor, path: path) }
 
+    /// Opens the lock file of a run directory, or makes it.
+    /// - Throws: `Failure(.cannotCreate)` if that can't be done, or it is none of this run's own.
+    static func openFile(in directory: Directory) throws -> (descriptor: Int32, path: String) {
+        let place = directory.at(RunDirectory.lock)
+        let fileSystem = directory.fileSystem
+        let descriptor: Int32
+        do {
+            descriptor = try fileSystem.openOrCreate(place, appending: false)
+        } catch {
+            try directory.require(RunDirectory.lock, toBe: .file, orFailWith: .cannotCreate)
+            throw error.failure(.cannotCreate)
+        }
+        do {
+            let status = try fileSystem.status(ofDescriptor: descriptor, path: place.path)
+            guard status.kind == .file else {
+                throw directory.foreign(RunDirectory.lock, status.kind, expected: .file, .cannotCreate)
+            }
+            // The owner's name is written into it: under its other name it may be anything.
+            guard status.linkCount <= 1 else {
+                throw Failure(
+                    .cannotCreate,
+                    "\(place.path): a file with \(status.linkCount) names (hard links), expected one "
+                        + "of this run alone; remove it, if no job is at work here")
+            }
+            return (descriptor, place.path)
+        } catch {
+            try? fileSystem.close(descriptor, path: place.path)
+            throw (error as? SystemError)?.failure(.cannotCreate) ?? error
+        }
+    }
+
     /// Makes this process, rank 0, the owner of the run directory until it dies.
-    /// - Parameter patience: how long the ranks of an older job have to go, seconds.
+    /// - Parameters:
+    ///   - patience: how long the ranks of an older job have to go, seconds.
+    ///   - belongsToLauncher: whether the launcher that may hold the directory is this job's own.
     /// - Throws: `Failure(.cannotCreate)` that names the job which has the directory.
-    package func claim(patience: Double = 5) throws {
+    package func claim(patience: Double = 5, belongsToLauncher: Bool = false) throws {
         if warning != nil { return }
         try reportingSystemErrors {
+            if !belongsToLauncher, try fileSystem.isLockedElsewhere(descriptor, bytes: Self.launcherByte, path: path) {
+                throw inUse("held for its next start by the launcher of")
+            }
             let start = MonotonicClock.seconds
             while try !fileSystem.tryLock(descriptor, bytes: Self.ownerByte, exclusively: true, path: path) {
                 let isAdmitted = try fileSystem.isLockedElsewhere(descriptor, bytes: Self.admittedByte, path: path)
@@ -102,7 +123,7 @@ package final class RunLock: Sendable {
     /// Whether a byte is locked that is neither a control byte nor this job's own.
     private func isHeldByOtherJobs() throws -> Bool {
         let own = job.lockByte
-        let below = Self.admittedByte.upperBound..<own
+        let below = Self.launcherByte.upperBound..<own
         let above = own + 1..<Int.max
         return try fileSystem.isLockedElsewhere(descriptor, bytes: below, path: path)
             || fileSystem.isLockedElsewhere(descriptor, bytes: above, path: path)
@@ -131,7 +152,7 @@ package final class RunLock: Sendable {
 
     private func pause() { usleep(20_000) }
 
-    private static func meansNoLocks(_ error: SystemError) -> Bool {
+    static func meansNoLocks(_ error: SystemError) -> Bool {
         error.call == "fcntl" && [ENOLCK, ENOTSUP, EINVAL, ENOSYS].contains(error.code)
     }
 }

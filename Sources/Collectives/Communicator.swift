@@ -126,12 +126,7 @@ extension Communicator {
     }
 
     /// The name of every rank's host, in rank order. Collective.
-    package func hostNames() throws -> [String] {
-        var name = [CChar](repeating: 0, count: 256)
-        // The last byte stays zero, whatever the system does with a name that is too long.
-        guard gethostname(&name, name.count - 1) == 0 else { return try allGather("") }
-        return try allGather(String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
-    }
+    package func hostNames() throws -> [String] { try allGather(hostName()) }
 
     /// The text of rank `root`.
     package func broadcast(_ text: String, from root: Int) throws -> String {
@@ -169,4 +164,12 @@ package struct AgreedFailure: Error {
         self.rank = rank
         self.failure = failure
     }
+}
+
+/// The name of this process's host; empty where the system has none.
+package func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    // The last byte stays zero, whatever the system does with a name that is too long.
+    guard gethostname(&name, name.count - 1) == 0 else { return "" }
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

@@ -10,7 +10,7 @@ package struct SystemView: Sendable {
         self.read = read
     }
 
-    private func word(_ path: String) -> String? {
+    func word(_ path: String) -> String? {
         read(path)?.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 

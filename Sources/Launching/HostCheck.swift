@@ -44,36 +44,59 @@ struct HostCheck {
     /// Asks all hosts but this one, at the same time.
     /// - Throws: `Failure` of the first host in the list that has one: 66 where the program isn't there, 74 where it
     ///   can't be reached or nobody knows its name.
-    func callAsFunction(_ list: HostList) throws {
+    /// - Returns: what the others say of their network interfaces.
+    func callAsFunction(_ list: HostList) throws -> [(name: String, text: String)] {
+        let answers = try ask(list, withinSeconds: { _ in Self.patienceSeconds })
+        for (_, failure) in answers.failures { throw Failure(failure.code, "--hosts: \(failure.message)") }
+        return answers.interfaces
+    }
+
+    /// What hosts answered.
+    struct Answers {
+        /// The hosts on which no ranks can be started, in the list's order, and why.
+        var failures: [(name: String, failure: Failure)] = []
+        /// What the program says there of the network interfaces, in the list's order.
+        var interfaces: [(name: String, text: String)] = []
+    }
+
+    /// Asks all hosts but this one, at the same time.
+    ///
+    /// - Parameters:
+    ///   - seconds: how long a host has to answer, given its name.
+    ///   - isInterrupted: asked again and again; where it says so, hosts that haven't answered yet count as silent.
+    func ask(
+        _ list: HostList, withinSeconds seconds: (_ host: String) -> Double, isInterrupted: () -> Bool = { false }
+    ) throws -> Answers {
         let others = list.hosts.map(\.name).filter { !Self.isThisHost($0) }
         let asked = try others.map { ($0, try Question(agentPath, arguments(for: $0), environment)) }
-        let deadline = MonotonicClock.seconds + Self.patienceSeconds
+        let start = MonotonicClock.seconds
+        var answers = Answers()
         for (name, question) in asked {
-            guard let status = question.wait(until: deadline) else {
-                throw Failure(
-                    .inputOutput, "--hosts: \(name): \(agent[0]) got no answer in \(Int(Self.patienceSeconds)) s; is it up?")
+            func fail(_ code: ExitCode, _ text: String) { answers.failures.append((name, Failure(code, text))) }
+            guard let status = question.wait(until: start + seconds(name), orWhen: isInterrupted) else {
+                fail(.inputOutput, "\(name): \(agent[0]) got no answer in \(Int(seconds(name))) s; is it up?")
+                continue
             }
             let words = messageLine(question.words)
             switch status {
-            case 0: continue
-            case 1:
-                throw Failure(
-                    .missingInput,
-                    "--hosts: \(name) has no program \(messageLine(program)); install it there under the same path")
+            case 0: answers.interfaces.append((name, question.words))
+            case 1: fail(.missingInput, "\(name) has no program \(messageLine(program)); install it there under the same path")
             default:
-                throw Failure(
+                fail(
                     .inputOutput,
-                    "--hosts: \(name) can't be reached (\(words.isEmpty ? "\(agent[0]) ended with \(status)" : words)); "
+                    "\(name) can't be reached (\(words.isEmpty ? "\(agent[0]) ended with \(status)" : words)); "
                         + "\(agent[0]) \(name) true must work without asking anything")
             }
         }
+        return answers
     }
 
     private func arguments(for host: String) -> [String] {
         // A password can't be typed in.
         let options = agentPath.hasSuffix("/ssh") ? ["-o", "BatchMode=yes"] : []
         let quoted = "'" + program.replacingOccurrences(of: "'", with: "'\\''") + "'"
-        return agent + options + [host, "test -x \(quoted)"]
+        // One of another version may not know what it is asked.
+        return agent + options + [host, "test -x \(quoted) || exit 1; \(quoted) \(HostAgent.command) interfaces 2>&1; exit 0"]
     }
 
     /// mpirun starts ranks here by itself.
@@ -121,11 +144,11 @@ private final class Question {
     }
 
     /// The exit code (128 + n after signal n); nil when there is none until then.
-    func wait(until deadline: Double) -> Int32? {
+    func wait(until deadline: Double, orWhen isInterrupted: () -> Bool) -> Int32? {
         var status: Int32 = 0
         // Its end of the pipe says nothing: a shared connection that it leaves behind holds that open.
         while waitpid(process, &status, WNOHANG) == 0 {
-            guard MonotonicClock.seconds < deadline else { return nil }
+            guard MonotonicClock.seconds < deadline, !isInterrupted() else { return nil }
             usleep(5000)
         }
         hasEnded = true
@@ -133,11 +156,11 @@ private final class Question {
         return signal == 0 ? (status >> 8) & 0xff : 128 + signal
     }
 
-    /// The last line that it printed.
-    var words: String {
-        var bytes = [UInt8](repeating: 0, count: 4096)
+    /// The last line that it printed. (What a pipe holds isn't more.)
+    lazy var words: String = {
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
         let count = read(reader, &bytes, bytes.count)
         let lines = String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).split(whereSeparator: \.isNewline)
         return lines.last.map { $0.trimmingCharacters(in: .whitespaces) } ?? ""
-    }
+    }()
 }

@@ -47,6 +47,14 @@ package struct HostList: Equatable, Sendable {
         self.hosts = hosts
     }
 
+    private init(hosts: [Host]) { self.hosts = hosts }
+
+    /// The list without hosts of these names; nil where none is left.
+    func without(_ names: [String]) -> HostList? {
+        let rest = hosts.filter { !names.contains($0.name) }
+        return rest.isEmpty ? nil : HostList(hosts: rest)
+    }
+
     /// One that can be neither an option nor another word of a command.
     private static func isName(_ text: Substring) -> Bool {
         (1...253).contains(text.utf8.count) && text.first != "-" && text.first != "."

@@ -6,20 +6,15 @@ import Timing
 /// A running mpirun. The kernel kills it when this process dies, and its death ends the ranks.
 struct Job {
     private let process: pid_t
-    private let signals: SignalBlock
     private let output: JobOutput
-    private var requests = StopRequests()
 
     /// Starts it, in a process group of its own: the terminal's Ctrl-C must not reach it.
     ///
     /// mpirun ignores SIGUSR1 until it catches it, and again when it has stopped doing so: neither an early nor a late
     /// one may end it.
+    ///
+    /// The caller blocks the signals of `JobSignals`, so that the threads made here do too.
     init(_ plan: LaunchPlan) throws {
-        // Where a parent had SIGCHLD ignored, the system would throw away how mpirun ended.
-        if dtrain_is_ignored(SIGCHLD) != 0 { signal(SIGCHLD, SIG_DFL) }
-        // What was ignored at the start (nohup, `trap '' INT`) stays so: a blocked signal would still be taken.
-        let asking = [SIGTERM, SIGINT, SIGHUP, SIGUSR1].filter { dtrain_is_ignored($0) == 0 }
-        signals = SignalBlock(asking + [SIGCHLD])
         output = try JobOutput()
 
         // Null-terminated arrays of C strings, which live until the process is started.
@@ -46,17 +41,15 @@ struct Job {
 
     /// Waits for the end, passing on what is asked by signals, and returns the exit code: the job's own, 128 + n when
     /// mpirun was killed by signal n, 130 after a second SIGINT.
-    mutating func waitForwardingSignals() -> Int32 {
+    func wait(forwarding signals: JobSignals) -> Int32 {
         while true {
             // SIGCHLD may be given to another thread, where there is one: look at least every 100 ms.
-            if let signal = signals.next(milliseconds: 100), signal != SIGCHLD {
-                requests.note(signal, at: MonotonicClock.seconds)
-            }
+            signals.take(milliseconds: 100)
             var status: Int32 = 0
             let ended = waitpid(process, &status, WNOHANG)
-            if ended == process { return requests.exitCode(of: Self.exitCode(status)) }
+            if ended == process { return signals.requests.exitCode(of: Self.exitCode(status)) }
             if ended < 0, errno != EINTR { return ExitCode.internalError.rawValue }
-            switch requests.action(at: MonotonicClock.seconds) {
+            switch signals.requests.action(at: MonotonicClock.seconds) {
             case .none: break
             case .askToStop: kill(process, SIGUSR1)
             case .end: kill(-process, SIGKILL)
@@ -66,10 +59,10 @@ struct Job {
 
     /// Hands on what the ended job has written. It waits for a reader that takes its time, as writing does; a signal
     /// ends the wait. Returns what kept standard output from being written, if anything did.
-    func finishOutput() -> Failure? {
+    func finishOutput(_ signals: JobSignals) -> Failure? {
         output.askToEnd()
         while !output.isFinished(withinSeconds: 0.05) {
-            if let signal = signals.next(milliseconds: 0), signal != SIGCHLD { break }
+            if signals.take(milliseconds: 0) { break }
         }
         return output.failure
     }
@@ -77,10 +70,35 @@ struct Job {
     /// Whether the job has said something on standard error, as far as that can be told apart.
     var hasSaidWhy: Bool { output.hasErrors }
 
+    /// What mpirun says of the job's end; to be asked after `finishOutput`.
+    var cause: MPIRunWords.Cause? { output.standardError.cause }
+
     /// The exit code from `waitpid`'s status, as a shell counts it.
     private static func exitCode(_ status: Int32) -> Int32 {
         let signal = status & 0x7f
         return signal == 0 ? (status >> 8) & 0xff : 128 + signal
+    }
+}
+
+/// The signals that a launcher takes, and what they ask for, while it lives: from one start of a job to the next too.
+final class JobSignals {
+    private let block: SignalBlock
+    var requests = StopRequests()
+
+    init() {
+        // Where a parent had SIGCHLD ignored, the system would throw away how mpirun ended.
+        if dtrain_is_ignored(SIGCHLD) != 0 { signal(SIGCHLD, SIG_DFL) }
+        // What was ignored at the start (nohup, `trap '' INT`) stays so: a blocked signal would still be taken.
+        let asking = [SIGTERM, SIGINT, SIGHUP, SIGUSR1].filter { dtrain_is_ignored($0) == 0 }
+        block = SignalBlock(asking + [SIGCHLD])
+    }
+
+    /// Waits for a signal and notes it. Returns whether one came that asks for something.
+    @discardableResult
+    func take(milliseconds: Int) -> Bool {
+        guard let signal = block.next(milliseconds: milliseconds), signal != SIGCHLD else { return false }
+        requests.note(signal, at: MonotonicClock.seconds)
+        return true
     }
 }
 
@@ -91,8 +109,9 @@ private struct JobOutput {
     let standardError: OutputRelay
 
     init() throws {
-        standardOutput = try OutputRelay(to: .output)
-        standardError = Self.goToSamePlace ? standardOutput : try OutputRelay(to: .errors)
+        let isOne = Self.goToSamePlace
+        standardOutput = try OutputRelay(to: .output, hearsErrors: isOne)
+        standardError = isOne ? standardOutput : try OutputRelay(to: .errors, hearsErrors: true)
     }
 
     func isHandedOver() {

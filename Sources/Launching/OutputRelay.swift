@@ -3,6 +3,7 @@ import Diagnostics
 import Foundation
 import Synchronization
 import Threads
+import Timing
 
 /// Hands on what a job writes to one of this process's streams, as it comes.
 ///
@@ -20,12 +21,14 @@ final class OutputRelay: Sendable {
     /// Starts to hand on to `stream`. The thread that does it blocks the signals that the caller blocks.
     ///
     /// Throws `Failure` with 71 where the system has no pipe or thread left.
-    init(to stream: StandardStream) throws {
+    ///
+    /// - Parameter hearsErrors: whether errors come here, which are folded, and what mpirun says, which is kept.
+    init(to stream: StandardStream, hearsErrors: Bool) throws {
         let job = try PipeEnd.makePipe()
         let end = try PipeEnd.makePipe()
         writer = job.writer
         ending = end.writer
-        thread = RelayThread(source: job.reader, ending: end.reader, target: stream)
+        thread = RelayThread(source: job.reader, ending: end.reader, target: stream, hearsErrors: hearsErrors)
         try thread.start()
     }
 
@@ -46,6 +49,9 @@ final class OutputRelay: Sendable {
 
     /// Whether there was anything to hand on.
     var hasDelivered: Bool { thread.hasDelivered }
+
+    /// What mpirun says of the job's end; to be asked when all has been handed on.
+    var cause: MPIRunWords.Cause? { thread.cause }
 }
 
 /// One end of a pipe, closed when it is asked for or nobody needs it any more.
@@ -77,15 +83,27 @@ private final class PipeEnd: Sendable {
 
 /// The thread of a relay.
 private final class RelayThread: Sendable {
-    private let source: PipeEnd, ending: PipeEnd, target: StandardStream
-    private let done = DispatchSemaphore(value: 0)
-    private let state = Mutex<(failure: Failure?, isDiscarding: Bool, hasDelivered: Bool)>((nil, false, false))
+    private struct State {
+        var failure: Failure?
+        var isDiscarding = false
+        var hasDelivered = false
+        var words = MPIRunWords()
+        var messages = RankMessages()
+    }
 
-    init(source: PipeEnd, ending: PipeEnd, target: StandardStream) {
+    private let source: PipeEnd, ending: PipeEnd, target: StandardStream
+    private let hearsErrors: Bool
+    private let done = DispatchSemaphore(value: 0)
+    private let state = Mutex(State())
+
+    init(source: PipeEnd, ending: PipeEnd, target: StandardStream, hearsErrors: Bool) {
         self.source = source
         self.ending = ending
         self.target = target
+        self.hearsErrors = hearsErrors
     }
+
+    var cause: MPIRunWords.Cause? { state.withLock { $0.words.cause } }
 
     var failure: Failure? { state.withLock { $0.failure } }
     var hasDelivered: Bool { state.withLock { $0.hasDelivered } }
@@ -102,30 +120,43 @@ private final class RelayThread: Sendable {
     }
 
     private func run() {
-        defer { done.signal() }
+        defer {
+            deliver(state.withLock { $0.messages.pass($0.words.rest(), at: .infinity) + $0.messages.rest() })
+            done.signal()
+        }
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             var polled = [
                 pollfd(fd: source.descriptor, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: ending.descriptor, events: Int16(POLLIN), revents: 0)
             ]
-            guard poll(&polled, 2, -1) > 0 else {
-                if errno == EINTR { continue }
+            let due = state.withLock { $0.messages.due }
+            let patience = due.map { Int32(max(0, min(1, $0 - MonotonicClock.seconds)) * 1000) } ?? -1
+            let found = poll(&polled, 2, patience)
+            if let due, MonotonicClock.seconds >= due { deliver(state.withLock { $0.messages.rest() }) }
+            guard found > 0 else {
+                if found == 0 || errno == EINTR { continue }
                 return
             }
             // First what is there, then whether to go.
             guard polled[0].revents != 0 else { return }
             let count = read(source.descriptor, &buffer, buffer.count)
             if count > 0 {
-                deliver(buffer[..<count])
+                deliver(hearsErrors ? sorted(buffer[..<count]) : Array(buffer[..<count]))
             } else if count == 0 || errno != EINTR {
                 return
             }
         }
     }
 
-    private func deliver(_ bytes: ArraySlice<UInt8>) {
+    /// What is handed on of what came.
+    private func sorted(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+        state.withLock { $0.messages.pass($0.words.pass(bytes), at: MonotonicClock.seconds) }
+    }
+
+    private func deliver(_ bytes: [UInt8]) {
         guard
+            !bytes.isEmpty,
             !state.withLock({ state in
                 state.hasDelivered = true
                 return state.isDiscarding
@@ -136,7 +167,10 @@ private final class RelayThread: Sendable {
         } catch {
             // Whether the reader has gone or the disk is full, nobody is stopped.
             let failure = error as? Failure
-            state.withLock { $0 = (failure, true, true) }
+            state.withLock {
+                $0.failure = failure
+                $0.isDiscarding = true
+            }
         }
     }
 }

@@ -1,3 +1,4 @@
+import CProcesses
 import Diagnostics
 import Foundation
 
@@ -20,34 +21,63 @@ package final class Session {
         let base =
             bases.first { access($0, W_OK | X_OK) == 0 && Self.freeBytes($0) >= requiredBytes }
             ?? bases.last ?? "/tmp"
-        func refusal(_ what: String, _ code: Int32 = errno) -> Failure {
+        func refusal(_ what: String, _ code: Int32) -> Failure {
             Failure(.cannotCreate, "\(base): \(what) for mpirun: \(String(cString: strerror(code)))")
         }
+        guard let made = try Self.make(in: base, named: nil, refusal) else { throw refusal("no directory can be made", EEXIST) }
+        (path, directory, lock) = made
+    }
+
+    /// Makes the directory of a session that another host's launcher has named, here; nil where it is there already, since both
+    /// share a file system.
+    convenience init?(path: String) throws {
+        let url = URL(fileURLWithPath: path)
+        let base = url.deletingLastPathComponent().path
+        let made = try Self.make(in: base, named: url.lastPathComponent) { what, code in
+            Failure(
+                .cannotCreate,
+                "\(ProcessInfo.processInfo.hostName): \(base): \(what) for mpirun: \(String(cString: strerror(code)))")
+        }
+        guard let made else { return nil }
+        self.init(made)
+    }
+
+    private init(_ made: (path: String, directory: SessionDirectory, lock: Int32)) { (path, directory, lock) = made }
+
+    /// Makes a locked directory in `base`; nil where one of that name is there.
+    private static func make(
+        in base: String, named wanted: String?, _ refusal: (_ what: String, _ code: Int32) -> Failure
+    ) throws -> (path: String, directory: SessionDirectory, lock: Int32)? {
         let place = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard place >= 0 else { throw refusal("no directory can be made") }
+        guard place >= 0 else { throw refusal("no directory can be made", errno) }
         defer { close(place) }
         Self.removeDead(in: place, path: base)
         // Locked under another name first: under its own it is never seen unlocked.
         let root = URL(fileURLWithPath: base, isDirectory: true)
         let pattern = root.appendingPathComponent(".dtrain-\(geteuid())-\(getpid())-XXXXXX").path
         var template = Array(pattern.utf8CString)
-        guard mkdtemp(&template) != nil else { throw refusal("no directory can be made") }
+        guard mkdtemp(&template) != nil else { throw refusal("no directory can be made", errno) }
         let draft = URL(fileURLWithPath: String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self))
             .lastPathComponent
         guard let directory = SessionDirectory(draft, in: place) else {
             unlinkat(place, draft, AT_REMOVEDIR)
             throw refusal("\(draft) was made, but has been removed or replaced since", ESTALE)
         }
-        self.directory = directory
-        lock = openat(directory.descriptor, SessionDirectory.lockName, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600)
-        let name = String(draft.dropFirst())
-        path = root.appendingPathComponent(name).path
-        guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0, renameat(place, draft, place, name) == 0 else {
-            let failure = refusal("\(draft) can't be locked and named")
+        let lock = openat(directory.descriptor, SessionDirectory.lockName, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600)
+        let name = wanted ?? String(draft.dropFirst())
+        var code: Int32 = 0
+        if lock < 0 || flock(lock, LOCK_EX | LOCK_NB) != 0 {
+            code = errno
+        } else if dtrain_rename_new(place, draft, name) != 0 {
+            code = errno
+        }
+        guard code == 0 else {
             if lock >= 0 { close(lock) }
             directory.remove(draft, from: place)
-            throw failure
+            if code == EEXIST, wanted != nil { return nil }
+            throw refusal("\(draft) can't be locked and named", code)
         }
+        return (root.appendingPathComponent(name).path, directory, lock)
     }
 
     deinit {
@@ -118,6 +148,13 @@ package final class Session {
 struct SessionName {
     let process: pid_t
     let isDraft: Bool
+
+    /// Whether `name` is that of a session of any user, on whatever host.
+    static func isOne(_ name: String) -> Bool {
+        let parts = name.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 4, let user = uid_t(parts[1]), let session = SessionName(name, user: user) else { return false }
+        return !session.isDraft
+    }
 
     /// Nil unless `name` is one of this user's.
     init?(_ name: String, user: uid_t) {

@@ -15,7 +15,8 @@ package struct StopRequests {
     /// Repeated, because mpirun forwards nothing to ranks that it hasn't started yet.
     package static let secondsBetweenRequests = 1.0
 
-    private var isAsked = false
+    /// Whether anything was asked.
+    package private(set) var isAsked = false
     private var interrupts = 0
     private var lastAsked: Double?
     private var isEnded = false
@@ -40,6 +41,9 @@ package struct StopRequests {
         lastAsked = time
         return .askToStop
     }
+
+    /// What a launcher ends with that was asked between two jobs.
+    package var exitCodeWithoutJob: Int32 { interrupts > 1 ? 128 + SIGINT : ExitCode.interrupted.rawValue }
 
     /// The exit code that the job's own stands for.
     package func exitCode(of code: Int32) -> Int32 {

@@ -66,6 +66,7 @@ package final class ProgressReporter {
     private let errors: any TextOutput
     private let columns: () -> Int
     private let clock: () -> Double
+    private let log: RankLog?
 
     /// The progress line that stands on the terminal, without a newline behind it.
     private var drawn = ""
@@ -83,10 +84,10 @@ package final class ProgressReporter {
     private var learningRate = 0.0
 
     /// `metricNames` are the training metrics that come with each step. `columns` is the terminal's width. `clock` can be
-    /// replaced in tests.
+    /// replaced in tests. `log` gets every note and warning, also when quiet.
     package init(
         style: Style, plan: Plan, metricNames: [String] = [], output: any TextOutput, errors: any TextOutput,
-        columns: @escaping () -> Int,
+        columns: @escaping () -> Int, log: RankLog? = nil,
         clock: @escaping () -> Double = { MonotonicClock.seconds }
     ) {
         self.style = style
@@ -96,6 +97,7 @@ package final class ProgressReporter {
         self.errors = errors
         self.columns = columns
         self.clock = clock
+        self.log = log
         metricSums = Array(repeating: 0, count: metricNames.count)
         epochStart = clock()
     }
@@ -182,12 +184,10 @@ package final class ProgressReporter {
     }
 
     /// `note: …` to standard error; a text that was printed before isn't repeated. Not when quiet.
-    package func note(_ text: String) {
-        if style != .quiet { message("note", text) }
-    }
+    package func note(_ text: String) { message(.note, text) }
 
     /// `warning: …` to standard error; a text that was printed before isn't repeated.
-    package func warning(_ text: String) { message("warning", text) }
+    package func warning(_ text: String) { message(.warning, text) }
 
     /// Takes the progress line away: at the end of the run, or before somebody else prints.
     package func clear() {
@@ -196,9 +196,11 @@ package final class ProgressReporter {
         drawn = ""
     }
 
-    private func message(_ label: String, _ text: String) {
-        let line = "\(label): \(messageLine(text))\n"
+    private func message(_ kind: RankLog.Kind, _ text: String) {
+        let line = "\(kind.rawValue): \(messageLine(text))\n"
         guard printed.insert(line).inserted else { return }
+        log?.add(kind, text)
+        if kind == .note, style == .quiet { return }
         above { errors.write(line) }
     }
 

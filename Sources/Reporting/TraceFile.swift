@@ -26,14 +26,17 @@ package final class TraceFile {
 
     /// Writes what comes before the events.
     ///
-    /// - Parameter dropped: for each rank, how many of its events, the oldest ones, are not in the trace.
-    package func begin(dropped: [Int]) throws {
+    /// - Parameters:
+    ///   - dropped: for each rank, how many of its events, the oldest ones, are not in the trace.
+    ///   - hosts: for each rank, the name of its host.
+    package func begin(dropped: [Int], hosts: [String]) throws {
         let numbers = LogValue.list(dropped.map { .integer($0) }).json
         append(
             "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"program\":\"dtrain\",\"ranks\":\(dropped.count),"
                 + "\"dropped_events\":\(numbers)},\"traceEvents\":[")
         for rank in dropped.indices {
-            appendMetadata("process_name", rank: rank, row: 0, "\"name\":\"rank \(rank)\"")
+            let host = hosts[rank].isEmpty ? "" : " on \(hosts[rank])"
+            appendMetadata("process_name", rank: rank, row: 0, "\"name\":\(LogValue.text("rank \(rank)\(host)").json)")
             appendMetadata("process_sort_index", rank: rank, row: 0, "\"sort_index\":\(rank)")
             for phase in Phase.allCases {
                 appendMetadata("thread_name", rank: rank, row: phase.rawValue, "\"name\":\"\(phase.name)\"")

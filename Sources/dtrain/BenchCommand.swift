@@ -3,6 +3,7 @@ import Benchmarking
 import CAllocations
 import Collectives
 import Diagnostics
+import Examination
 import Foundation
 import Launching
 import Network
@@ -71,10 +72,16 @@ struct BenchCommand: ParsableCommand {
             stopRequested: { StopSignal.isRaised || MonotonicClock.nanoseconds >= deadline.time })
         try trainer.beginMeasuring()
         let training = experiment.configuration.training
+        let wire = try LinkMeasure.bandwidth(communicator).map {
+            WireFigures(
+                bytesPerStep: StepNeed(experiment, topology: communicator.topology).bytesBetweenHosts, measuredRate: $0,
+                nominalRate: NetworkInterface.nominalRate())
+        }
         let subject = BenchmarkSubject(
             workload: experiment.configuration.name, ranks: communicator.size,
             threads: training.threads, work: trainer.stepWork,
-            batchSize: min(training.globalBatchSize, experiment.sampler.sampleCount))
+            batchSize: min(training.globalBatchSize, experiment.sampler.sampleCount),
+            hosts: wire == nil ? [] : try communicator.hostNames(), wire: wire)
         if isFirst, !json {
             output.line(BenchmarkReport.title(subject, parameters: experiment.network.layout.parameterCount))
         }

@@ -36,6 +36,11 @@ struct Dtrain: ParsableCommand {
         do {
             try StandardStream.secure()
             try requireText()
+            // Not a command that a person uses: it isn't parsed, and stands in no help.
+            if CommandLine.arguments.dropFirst().first == HostAgent.command {
+                if CommandLine.arguments.dropFirst(2) == ["interfaces"] { return try HostNetworks.tell() }
+                Foundation.exit(try HostAgent(Array(CommandLine.arguments.dropFirst(2))).run())
+            }
             try requireCommand()
             var command = try parse(Array(CommandLine.arguments.dropFirst()))
             try command.run()

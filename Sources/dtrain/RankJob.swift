@@ -11,21 +11,29 @@ import Training
 enum RankJob {
     /// Starts this command again under mpirun where `--ranks` or `--hosts` is given, and ends with what it ends with.
     ///
-    /// - Parameter canSayNo: whether 1 is an answer of the command.
+    /// - Parameters:
+    ///   - canSayNo: whether 1 is an answer of the command.
+    ///   - arguments: what the ranks get besides the command line.
+    ///   - restarts: how the job is started again where it fails; asked when it is about to start.
     static func launchIfAsked(
-        _ options: RankOptions, config: String?, canSayNo: Bool = false, threadsPerRank: () throws -> Int
+        _ options: RankOptions, config: String?, canSayNo: Bool = false, threadsPerRank: () throws -> Int,
+        restarts: () throws -> (restarts: Restarts, arguments: [String])? = { nil }
     ) throws {
         guard options.ranks != nil || options.hosts != nil else { return }
         if let config, SmallFile.isInherited(config) {
             throw Failure(.usage, "\(config): with --ranks every rank reads the configuration; give a file, not a pipe")
         }
-        let arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
+        var arguments = RankLauncher.argumentsWithoutRanks(Array(CommandLine.arguments.dropFirst()))
         let list = try options.hosts.map { try HostList($0) }
         var count = try options.ranks.map { try RankCount($0) } ?? .automatic
         if let list { count = .count(try list.ranks(count)) }
         let threads = try threadsPerRank()
+        let again = try restarts()
+        // Ahead of a bare `--`.
+        arguments.insert(contentsOf: again?.arguments ?? [], at: arguments.firstIndex(of: "--") ?? arguments.count)
         let launcher = RankLauncher(
-            ranks: count, hosts: list, threadsPerRank: threads, arguments: arguments, canSayNo: canSayNo)
+            ranks: count, hosts: list, threadsPerRank: threads, arguments: arguments, canSayNo: canSayNo,
+            restarts: again?.restarts, networkChoice: HostNetworks.choice)
         exit(try launcher.run())
     }
 
@@ -93,7 +101,8 @@ enum RankJob {
     /// For a failure that only this rank knows of, while the others wait in some exchange: prints it and ends them all.
     /// It doesn't return, so MPI isn't finished on the way out, which would hang.
     private static func end(_ world: MPICommunicator, _ failure: Failure) {
-        StandardStream.tell("dtrain: error", "rank \(world.rank): \(failure.message)")
+        let host = world.topology.hosts.count > 1 ? " on \(hostName())" : ""
+        StandardStream.tell("dtrain: error", "rank \(world.rank)\(host): \(failure.message)")
         world.abort(failure.code)
     }
 }

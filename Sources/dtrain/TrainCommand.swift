@@ -50,6 +50,12 @@ struct TrainCommand: ParsableCommand {
 
     @OptionGroup var launch: RankOptions
 
+    @Option(
+        help: ArgumentHelp(
+            "With --ranks or --hosts: start the job again where it fails, at most so many times, on the hosts that answer.",
+            valueName: "n"))
+    var restart: Int?
+
     @Flag(help: "Print nothing but warnings, errors and the digest.")
     var quiet = false
 
@@ -60,6 +66,13 @@ struct TrainCommand: ParsableCommand {
         if let steps, steps < 0 { throw ValidationError("--steps \(steps): expected 0 or more") }
         if let stallTimeout, !(stallTimeout >= 1 && stallTimeout <= 86_400) {
             throw ValidationError("--stall-timeout \(stallTimeout): expected a number of seconds from 1 to 86400")
+        }
+        if let restart {
+            guard (0...1_000_000).contains(restart) else { throw ValidationError("--restart \(restart): expected 0 or more") }
+            if launch.ranks == nil, launch.hosts == nil {
+                throw ValidationError(
+                    "--restart \(restart): it is the launcher that starts a job again: use it with --ranks or --hosts")
+            }
         }
         if resume == "", CommandLine.arguments.contains(where: { $0.isEmpty || $0 == "--resume=" }) {
             throw ValidationError("--resume: an empty path; name a checkpoint or a run, or leave the path out")
@@ -75,7 +88,11 @@ struct TrainCommand: ParsableCommand {
             config = value
             resume = ""
         }
-        try RankJob.launchIfAsked(launch, config: config) { try options.read(config).training.threads }
+        try RankJob.launchIfAsked(launch, config: config, threadsPerRank: { try options.read(config).training.threads }) {
+            guard let restart else { return nil }
+            let hold = try RunHold(trainingRun(LauncherEnvironment()))
+            return (hold.restarts(most: restart), runDirectory == nil ? ["--run", hold.path] : [])
+        }
         let environment = LauncherEnvironment()
         StopSignal.install(isLaunched: environment.isUnderLauncher)
         let run = trainingRun(environment)
@@ -111,6 +128,9 @@ struct TrainCommand: ParsableCommand {
         run.options.stopAfterStep = steps
         run.options.columns = { environment.columns }
         run.options.style = quiet ? .quiet : environment.isTerminal ? .terminal : .lines
+        let restarting = ProcessInfo.processInfo.environment[RankLauncher.restartingVariable]
+        run.belongsToLauncher = restarting != nil
+        run.mustGoOn = restarting == "goes on"
         run.stopRequested = { StopSignal.isRaised }
         return run
     }

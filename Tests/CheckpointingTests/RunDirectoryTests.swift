@@ -127,6 +127,24 @@ struct RunLockTests {
         }
     }
 
+    @Test("a launcher that may start its job again keeps out other launchers and their jobs, and lets its own in")
+    func launcher() throws {
+        try withTemporaryDirectory { path in
+            let launcher = try LauncherLock(path)
+            let other = failure { _ = try LauncherLock(path) }
+            #expect(other?.code == .cannotCreate && other?.message.hasPrefix("\(path): in use by another launcher") == true)
+            let own = try RunLock(runDirectory: path, job: a)
+            let refused = failure { try own.claim(patience: 0) }
+            #expect(refused?.message.hasPrefix("\(path): held for its next start by the launcher of another job") == true)
+            try own.claim(patience: 0, belongsToLauncher: true)
+            withExtendedLifetime(launcher) {}
+        }
+        try withTemporaryDirectory { path in
+            do { _ = try LauncherLock(path) }
+            try RunLock(runDirectory: path, job: b).claim(patience: 0)
+        }
+    }
+
     @Test("a new job waits for the last rank of a killed one, and not longer")
     func waits() async throws {
         let path = scratchDirectory + "/dtrain-lock-\(UUID().uuidString)"

@@ -17,14 +17,15 @@ enum Lab {
     /// A lab that runs `command` on its first host.
     static func child(
         hosts: Int, _ command: [String], directory: String, environment: [String: String] = [:],
-        timeLimitSeconds: Double = 120
+        options: [String] = [], timeLimitSeconds: Double = 120
     ) -> ChildProcess {
         var all = environment
         for name in launcherVariables where all[name] == nil { all[name] = "" }
         // Waiting ranks leave the core to those that work, where a test has more ranks than a host has cores.
         all["OMPI_MCA_mpi_yield_when_idle"] = "1"
         return ChildProcess(
-            "/bin/bash", [script, "--hosts", String(hosts), "--"] + command, directory: directory, environment: all,
+            "/bin/bash", [script, "--hosts", String(hosts)] + options + ["--"] + command, directory: directory,
+            environment: all,
             timeLimitSeconds: timeLimitSeconds)
     }
 }

@@ -79,12 +79,24 @@ struct LabTests {
                 cp c.yaml t.csv "$TMPDIR"
                 on lab2 "cp '$folder/c.yaml' '$folder/t.csv' $TMPDIR" || exit 90
                 cd "$TMPDIR"
-                "$dtrain" train c.yaml --run run --quiet --ranks 2 --hosts lab1,lab2 || exit 91
-                on lab2 "find $TMPDIR/run -type f ! -name '.*' 2> /dev/null" | grep . && exit 92
+                "$dtrain" train c.yaml --run run --quiet --ranks 2 --hosts lab1,lab2 --steps 9 || exit 91
+                "$dtrain" train c.yaml --run run --quiet --hosts lab1,lab2:2 --steps 15 --resume || exit 92
+                "$dtrain" train c.yaml --run other --quiet --hosts lab1,lab2 --resume run/checkpoints/step-00000009 \
+                    --steps 10 || exit 93
+                # What another host has of the name, or an older state, isn't the run.
+                on lab2 "rm -r $TMPDIR/run; cp -r '$folder/plain' $TMPDIR/run; rm -r $TMPDIR/run/checkpoints/step-00000020"
+                "$dtrain" train c.yaml --run run --quiet --ranks 2 --hosts lab1,lab2 --resume || exit 94
+                on lab2 "cmp $TMPDIR/run/metrics.jsonl '$folder/plain/metrics.jsonl' && rm -r $TMPDIR/run" || exit 95
+                "$dtrain" train c.yaml --run run --quiet --hosts lab1,lab2 --resume || exit 96
+                on lab2 "find $TMPDIR/run $TMPDIR/other ! -type d ! -name '.*'; ls $TMPDIR/run" | grep . && exit 97
                 cp -r run "$folder/several"
                 """)
             #expect(several.status == 0, "\(several)")
             expectSameResult(bench.files("several"), bench.files("plain"))
+            // Rank 0 writes what the other rank has to say, which has no such directory.
+            let log = bench.text("several/logs/rank-1.log")
+            #expect(log.contains(", rank 1 of 2 on lab2, process ") && log.hasSuffix(" end: step 20, finished\n"), "\(log)")
+            #expect(log.components(separatedBy: ", rank 1 of 3 on lab2, process ").count == 2, "\(log)")
         }
     }
 
@@ -153,6 +165,40 @@ struct LabTests {
             }
             expectSameResult(bench.files("hosts"), bench.files("plain"))
             expectSameResult(bench.files("hostfile"), bench.files("plain"))
+        }
+    }
+
+    @Test("where both hosts have a docker0 of the same address, Open MPI is kept to the other network, and that is said")
+    func docker() throws {
+        try withWorkbench { bench in
+            let outcome = try lab(
+                bench, hosts: 2,
+                """
+                add='ip link add docker0 type bridge && ip address add 172.17.0.1/16 dev docker0 && ip link set docker0 up'
+                bash -c "$add" && on lab2 "$add" || exit 90
+                "$dtrain" train --set training.epochs=1 --run r --quiet --hosts lab1,lab2
+                """)
+            expectSuccess(outcome)
+            #expect(
+                outcome.errors.contains("note: --hosts: docker0 (172.17.0.1) of lab1 and lab2 leads to no other host; "),
+                "\(outcome)")
+        }
+    }
+
+    @Test("an ordinary user starts ranks on other hosts as root does")
+    func ordinaryUser() throws {
+        try withWorkbench { bench in
+            let child = Lab.child(
+                hosts: 2,
+                [
+                    "bash", "-c",
+                    "cd \"$TMPDIR\" && whoami && '\(Workbench.program)' train --set training.epochs=1 --run r --quiet --hosts lab1:2,lab2:2 "
+                        + "&& cat r/logs/rank-3.log && ssh -F \"$DTRAIN_LAB_SSH_CONFIG\" lab2 'ls /dev/shm'"
+                ], directory: "/", options: ["--user"])
+            let result = try child.run()
+            #expect(result.status == 0 && result.output.hasPrefix("lab\ndigest "), "\(result)")
+            #expect(result.output.contains("rank 3 of 4 on lab2, process "), "\(result)")
+            #expect(!result.output.contains("dtrain-"), "\(result)")
         }
     }
 

@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import TestSupport
 import Testing
@@ -247,6 +248,44 @@ struct ThreadTests {
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "one"))
             expectSuccess(try bench.dtrain("train", "c.yaml", "--run", "more", "--set", "training.threads=\(count)"))
             expectSameResult(bench.files("more"), bench.files("one"))
+        }
+    }
+
+    @Test("every rank has a log of where it ran and how it ended, to which a resume appends")
+    func logs() throws {
+        try withWorkbench { bench in
+            let host = ProcessInfo.processInfo.hostName
+            for (number, step) in [20, 40].enumerated() {
+                expectSuccess(
+                    try bench.dtrain(
+                        ["train", "--run", "r", "--steps", String(step), "--quiet"] + (number == 0 ? [] : ["--resume"]),
+                        ranks: 3))
+                for rank in 0..<3 {
+                    let lines = bench.text("r/logs/rank-\(rank).log").split(separator: "\n").map {
+                        $0.drop { $0 != " " }.dropFirst()
+                    }
+                    let starts = lines.filter {
+                        $0.hasPrefix("start: dtrain ") && $0.contains(" rank \(rank) of 3 on \(host), process ")
+                    }
+                    #expect(starts.count == number + 1, "\(lines)")
+                    #expect(lines.filter { $0.hasPrefix("end: step ") }.count == number + 1, "\(lines)")
+                    #expect(lines.last == "end: step \(step), finished")
+                    // What rank 0 alone says on the screen.
+                    #expect(lines.contains { $0.hasPrefix("warning: ranks are uneven") } == (rank == 0), "\(lines)")
+                }
+            }
+        }
+    }
+
+    @Test("how a run failed is in every rank's log")
+    func failureLogs() throws {
+        try withWorkbench { bench in
+            try bench.write("c.yaml", Material.digits(steps: 20, sections: "optimizer: {sgd: {learning_rate: 1e30}}"))
+            let outcome = try bench.dtrain(["train", "c.yaml", "--run", "r"], ranks: 2)
+            #expect(outcome.status == ExitCode.badData.rawValue && outcome.messages.count == 1, "\(outcome)")
+            let message = outcome.messages.first ?? ""
+            #expect(bench.text("r/logs/rank-0.log").hasSuffix(" error: \(message)\n"))
+            #expect(bench.text("r/logs/rank-1.log").hasSuffix(" error: ends with rank 0: \(message)\n"))
         }
     }
 }

@@ -33,15 +33,19 @@ struct StrangerTests {
         try withVictim { bench in
             let directories = [
                 "checkpoints", "checkpoints/.incomplete-x", "checkpoints/.deleting-step-00000000",
-                "checkpoints/.replaced-best", "checkpoints/step-00000009", "checkpoints/best"
+                "checkpoints/.replaced-best", "checkpoints/step-00000009", "checkpoints/best", "logs"
             ]
             let files = [
+                "logs/rank-0.log",
                 "metrics.jsonl", "config.yaml", ".lock", "checkpoints/step-00000004/model.safetensors",
                 "checkpoints/step-00000004/state.json"
             ]
-            for name in ranks == nil ? directories + files : ["checkpoints/.incomplete-x", "metrics.jsonl"] {
+            for name in ranks == nil
+                ? directories + files : ["checkpoints/.incomplete-x", "metrics.jsonl", "logs/rank-1.log"]
+            {
                 try bench.copy("base", to: "r")
                 try? bench.remove("r/\(name)")
+                #expect(bench.exists("r/logs") == (name != "logs"))
                 let target = files.contains(name) ? "victim/thesis.txt" : "victim"
                 symlink(bench.path(target), bench.path("r/\(name)"))
                 let before = bench.snapshot()
@@ -63,7 +67,7 @@ struct StrangerTests {
     @Test("hard links to a victim's files under the names of a run: they are left as they are")
     func hardLinks() throws {
         try withVictim { bench in
-            for name in ["metrics.jsonl", "config.yaml", ".lock"] {
+            for name in ["metrics.jsonl", "config.yaml", ".lock", "logs/rank-0.log", "logs/.start"] {
                 try bench.copy("base", to: "r")
                 try? bench.remove("r/\(name)")
                 try FileManager.default.linkItem(atPath: bench.path("victim/thesis.txt"), toPath: bench.path("r/\(name)"))
@@ -82,7 +86,7 @@ struct StrangerTests {
         try withVictim { bench in
             for name in [
                 "metrics.jsonl", "config.yaml", ".lock", "checkpoints", "checkpoints/step-00000004/state.json",
-                "checkpoints/step-00000004/model.safetensors"
+                "checkpoints/step-00000004/model.safetensors", "logs", "logs/rank-0.log"
             ] {
                 try bench.copy("base", to: "r")
                 try? bench.remove("r/\(name)")

@@ -42,7 +42,9 @@ struct TraceTests {
             for rank in 0..<count {
                 let own = events.filter { $0.rank == rank }
                 let title = own.first { $0.name == "process_name" }
-                #expect(title?.kind == "M" && title?.arguments["name"] as? String == "rank \(rank)")
+                #expect(
+                    title?.kind == "M"
+                        && title?.arguments["name"] as? String == "rank \(rank) on \(ProcessInfo.processInfo.hostName)")
                 for (row, phase) in Self.phases.enumerated() {
                     let label = own.first { $0.name == "thread_name" && $0.row == row }
                     #expect(label?.arguments["name"] as? String == phase)

@@ -58,7 +58,7 @@ struct BFloat16Tests {
             new[index] = first[index] + 0.01 * second[index]
         }
         let exact = (0..<count).map { new[$0] }
-        let view = { (buffer: AlignedBuffer<Float>) in buffer.matrix(rows: 1, columns: count) }
+        func view(_ buffer: borrowing AlignedBuffer<Float>) -> MutableMatrixView { buffer.matrix(rows: 1, columns: count) }
         BFloat16.roundChange(from: view(old).readOnly, of: view(new), into: UnsafeMutableRawPointer(change.base))
         BFloat16.add(UnsafeRawPointer(change.base), to: view(old).readOnly, into: view(other))
         for index in 0..<count {

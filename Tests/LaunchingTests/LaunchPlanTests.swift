@@ -5,12 +5,14 @@ import Testing
 @Suite("The plan for --ranks")
 struct LaunchPlanTests {
     private func plan(
-        ranks: Int, cores: Int = 4, threads: Int = 1, hosts: HostList? = nil, inherited: [String: String] = [:],
+        ranks: Int, cores: Int = 4, threads: Int = 1, hosts: HostList? = nil, hasAgents: Bool = true,
+        inherited: [String: String] = [:],
         isRoot: Bool = false
     ) -> LaunchPlan {
         LaunchPlan(
             mpirun: "/usr/bin/mpirun", program: "/opt/dtrain", arguments: ["train", "a b.yaml"], ranks: ranks,
-            threadsPerRank: threads, cores: cores, hosts: hosts, session: "/dev/shm/dtrain-0-1", inherited: inherited,
+            threadsPerRank: threads, cores: cores, hosts: hosts, hasAgents: hasAgents, session: "/dev/shm/dtrain-0-1",
+            inherited: inherited,
             isRoot: isRoot, isTerminal: false, columns: 90)
     }
 
@@ -44,7 +46,9 @@ struct LaunchPlanTests {
         #expect(!plan(ranks: 2, inherited: ["OMPI_MCA_hwloc_base_binding_policy": "none"]).commandLine.contains("--bind-to"))
     }
 
-    @Test("on several hosts mpirun keeps to the slots, takes our variables along, and has its files where it will")
+    @Test(
+        "on several hosts mpirun keeps to the slots, takes our variables along, notices broken connections, and starts our agent"
+    )
     func hosts() throws {
         let plan = plan(ranks: 6, hosts: try HostList("a:2,b:4"), inherited: ["DTRAIN_SIMD": "256", "OTHER": "x"])
         #expect(
@@ -53,7 +57,14 @@ struct LaunchPlanTests {
                 "DTRAIN_TERMINAL", "-x", "OMP_NUM_THREADS", "-x", "OPENBLAS_NUM_THREADS", "--bind-to", "core:overload-allowed",
                 "/opt/dtrain", "train", "a b.yaml"
             ])
-        #expect(!plan.environment.contains { $0.contains("backing_directory") || $0.contains("tmpdir") })
+        for line in [
+            "OMPI_MCA_orte_launch_agent=/opt/dtrain host-agent /dev/shm/dtrain-0-1 orted", "OMPI_MCA_oob_tcp_keepalive_time=1",
+            "OMPI_MCA_orte_tmpdir_base=/dev/shm/dtrain-0-1", "OMPI_MCA_btl_vader_backing_directory=/dev/shm/dtrain-0-1"
+        ] {
+            #expect(plan.environment.contains(line), "\(line)")
+        }
+        let without = self.plan(ranks: 2, hosts: try HostList("a,b"), hasAgents: false).environment
+        #expect(!without.contains { $0.contains("backing_directory") || $0.contains("tmpdir") || $0.contains("launch_agent") })
         #expect(plan.environment.contains("DTRAIN_SESSION=/dev/shm/dtrain-0-1"))
     }
 

@@ -24,7 +24,7 @@ struct RankLauncherTests {
             """)
         defer { mpi.remove() }
         #expect(try launcher(mpi).run() == code)
-        #expect(mpi.text("arguments").hasPrefix("-q\n-np\n2\n"))
+        #expect(mpi.text("arguments").hasPrefix("-np\n2\n"))
         #expect(mpi.text("arguments").hasSuffix("/bin/true\ntrain\na b\n"))
         #expect(!mpi.text("session").isEmpty)
         #expect(!FileManager.default.fileExists(atPath: mpi.text("session")))

@@ -8,7 +8,7 @@ import Timing
 struct TraceFileTests {
     private static func write(to path: String, _ ranks: [[PhaseEvent]], origin: UInt64, dropped: [Int]) throws {
         let file = try TraceFile(path: path)
-        try file.begin(dropped: dropped)
+        try file.begin(dropped: dropped, hosts: dropped.map { _ in "" })
         for (rank, events) in ranks.enumerated() {
             try events.withUnsafeBufferPointer { try file.add(rank: rank, events: $0, origin: origin) }
         }

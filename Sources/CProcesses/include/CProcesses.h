@@ -21,6 +21,13 @@ int dtrain_start_bound(const char *path, char *const arguments[], char *const en
 /// Makes a pipe that no other program inherits. Returns 0 or `errno`.
 int dtrain_pipe(int *reader, int *writer);
 
+/// Leaves for the background: the calling process ends with 0, and another one goes on in a session of its own, with /dev/null
+/// for its standard streams. Only where there is no other thread. Returns 0 there, or `errno` where nothing was done.
+int dtrain_leave_to_background(void);
+
+/// Renames within a directory, unless something has the new name (`EEXIST`). Returns 0, or -1 and sets `errno`.
+int dtrain_rename_new(int directory, const char *old_name, const char *new_name);
+
 /// Whether a signal is being ignored.
 int dtrain_is_ignored(int signal);
 

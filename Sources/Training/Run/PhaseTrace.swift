@@ -32,7 +32,8 @@ package struct PhaseTrace {
         let heads = try communicator.allGather("\(events.count) \(clock.droppedCount) \(origin)").map { text in
             text.split(separator: " ").compactMap { UInt64($0) }
         }
-        try communicator.agree { try file?.begin(dropped: heads.map { Int($0[1]) }) }
+        let hosts = try communicator.hostNames()
+        try communicator.agree { try file?.begin(dropped: heads.map { Int($0[1]) }, hosts: hosts) }
         var failure: Failure?
         for (rank, head) in heads.enumerated() {
             let received = try exchange(events, from: rank, count: Int(head[0]))

@@ -25,7 +25,7 @@ final class Recorder {
     private let startSeconds = MonotonicClock.seconds
     private var stepMetrics: [Double]
 
-    init(_ experiment: Experiment, place: RunPlace, options: TrainingOptions, totalSteps: Int) {
+    init(_ experiment: Experiment, place: RunPlace, options: TrainingOptions, totalSteps: Int, log: RankLog?) {
         self.experiment = experiment
         self.place = place
         plannedSteps = totalSteps
@@ -36,7 +36,7 @@ final class Recorder {
                 epochs: training.maxSteps == nil ? training.epochs : nil,
                 stepsPerEpoch: experiment.sampler.stepsPerEpoch, totalSteps: totalSteps),
             metricNames: experiment.metrics.names, output: output, errors: StreamOutput(.errors),
-            columns: options.columns)
+            columns: options.columns, log: log)
         stepMetrics = Array(repeating: .nan, count: experiment.metrics.names.count)
     }
 

@@ -59,7 +59,7 @@ package final class Trainer {
     /// Builds everything that a run needs; nothing is written yet. Collective.
     package init(
         _ agreed: AgreedExperiment, communicator: any Communicator, options: TrainingOptions, place: RunPlace?,
-        stopRequested: @escaping () -> Bool
+        log: RankLog? = nil, stopRequested: @escaping () -> Bool
     ) throws {
         let experiment = agreed.experiment
         let configuration = experiment.configuration
@@ -139,8 +139,11 @@ package final class Trainer {
                 communicator: communicator)
         }
         let steps = min(totalSteps, options.stopAfterStep ?? Int.max)
-        recorder = place.map { Recorder(experiment, place: $0, options: options, totalSteps: steps) }
-        if let note = synchronizer.note { recorder?.warning(note) }
+        recorder = place.map { Recorder(experiment, place: $0, options: options, totalSteps: steps, log: log) }
+        if let note = synchronizer.note {
+            // The other ranks have no recorder, which logs what it says.
+            if let recorder { recorder.warning(note) } else { log?.add(.warning, note) }
+        }
     }
 
     /// The weights that this rank computes with; after a step, valid once `settle` has been called.

@@ -32,6 +32,10 @@ package struct TrainingRun {
     package var options = TrainingOptions()
     /// Where to write what each rank did when.
     package var tracePath: String?
+    /// Whether the launcher that started this job holds the run directory meanwhile.
+    package var belongsToLauncher = false
+    /// Whether a resume without any checkpoint is refused instead of beginning anew.
+    package var mustGoOn = false
     /// Asked after every step: whether this rank is to stop.
     package var stopRequested: () -> Bool = { false }
     private let readConfiguration: () throws -> TrainingConfiguration
@@ -67,12 +71,19 @@ package struct TrainingRun {
     /// Opens and locks the directory that it names, or that a resume finds; nil where it makes a new one. May be called before
     /// MPI starts, so that no instant of a rank's life is without its lock.
     package func open() throws -> OpenedPlace? {
+        let (path, point) = try named()
+        guard let path else { return nil }
+        return try OpenedPlace(try RunDirectory.open(path, resuming: isResumed), point, mustGoOn: mustGoOn)
+    }
+
+    /// The path of its directory: the one that it names or resumes, or the next that is free. Nothing is made.
+    package func place() throws -> String { try named().path ?? RunDirectory.nextNumbered(name) }
+
+    private func named() throws -> (path: String?, point: ResumePoint?) {
         var point: ResumePoint?
         if case .resume(let path?) = start { point = try ResumePoint(path) }
-        var path = directory
-        if path == nil, isResumed { path = try point.map(Self.directory) ?? RunDirectory.newest(name) }
-        guard let path else { return nil }
-        return try OpenedPlace(try RunDirectory.open(path, resuming: isResumed), point)
+        if let directory { return (directory, point) }
+        return (isResumed ? try point.map(Self.directory) ?? RunDirectory.newest(name) : nil, point)
     }
 
     private var isResumed: Bool { if case .resume = start { true } else { false } }
@@ -89,31 +100,60 @@ package struct TrainingRun {
         let agreed = try AgreedExperiment(over: communicator) { try Experiment(try readConfiguration()) }
         communicator.pulse.turn(to: .setUp)
         let trace = try tracePath.map { try PhaseTrace(path: $0, communicator: communicator) }
-        var opened = try communicator.agree { try (opened ?? Swift.Result { try open() }).get() }
-        if opened == nil {
-            // A new directory: rank 0 makes it, the others learn its name.
+        let own = opened ?? Swift.Result { try open() }
+        var opened = try communicator.agree {
+            do {
+                return try own.get()
+            } catch let failure as Failure where !isFirst && isResumed && failure.code == .missingInput {
+                // Rank 0 has what this host doesn't see.
+                return nil
+            }
+        }
+        // Rank 0 finds or makes the directory, the others learn its name.
+        var path = try communicator.broadcast(opened?.run.path ?? "", from: 0)
+        if path.isEmpty {
             let made = try communicator.agree { isFirst ? try RunDirectory.makeNumbered(name).path : "" }
-            let path = try communicator.broadcast(made, from: 0)
-            opened = try communicator.agree { try OpenedPlace(try RunDirectory.open(path, resuming: false), nil) }
+            path = try communicator.broadcast(made, from: 0)
+        }
+        opened = try communicator.agree {
+            if let opened, opened.run.path == path { return opened }
+            return try OpenedPlace(try RunDirectory.open(path, resuming: isResumed), nil)
         }
         guard let opened else { preconditionFailure("no run directory") }
         let place = RunPlace(opened.run)
         try communicator.agree {
             guard isFirst else { return }
-            try opened.lock.claim()
+            try opened.lock.claim(belongsToLauncher: belongsToLauncher)
             // Another job may have had the directory meanwhile, and left its run in it.
             _ = try RunDirectory.open(place.path, resuming: isResumed)
         }
+        let logs = RunLogs(communicator)
+        do {
+            return try withExtendedLifetime(opened.lock) { try train(agreed, opened, place, trace, logs, on: communicator) }
+        } catch {
+            logs.fail(error, in: place)
+            throw error
+        }
+    }
+
+    private func train(
+        _ agreed: AgreedExperiment, _ opened: OpenedPlace, _ place: RunPlace, _ trace: PhaseTrace?, _ logs: RunLogs,
+        on communicator: any Communicator
+    ) throws -> Result {
+        let isFirst = communicator.rank == 0
+        try communicator.agree { try logs.own.check(in: try place.directory()) }
         var options = options
         if case .weights(let path) = start { options.initialWeights = path }
         let trainer = try Trainer(
             agreed, communicator: communicator, options: options, place: isFirst ? place : nil,
-            stopRequested: stopRequested)
+            log: logs.own, stopRequested: stopRequested)
         trainer.clock = trace?.clock
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
         try begin(trainer, opened, place, communicator)
-        let ending = try withExtendedLifetime(opened.lock) { try trainer.run() }
+        try logs.open(in: place, warn: trainer.warn)
+        let ending = try trainer.run()
         try trace?.write()
+        try logs.end("step \(trainer.completedSteps), \(ending)", in: place, warn: trainer.warn)
         try communicator.barrier()
         trainer.close()
         return Result(ending: ending, path: place.path, step: trainer.completedSteps)
@@ -121,13 +161,13 @@ package struct TrainingRun {
 
     /// Begins anew, or with the checkpoint to go on from.
     private func begin(_ trainer: Trainer, _ opened: OpenedPlace, _ place: RunPlace, _ communicator: any Communicator) throws {
-        let checkpoint = try communicator.agree {
+        let checkpoint = try CheckpointCourier(communicator: communicator).share(in: opened.run) {
             isResumed ? try opened.checkpoint(in: place, warn: trainer.warn) : nil
         }
-        // One that sees an older state of a network file system would begin while others go on.
-        try Agreement.check([.init("the checkpoint to go on from", checkpoint.map { "step \($0.step)" })], over: communicator)
         guard let checkpoint else { return try trainer.begin { try place.store.recover() } }
-        let isOwn = try communicator.agree { try checkpoint.isHeld(by: place.store) }
+        let isFirst = communicator.rank == 0
+        let held = try communicator.agree { try isFirst && checkpoint.isHeld(by: place.store) }
+        let isOwn = try !communicator.broadcast(held ? "own" : "", from: 0).isEmpty
         try trainer.resume(from: checkpoint, isOwn: isOwn) {
             try place.store.recover()
             guard opened.goesBack else { return }
@@ -158,8 +198,11 @@ package struct OpenedPlace {
     /// Whether that lies in this run directory.
     private let isInside: Bool
 
-    init(_ run: RunDirectory, _ point: ResumePoint?) throws {
+    private let mustGoOn: Bool
+
+    init(_ run: RunDirectory, _ point: ResumePoint?, mustGoOn: Bool = false) throws {
         self.run = run
+        self.mustGoOn = mustGoOn
         self.point = point
         isInside = try point?.lies(in: run) ?? true
         lock = try RunLock(run)
@@ -198,6 +241,12 @@ package struct OpenedPlace {
                     + "(\(rejected[0].path): \(rejected[0].reason)); nothing was changed")
         }
         if other != nil { throw Failure(.missingInput, "\(path): no checkpoint was completed in this run yet") }
+        guard !mustGoOn else {
+            throw Failure(
+                .missingInput,
+                "\(path): no checkpoint is here, though the run has one; name a run directory that all hosts see, or keep the "
+                    + "first of --hosts, which has it")
+        }
         try place.requireNoHistory()
         warn("\(path): no checkpoint was completed in it; the run starts from the beginning")
         return nil

@@ -49,7 +49,7 @@ package struct FuzzTarget: Sendable {
     private static func blamesTheFile(_ code: ExitCode) -> Bool {
         switch code {
         case .badData, .badConfiguration, .missingInput, .usage, .systemRefused: true
-        case .success, .negative, .internalError, .cannotCreate, .inputOutput, .interrupted: false
+        case .success, .negative, .stalled, .internalError, .cannotCreate, .inputOutput, .interrupted: false
         }
     }
 
