@@ -330,6 +330,12 @@ run_lab() {
     mount -t tmpfs -o mode=0755 tmpfs "$lab"
     write_files
     mount --bind "$lab/names" /etc/hosts
+    # A session's shell reads what its user has written for sessions. That may take locks, which a host that is killed leaves
+    # behind outside of the lab: the next session would wait for them.
+    local rc
+    for rc in ~root/.bashrc /etc/bash.bashrc; do
+        if [[ -f $rc ]]; then mount --bind /dev/null "$rc"; fi
+    done
     mount --bind "$lab/shadow" /etc/shadow
     if ((as_user)); then
         mount --bind "$lab/passwd" /etc/passwd

@@ -58,7 +58,7 @@ struct StallLabTests {
             let outcome = try train(
                 bench, ranksEach: 2,
                 """
-                victim=$(on lab2 'pgrep -x dtrain | tail -n 1')
+                victim=$(on lab2 'pgrep -f "[d]train train c.yaml" | tail -n 1')
                 on lab2 "kill -STOP $victim"
                 await 'has not moved'
                 on lab2 "kill -CONT $victim"

@@ -69,11 +69,11 @@ struct Run: Sendable {
     let path: String
     let name: String
 
-    /// Every file by its path in the run directory, but for the lock.
+    /// Every file by its path in the run directory, but for the lock and what ranks have to say (host, process, cores).
     var files: [String: Data] {
         var files: [String: Data] = [:]
         for case let file as String in FileManager.default.enumerator(atPath: path) ?? .init()
-        where !file.hasSuffix(".lock") {
+        where !file.hasSuffix(".lock") && !file.hasPrefix("logs/") {
             var isDirectory: ObjCBool = false
             let exists = FileManager.default.fileExists(atPath: "\(path)/\(file)", isDirectory: &isDirectory)
             if exists, !isDirectory.boolValue { files[file] = FileManager.default.contents(atPath: "\(path)/\(file)") }
