@@ -24,11 +24,3 @@ package struct Piece: Equatable, Sendable {
         }
     }
 }
-
-/// What numbers look like on their way between hosts.
-package enum ExchangeFormat: String, CaseIterable, Sendable {
-    case float32
-    /// Half as many bytes. Sums of gradients are rounded for each host, and changes of weights, so the bits of a result depend on
-    /// how ranks are spread over hosts; all hosts have equal weights all the same.
-    case bfloat16
-}

@@ -72,14 +72,18 @@ package struct StepNeed: Codable, Equatable, Sendable {
                 let owned = host.reduce(0) { $0 + slice($1) }
                 // Weights: its own to every other host, and those of the others.
                 let weights = owned * (hostCount - 1) + layout.trainedCount - owned
-                return hostCount > 1 ? (sums + weights) * number / 2 : 0
+                let sent = training.exchange == .bfloat16 ? MemoryLayout<UInt16>.stride : number
+                return hostCount > 1 ? (sums + weights) * sent / 2 : 0
             }.max() ?? 0
+        // What is applied late is there twice.
+        let copies = training.delay > 0 ? 2 : 1
         sharedBytes = topology.hosts.map { host in
             host.count < 2
                 ? 0
-                : host.reduce(layout.weightCount * number) {
-                    $0 + shares.subtreeCount(of: $1) * layout.gradientCount * number
-                }
+                : copies
+                    * host.reduce(layout.weightCount * number) {
+                        $0 + shares.subtreeCount(of: $1) * layout.gradientCount * number
+                    }
         }
     }
 }
