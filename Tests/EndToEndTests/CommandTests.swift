@@ -15,7 +15,7 @@ struct CommandTests {
             expectSuccess(outcome)
             #expect(outcome.errors == "")
             let run = bench.files("runs/digits")
-            #expect(bench.names("runs/digits") == ["checkpoints", "config.yaml", "metrics.jsonl"])
+            #expect(bench.names("runs/digits") == ["checkpoints", "config.yaml", "logs", "metrics.jsonl"])
             #expect(run.checkpoints.first == "best" && run.steps.first == 0)
             for checkpoint in run.checkpoints {
                 #expect(
