@@ -28,7 +28,15 @@ package struct LayerSite {
         /// What layers sum over a batch besides gradients, and what they make of it.
         var updates: [BufferUpdate] = []
         var statisticsCount = 0
+        /// Slots that their layer's configuration says how to initialise.
+        var initialized: Set<Int> = []
+        /// Slots that end a branch whose output is added to a residual stream, and how many Transformer blocks there are.
+        var residualProjections: Set<Int> = []
+        var blockCount = 0
+        /// How many different tokens the samples are made of; nil where they are made of numbers.
+        var vocabulary: Int?
         var leastLeafRows = 1
+        var leastBatchRows = 1
         /// Whether layers go on with the state that a step left them, and how many numbers of a sample that is.
         var carriesState = false
         var stateCount = 0
@@ -86,15 +94,17 @@ package struct LayerSite {
     /// Reserves `count` sums over the rows of each leaf, which `forward` assigns while training. They are summed over all
     /// leaves of a step along the tree; from the sums of a step that isn't skipped `update` makes new buffers.
     ///
-    /// - Parameter leastLeafRows: the fewest rows of a leaf with which that can be done.
+    /// - Parameters:
+    ///   - leastLeafRows: the fewest rows of a leaf with which that can be done; `leastBatchRows`: those of a step.
     /// - Returns: where in `ForwardPass.statistics` they begin.
     package mutating func reserveStatistics(
-        _ count: Int, leastLeafRows: Int,
+        _ count: Int, leastLeafRows: Int, leastBatchRows: Int,
         update: @escaping @Sendable (_ sums: UnsafeBufferPointer<Double>, _ weights: MutableParameterView) -> Void
     ) -> Int {
         let first = blueprint.statisticsCount
         blueprint.statisticsCount += count
         blueprint.leastLeafRows = max(blueprint.leastLeafRows, leastLeafRows)
+        blueprint.leastBatchRows = max(blueprint.leastBatchRows, leastBatchRows)
         blueprint.updates.append(BufferUpdate(sums: first..<first + count, apply: update))
         return first
     }
@@ -120,6 +130,17 @@ package struct LayerSite {
         try Sequential(
             variants, times: times, options: options, path: name.map { "\(path).\($0)" } ?? path, inputShape: inputShape,
             sequence: sequence, seed: seed, blueprint: &blueprint)
+    }
+
+    /// How many different tokens the samples are made of, before any layer; nil where they are made of numbers.
+    package var vocabulary: Int? { blueprint.vocabulary }
+
+    /// Counts a Transformer block, and says which of its weights end a branch (`model.initializer: gpt2`).
+    package mutating func countBlock(residualProjections names: [String]) {
+        blueprint.blockCount += 1
+        for slot in blueprint.layout.slots where names.contains(where: { slot.name == "\(path).\($0)" }) {
+            blueprint.residualProjections.insert(slot.index)
+        }
     }
 
     /// The shape of a sample of the layer's output, unless it holds more numbers than can be counted.
