@@ -7,7 +7,8 @@ import Tokenization
 @Suite("Tokenizers")
 struct TokenizerTests {
     private static func file(
-        vocabulary: String = #"{"a": 0, "b": 1, "Ġ": 2, "ab": 3, "aba": 4}"#, merges: String = #"["a b", "ab a"]"#, model: String = "",
+        vocabulary: String = #"{"a": 0, "b": 1, "Ġ": 2, "ab": 3, "aba": 4}"#, merges: String = #"["a b", "ab a"]"#,
+        model: String = "",
         added: String = "[]", cutter: String = #"{"type": "ByteLevel", "add_prefix_space": false}"#, rest: String = ""
     ) -> String {
         #"{"added_tokens": \#(added), "pre_tokenizer": \#(cutter), \#(rest)"#
@@ -18,7 +19,8 @@ struct TokenizerTests {
     func merges() throws {
         let small = try tokenizer(Self.file())
         #expect(small.count == 5 && small.mergeCount == 2)
-        #expect(try small.encode("ababa b a") == [4, 1, 0, 2, 1, 2, 0], "the first ab takes the a that the second one begins with")
+        #expect(
+            try small.encode("ababa b a") == [4, 1, 0, 2, 1, 2, 0], "the first ab takes the a that the second one begins with")
         let pairs = try tokenizer(Self.file(vocabulary: #"{"a": 0, "aa": 1}"#, merges: #"[["a", "a"]]"#))
         #expect(try pairs.encode("aaaaa") == [1, 1, 0])
     }
@@ -62,21 +64,27 @@ struct TokenizerTests {
         Wrong(Self.file(cutter: #"{"type": "Metaspace", "replacement": "_"}"#), "by \"Metaspace\""),
         Wrong(
             Self.file(
-                cutter: #"{"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Isolated"},"#
-                    + #"{"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}"#), "an expression that isn't known"),
+                cutter:
+                    #"{"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Isolated"},"#
+                    + #"{"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}"#),
+            "an expression that isn't known"),
         Wrong(
             Self.file(
-                cutter: #"{"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel", "add_prefix_space": false, "#
+                cutter:
+                    #"{"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel", "add_prefix_space": false, "#
                     + #""use_regex": false}]}"#), "it cuts texts by \"Digits\""),
         Wrong(Self.file(rest: #""normalizer": {"type": "NFC"},"#), "normalizer \"NFC\"", "isn't supported"),
         Wrong(Self.file(rest: #""decoder": {"type": "WordPiece"},"#), "a decoder of the kind \"WordPiece\""),
-        Wrong(Self.file(model: #""dropout": 0.1,"#), "dropout: 0.1"), Wrong(Self.file(model: #""unk_token": "<unk>","#), "unk_token"),
-        Wrong(Self.file(model: ##""continuing_subword_prefix": "##","##), "continuing_subword_prefix"),
+        Wrong(Self.file(model: #""dropout": 0.1,"#), "dropout: 0.1"),
+        Wrong(Self.file(model: #""unk_token": "<unk>","#), "unk_token"),
+        Wrong(Self.file(model: #""continuing_subword_prefix": "@@","#), "continuing_subword_prefix"),
         Wrong(Self.file(model: #""end_of_word_suffix": "</w>","#), "end_of_word_suffix"),
         Wrong(Self.file(model: #""byte_fallback": true,"#), "byte_fallback"),
         Wrong(Self.file(merges: #"["a x"]"#), "merge 1", "\"x\"", "no token"),
-        Wrong(Self.file(merges: #"["b b"]"#), "merge 1", "\"bb\"", "no token"), Wrong(Self.file(merges: #"["a"]"#), "merge 1", "a blank"),
-        Wrong(Self.file(merges: #"["a b a"]"#), "merge 1"), Wrong(Self.file(merges: #"[["a", "b", "a"]]"#), "merge 1", "more than two"),
+        Wrong(Self.file(merges: #"["b b"]"#), "merge 1", "\"bb\"", "no token"),
+        Wrong(Self.file(merges: #"["a"]"#), "merge 1", "a blank"),
+        Wrong(Self.file(merges: #"["a b a"]"#), "merge 1"),
+        Wrong(Self.file(merges: #"[["a", "b", "a"]]"#), "merge 1", "more than two"),
         Wrong(Self.file(merges: #"[["a"]]"#), "merge 1 has 1"), Wrong(Self.file(merges: "[7]"), "not a tokenizer.json"),
         Wrong(Self.file(vocabulary: #"{"a": 0, "b": 2}"#, merges: "[]"), "\"b\" has the number 2", "there are 2 tokens"),
         Wrong(Self.file(vocabulary: #"{"a": 0, "b": 0}"#, merges: "[]"), "\"a\" and \"b\" both have the number 0"),
@@ -90,12 +98,14 @@ struct TokenizerTests {
         Wrong(Self.file(added: #"[{"id": 5, "content": "ab"}]"#), "\"ab\" has the number 5, but in the vocabulary it has 3"),
         Wrong(Self.file(added: #"[{"id": 5, "content": "x"}, {"id": 5, "content": "x"}]"#), "\"x\" is there twice"),
         Wrong(Self.file(added: #"[{"id": 1099511627776, "content": "x"}]"#), "1099511627776"),
-        Wrong(Self.file(added: #"[{"id": 5, "content": ""}]"#), "0 bytes"), Wrong(Self.file(added: #"[{"id": 5}]"#), "added_tokens"),
+        Wrong(Self.file(added: #"[{"id": 5, "content": ""}]"#), "0 bytes"),
+        Wrong(Self.file(added: #"[{"id": 5}]"#), "added_tokens"),
         Wrong(Self.file(added: #"[{"id": 5, "content": "x", "single_word": true}]"#), "single_word"),
         Wrong(Self.file(added: #"[{"id": 5, "content": "x", "lstrip": 1}]"#), "lstrip 1"),
         Wrong("{\"model\": \(deep)", "\"model\" is no object"), Wrong("{\"normalizer\": \(deep)", "nested deeper"),
         Wrong("{\"x\": \(deep)", "nested too deep"), Wrong(Self.file() + "x", "isn't the end"),
-        Wrong(#"{"model": {"type": "BPE", "type": "BPE"}}"#, "two members \"type\""), Wrong(String(Self.file().dropLast()), "isn't")
+        Wrong(#"{"model": {"type": "BPE", "type": "BPE"}}"#, "two members \"type\""),
+        Wrong(String(Self.file().dropLast()), "isn't")
     ]
 
     @Test("what isn't byte-level BPE, or makes no sense, is refused by its name", arguments: wrong)
@@ -156,8 +166,10 @@ struct TokenizerTests {
     @Test("UTF-8 is told as Swift tells it")
     func validation() {
         let parts: [[UInt8]] = [
-            [0x61], [0xC3, 0xA9], [0xE2, 0x82, 0xAC], [0xF0, 0x9F, 0x98, 0x80], [0xC0, 0x80], [0xED, 0x9F, 0xBF], [0xED, 0xA0, 0x80],
-            [0xF4, 0x8F, 0xBF, 0xBF], [0xF4, 0x90, 0x80, 0x80], [0xE0, 0x9F, 0x80], [0x80], [0xF5], [0xF0, 0x8F, 0x80, 0x80], [0xC3]
+            [0x61], [0xC3, 0xA9], [0xE2, 0x82, 0xAC], [0xF0, 0x9F, 0x98, 0x80], [0xC0, 0x80], [0xED, 0x9F, 0xBF],
+            [0xED, 0xA0, 0x80],
+            [0xF4, 0x8F, 0xBF, 0xBF], [0xF4, 0x90, 0x80, 0x80], [0xE0, 0x9F, 0x80], [0x80], [0xF5], [0xF0, 0x8F, 0x80, 0x80],
+            [0xC3]
         ]
         for one in parts {
             for other in parts {
@@ -179,7 +191,8 @@ struct TokenizerTests {
             wrong[4] = 99
             #expect(refusal { _ = try wrong.withUnsafeBytes { try TokenFileHeader($0, path: "t.bin") } }.contains("version 99"))
             #expect(
-                refusal { _ = try header.bytes[..<100].withUnsafeBytes { try TokenFileHeader($0, path: "t.bin") } }.contains("t.bin"))
+                refusal { _ = try header.bytes[..<100].withUnsafeBytes { try TokenFileHeader($0, path: "t.bin") } }.contains(
+                    "t.bin"))
         }
         #expect(try [UInt8](repeating: 1, count: 2000).withUnsafeBytes { try TokenFileHeader($0, path: "t.bin") } == nil)
     }

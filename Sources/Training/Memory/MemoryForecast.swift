@@ -104,7 +104,13 @@ package struct MemoryForecast: Sendable {
                         rows.kernelScratch(threads: training.threads),
                         evaluation?.rows.kernelScratch(threads: training.threads) ?? .none), threads: training.threads),
                 isShared: false),
-            Part(name: "messages", bytes: messages, isShared: false)
+            Part(
+                name: "messages",
+                bytes: messages
+                    // Twice: MPI's own order of them is another.
+                    + 2
+                    * Double(RankTotals.byteCount(network, subtrees: shares.mostSubtrees, rankCount: rankCount)),
+                isShared: false)
         ]
         peakBefore = Double(experiment.loading.peak)
     }

@@ -48,6 +48,8 @@ package final class Trainer {
     let carried: CarriedStates?
     let streamCounts: [Int]
     let worker: GradientWorker
+    /// Nil where every subtree's passes are its own.
+    private let totals: RankTotals?
     private let divisors: DivisorAgreement
     /// What rows add to the divisor of the loss's mean; asked for in every step.
     private let divisor: LossDivisor
@@ -96,9 +98,11 @@ package final class Trainer {
         let stateCount = experiment.network.stateCount
         carried = stateCount > 0 ? CarriedStates(streams: sampler.globalBatchSize, width: stateCount) : nil
         streamCounts = shares.rowsOfFullBatch
+        let totals = RankTotals(experiment.network, communicator: communicator, subtrees: subtrees.most)
+        self.totals = totals
         let runner = RowRunner(
             experiment.judgedInTraining, workspace: workspace, rows: shares.rows(of: rank),
-            microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead, carried: carried)
+            microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead, carried: carried, totals: totals)
         runner.pulse = pulse
         order = EpochOrder(sampler, epoch: 0)
         worker = GradientWorker(
@@ -172,7 +176,8 @@ package final class Trainer {
             let outcome = try step(batch)
             interrupted = outcome.stopRequested
             let isLast = state.step == lastStep || interrupted
-            if isLast || isFollowed(batch) { try synchronizer.settle() }
+            // Who waits for sums of all ranks must owe none of them weights.
+            if isLast || totals != nil || isFollowed(batch) { try synchronizer.settle() }
             afterStep?(state.step, synchronizer.weights)
             if experiment.configuration.training.audit { try audit(batch) }
             try verifyReplicas(at: batch, isLast: isLast)
@@ -207,14 +212,24 @@ package final class Trainer {
                 learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
         let nextStep = firstSubtree(completedSteps: state.step + 1, epoch: batch.epoch)
-        for (place, index) in subtrees.enumerated() {
-            let isLast = index == subtrees.upperBound - 1
-            worker.compute(
-                program.subtrees[index], of: batch, order: order, weights: synchronizer.weights.readOnly,
-                into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
-                next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
-                finished: isLast ? gradientsFinished : nil)
-            pulse.ran(samples: batch.rows(of: program.subtrees[index]).count)
+        if let totals {
+            totals.begin(program)
+            worker.computeTogether(
+                subtrees, of: program, of: batch, order: order, weights: synchronizer.weights.readOnly,
+                gradients: { synchronizer.gradients($0) }, sums: { synchronizer.subtreeSums($0) }, next: nextStep,
+                finished: gradientsFinished)
+            pulse.ran(samples: batch.rows(of: program.leaves(of: subtrees)).count)
+            try totals.check()
+        } else {
+            for (place, index) in subtrees.enumerated() {
+                let isLast = index == subtrees.upperBound - 1
+                worker.compute(
+                    program.subtrees[index], of: batch, order: order, weights: synchronizer.weights.readOnly,
+                    into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
+                    next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
+                    finished: isLast ? gradientsFinished : nil)
+                pulse.ran(samples: batch.rows(of: program.subtrees[index]).count)
+            }
         }
         do {
             try worker.dataset.checkGathered()
@@ -261,10 +276,10 @@ package final class Trainer {
     /// What a step of this epoch begins with on this rank.
     private func firstSubtree(completedSteps: Int, epoch: Int) -> GradientWorker.Subtree? {
         let batch = sampler.batch(completedSteps: completedSteps)
-        guard batch.epoch == epoch, let program = plans[batch.tree]?.program,
-            let first = program.subtrees(of: communicator.rank).first
-        else { return nil }
-        return GradientWorker.Subtree(leaves: program.subtrees[first], batch: batch)
+        guard batch.epoch == epoch, let program = plans[batch.tree]?.program else { return nil }
+        let own = program.subtrees(of: communicator.rank)
+        guard let first = own.first else { return nil }
+        return GradientWorker.Subtree(leaves: totals == nil ? program.subtrees[first] : program.leaves(of: own), batch: batch)
     }
 
     /// The most rows that go through the network at once.
