@@ -148,7 +148,7 @@ struct TokenWindowTests {
         }
         expectFailure(.missingInput, "none.bin") {
             _ = try DatasetsTests.load(
-                "format: tokens\ntrain: {paths: [\(odd), none.bin]}\ncontext: 1\nvocabulary: 300\ndtype: uint16")
+                "format: tokens\ntrain: {paths: [none.bin, \(odd)]}\ncontext: 1\nvocabulary: 9")
         }
         expectFailure(.badConfiguration, "data.train.path", "leave out one of the two") {
             _ = try DatasetsTests.load("format: tokens\ntrain: {path: a, paths: [b]}\ncontext: 1\nvocabulary: 9")

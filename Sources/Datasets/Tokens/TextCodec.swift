@@ -29,10 +29,7 @@ package struct TextCodec: Sendable {
             let path = path ?? first
             let tokenizer = try TokenizerFile.read(path: path)
             guard tokenizer.digest == digest else {
-                throw Failure(
-                    .badData,
-                    "\(path): not the tokenizer that the checkpoint was trained with: its SHA-256 is \(tokenizer.digest), expected "
-                        + "\(digest); name that one")
+                throw TextSchema.otherTokenizer(path, tokenizer.digest, expected: digest)
             }
             kind = .tokenizer(tokenizer)
         case .numbers(let count):
@@ -133,14 +130,14 @@ package struct TextCodec: Sendable {
                     tokens.append(contentsOf: found.lazy.map { UInt16(truncatingIfNeeded: $0) })
                     try TextPieces.requireMemory(for: tokens, grownBy: found.count, path: path)
                 }
-                return TokenStore(.narrow(tokens), kinds: kinds)
+                return TokenStore(.narrow(tokens), kinds: kinds, tokenizer: tokenizer.digest)
             }
             var tokens: [Int32] = []
             try Self.encode(path, tokenizer) { found in
                 tokens.append(contentsOf: found)
                 try TextPieces.requireMemory(for: tokens, grownBy: found.count, path: path)
             }
-            return TokenStore(.wide(tokens), kinds: kinds)
+            return TokenStore(.wide(tokens), kinds: kinds, tokenizer: tokenizer.digest)
         case .numbers: return TokenStore(.wide(try encode("", name: path)), kinds: kinds)
         }
     }

@@ -119,6 +119,22 @@ package struct TextSchema: Hashable, Sendable {
         Preprocessing(inputShape: Shape([context]), targetKind: targetKind, classNames: nil, normalization: .none, text: self)
     }
 
+    /// What is said of a tokenizer that isn't the one of a checkpoint, by the SHA-256 of both.
+    static func otherTokenizer(_ path: String, _ found: String, expected: String) -> Failure {
+        Failure(
+            .badData,
+            "\(path): not the tokenizer that the checkpoint was trained with: its SHA-256 is \(found), expected \(expected); name that one"
+        )
+    }
+
+    /// Refuses a tokenizer that isn't the one of a checkpoint.
+    package func requireTokenizer(of stored: TextSchema) throws {
+        guard case .tokenizer(let path, let found, _) = vocabulary, case .tokenizer(_, let expected, _) = stored.vocabulary,
+            found != expected
+        else { return }
+        throw Self.otherTokenizer(path, found, expected: expected)
+    }
+
     /// Refuses a schema of a checkpoint that isn't this one, as a configuration says it.
     func require(equals stored: TextSchema) throws {
         guard stored.context == context, stored.stride == stride else {

@@ -18,13 +18,16 @@ final class TokenStore: Sendable {
     let count: Int
     /// How many different ones there may be: in files a larger one can stand.
     let kinds: Int
+    /// The SHA-256 of the tokenizer that made them; nil where none did, or it isn't known.
+    let tokenizer: String?
     /// The first place where one was met that may not be; −1 where none was.
     private let fault = Atomic<Int>(-1)
 
     /// - Precondition: in memory all of them are below `kinds`.
-    init(_ content: Content, kinds: Int) {
+    init(_ content: Content, kinds: Int, tokenizer: String? = nil) {
         self.content = content
         self.kinds = kinds
+        self.tokenizer = tokenizer
         count =
             switch content {
             case .bytes(let tokens): tokens.count
@@ -38,23 +41,30 @@ final class TokenStore: Sendable {
     /// remembered for `check`.
     @inline(__always)
     func forEach(_ range: Range<Int>, _ body: (_ place: Int, _ token: Int32) -> Void) {
+        forEachAsItLies(range) { place, token in
+            if token < UInt32(kinds) { return body(place, Int32(token)) }
+            remember(range.lowerBound + place)
+            body(place, 0)
+        }
+    }
+
+    /// The same, whatever the tokens are.
+    @inline(__always)
+    func forEachAsItLies(_ range: Range<Int>, _ body: (_ place: Int, _ token: UInt32) -> Void) {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "tokens \(range) of \(count)")
+        let first = range.lowerBound
         switch content {
-        case .bytes(let tokens): for place in 0..<range.count { body(place, Int32(tokens[range.lowerBound + place])) }
-        case .narrow(let tokens): for place in 0..<range.count { body(place, Int32(tokens[range.lowerBound + place])) }
-        case .wide(let tokens): for place in 0..<range.count { body(place, tokens[range.lowerBound + place]) }
+        case .bytes(let tokens): for place in 0..<range.count { body(place, UInt32(tokens[first + place])) }
+        case .narrow(let tokens): for place in 0..<range.count { body(place, UInt32(tokens[first + place])) }
+        case .wide(let tokens): for place in 0..<range.count { body(place, UInt32(bitPattern: tokens[first + place])) }
         case .files(let shards):
-            var next = range.lowerBound
+            var next = first
             var index = Self.shard(of: next, in: shards)
             while next < range.upperBound {
-                let first = next
+                let start = next
                 let end = min(range.upperBound, shards[index].first + shards[index].count)
-                shards[index].forEach(first - shards[index].first..<end - shards[index].first) { place, token in
-                    guard token < UInt32(kinds) else {
-                        remember(first + place)
-                        return body(first - range.lowerBound + place, 0)
-                    }
-                    body(first - range.lowerBound + place, Int32(token))
+                shards[index].forEach(start - shards[index].first..<end - shards[index].first) { place, token in
+                    body(start - first + place, token)
                 }
                 next = end
                 index += 1

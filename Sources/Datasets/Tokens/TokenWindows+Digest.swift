@@ -12,6 +12,8 @@ extension TokenWindows {
     func updateSum(_ sum: inout SHA256) throws -> Bool {
         let isInFiles: Bool
         if case .files = store.content { isInFiles = true } else { isInFiles = false }
+        // The same tokens stand for other texts.
+        if let tokenizer = store.tokenizer { try sum.update("tokenizer \(tokenizer)\n") }
         guard moves || isInFiles else { return false }
         try sum.update(
             "tokens \(tokens.count) of \(store.kinds), context \(context), \(moves ? "moving" : "stride \(stride)")\n")
@@ -32,8 +34,9 @@ extension TokenWindows {
     }
 
     private func piece(_ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-        var numbers = [Int32](repeating: 0, count: range.count)
-        store.forEach(tokens.lowerBound + range.lowerBound..<tokens.lowerBound + range.upperBound) { numbers[$0] = $1 }
+        var numbers = [UInt32](repeating: 0, count: range.count)
+        // What stands outside of the vocabulary is told when its turn comes.
+        store.forEachAsItLies(tokens.lowerBound + range.lowerBound..<tokens.lowerBound + range.upperBound) { numbers[$0] = $1 }
         try numbers.withUnsafeBytes(body)
     }
 }

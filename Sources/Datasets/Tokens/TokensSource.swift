@@ -61,8 +61,8 @@ struct TokensSource: DataFormat {
     func load(_ data: DataConfiguration, _ rule: TargetRule, stored: Preprocessing?) throws -> DataSplits {
         let schema = try schema(stored)
         return try schema.splits(
-            TokenFiles.store(train, width: width, kinds: schema.kinds),
-            validation: validation.isEmpty ? nil : TokenFiles.store(validation, width: width, kinds: schema.kinds), data,
+            TokenFiles.store(train, width: width, schema),
+            validation: validation.isEmpty ? nil : TokenFiles.store(validation, width: width, schema), data,
             stored ?? schema.preprocessing, paths: (train[0], validation.first ?? ""))
     }
 
@@ -80,12 +80,7 @@ struct TokensSource: DataFormat {
         switch (found, stored.text?.vocabulary) {
         case (.numbers(let count), .numbers(let other)) where count == other: break
         case (.tokenizer(let path, let digest, _), .tokenizer(_, let other, _)):
-            guard digest == other else {
-                throw Failure(
-                    .badData,
-                    "\(path): not the tokenizer that the checkpoint was trained with: its SHA-256 is \(digest), expected \(other); name "
-                        + "that one")
-            }
+            guard digest == other else { throw TextSchema.otherTokenizer(path, digest, expected: other) }
         default:
             throw Failure(
                 .badConfiguration,
@@ -112,7 +107,7 @@ struct TokensSource: DataFormat {
             throw Failure(.badConfiguration, "--targets: the targets of text are the tokens that follow; leave it out")
         }
         return try schema.reading(
-            TokenFiles.store([new.path], width: nil, kinds: schema.kinds), isLabelled: new.isLabelled, path: new.path)
+            TokenFiles.store([new.path], width: nil, schema), isLabelled: new.isLabelled, path: new.path)
     }
 }
 
@@ -122,18 +117,19 @@ enum TokenFiles {
     ///
     /// - Parameters:
     ///   - width: what the configuration says of all; nil: what the header of each does, or what holds the vocabulary.
-    ///   - kinds: how many different tokens there are.
+    ///   - schema: what the tokens are.
     /// - Throws: 66 for a missing file, 65 for one whose length or header can't be, or that is empty.
-    static func store(_ paths: [String], width: TokenWidth?, kinds: Int) throws -> TokenStore {
+    static func store(_ paths: [String], width: TokenWidth?, _ schema: TextSchema) throws -> TokenStore {
         var shards: [TokenShard] = []
         var count = 0
         for path in paths {
-            var shard = try map(path, width: width, kinds: kinds)
+            var shard = try map(path, width: width, kinds: schema.kinds)
             shard.first = count
             count += shard.count
             shards.append(shard)
         }
-        return TokenStore(.files(shards), kinds: kinds)
+        let tokenizer: String? = if case .tokenizer(_, let digest, _) = schema.vocabulary { digest } else { nil }
+        return TokenStore(.files(shards), kinds: schema.kinds, tokenizer: tokenizer)
     }
 
     private static func map(_ path: String, width: TokenWidth?, kinds: Int) throws -> TokenShard {
