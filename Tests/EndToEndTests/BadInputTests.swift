@@ -7,7 +7,7 @@ import Testing
 @Suite("Bad input")
 struct BadInputTests {
     private static let rows =
-        BadInput.configurations + BadInput.data + BadInput.texts + BadInput.series + BadInput.checkpoints
+        BadInput.configurations + BadInput.data + BadInput.texts + BadInput.tokens + BadInput.series + BadInput.checkpoints
         + BadInput.runDirectories
 
     @Test("a bad configuration is refused", arguments: BadInput.configurations)
@@ -18,6 +18,9 @@ struct BadInputTests {
 
     @Test("bad tables of texts are refused", arguments: BadInput.texts)
     func texts(_ row: BadInput) throws { try check(row) }
+
+    @Test("bad texts and tokens are refused", arguments: BadInput.tokens)
+    func tokens(_ row: BadInput) throws { try check(row) }
 
     @Test("bad series are refused", arguments: BadInput.series)
     func series(_ row: BadInput) throws { try check(row) }

@@ -195,6 +195,16 @@ struct EveryModelTests {
             data: "format: text, train: {path: words.txt}, validation_fraction: 0.5, context: 5, stride: 2",
             layers: "embedding: {embedding_dim: 4}, dense: {units: 7, tied_to: 0}", input: "words.txt", labelled: ["words.txt"]),
         Model(
+            testDescription: "bytes of a text",
+            data: "format: text, train: {path: words.txt}, validation: {path: words.txt}, tokens: bytes, context: 5",
+            layers: "embedding: {embedding_dim: 4}, dense: {units: 256}", input: "words.txt", labelled: ["words.txt"]),
+        Model(
+            testDescription: "files of tokens",
+            data:
+                "format: tokens, train: {paths: [tokens.bin, tokens.bin]}, validation: {path: tokens.bin}, vocabulary: 7, context: 5, "
+                + "dtype: uint16", layers: "embedding: {embedding_dim: 4}, dense: {units: 7}", input: "tokens.bin",
+            labelled: ["tokens.bin"]),
+        Model(
             testDescription: "labelled texts",
             data: "format: texts, train: {path: messages.csv, text: message, target: label, weight: z}, tokens: words, "
                 + "vocabulary: 5, lowercase: false, length: 4, validation_fraction: 0.3",
@@ -367,6 +377,7 @@ struct EveryModelTests {
             "messages.csv", Material.csv(rows.map { ["\"\($0[2]), \($0[3])!\"", $0[3], $0[5]] }, header: "message,label,z"))
         try bench.write("bare.tsv", rows.map { "\($0[2]) \($0[3])\t\($0[5])\n" }.joined())
         try bench.write("lines.txt", "red ash\nblue\n")
+        try bench.write("tokens.bin", (0..<80).flatMap { [UInt8($0 % 7), 0] })
         try bench.write("words.txt", String(repeating: "a \"b\",\nc", count: 9))
         try bench.write("series.csv", Material.stations())
         try bench.write("level.csv", (0..<40).map { "\($0 % 7)\t\($0 % 3)\n" }.joined())

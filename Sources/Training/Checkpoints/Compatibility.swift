@@ -39,18 +39,19 @@ package struct Compatibility: Sendable, Equatable {
 
     /// Keys that are part of the result's definition, and all in them.
     private static let fixed = [
-        "model", "data", "loss", "training.global_batch_size", "training.micro_batch_size",
-        "training.seed", "training.shuffle", "training.drop_last",
+        "model", "data", "loss", "training.global_batch_size", "training.global_batch_tokens",
+        "training.micro_batch_size", "training.seed", "training.shuffle", "training.drop_last",
         "training.stateful"
     ]
     /// The kind of the optimizer is, its options aren't.
     private static let optimizer = "optimizer"
     /// Where the data lie and how they are written may change; that they are the same is checked by their hashes.
     private static let movable = Set(
-        ["data.season"]
+        ["data.season", "data.tokens.tokenizer", "data.tokenizer", "data.dtype"]
             + ["train", "validation"].flatMap { split in
                 [
-                    "inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",
+                    "inputs", "targets", "path", "paths", "header", "skip_lines", "delimiter", "decimal", "thousands",
+                    "missing_values",
                     "comment", "unknown_category", "quotes"
                 ].map { "data.\(split).\($0)" }
             })

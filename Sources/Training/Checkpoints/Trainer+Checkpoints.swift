@@ -91,6 +91,7 @@ extension Trainer {
     /// Returns the changes.
     private func restore(_ checkpoint: LoadedCheckpoint) throws -> [SettingChange] {
         var restored = try TrainingState.decode(checkpoint)
+        if let stored = restored.preprocessing.text { try state.preprocessing.text?.requireTokenizer(of: stored) }
         let compatibility = Compatibility(
             stored: restored.settings, configured: state.settings,
             defaulted: experiment.configuration.root.defaultedKeys(),

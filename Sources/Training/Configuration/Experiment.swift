@@ -24,10 +24,7 @@ package struct Experiment {
     package init(_ configuration: TrainingConfiguration, stored: Preprocessing? = nil) throws {
         self.configuration = configuration
         let before = ProcessMemory.current
-        splits = try configuration.data.load(with: stored, preference: configuration.loss.targetPreference)
-            .augmented(
-                by: configuration.data.augmentations, seed: configuration.training.seed,
-                globalBatchSize: configuration.training.globalBatchSize)
+        splits = try configuration.loadSplits(with: stored)
         loading = LoadingMemory(before: before, after: ProcessMemory.current, splits: splits)
         let training = configuration.training
         guard !training.dropLast || splits.train.count >= training.globalBatchSize else {
@@ -104,7 +101,7 @@ package struct Experiment {
         return Sampler(
             sampleCount: splits.train.count, globalBatchSize: training.globalBatchSize,
             microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle,
-            dropsLast: training.dropLast, followsStreams: training.stateful)
+            dropsLast: training.dropLast, followsStreams: training.stateful, computesOrder: splits.train.movesWindows)
     }
 
     /// The global step after which the run ends.

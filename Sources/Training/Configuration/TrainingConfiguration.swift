@@ -41,13 +41,23 @@ package struct TrainingConfiguration {
         schedule = try Schedule(root, among: catalogue.schedules)
         gradientRules = try GradientRules(root)
         metrics = try root.optionalVariants("metrics")
-        training = try TrainingSection(try root.section("training"))
+        training = try TrainingSection(try root.section("training"), context: data.context)
         validation = try ValidationSection(try root.section("validation"))
         earlyStopping = try root.optionalSection("early_stopping").map(EarlyStopping.init)
         checkpoint = try CheckpointSection(try root.section("checkpoint"))
         initialize = try root.optionalSection("initialize").map(InitializeSection.init)
         // A slip of the keyboard shows before large files are read.
         try root.finish(leaving: ["model", "metrics"])
+    }
+}
+
+extension TrainingConfiguration {
+    /// Reads the data as training uses them. `stored` is the preprocessing of a checkpoint, where there is one.
+    func loadSplits(with stored: Preprocessing? = nil) throws -> DataSplits {
+        let splits = try data.load(with: stored, preference: loss.targetPreference)
+            .augmented(by: data.augmentations, seed: training.seed, globalBatchSize: training.globalBatchSize)
+        // What isn't drawn at random follows the text.
+        return training.stateful || !training.shuffle ? splits.withFixedWindows : splits
     }
 }
 
@@ -90,10 +100,13 @@ package struct TrainingSection: Sendable {
     /// Whether each step logs a hash of the samples that the ranks used.
     package let audit: Bool
 
-    init(_ settings: Settings) throws {
+    /// - Parameter context: the tokens of a sample; nil where samples are made of others.
+    init(_ settings: Settings, context: Int?) throws {
         maxSteps = try settings.optionalInt("max_steps", in: 1...Int.max)
         epochs = try settings.optionalInt("epochs", default: maxSteps == nil ? 10 : nil, in: 1...1 << 40)
-        globalBatchSize = try settings.int("global_batch_size", default: 128, in: 1...1 << 30)
+        globalBatchSize =
+            try Self.samples(ofTokens: settings, context: context)
+            ?? settings.int("global_batch_size", default: 128, in: 1...1 << 30)
         microBatchSize = try settings.int("micro_batch_size", default: min(32, globalBatchSize), in: 1...1 << 30)
         guard microBatchSize <= globalBatchSize else {
             throw settings.failure(
@@ -135,6 +148,29 @@ package struct TrainingSection: Sendable {
                 "training.delay: \(delay) can't skip a step (on_nonfinite: skip): the next one has begun with its weights. "
                     + "Take one of them out")
         }
+    }
+}
+
+extension TrainingSection {
+    /// The samples of a step where `global_batch_tokens` says how many tokens it has; nil where it isn't there.
+    private static func samples(ofTokens settings: Settings, context: Int?) throws -> Int? {
+        let key = "global_batch_tokens"
+        guard let tokens = try settings.optionalInt(key, in: 1...1 << 40) else { return nil }
+        guard !settings.has("global_batch_size") else {
+            throw settings.failure(key, "training.global_batch_size says how large a step is; leave out one of the two")
+        }
+        guard let context else {
+            throw settings.failure(
+                key, "the samples aren't made of a number of tokens that is known; use training.global_batch_size")
+        }
+        guard tokens % context == 0, tokens / context <= 1 << 30 else {
+            let lower = tokens / context * context
+            throw settings.failure(
+                key,
+                "expected a multiple of data.context, \(context), found \(tokens); the nearest are "
+                    + (lower > 0 ? "\(lower) and " : "") + "\(lower + context)")
+        }
+        return tokens / context
     }
 }
 

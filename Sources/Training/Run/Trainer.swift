@@ -56,7 +56,7 @@ package final class Trainer {
     let plans: [SummationTree: StepPlan]
     /// Handed to every backward pass; made once.
     private let gradientsFinished: (Int) -> Void
-    private var order: (epoch: Int, samples: [Int32]) = (-1, [])
+    private var order: EpochOrder
 
     /// Builds everything that a run needs; nothing is written yet. Collective.
     package init(
@@ -104,7 +104,9 @@ package final class Trainer {
             experiment.judgedInTraining, workspace: workspace, rows: shares.rows(of: rank),
             microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead, carried: carried, totals: totals)
         runner.pulse = pulse
-        worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
+        order = EpochOrder(sampler, epoch: 0)
+        worker = GradientWorker(
+            runner: runner, dataset: experiment.splits.train.inEpoch(0, seed: sampler.seed), summation: summation)
         divisors = DivisorAgreement(communicator: communicator, subtrees: subtrees.most)
         divisor = experiment.divisor
         let layout = experiment.network.layout
@@ -187,7 +189,10 @@ package final class Trainer {
 
     /// What the first step of an epoch needs, and the first step of a run.
     func beginEpochIfDue(_ batch: Batch) {
-        if batch.epoch != order.epoch { order = (batch.epoch, sampler.order(epoch: batch.epoch)) }
+        if batch.epoch != order.epoch {
+            order = EpochOrder(sampler, epoch: batch.epoch)
+            worker.dataset = experiment.splits.train.inEpoch(batch.epoch, seed: sampler.seed)
+        }
         if batch.indexInEpoch == 0 { state.beginEpoch() }
     }
 
@@ -210,7 +215,7 @@ package final class Trainer {
         if let totals {
             totals.begin(program)
             worker.computeTogether(
-                subtrees, of: program, of: batch, order: order.samples, weights: synchronizer.weights.readOnly,
+                subtrees, of: program, of: batch, order: order, weights: synchronizer.weights.readOnly,
                 gradients: { synchronizer.gradients($0) }, sums: { synchronizer.subtreeSums($0) }, next: nextStep,
                 finished: gradientsFinished)
             pulse.ran(samples: batch.rows(of: program.leaves(of: subtrees)).count)
@@ -219,17 +224,23 @@ package final class Trainer {
             for (place, index) in subtrees.enumerated() {
                 let isLast = index == subtrees.upperBound - 1
                 worker.compute(
-                    program.subtrees[index], of: batch, order: order.samples, weights: synchronizer.weights.readOnly,
+                    program.subtrees[index], of: batch, order: order, weights: synchronizer.weights.readOnly,
                     into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
                     next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
                     finished: isLast ? gradientsFinished : nil)
                 pulse.ran(samples: batch.rows(of: program.subtrees[index]).count)
             }
         }
+        do {
+            try worker.dataset.checkGathered()
+        } catch {
+            recorder?.close()
+            throw error
+        }
         pulse.turn(to: .combining)
         let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
             clock?.mark(.wait)
-            if let nextStep { worker.gatherNext(nextStep, order: order.samples) }
+            if let nextStep { worker.gatherNext(nextStep, order: order) }
             clock?.mark(.load)
         }
         let policy = experiment.configuration.training.onNonFinite
@@ -259,7 +270,7 @@ package final class Trainer {
     /// What the mean of the batch's loss is divided by. Collective where that depends on the targets.
     private func divisor(of batch: Batch, _ program: SummationTree.Program) throws -> Double {
         if let known = divisor.sum(rows: batch.sampleCount) { return known }
-        return try divisors.divisor(program) { worker.divisor(program.subtrees[$0], of: batch, order: order.samples) }
+        return try divisors.divisor(program) { worker.divisor(program.subtrees[$0], of: batch, order: order) }
     }
 
     /// What a step of this epoch begins with on this rank.
