@@ -78,7 +78,7 @@ package final class Trainer {
         let size = communicator.size
         let summation = configuration.training.summation
         let microBatchSize = sampler.microBatchSize
-        let shares = WorkShares(sampler, rankCount: size, summation: summation)
+        let shares = experiment.shares(rankCount: size)
         let topology = communicator.topology
         let subtrees = (own: shares.subtreeCount(of: rank), most: shares.mostSubtrees)
         let gathersAhead = experiment.gathersAhead(topology, availableCores: options.availableCores)
@@ -121,6 +121,12 @@ package final class Trainer {
                     rules: configuration.gradientRules,
                     skipsNonFinite: configuration.training.onNonFinite == .skip,
                     subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
+            case .local(let rules):
+                try LocalSynchronizer(
+                    communicator: communicator, layout: layout, optimizer: optimizer, rules: rules,
+                    gradientRules: configuration.gradientRules,
+                    skipsNonFinite: configuration.training.onNonFinite == .skip, mostSubtrees: subtrees.most,
+                    sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
             }
         self.synchronizer = synchronizer
         worker.awaitWeights = synchronizer.awaitWeights
@@ -161,6 +167,7 @@ package final class Trainer {
     /// Trains to the end, or until a signal. `begin` or `resume` comes first. Collective.
     package func run() throws -> Ending {
         warnOfIdleRanks()
+        warnOfLostSteps()
         let lastStep = min(totalSteps, options.stopAfterStep ?? Int.max)
         var interrupted = false
         recorder?.begin(state, sampler: sampler, rankCount: communicator.size)
@@ -198,14 +205,14 @@ package final class Trainer {
         let weight = try divisor(of: batch, program)
         try synchronizer.begin(
             StepRequest(
-                plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
-                learningRate: learningRate))
+                plan: plan, factor: Float(1 / weight), divisors: divisors.ofSubtrees,
+                step: state.step - state.skippedSteps + 1, learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
         let nextStep = firstSubtree(completedSteps: state.step + 1, epoch: batch.epoch)
         for (place, index) in subtrees.enumerated() {
             let isLast = index == subtrees.upperBound - 1
             worker.compute(
-                program.subtrees[index], of: batch, order: order.samples, weights: synchronizer.weights.readOnly,
+                program.subtrees[index], of: batch, order: order.samples, weights: synchronizer.weights(of: place).readOnly,
                 into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
                 next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
                 finished: isLast ? gradientsFinished : nil)
@@ -230,8 +237,9 @@ package final class Trainer {
             recorder?.warning("\(description.message); the step is skipped")
         }
         if outcome.isFinite, !outcome.layerSums.isEmpty {
-            synchronizer.updateBuffers { experiment.network.updateBuffers($0, sums: outcome.layerSums) }
+            synchronizer.updateBuffers(outcome) { experiment.network.updateBuffers($0, sums: $1) }
         }
+        try synchronizer.end(step: state.step)
         state.add(
             outcome.sums, samples: batch.sampleCount,
             divisor: divisor.sum(rows: batch.sampleCount) == nil ? weight : nil, isFinite: outcome.isFinite)
@@ -243,8 +251,10 @@ package final class Trainer {
 
     /// What the mean of the batch's loss is divided by. Collective where that depends on the targets.
     private func divisor(of batch: Batch, _ program: SummationTree.Program) throws -> Double {
-        if let known = divisor.sum(rows: batch.sampleCount) { return known }
-        return try divisors.divisor(program) { worker.divisor(program.subtrees[$0], of: batch, order: order.samples) }
+        try divisors.divisor(program, known: divisor.sum(rows: batch.sampleCount)) { index in
+            let leaves = program.subtrees[index]
+            return divisor.sum(rows: batch.rows(of: leaves).count) ?? worker.divisor(leaves, of: batch, order: order.samples)
+        }
     }
 
     /// What a step of this epoch begins with on this rank.
