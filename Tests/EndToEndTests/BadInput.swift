@@ -296,6 +296,37 @@ extension BadInput {
 
     // MARK: - Data
 
+    /// What workers with weights of their own don't go with.
+    static let workers: [BadInput] =
+        [
+            ("delay: 1", "training.delay"), ("exchange: bfloat16", "training.exchange"),
+            ("summation: arrival", "training.summation")
+        ].map { option, key in
+            BadInput(
+                "workers with \(option)", says: [key, "with local", "Take one of them out"],
+                configuration: Material.digits(
+                    steps: 4, training: ", synchronization: {local: {workers: 2, steps: 2}}, \(option)"))
+        }
+        + [
+            (
+                "local: {workers: 5, steps: 2}",
+                ["training.synchronization.local.workers", "5 workers share a batch of 4 micro-batches"]
+            ),
+            ("local: {steps: 2}", ["training.synchronization.local.workers", "missing"]),
+            ("local: {workers: 2}", ["training.synchronization.local.steps", "missing"]),
+            ("local: {workers: 2, steps: 0}", ["training.synchronization.local.steps", "1 or more, found 0"]),
+            ("local: {workers: 2, steps: 2, outer: adam}", ["unknown outer step", "average, momentum, nesterov"]),
+            (
+                "local: {workers: 2, steps: 2, outer: {nesterov: {momentum: 1}}}",
+                ["outer.nesterov.momentum", "from 0 to below 1, found 1"]
+            ),
+            ("owner: {workers: 2}", ["unknown key", "training.synchronization.owner"])
+        ].map { setting, says in
+            BadInput(
+                setting, says: says, onRanks: setting.contains("5"),
+                configuration: Material.digits(steps: 4, training: ", synchronization: {\(setting)}"))
+        }
+
     static let data: [BadInput] = [
         .table("no data file", says: ["t.csv", "no such data file"], onRanks: true, code: .missingInput, nil),
         .pictures("no file of inputs", says: ["x: no such data file"], code: .missingInput, x: nil),

@@ -33,6 +33,11 @@ struct AllocationTests {
                 + "global_average_pool2d, dense: {units: 10}]"
         ],
         [
+            "training.synchronization={local: {workers: 3, steps: 2, outer: nesterov}}", "gradient_clipping={norm: 1}",
+            "model.layers=[flatten, {dense: {units: 24}}, batch_norm, relu, {dense: {units: 10}}]"
+        ],
+        ["training.synchronization={local: {workers: 3, steps: 5}}", "training.on_nonfinite=skip"],
+        [
             "data={format: text, train: {path: t.txt}, context: 4}", "gradient_clipping={norm: 1}",
             "model={layers: [{embedding: {embedding_dim: 8}}, {dense: {units: 11, tied_to: 0}}]}"
         ],

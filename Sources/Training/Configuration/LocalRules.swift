@@ -52,8 +52,8 @@ package enum OuterStep: Sendable, Equatable {
     case momentum(Momentum)
 
     package struct Momentum: Sendable, Equatable {
-        let learningRate: Double, momentum: Double
-        let isNesterov: Bool
+        package let learningRate: Double, momentum: Double
+        package let isNesterov: Bool
 
         package init(learningRate: Double, momentum: Double, isNesterov: Bool) {
             self.learningRate = learningRate

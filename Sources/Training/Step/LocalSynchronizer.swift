@@ -113,7 +113,7 @@ final class LocalSynchronizer: Synchronizer {
     func complete(stopRequested: Bool, meanwhile: () -> Void) throws -> StepOutcome {
         guard let request else { preconditionFailure("a step without a beginning") }
         squares.elements.update(repeating: 0)
-        for (subtree, index) in request.plan.replicas.enumerated() {
+        for (subtree, index) in request.plan.replicas.enumerated() where isCounted(subtree, request) {
             squares[index] = replicas[index].average(
                 factor: Float(1 / request.divisors[subtree]), steps: !skipsNonFinite && !clipsNorm,
                 blockSquares: blockSquares.elements)
@@ -130,10 +130,17 @@ final class LocalSynchronizer: Synchronizer {
             UnsafePointer(allRecords.base + $0 * agreement.recordSize)
         }
         if skipsNonFinite, outcome.isFinite {
-            for index in request.plan.replicas { replicas[index].step(squares: squares[index]) }
+            for (subtree, index) in request.plan.replicas.enumerated() where isCounted(subtree, request) {
+                replicas[index].step(squares: squares[index])
+            }
             clock?.mark(.update)
         }
         return outcome
+    }
+
+    /// Whether a worker has a mean to step by. Where none has, the step isn't finite.
+    private func isCounted(_ subtree: Int, _ request: StepRequest) -> Bool {
+        request.divisors[subtree] > 0 || !request.factor.isFinite
     }
 
     func updateBuffers(
@@ -148,8 +155,10 @@ final class LocalSynchronizer: Synchronizer {
 
     func end(step: Int) throws {
         guard rules.endsRound(step) else { return }
+        communicator.pulse.turn(to: .combining)
         try meeting.meet()
         clock?.mark(.reduce)
+        communicator.pulse.turn(to: .log)
     }
 
     // MARK: - Beside the steps
