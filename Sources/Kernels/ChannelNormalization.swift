@@ -128,21 +128,21 @@ extension Workspace {
         if let biasGradient { columnSums(each[columns: channels..<2 * channels], leafRows: 1, into: biasGradient) }
     }
 
-    /// `output` = (`input` − `means`)·(r·`weight`) + `bias` + `shortcut`, channel by channel, with r = 1/√(`variances` + ε).
+    /// `output` = (`input` − `means`)·(`scales`·`weight`) + `bias` + `shortcut`, channel by channel.
     package func normalizeChannels(
-        _ input: MatrixView, channels: Int, means: MatrixView, variances: MatrixView, epsilon: Double, weight: MatrixView?,
+        _ input: MatrixView, channels: Int, means: MatrixView, scales: MatrixView, weight: MatrixView?,
         bias: MatrixView?, adding shortcut: MatrixView? = nil, rectifies: Bool = false, into output: MutableMatrixView
     ) {
         let area = input.columns / channels
         precondition(
             output.readOnly.hasShape(of: input) && channels * area == input.columns && means.count == channels
-                && variances.count == channels && weight?.count ?? channels == channels && bias?.count ?? channels == channels
+                && scales.count == channels && weight?.count ?? channels == channels && bias?.count ?? channels == channels
                 && shortcut?.hasShape(of: input) ?? true,
             "\(input.rows)×\(input.columns) in \(channels) channels into \(output.rows)×\(output.columns)")
         parallel(input.rows) { _, rows in
             for row in rows {
                 for channel in 0..<channels {
-                    let scale = Float(1 / (Double(variances.base[channel]) + epsilon).squareRoot())
+                    let scale = scales.base[channel]
                     PlaneNormalization(
                         mean: means.base[channel], factor: weight.map { scale * $0.base[channel] } ?? scale,
                         bias: bias?.base[channel] ?? 0, rectifies: rectifies
@@ -156,12 +156,12 @@ extension Workspace {
     }
 
     /// Calls `body` for some neighbouring channels of each leaf at a time, with its rows and room for the sums of these channels.
-    private func eachLeaf<Sums: BitwiseCopyable>(
+    func eachLeaf<Sums: BitwiseCopyable>(
         rows: Int, leafRows: Int, channels: Int, area: Int,
         _ body: (_ leaf: Int, _ rows: Range<Int>, _ channels: Range<Int>, _ room: SumsRoom<Sums>) -> Void
     ) {
         // From 4 KB of each row the processor foresees what is read next; what leaves of up to 64 rows have of it stays near.
-        let wanted = min(1024, 65_536 / min(rows, leafRows)) / area
+        let wanted = min(1024, 65_536 / max(1, min(rows, leafRows))) / area
         let each = max(1, min(wanted, Self.mostChannelsAtOnce, channels / threadCount))
         let parts = (channels + each - 1) / each
         let rooms = threadRooms(count: each * SumsRoom<Sums>.floats)

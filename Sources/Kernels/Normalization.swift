@@ -208,21 +208,24 @@ extension Workspace {
         }
     }
 
-    /// `output` = (`input` − `means`) · `scales` · `weight` + `bias`, column by column, where `scales` (one row) becomes
-    /// 1/√(`variances` + ε).
+    /// `scales` = 1/√(`variances` + ε).
+    package func normalizationScales(of variances: MatrixView, epsilon: Double, into scales: MutableMatrixView) {
+        precondition(scales.count == variances.count, "\(variances.count) variances into \(scales.count) scales")
+        for index in 0..<variances.count {
+            scales.base[index] = Float(1 / (Double(variances.base[index]) + epsilon).squareRoot())
+        }
+    }
+
+    /// `output` = (`input` − `means`) · `scales` · `weight` + `bias`, column by column.
     package func normalizeColumns(
-        _ input: MatrixView, means: MatrixView, variances: MatrixView, epsilon: Double,
-        weight: MatrixView?, bias: MatrixView?, scales: MutableMatrixView,
+        _ input: MatrixView, means: MatrixView, scales: MatrixView, weight: MatrixView?, bias: MatrixView?,
         into output: MutableMatrixView
     ) {
         let width = input.columns
         precondition(
-            output.rows == input.rows && output.columns == width && means.count == width && variances.count == width
+            output.rows == input.rows && output.columns == width && means.count == width
                 && scales.count == width && weight?.count ?? width == width && bias?.count ?? width == width,
             "\(input.rows)×\(width) into \(output.rows)×\(output.columns)")
-        for column in 0..<width {
-            scales.base[column] = Float(1 / (Double(variances.base[column]) + epsilon).squareRoot())
-        }
         parallel(input.rows) { _, rows in
             for row in rows {
                 normalizeRow(
@@ -256,6 +259,12 @@ package struct LeafSums: @unchecked Sendable {
     package func part(_ offset: Int, count: Int) -> LeafSums {
         precondition(offset >= 0 && offset + count <= self.count, "\(count) sums at \(offset) of \(self.count)")
         return LeafSums(base: base + offset, stride: stride, leaves: leaves, count: count)
+    }
+
+    /// Those of the leaves from a leaf on.
+    package func leaves(from first: Int) -> LeafSums {
+        precondition(first >= 0 && first <= leaves, "from leaf \(first) of \(leaves) on")
+        return LeafSums(base: base + first * stride, stride: stride, leaves: leaves - first, count: count)
     }
 
     /// The sums of a leaf.

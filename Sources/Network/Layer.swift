@@ -40,6 +40,10 @@ package protocol Layer: Sendable {
     /// The lists of layers inside it, by the options that they stand under; `memory` contains what they take.
     var branches: [(name: String, layers: Sequential)] { get }
 
+    /// Whether it needs sums over all rows of a step in the middle of its passes (`StepTotals`), or a layer inside it does. Then it
+    /// gets all rows of a pass at once, whatever `segments` says, and puts parameter gradients where each segment's belong.
+    var joinsLeaves: Bool { get }
+
     /// Whether it does anything but hand over to its `branches`.
     var computesBesideBranches: Bool { get }
 
@@ -95,6 +99,7 @@ extension Layer {
 
     package var branches: [(name: String, layers: Sequential)] { [] }
     package var computesBesideBranches: Bool { true }
+    package var joinsLeaves: Bool { branches.contains { $0.layers.joinsLeaves } }
     package func productOperations(withInputGradient: Bool) -> Int { 0 }
     package func fused(with next: any Layer) -> (any Layer)? { nil }
     package func forPart(of parts: Int) -> (any Layer)? { nil }
@@ -122,6 +127,10 @@ package struct ForwardPass {
     package let lengths: SequenceLengths?
     /// The states that the step before left, a row each, which become those that this one leaves; nil where rows begin anew.
     package let states: MutableMatrixView?
+    /// Brings sums of these leaves together with those of the step's other leaves; nil where no layer asks for that.
+    package let totals: (any StepTotals)?
+    /// The runs of rows that layers are handed one after the other; nil where all rows are one run. Backward has the same ones.
+    package let segments: [PassSegment]?
     /// Called by composites before a layer of theirs reads weights: returns when those in front of an offset of the flat buffer
     /// are here. Nil where they all are.
     let awaitWeights: ((_ offset: Int) -> Void)?
@@ -130,9 +139,11 @@ package struct ForwardPass {
 
     package init(
         weights: ParameterView, workspace: Workspace, purpose: Purpose, leafRows: Int, statistics: LeafSums? = nil,
-        lengths: SequenceLengths? = nil, states: MutableMatrixView? = nil, awaitWeights: ((_ offset: Int) -> Void)? = nil,
-        clock: StageClock? = nil
+        lengths: SequenceLengths? = nil, states: MutableMatrixView? = nil, totals: (any StepTotals)? = nil,
+        segments: [PassSegment]? = nil, awaitWeights: ((_ offset: Int) -> Void)? = nil, clock: StageClock? = nil
     ) {
+        self.totals = totals
+        self.segments = segments
         self.awaitWeights = awaitWeights
         self.lengths = lengths
         self.states = states
@@ -142,6 +153,19 @@ package struct ForwardPass {
         self.purpose = purpose
         self.leafRows = leafRows
         self.statistics = statistics
+    }
+
+    /// The same for a run of rows, which begins with a leaf.
+    func part(rows: Range<Int>) -> ForwardPass {
+        let purpose =
+            switch purpose {
+            case .training(let firstDraw): Purpose.training(firstDraw: firstDraw + UInt64(rows.lowerBound))
+            case .evaluation: purpose
+            }
+        return ForwardPass(
+            weights: weights, workspace: workspace, purpose: purpose, leafRows: leafRows,
+            statistics: statistics?.leaves(from: rows.lowerBound / leafRows), lengths: lengths?[rows: rows],
+            states: states?[rows: rows], clock: clock)
     }
 }
 
@@ -166,14 +190,24 @@ package struct BackwardPass {
     /// Told by large layers, before they are finished, from which offset of the flat buffer on all gradients are complete. Nil
     /// where nobody has a use for that.
     package let summed: ((_ offset: Int) -> Void)?
+    /// As of the forward pass; what it left there has been taken, so that the same places serve for the gradients' sums.
+    package let statistics: LeafSums?
+    /// As of the forward pass.
+    package let totals: (any StepTotals)?
+    /// As of the forward pass, with the places of their gradients, for which `gradients` stands where there are none.
+    package let segments: [PassSegment]?
     /// Where the time of each layer goes; nil where nobody measures.
     let clock: StageClock?
 
     package init(
         weights: ParameterView, gradients: MutableParameterView, leafRows: Int, summedRows: Int? = nil,
         continues: Bool = false, workspace: Workspace, lengths: SequenceLengths? = nil,
-        finished: ((_ offset: Int) -> Void)? = nil, summed: ((_ offset: Int) -> Void)? = nil, clock: StageClock? = nil
+        finished: ((_ offset: Int) -> Void)? = nil, summed: ((_ offset: Int) -> Void)? = nil,
+        statistics: LeafSums? = nil, totals: (any StepTotals)? = nil, segments: [PassSegment]? = nil, clock: StageClock? = nil
     ) {
+        self.statistics = statistics
+        self.totals = totals
+        self.segments = segments
         self.summed = summed
         self.lengths = lengths
         self.clock = clock
@@ -184,6 +218,23 @@ package struct BackwardPass {
         self.summedRows = summedRows ?? leafRows
         self.workspace = workspace
         self.finished = finished
+    }
+
+    /// The same for a run of rows, which begins with a leaf.
+    ///
+    /// - Parameter isLast: whether, with it, gradients are complete.
+    private func part(_ segment: PassSegment, isLast: Bool) -> BackwardPass {
+        BackwardPass(
+            weights: weights, gradients: segment.gradients, leafRows: leafRows, summedRows: summedRows, workspace: workspace,
+            lengths: lengths?[rows: segment.rows], summed: isLast ? summed : nil, clock: clock)
+    }
+
+    /// Calls `body` for each run of rows whose gradients belong together.
+    func eachSegment(rows: Int, _ body: (_ rows: Range<Int>, _ pass: BackwardPass) -> Void) {
+        guard let segments else { return body(0..<rows, self) }
+        for (index, segment) in segments.enumerated() {
+            body(segment.rows, part(segment, isLast: index == segments.count - 1))
+        }
     }
 
     /// Where the gradient of a parameter goes, as rows of `columns` (by default one row); nil where it is frozen.

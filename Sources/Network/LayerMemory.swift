@@ -70,6 +70,11 @@ package struct PassMemory: Sendable {
         self.work = work
     }
 
+    /// The same for some rows, which begin with a leaf.
+    func rows(_ range: Range<Int>, leafRows: Int) -> PassMemory {
+        PassMemory(kept: kept?.rows(range, leafRows: leafRows), work: work.rows(range, leafRows: leafRows))
+    }
+
     /// What was left for `backward`, which can't do without.
     package var left: Scratch {
         guard let kept else { preconditionFailure("backward after a forward pass that kept nothing") }
@@ -88,6 +93,8 @@ package struct Scratch: @unchecked Sendable {
     private let need: MemoryNeed
     package let rowCapacity: Int
     private let leafCapacity: Int
+    /// The sample and the leaf that everything is meant from.
+    private var firstRow = 0, firstLeaf = 0
 
     private init(
         samples: UnsafeMutablePointer<Float>, leaves: UnsafeMutablePointer<Float>, need: MemoryNeed,
@@ -115,22 +122,24 @@ package struct Scratch: @unchecked Sendable {
             samples: first.samples, leaves: second.leaves,
             need: MemoryNeed(perSample: first.need.perSample, perLeaf: second.need.perLeaf), rowCapacity: first.rowCapacity,
             leafCapacity: second.leafCapacity)
+        firstRow = first.firstRow
+        firstLeaf = second.firstLeaf
     }
 
     /// The `columns` numbers per sample that begin `offset` numbers per sample into the scratch, for `rows` samples.
     package func matrix(rows: Int, columns: Int, offset: Int = 0) -> MutableMatrixView {
         precondition(
-            rows <= rowCapacity && offset >= 0 && offset + columns <= need.perSample,
-            "\(rows) × \(columns) at \(offset) of a scratch for \(rowCapacity) × \(need.perSample)")
-        return MutableMatrixView(base: samples + offset * rowCapacity, rows: rows, columns: columns)
+            firstRow + rows <= rowCapacity && offset >= 0 && offset + columns <= need.perSample,
+            "\(rows) × \(columns) at \(offset), \(firstRow) of a scratch for \(rowCapacity) × \(need.perSample)")
+        return MutableMatrixView(base: samples + (offset * rowCapacity + firstRow * columns), rows: rows, columns: columns)
     }
 
     /// The `columns` numbers per leaf that begin `offset` numbers per leaf into the scratch, for `count` leaves.
     package func leaves(_ count: Int, columns: Int, offset: Int = 0) -> MutableMatrixView {
         precondition(
-            count <= leafCapacity && offset >= 0 && offset + columns <= need.perLeaf,
-            "\(count) leaves × \(columns) at \(offset) of a scratch for \(leafCapacity) × \(need.perLeaf)")
-        return MutableMatrixView(base: leaves + offset * leafCapacity, rows: count, columns: columns)
+            firstLeaf + count <= leafCapacity && offset >= 0 && offset + columns <= need.perLeaf,
+            "\(count) leaves × \(columns) at \(offset), \(firstLeaf) of a scratch for \(leafCapacity) × \(need.perLeaf)")
+        return MutableMatrixView(base: leaves + (offset * leafCapacity + firstLeaf * columns), rows: count, columns: columns)
     }
 
     /// The part with room for `need` that begins behind `offset`.
@@ -139,9 +148,21 @@ package struct Scratch: @unchecked Sendable {
             offset.perSample >= 0 && offset.perSample + need.perSample <= self.need.perSample
                 && offset.perLeaf >= 0 && offset.perLeaf + need.perLeaf <= self.need.perLeaf,
             "\(need) behind \(offset) of \(self.need)")
-        return Scratch(
+        var result = Scratch(
             samples: samples + offset.perSample * rowCapacity, leaves: leaves + offset.perLeaf * leafCapacity,
             need: need, rowCapacity: rowCapacity, leafCapacity: leafCapacity)
+        result.firstRow = firstRow
+        result.firstLeaf = firstLeaf
+        return result
+    }
+
+    /// The same memory for some of the samples, which begin with a leaf.
+    func rows(_ range: Range<Int>, leafRows: Int) -> Scratch {
+        precondition(range.lowerBound % leafRows == 0, "rows \(range), which begin within a leaf of \(leafRows)")
+        var result = self
+        result.firstRow += range.lowerBound
+        result.firstLeaf += range.lowerBound / leafRows
+        return result
     }
 
     /// All that lies behind `offset`.

@@ -29,6 +29,7 @@ package struct LayerSite {
         var updates: [BufferUpdate] = []
         var statisticsCount = 0
         var leastLeafRows = 1
+        var leastBatchRows = 1
         /// Whether layers go on with the state that a step left them, and how many numbers of a sample that is.
         var carriesState = false
         var stateCount = 0
@@ -86,15 +87,17 @@ package struct LayerSite {
     /// Reserves `count` sums over the rows of each leaf, which `forward` assigns while training. They are summed over all
     /// leaves of a step along the tree; from the sums of a step that isn't skipped `update` makes new buffers.
     ///
-    /// - Parameter leastLeafRows: the fewest rows of a leaf with which that can be done.
+    /// - Parameters:
+    ///   - leastLeafRows: the fewest rows of a leaf with which that can be done; `leastBatchRows`: those of a step.
     /// - Returns: where in `ForwardPass.statistics` they begin.
     package mutating func reserveStatistics(
-        _ count: Int, leastLeafRows: Int,
+        _ count: Int, leastLeafRows: Int, leastBatchRows: Int,
         update: @escaping @Sendable (_ sums: UnsafeBufferPointer<Double>, _ weights: MutableParameterView) -> Void
     ) -> Int {
         let first = blueprint.statisticsCount
         blueprint.statisticsCount += count
         blueprint.leastLeafRows = max(blueprint.leastLeafRows, leastLeafRows)
+        blueprint.leastBatchRows = max(blueprint.leastBatchRows, leastBatchRows)
         blueprint.updates.append(BufferUpdate(sums: first..<first + count, apply: update))
         return first
     }

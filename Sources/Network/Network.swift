@@ -20,6 +20,8 @@ package struct Network: Sendable {
     let layerCount: Int
     /// The fewest rows that a leaf may have.
     package let leastLeafRows: Int
+    /// The fewest rows that a step may have.
+    package let leastBatchRows: Int
     private let updates: [BufferUpdate]
     private let initializers: [(slot: ParameterSlot, initializer: Initializer)]
 
@@ -78,6 +80,7 @@ package struct Network: Sendable {
         statisticsCount = blueprint.statisticsCount
         layerCount = blueprint.nextOrdinal
         leastLeafRows = blueprint.leastLeafRows
+        leastBatchRows = blueprint.leastBatchRows
         stateCount = blueprint.stateCount
         guard !carriesState || stateCount > 0 else {
             throw settings.failure(
@@ -105,6 +108,10 @@ package struct Network: Sendable {
     package static func list(_ names: [String]) -> String {
         names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : "")
     }
+
+    /// Whether a layer needs sums over all rows of a step in the middle of a pass, so that all of a rank's rows go through the
+    /// layers together.
+    package var joinsLeaves: Bool { layers.joinsLeaves }
 
     /// Fills `weights` with the numbers a run with `seed` starts from; padding becomes zero.
     package func initialize(_ weights: MutableParameterView, seed: UInt64) {

@@ -40,6 +40,8 @@ package struct Sequential: Sendable {
         var backward = Places()
         /// The layer where it can end a residual; found once, since the question takes memory.
         var ending: (any ResidualEnding)?
+        /// As of the layer.
+        var joinsLeaves = false
 
         /// Where in the memory of a pass, as `RoomPlan` numbers it, a stage's part begins.
         struct Places {
@@ -52,6 +54,31 @@ package struct Sequential: Sendable {
 
         /// Whether the layer, or one in it, has something to train.
         var isTrained: Bool { firstOffset != nil }
+
+        /// - Parameter sum: what the layer adds to its output, which it must be able to.
+        func forward(
+            _ input: MatrixView, adding sum: ResidualSum?, into output: MutableMatrixView, memory: PassMemory,
+            in pass: ForwardPass
+        ) {
+            if let sum, let ending {
+                ending.forward(input, adding: sum, into: output, memory: memory, in: pass)
+            } else {
+                layer.forward(input, into: output, memory: memory, in: pass)
+            }
+        }
+
+        /// - Parameter rectified: the sum to which the layer's output was added, where that was rectified.
+        func backward(
+            _ outputGradient: MatrixView, rectified: MatrixView?, into inputGradient: MutableMatrixView?, input: MatrixView,
+            output: MatrixView, memory: PassMemory, in pass: BackwardPass
+        ) {
+            if let rectified, let ending {
+                ending.backward(
+                    outputGradient, rectified: rectified, into: inputGradient, input: input, memory: memory, in: pass)
+            } else {
+                layer.backward(outputGradient, into: inputGradient, input: input, output: output, memory: memory, in: pass)
+            }
+        }
 
         /// `2 (dense)`, as messages name it.
         package var description: String { "\(path) (\(type(of: layer).kind))" }
@@ -174,6 +201,9 @@ package struct Sequential: Sendable {
         return (body, head)
     }
 
+    /// Whether any of the layers needs sums over all rows of a step.
+    package internal(set) var joinsLeaves = false
+
     /// Whether any of the layers has something to train, so that they have to be run backward.
     package var isTrained: Bool { backwardFront < fused.count }
 
@@ -235,10 +265,15 @@ package struct Sequential: Sendable {
             let start = pass.clock == nil ? 0 : MonotonicClock.nanoseconds
             let part = part(of: stage, memory, memory.kept == nil ? stage.evaluation : stage.training)
             if let end = stage.trainedEnd { pass.awaitWeights?(end) }
-            if index == fused.count - 1, let sum, let ending = stage.ending {
-                ending.forward(current, adding: sum, into: target, memory: part, in: pass)
+            let added = index == fused.count - 1 ? sum : nil
+            if let segments = pass.segments, !stage.joinsLeaves {
+                for rows in segments.lazy.map(\.rows) {
+                    stage.forward(
+                        current[rows: rows], adding: added?[rows: rows], into: target[rows: rows],
+                        memory: part.rows(rows, leafRows: pass.leafRows), in: pass.part(rows: rows))
+                }
             } else {
-                stage.layer.forward(current, into: target, memory: part, in: pass)
+                stage.forward(current, adding: added, into: target, memory: part, in: pass)
             }
             pass.clock?.add(stage.ordinal, since: start, isBackward: false)
             current = target.readOnly
@@ -268,13 +303,18 @@ package struct Sequential: Sendable {
                 : matrix(memory, at: stage.backward.result, rows: rows, columns: fused[index - 1].outputCount)
             let start = pass.clock == nil ? 0 : MonotonicClock.nanoseconds
             let part = part(of: stage, memory, stage.backward)
-            if index == fused.count - 1, let rectified, let ending = stage.ending {
-                ending.backward(gradient, rectified: rectified, into: target, input: stageInput, memory: part, in: pass)
+            let made = index == fused.count - 1 ? output : stageOutput(index, rows: rows, memory).readOnly
+            let mask = index == fused.count - 1 ? rectified : nil
+            if pass.segments != nil, !stage.joinsLeaves {
+                pass.eachSegment(rows: rows) { rows, segment in
+                    stage.backward(
+                        gradient[rows: rows], rectified: mask?[rows: rows], into: target?[rows: rows],
+                        input: stageInput[rows: rows], output: made[rows: rows],
+                        memory: part.rows(rows, leafRows: pass.leafRows), in: segment)
+                }
             } else {
-                stage.layer.backward(
-                    gradient, into: target, input: stageInput,
-                    output: index == fused.count - 1 ? output : stageOutput(index, rows: rows, memory).readOnly,
-                    memory: part, in: pass)
+                stage.backward(
+                    gradient, rectified: mask, into: target, input: stageInput, output: made, memory: part, in: pass)
             }
             pass.clock?.add(stage.ordinal, since: start, isBackward: true)
             // The parameters of the stages before come before in the flat buffer. At the end the caller knows.

@@ -53,6 +53,9 @@ package struct MutableParameterView: @unchecked Sendable {
         self.cached = cached
     }
 
+    /// No parameters at all, for passes over no rows.
+    package static let none = MutableParameterView(base: UnsafeMutablePointer<Float>.allocate(capacity: 1), count: 0)
+
     /// The same buffer, to be read.
     package var readOnly: ParameterView { ParameterView(base: base, count: count, regions: regions) }
 

@@ -12,6 +12,12 @@ package struct SequenceLengths: @unchecked Sendable {
         count = lengths.count
     }
 
+    /// Those of a range of rows.
+    package subscript(rows range: Range<Int>) -> SequenceLengths {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "rows \(range) of \(count) lengths")
+        return SequenceLengths(UnsafeBufferPointer(start: base + range.lowerBound, count: range.count))
+    }
+
     package subscript(row: Int) -> Int {
         precondition(row >= 0 && row < count, "row \(row) of \(count) lengths")
         return Int(base[row])

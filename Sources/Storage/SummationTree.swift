@@ -170,6 +170,12 @@ package struct SummationTree: Sendable, Hashable {
         /// The indices of the subtrees that `rank` hands over.
         package func subtrees(of rank: Int) -> Range<Int> { firstOfRank[rank]..<firstOfRank[rank + 1] }
 
+        /// The leaves of some neighbouring subtrees.
+        package func leaves(of subtrees: Range<Int>) -> Range<Int> {
+            guard let last = subtrees.last else { return 0..<0 }
+            return self.subtrees[subtrees.lowerBound].lowerBound..<self.subtrees[last].upperBound
+        }
+
         /// The sum of one number per subtree, which `value` gives by the subtree's index.
         package func combine(_ value: (Int) -> Double) -> Double {
             withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, stackHeight)) { stack in

@@ -325,7 +325,13 @@ extension BadInput {
             BadInput(
                 setting, says: says, onRanks: setting.contains("5"),
                 configuration: Material.digits(steps: 4, training: ", synchronization: {\(setting)}"))
-        }
+        + [
+            BadInput(
+                "workers with synchronised batch norm",
+                says: ["training.synchronization", "the workers of local know nothing of each other"],
+                configuration: Material.digits(steps: 4, training: ", synchronization: {local: {workers: 2, steps: 2}}")
+                    .replacing("- relu", with: "- batch_norm: {synchronized: true}"))
+        ]
 
     static let data: [BadInput] = [
         .table("no data file", says: ["t.csv", "no such data file"], onRanks: true, code: .missingInput, nil),

@@ -101,6 +101,7 @@ struct EveryModelTests {
         "max_pool2d: {size: 2}", "average_pool2d: {size: 3, stride: 1, padding: 1, count_include_pad: false}",
         "global_average_pool2d", "global_max_pool2d", "upsample2d: {scale_factor: 2, mode: bilinear}",
         "zero_pad2d: {padding: [0, 1, 0, 1]}", "dropout2d: {rate: 0.25}", "batch_norm, relu",
+        "batch_norm: {synchronized: true}",
         "conv2d: {filters: 4, kernel: 1}, group_norm: {groups: 2}", "instance_norm: {affine: true}"
     ]
     private static let finalLayers: [Model] = [

@@ -115,6 +115,33 @@ struct PyTorchTests {
         }
     }
 
+    @Test(
+        "batch norm that is synchronised over micro-batches and ranks follows PyTorch's over the whole batch",
+        .enabled(if: MPIRun.isAvailable, "mpirun is not installed"))
+    func synchronizedBatchNorm() throws {
+        try withWorkbench { bench in
+            let folder = Self.references + "/follow/"
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            let expected = try decoder.decode(FollowedShaped.self, from: bench.bytes(folder + "losses-resnet.json"))
+            let plain = String(decoding: try bench.bytes(folder + "resnet.yaml"), as: UTF8.self)
+            let text = plain.replacingOccurrences(of: "\"batch_norm\"", with: "{batch_norm: {synchronized: true}}")
+                .replacingOccurrences(of: "micro_batch_size: 64", with: "micro_batch_size: 5")
+            #expect(text.contains("synchronized") && text.contains("micro_batch_size: 5"))
+            try bench.write("resnet.yaml", text)
+            expectSuccess(
+                try bench.dtrain("train", "resnet.yaml", "--run", "run", "--initialize", folder + expected.initial, ranks: 3))
+            let steps = try bench.files("run").log("step")
+            #expect(steps.count == 30)
+            for (step, loss) in zip(steps, expected.losses) {
+                expectClose(step.numbers["loss"], loss, "loss of step \(step.step ?? 0)")
+            }
+            let end = try #require(bench.files("run").log("end").first)
+            expectClose(end.numbers["validation_loss"], expected.validationLoss, "validation loss")
+            expectClose(end.numbers["validation_accuracy"], expected.validationAccuracy, "validation accuracy")
+        }
+    }
+
     private func expectClose(
         _ value: Double?, _ expected: Double, _ what: String,
         sourceLocation: SourceLocation = #_sourceLocation

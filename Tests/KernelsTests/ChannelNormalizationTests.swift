@@ -209,9 +209,11 @@ struct ChannelNormalizationTests {
             let mean = Guarded(means, rows: 1, columns: channels)
             let variance = Guarded(variances, rows: 1, columns: channels)
             let sums = Guarded(rows: 1, columns: channels)
+            let scales = Guarded(rows: 1, columns: channels)
+            workspace.normalizationScales(of: variance.readOnly, epsilon: Self.epsilon, into: scales.view)
             workspace.normalizeChannels(
-                input.readOnly, channels: channels, means: mean.readOnly, variances: variance.readOnly, epsilon: Self.epsilon,
-                weight: nil, bias: nil, into: output.view)
+                input.readOnly, channels: channels, means: mean.readOnly, scales: scales.readOnly, weight: nil, bias: nil,
+                into: output.view)
             workspace.channelSums(input.readOnly, channels: channels, leafRows: 2, into: sums.view)
             Self.check(
                 output,

@@ -103,6 +103,72 @@ struct BatchNormTests {
         }
     }
 
+    /// Of features, and of images with what is fused with it.
+    private static func layers(_ form: Int, _ norm: Any) -> (shape: [Int], layers: [Any]) {
+        guard form == 1 else { return ([5], [["dense": ["units": 6]], norm, ["dense": ["units": 3]]]) }
+        let block: [Any] = [["conv2d": ["filters": 4, "kernel": 3, "padding": "same"]], norm]
+        return (
+            [2, 5, 7],
+            [["conv2d": ["filters": 4, "kernel": 3, "bias": false]], norm, "relu", ["residual": ["layers": block]], "relu"]
+        )
+    }
+
+    @Test("synchronised over leaves it does what one leaf of all rows has done to it", arguments: [0, 1], [4, 1])
+    func synchronized(form: Int, leafRows: Int) throws {
+        let rows = 11
+        func bench(_ norm: Any) throws -> Bench {
+            let (shape, layers) = Self.layers(form, norm)
+            let bench = try Bench(makeNetwork(layers, inputShape: shape), rows: rows)
+            bench.network.initialize(bench.weights.weights(bench.network.layout), seed: 3)
+            for index in 0..<bench.input.count { bench.input[index] = Float((index * 53) % 97 - 48) / 16 + 2 }
+            for index in 0..<bench.outputGradient.count { bench.outputGradient[index] = Float((index * 31) % 41 - 20) / 8 }
+            return bench
+        }
+        let whole = try bench(["batch_norm": ["epsilon": 0.01]])
+        whole.forward(firstDraw: 0)
+        whole.backward()
+        whole.updateBuffers(leaves: 1)
+        let parts = try bench(["batch_norm": ["epsilon": 0.01, "synchronized": true]])
+        parts.forward(firstDraw: 0, leafRows: leafRows)
+        // Backward puts its own sums where these lie, so they are taken in between, as a trainer does.
+        parts.updateBuffers(leaves: (rows + leafRows - 1) / leafRows)
+        parts.backward(leafRows: leafRows)
+
+        func expectClose(_ name: String, _ left: [Float], _ right: [Float]) {
+            // A few roundings of sums over up to 11 · 35 numbers, in two layers, of the size of the largest.
+            let size = left.reduce(0) { max($0, abs($1)) }
+            let difference = zip(left, right).reduce(0) { max($0, abs($1.0 - $1.1)) }
+            #expect(difference <= 512 * 0x1p-24 * size, "\(name): \(difference) of \(size)")
+        }
+        expectClose("output", Array(whole.output.elements), Array(parts.output.elements))
+        expectClose("input gradient", Array(whole.inputGradient.elements), Array(parts.inputGradient.elements))
+        let layout = whole.network.layout
+        for slot in layout.slots {
+            if slot.region == .trained, slot.name != "0.bias", slot.name != "3.0.bias" {
+                expectClose(
+                    slot.name, Array(whole.gradients.gradients(layout).readOnly.matrix(slot).row(0)),
+                    Array(parts.gradients.gradients(layout).readOnly.matrix(slot).row(0)))
+            }
+            if slot.region == .buffers {
+                expectClose(
+                    slot.name, Array(whole.weights.weights(layout).readOnly.matrix(slot).row(0)),
+                    Array(parts.weights.weights(layout).readOnly.matrix(slot).row(0)))
+            }
+        }
+    }
+
+    @Test("synchronised it needs two numbers of a channel in a step only")
+    func demandsOfSteps() throws {
+        let norm: Any = ["batch_norm": ["synchronized": true]]
+        let network = try makeNetwork([norm, ["dense": ["units": 1]]], inputShape: [3])
+        #expect(network.leastLeafRows == 1 && network.leastBatchRows == 2 && network.joinsLeaves)
+        let inside = try makeNetwork([["residual": ["layers": [norm]]], ["dense": ["units": 1]]], inputShape: [3])
+        #expect(inside.joinsLeaves)
+        #expect(try !makeNetwork(["batch_norm", ["dense": ["units": 1]]], inputShape: [3]).joinsLeaves)
+        let ofImages = try makeNetwork([norm, "flatten", ["dense": ["units": 1]]], inputShape: [3, 2, 2])
+        #expect(ofImages.leastBatchRows == 1)
+    }
+
     @Test("it needs two numbers of a channel, takes up to three axes, and has no layer's slots trained but weight and bias")
     func demands() throws {
         let network = try makeNetwork([["dense": ["units": 4]], "batch_norm", ["dense": ["units": 1]]], inputShape: [3])

@@ -23,6 +23,21 @@ final class Bench {
     /// What layers sum over each leaf, up to one for each row.
     let statistics: AlignedBuffer<Double>
 
+    /// Sums over all leaves of a pass, which are those of the step.
+    private final class PassTotals: StepTotals {
+        var leaves = 0
+        private let totals: AlignedBuffer<Double>
+
+        init(count: Int) { totals = AlignedBuffer(count: count, repeating: .nan) }
+
+        func total(_ sums: LeafSums) -> UnsafeBufferPointer<Double> {
+            for index in 0..<sums.count { totals[index] = SummationTree(leafCount: leaves).sum { sums.leaf($0)[index] } }
+            return UnsafeBufferPointer(totals.first(sums.count))
+        }
+    }
+
+    private let totals: PassTotals
+
     /// - Parameters:
     ///   - leafRows: rows of the leaves that memory is planned for; as many as there are rows by default.
     ///   - keeps: whether forward keeps what backward needs.
@@ -39,6 +54,7 @@ final class Bench {
         plannedLeafRows = leafRows ?? 1
         activations = Activations(network.layers, rows: rows, leafRows: plannedLeafRows, training: keeps)
         statistics = AlignedBuffer(count: rows * network.statisticsCount)
+        totals = PassTotals(count: network.statisticsCount)
         input = AlignedBuffer(count: rows * network.inputShape.count)
         output = AlignedBuffer(count: rows * network.outputShape.count, repeating: .nan)
         outputGradient = AlignedBuffer(count: rows * network.outputShape.count)
@@ -66,6 +82,7 @@ final class Bench {
     }
 
     private func forward(_ range: Range<Int>, firstDraw: UInt64?, leafRows: Int?, lengths: SequenceLengths?) {
+        totals.leaves = SummationTree(rows: range.count, leafRows: leafRows ?? max(range.count, 1)).leafCount
         let purpose = firstDraw.map { ForwardPass.Purpose.training(firstDraw: $0 + UInt64(range.lowerBound)) }
         network.layers.forward(
             matrix(input, network.inputShape, range).readOnly,
@@ -73,7 +90,7 @@ final class Bench {
             in: ForwardPass(
                 weights: weights.weights(network.layout).readOnly, workspace: workspace,
                 purpose: purpose ?? .evaluation, leafRows: leafRows ?? max(range.count, 1),
-                statistics: leafSums, lengths: lengths, clock: clock))
+                statistics: leafSums, lengths: lengths, totals: totals, clock: clock))
     }
 
     private var leafSums: LeafSums? {
@@ -101,7 +118,8 @@ final class Bench {
                 output: matrix(output, network.outputShape, range).readOnly, using: activations,
                 in: BackwardPass(
                     weights: weights.weights(network.layout).readOnly, gradients: gradients.gradients(network.layout),
-                    leafRows: leafRows ?? max(range.count, 1), workspace: workspace, lengths: lengths, clock: clock))
+                    leafRows: leafRows ?? max(range.count, 1), workspace: workspace, lengths: lengths, statistics: leafSums,
+                    totals: totals, clock: clock))
         }
     }
 

@@ -38,6 +38,10 @@ struct AllocationTests {
         ],
         ["training.synchronization={local: {workers: 3, steps: 5}}", "training.on_nonfinite=skip"],
         [
+            "model.layers=[reshape: {shape: [1, 8, 8]}, conv2d: {filters: 6, kernel: 3}, {batch_norm: {synchronized: true}}, relu, "
+                + "flatten, {dense: {units: 9}}, {batch_norm: {synchronized: true}}, dense: {units: 10}]"
+        ],
+        [
             "data={format: text, train: {path: t.txt}, context: 4}", "gradient_clipping={norm: 1}",
             "model={layers: [{embedding: {embedding_dim: 8}}, {dense: {units: 11, tied_to: 0}}]}"
         ],

@@ -11,7 +11,9 @@ struct ExperimentTests {
         return try Experiment(try TrainingConfiguration(document, name: "digits"))
     }
 
-    private func message(_ overrides: String...) -> String {
+    private func message(_ overrides: String...) -> String { message(overrides) }
+
+    private func message(_ overrides: [String]) -> String {
         do {
             let document = try SettingsDocument(text: builtInConfiguration, name: "digits.yaml", overrides: overrides)
             _ = try Experiment(try TrainingConfiguration(document, name: "digits"))
@@ -72,6 +74,21 @@ struct ExperimentTests {
             "model.layers.1=batch_norm", "training.micro_batch_size=\(microBatch)",
             "training.global_batch_size=\(globalBatch)")
         #expect(microBatch == 9 ? text == "no error" : text.contains(expected), "\(text)")
+    }
+
+    @Test(
+        "synchronised batch norm takes micro-batches of one sample, but no step of one, and no strategy without a tree",
+        arguments: [
+            (["training.micro_batch_size=1"], "no error"),
+            (["training.global_batch_size=1"], "batch_norm needs 2 samples or more in each step, but a step has 1"),
+            (["training.global_batch_size=1437"], "but the last step of an epoch has 1"),
+            (["training.global_batch_size=1437", "training.drop_last=true"], "no error"),
+            (["training.synchronization=allreduce"], "allreduce knows no tree")
+        ])
+    func synchronized(overrides: [String], expected: String) {
+        let text = message(
+            ["model.layers.1={batch_norm: {synchronized: true}}", "training.micro_batch_size=1"] + overrides)
+        #expect(text.contains(expected), "\(text)")
     }
 
     @Test(

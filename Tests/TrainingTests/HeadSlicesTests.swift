@@ -178,7 +178,7 @@ struct HeadSlicesTests {
         var outcome = Outcome()
         outcome.losses = Array(runner.losses(rows: rows))
         outcome.sums = [Double](repeating: .nan, count: runner.metrics.statisticsCount + 1)
-        outcome.sums.withUnsafeMutableBufferPointer { runner.sumStatistics(rows: rows, into: $0) }
+        outcome.sums.withUnsafeMutableBufferPointer { runner.sumStatistics(rows: 0..<rows, into: $0) }
         return outcome
     }
 

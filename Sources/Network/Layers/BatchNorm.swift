@@ -13,28 +13,33 @@ import Storage
 /// There is one update of the running averages per step: new = (1 − momentum)·old + momentum·batch, where batch is the
 /// average over the step's micro-batches, weighted by their numbers, of mean and unbiased variance. `momentum: none` makes them
 /// the plain averages over all steps. PyTorch updates once per forward pass: the same where a step is one micro-batch.
-/// Frozen parameters leave the averages moving, as in PyTorch. On images a `relu` right behind is computed with it, or what a
+/// With `synchronized: true` mean and variance are those of the whole batch of the step (`BatchNorm+Synchronized.swift`), as of
+/// `torch.nn.SyncBatchNorm`. Frozen parameters leave the averages moving, as in PyTorch. On images a `relu` right behind is computed with it, or what a
 /// residual adds.
 package struct BatchNorm: Layer, ResidualEnding {
     package static let kind = "batch_norm"
     package let outputShape: Shape
-    private let channels: Int
+    let channels: Int
     /// Numbers of a channel in a sample.
-    private let area: Int
+    let area: Int
     /// Whether what isn't above 0 becomes 0; on images only.
     private var rectifies = false
-    private let epsilon: Double
-    private let weight: ParameterSlot?
-    private let bias: ParameterSlot?
+    let epsilon: Double
+    let weight: ParameterSlot?
+    let bias: ParameterSlot?
     private let mean: ParameterSlot
     private let variance: ParameterSlot
     /// Where among the leaf's sums its own begin.
     private let sums: Int
+    /// Whether mean and variance are those of the whole batch of a step.
+    private let isSynchronized: Bool
 
     package init(options: Settings, site: inout LayerSite) throws {
         epsilon = try options.double("epsilon", default: 1e-5, in: .nonNegative)
         let momentum = try Self.momentum(options)
         let isAffine = try options.bool("affine", default: true)
+        let isSynchronized = try options.bool("synchronized", default: false)
+        self.isSynchronized = isSynchronized
         let dimensions = site.inputShape.dimensions
         guard (1...3).contains(dimensions.count), site.inputShape.count > 0 else {
             throw options.failure(
@@ -53,7 +58,10 @@ package struct BatchNorm: Layer, ResidualEnding {
         self.mean = mean
         self.variance = variance
         // One number has no variance.
-        sums = site.reserveStatistics(1 + 2 * shape.count, leastLeafRows: area > 1 ? 1 : 2) { sums, weights in
+        let least = area > 1 ? 1 : 2
+        sums = site.reserveStatistics(
+            1 + 2 * shape.count, leastLeafRows: isSynchronized ? 1 : least, leastBatchRows: least
+        ) { sums, weights in
             let counter = weights.matrix(steps).elements
             let means = weights.matrix(mean).elements
             let variances = weights.matrix(variance).elements
@@ -62,8 +70,13 @@ package struct BatchNorm: Layer, ResidualEnding {
             counter[0] += 1
             let share = momentum ?? 1 / Double(counter[0])
             for index in 0..<width {
-                means[index] = Float((1 - share) * Double(means[index]) + share * (sums[1 + index] / count))
-                variances[index] = Float((1 - share) * Double(variances[index]) + share * (sums[1 + width + index] / count))
+                let mean = sums[1 + index] / count
+                let variance =
+                    isSynchronized
+                    ? Self.variance(count: count, mean: mean, squares: sums[1 + width + index]) * count / (count - 1)
+                    : sums[1 + width + index] / count
+                means[index] = Float((1 - share) * Double(means[index]) + share * mean)
+                variances[index] = Float((1 - share) * Double(variances[index]) + share * variance)
             }
         }
     }
@@ -81,17 +94,22 @@ package struct BatchNorm: Layer, ResidualEnding {
         return number
     }
 
+    package var joinsLeaves: Bool { isSynchronized }
+
     package var memory: LayerMemory {
         let moments = MemoryNeed(perLeaf: 2 * channels)
-        guard area == 1 else { return LayerMemory(kept: moments) }
+        guard !isSynchronized else { return synchronizedMemory(moments: moments) }
+        let scales = MemoryNeed(perLeaf: channels)
+        guard area == 1 else { return LayerMemory(kept: moments, evaluation: scales) }
         return LayerMemory(
-            kept: moments, training: .none, evaluation: MemoryNeed(perLeaf: channels),
+            kept: moments, training: .none, evaluation: scales,
             backward: MemoryNeed(perSample: weight == nil ? 0 : channels))
     }
 
     package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
         area == 1
             ? .none
+            // Synchronised sums go elsewhere; the room for those of each channel is the same.
             : Workspace.channelNormalizationScratch(sums: MemoryNeed.leaves(rows: rows, leafRows: leafRows), channels: channels)
     }
 
@@ -125,8 +143,11 @@ package struct BatchNorm: Layer, ResidualEnding {
         guard case .training = pass.purpose, let kept = memory.kept else {
             return evaluate(input, adding: shortcut, rectifies: rectifies, into: output, weight, bias, memory, pass)
         }
+        guard !isSynchronized else {
+            return forwardSynchronized(input, adding: shortcut, rectifies: rectifies, into: output, weight, bias, kept, pass)
+        }
         let moments = moments(kept, rows: input.rows, leafRows: pass.leafRows)
-        let sums = pass.statistics?.part(sums, count: 1 + 2 * channels)
+        let sums = leafSums(pass.statistics)
         if area == 1 {
             pass.workspace.normalizeLeaves(
                 input, leafRows: pass.leafRows, epsilon: epsilon, weight: weight, bias: bias, moments: moments, sums: sums,
@@ -142,25 +163,37 @@ package struct BatchNorm: Layer, ResidualEnding {
         _ input: MatrixView, adding shortcut: MatrixView?, rectifies: Bool, into output: MutableMatrixView,
         _ weight: MatrixView?, _ bias: MatrixView?, _ memory: PassMemory, _ pass: ForwardPass
     ) {
-        let means = pass.weights.matrix(mean)
-        let variances = pass.weights.matrix(variance)
+        let scales = (memory.kept ?? memory.work).leaves(1, columns: channels)
+        pass.workspace.normalizationScales(of: pass.weights.matrix(variance), epsilon: epsilon, into: scales)
+        normalize(
+            input, means: pass.weights.matrix(mean), scales: scales.readOnly, weight, bias, adding: shortcut,
+            rectifies: rectifies,
+            into: output, pass.workspace)
+    }
+
+    /// With means and scales that are known.
+    func normalize(
+        _ input: MatrixView, means: MatrixView, scales: MatrixView, _ weight: MatrixView?, _ bias: MatrixView?,
+        adding shortcut: MatrixView?, rectifies: Bool, into output: MutableMatrixView, _ workspace: Workspace
+    ) {
         if area == 1 {
-            pass.workspace.normalizeColumns(
-                input, means: means, variances: variances, epsilon: epsilon, weight: weight, bias: bias,
-                scales: (memory.kept ?? memory.work).leaves(1, columns: channels), into: output)
+            workspace.normalizeColumns(input, means: means, scales: scales, weight: weight, bias: bias, into: output)
         } else {
-            pass.workspace.normalizeChannels(
-                input, channels: channels, means: means, variances: variances, epsilon: epsilon, weight: weight, bias: bias,
-                adding: shortcut, rectifies: rectifies, into: output)
+            workspace.normalizeChannels(
+                input, channels: channels, means: means, scales: scales, weight: weight, bias: bias, adding: shortcut,
+                rectifies: rectifies, into: output)
         }
     }
+
+    /// Its own sums among those of each leaf.
+    func leafSums(_ statistics: LeafSums?) -> LeafSums? { statistics?.part(sums, count: 1 + 2 * channels) }
 
     package func backward(
         _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
         output: MatrixView, memory: PassMemory, in pass: BackwardPass
     ) {
-        guard area == 1 else {
-            return backwardOfImages(
+        guard !isSynchronized, area == 1 else {
+            return backwardOfChannels(
                 outputGradient, rectified: rectifies ? output : nil, into: inputGradient, input, memory, pass)
         }
         let weightGradient = weight.flatMap { pass.gradient(of: $0) }
@@ -182,13 +215,16 @@ package struct BatchNorm: Layer, ResidualEnding {
         _ outputGradient: MatrixView, rectified: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
         memory: PassMemory, in pass: BackwardPass
     ) {
-        backwardOfImages(outputGradient, rectified: rectified, into: inputGradient, input, memory, pass)
+        backwardOfChannels(outputGradient, rectified: rectified, into: inputGradient, input, memory, pass)
     }
 
-    private func backwardOfImages(
+    private func backwardOfChannels(
         _ outputGradient: MatrixView, rectified: MatrixView?, into inputGradient: MutableMatrixView?, _ input: MatrixView,
         _ memory: PassMemory, _ pass: BackwardPass
     ) {
+        guard !isSynchronized else {
+            return backwardSynchronized(outputGradient, rectified: rectified, into: inputGradient, input, memory, pass)
+        }
         pass.workspace.normalizeChannelsGradient(
             outputGradient, input: input, rectified: rectified, channels: channels, leafRows: pass.leafRows,
             weight: weight.map { pass.weights.matrix($0) },

@@ -7,6 +7,9 @@ struct ResidualSum {
     let shortcut: MatrixView
     /// Whether what isn't above 0 becomes 0.
     let rectifies: Bool
+
+    /// The same for a range of rows.
+    subscript(rows range: Range<Int>) -> ResidualSum { ResidualSum(shortcut: shortcut[rows: range], rectifies: rectifies) }
 }
 
 /// A layer that can end a residual: it adds the shortcut in the pass over memory in which it writes its output, and backward it

@@ -64,6 +64,14 @@ package struct Experiment {
         try checkMonitors()
         try checkLeaves()
         try checkWorkers()
+        guard !network.joinsLeaves || training.synchronization == .owner else {
+            throw configuration.root.failure(
+                "training.synchronization",
+                "batch_norm with synchronized: true brings sums together along the tree in the middle of a step, which "
+                    + "synchronization: owner does; "
+                    + (training.local == nil ? "allreduce knows no tree" : "the workers of local know nothing of each other")
+                    + ". Take one of them out")
+        }
     }
 
     /// Refuses workers that a full batch has no work for.
@@ -84,6 +92,12 @@ package struct Experiment {
         let full = min(sampler.globalBatchSize, sampler.sampleCount)
         let last = sampler.dropsLast ? 0 : sampler.sampleCount % sampler.globalBatchSize
         for (samples, batch) in [(full, "a step"), (last, "the last step of an epoch")] where samples > 0 {
+            guard samples >= network.leastBatchRows else {
+                throw configuration.root.failure(
+                    "training.global_batch_size",
+                    "batch_norm needs \(network.leastBatchRows) samples or more in each step, but \(batch) has \(samples); choose "
+                        + "another size, or drop_last: true")
+            }
             let rows = samples % size == 0 ? size : samples % size
             guard min(rows, size) < least else { continue }
             throw configuration.root.failure(

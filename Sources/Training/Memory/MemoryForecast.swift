@@ -41,6 +41,7 @@ package struct MemoryForecast: Sendable {
         gathersAhead: Bool
     ) {
         let training = experiment.configuration.training
+        let rankCount = topology.hosts.last?.upperBound ?? 1
         let rows = experiment.rowMemory(shares, rank: rank, gathersAhead: gathersAhead)
         let evaluation = experiment.evaluationMemory
         let step = StepMemory(
@@ -76,7 +77,13 @@ package struct MemoryForecast: Sendable {
                         rows.kernelScratch(threads: training.threads),
                         evaluation?.rows.kernelScratch(threads: training.threads) ?? .none), threads: training.threads),
                 isShared: false),
-            Part(name: "messages", bytes: step.messages, isShared: false)
+            Part(
+                name: "messages",
+                bytes: step.messages
+                    // Twice: MPI's own order of them is another.
+                    + 2
+                    * Double(RankTotals.byteCount(experiment.network, subtrees: shares.mostSubtrees, rankCount: rankCount)),
+                isShared: false)
         ]
         peakBefore = Double(experiment.loading.peak)
     }

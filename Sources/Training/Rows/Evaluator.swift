@@ -101,7 +101,7 @@ final class Evaluator {
         }
         var sums = [Double](repeating: 0, count: runner.metrics.statisticsCount + 1)
         sums.withUnsafeMutableBufferPointer {
-            runner.sumStatistics(rows: rows.count, into: $0)
+            runner.sumStatistics(rows: 0..<rows.count, into: $0)
         }
         return sums + [runner.divisor.sum(rows: rows.count) ?? runner.sumDivisor(dataset, samples[rows])]
     }

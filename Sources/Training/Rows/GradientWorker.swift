@@ -79,6 +79,47 @@ final class GradientWorker {
         }
     }
 
+    /// Where the gradients of all subtrees go; kept, so that a step takes no memory.
+    private var segments: [PassSegment] = []
+
+    /// Assigns every subtree of this rank its gradients and sums, with all of their rows in one pass, as layers want it that join
+    /// leaves. Collective over the ranks of the step: a rank without subtrees only brings sums together with the others.
+    ///
+    /// - Parameters:
+    ///   - subtrees: of the program, those of this rank.
+    ///   - gradients: where those of the k-th of them go; `sums`: likewise.
+    ///   - next, finished: as in `compute`.
+    func computeTogether(
+        _ subtrees: Range<Int>, of program: SummationTree.Program, of batch: Batch, order: [Int32], weights: ParameterView,
+        gradients: (_ place: Int) -> MutableParameterView, sums: (_ place: Int) -> UnsafeMutableBufferPointer<Double>,
+        next: Subtree?, finished: ((Int) -> Void)?
+    ) {
+        let all = batch.rows(of: program.leaves(of: subtrees))
+        precondition(fits(all), "\(all.count) rows together where \(runner.rowCapacity) fit")
+        let samples = samples(all, of: batch, order: order)
+        let drawn = batch.drawn(from: order)
+        segments.removeAll(keepingCapacity: true)
+        for (place, index) in subtrees.enumerated() {
+            let rows = batch.rows(of: program.subtrees[index])
+            segments.append(
+                PassSegment(
+                    rows: rows.lowerBound - all.lowerBound..<rows.upperBound - all.lowerBound, gradients: gradients(place)))
+        }
+        let pass = RowRunner.GradientPass(
+            gradients: segments.last?.gradients ?? MutableParameterView.none,
+            summedRows: summation == .tree ? batch.microBatchSize : all.count, segments: segments, finished: finished)
+        runner.forward(dataset, samples, in: drawn, weights: weights, segments: segments)
+        if let next { gatherNext(next, order: order, announced: true) }
+        if !all.isEmpty {
+            runner.judge(dataset, samples, in: drawn, weights: weights, for: pass)
+            for (place, segment) in segments.enumerated() { runner.sumStatistics(rows: segment.rows, into: sums(place)) }
+        }
+        clock?.mark(.forward)
+        runner.backward(rows: all.count, weights: weights, for: pass)
+        for sample in samples { auditSum &+= auditHash(Int(sample)) }
+        clock?.mark(.backward, isContinued: true)
+    }
+
     private func samples(_ rows: Range<Int>, of batch: Batch, order: [Int32]) -> ArraySlice<Int32> {
         let first = batch.positions.lowerBound
         return order[first + rows.lowerBound..<first + rows.upperBound]
@@ -163,7 +204,7 @@ final class GradientWorker {
         runner.forward(dataset, samples, in: drawn, weights: weights)
         if let next { gatherNext(next, order: order, announced: true) }
         runner.judge(dataset, samples, in: drawn, weights: weights, for: pass)
-        runner.sumStatistics(rows: rows.count, into: place.sums)
+        runner.sumStatistics(rows: 0..<rows.count, into: place.sums)
         clock?.mark(.forward)
         runner.backward(rows: rows.count, weights: weights, for: pass)
         for sample in samples { auditSum &+= auditHash(Int(sample)) }

@@ -30,7 +30,7 @@ package struct RowMemory {
 
     /// - Parameters:
     ///   - rows: the most rows that are ever wanted at once; fewer are held where memory forbids, but never less than
-    ///     a micro-batch.
+    ///     a micro-batch, and in training all of them where layers join leaves.
     ///   - outputBudget: bytes; where a micro-batch's outputs take more, they are computed in slices.
     package init(
         _ setup: JudgedNetwork, rows: Int, microBatchSize: Int, training: Bool, gathersAhead: Bool,
@@ -40,14 +40,16 @@ package struct RowMemory {
         isTraining = training
         self.microBatchSize = microBatchSize
         self.gathersAhead = gathersAhead
-        slices = HeadSlices(setup, samples: min(rows, microBatchSize), training: training, budget: outputBudget)
+        let isWhole = training && setup.network.joinsLeaves
+        slices =
+            isWhole ? nil : HeadSlices(setup, samples: min(rows, microBatchSize), training: training, budget: outputBudget)
         layers = slices?.body ?? setup.network.layers
         let affordable =
             Self.activationBudget
             / max(1, Activations.bytesPerSample(of: layers, leafRows: microBatchSize, training: training))
         // Slices go on with one leaf.
         let most = training && slices != nil ? microBatchSize : affordable / microBatchSize * microBatchSize
-        rowCapacity = max(1, min(rows, max(microBatchSize, most)))
+        rowCapacity = max(1, isWhole ? rows : min(rows, max(microBatchSize, most)))
         outputs = rowCapacity * layers.outputShape.count
         sliceOutputs = slices.map { $0.rowsAtOnce * $0.head.outputShape.count } ?? 0
         sliceOutputGradients = training ? sliceOutputs : 0

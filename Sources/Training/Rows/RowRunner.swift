@@ -52,6 +52,8 @@ package final class RowRunner {
 
     /// What layers go on with from step to step; nil where they begin anew.
     private let carried: CarriedStates?
+    /// Brings sums together over all ranks in the middle of a pass, while training; nil where no layer asks for that.
+    private let totals: RankTotals?
 
     /// The layers that all rows go through at once: those of the network, but for the last where it is computed in slices.
     private let layers: Sequential
@@ -91,10 +93,15 @@ package final class RowRunner {
         let gradients: MutableParameterView
         /// Rows that are summed in one chain before the tree.
         let summedRows: Int
+        /// Where they go for each run of rows; nil where there is one.
+        let segments: [PassSegment]?
         /// Told from which offset of the flat buffer on they are complete, and the weights read.
         var finished: ((Int) -> Void)?
 
-        package init(gradients: MutableParameterView, summedRows: Int, finished: ((Int) -> Void)? = nil) {
+        package init(
+            gradients: MutableParameterView, summedRows: Int, segments: [PassSegment]? = nil, finished: ((Int) -> Void)? = nil
+        ) {
+            self.segments = segments
             self.gradients = gradients
             self.summedRows = summedRows
             self.finished = finished
@@ -104,12 +111,15 @@ package final class RowRunner {
     /// - Parameters:
     ///   - rows: the most rows that are ever wanted at once; as many are held as `RowMemory` says.
     ///   - carried: what layers go on with from step to step.
+    ///   - totals: what brings sums together while training, if a layer asks for that.
     ///   - outputBudget: bytes; where a micro-batch's outputs take more, they are computed in slices.
     package init(
         _ setup: JudgedNetwork, workspace: Workspace, rows: Int, microBatchSize: Int, training: Bool,
-        gathersAhead: Bool = false, carried: CarriedStates? = nil, outputBudget: Int = RowMemory.activationBudget
+        gathersAhead: Bool = false, carried: CarriedStates? = nil, totals: RankTotals? = nil,
+        outputBudget: Int = RowMemory.activationBudget
     ) {
         self.carried = carried
+        self.totals = totals
         network = setup.network
         loss = setup.loss
         metrics = setup.metrics
@@ -154,9 +164,12 @@ package final class RowRunner {
 
     /// Runs the samples, which begin with a leaf, forward.
     ///
-    /// - Parameter batch: the step's, of which the samples are a slice, while training; nil in evaluation.
+    /// - Parameters:
+    ///   - batch: the step's, of which the samples are a slice, while training; nil in evaluation.
+    ///   - segments: the runs of rows that layers are handed one after the other; nil where all rows are one.
     package func forward(
-        _ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch? = nil, weights: ParameterView
+        _ dataset: Dataset, _ samples: ArraySlice<Int32>, in batch: DrawnBatch? = nil, weights: ParameterView,
+        segments: [PassSegment]? = nil
     ) {
         pulse.turn(to: batch == nil ? .validation : .inputs)
         inputs.gather(dataset, samples, in: batch)
@@ -170,8 +183,8 @@ package final class RowRunner {
                 weights: weights, workspace: workspace,
                 purpose: batch.map { .training(firstDraw: $0.firstDraw(of: samples)) } ?? .evaluation,
                 leafRows: microBatchSize, statistics: layerSums(rows: samples.count),
-                lengths: lengths?.current, states: batch.flatMap { states(of: samples, in: $0) },
-                awaitWeights: awaitWeights, clock: stageClock))
+                lengths: lengths?.current, states: batch.flatMap { states(of: samples, in: $0) }, totals: totals,
+                segments: segments, awaitWeights: awaitWeights, clock: stageClock))
     }
 
     /// The states that the samples' streams go on with; at the beginning of an epoch there are none.
@@ -219,7 +232,8 @@ package final class RowRunner {
             in: BackwardPass(
                 weights: weights, gradients: pass.gradients, leafRows: microBatchSize, summedRows: pass.summedRows,
                 workspace: workspace, lengths: lengths?.current, finished: pass.finished,
-                summed: pass.finished == nil ? nil : summed, clock: stageClock))
+                summed: pass.finished == nil ? nil : summed, statistics: totals == nil ? nil : layerSums(rows: rows),
+                totals: totals, segments: pass.segments, clock: stageClock))
     }
 
     private func judgeAtOnce(_ count: Int, withGradient: Bool, seen: (MatrixView, TargetView) -> Void) {
@@ -286,17 +300,21 @@ package final class RowRunner {
     package func losses(rows: Int) -> UnsafeBufferPointer<Double> { UnsafeBufferPointer(losses.first(rows * positions)) }
 
     /// Assigns `sums` the loss, behind it the metrics' statistics, and behind them while training the layers', summed along
-    /// the tree, after `judge` of `rows` rows.
-    package func sumStatistics(rows: Int, into sums: UnsafeMutableBufferPointer<Double>) {
+    /// the tree, after `judge`, of some of its rows, which begin with a leaf.
+    package func sumStatistics(rows: Range<Int>, into sums: UnsafeMutableBufferPointer<Double>) {
         let count = metrics.statisticsCount
         let layerCount = sums.count - count - 1
         precondition(
             layerCount == 0 || layerCount == network.statisticsCount,
             "\(count) statistics, \(network.statisticsCount) of layers and a loss into \(sums.count) sums")
-        let tree = SummationTree(rows: rows, leafRows: microBatchSize)
-        sums[0] = leafTreeSum(losses(rows: rows), leafRows: microBatchSize * positions)
-        for index in 0..<count { sums[index + 1] = tree.sum { leafStatistics[$0 * count + index] } }
-        for index in 0..<layerCount { sums[count + 1 + index] = tree.sum { layerStatistics[$0 * layerCount + index] } }
+        let tree = SummationTree(rows: rows.count, leafRows: microBatchSize)
+        let first = rows.lowerBound / microBatchSize
+        let losses = UnsafeBufferPointer(rebasing: losses(rows: rows.upperBound)[(rows.lowerBound * positions)...])
+        sums[0] = leafTreeSum(losses, leafRows: microBatchSize * positions)
+        for index in 0..<count { sums[index + 1] = tree.sum { leafStatistics[(first + $0) * count + index] } }
+        for index in 0..<layerCount {
+            sums[count + 1 + index] = tree.sum { layerStatistics[(first + $0) * layerCount + index] }
+        }
     }
 
     /// What the samples add to the divisor of the loss's mean, along the tree.

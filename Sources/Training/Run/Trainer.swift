@@ -48,6 +48,8 @@ package final class Trainer {
     let carried: CarriedStates?
     let streamCounts: [Int]
     let worker: GradientWorker
+    /// Nil where every subtree's passes are its own.
+    private let totals: RankTotals?
     private let divisors: DivisorAgreement
     /// What rows add to the divisor of the loss's mean; asked for in every step.
     private let divisor: LossDivisor
@@ -96,38 +98,17 @@ package final class Trainer {
         let stateCount = experiment.network.stateCount
         carried = stateCount > 0 ? CarriedStates(streams: sampler.globalBatchSize, width: stateCount) : nil
         streamCounts = shares.rowsOfFullBatch
+        let totals = RankTotals(experiment.network, communicator: communicator, subtrees: subtrees.most)
+        self.totals = totals
         let runner = RowRunner(
             experiment.judgedInTraining, workspace: workspace, rows: shares.rows(of: rank),
-            microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead, carried: carried)
+            microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead, carried: carried, totals: totals)
         runner.pulse = pulse
         worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
         divisors = DivisorAgreement(communicator: communicator, subtrees: subtrees.most)
         divisor = experiment.divisor
-        let layout = experiment.network.layout
-        let optimizer = configuration.optimizer
-        let synchronizer: any Synchronizer =
-            switch configuration.training.synchronization {
-            case .owner:
-                try OwnerSynchronizer(
-                    communicator: communicator, layout: layout, optimizer: optimizer,
-                    rules: configuration.gradientRules,
-                    skipsNonFinite: configuration.training.onNonFinite == .skip,
-                    followsTree: summation == .tree, subtrees: subtrees, sumCount: worker.sumCount,
-                    layerSumCount: worker.layerSumCount, isDelayed: configuration.training.delay > 0,
-                    format: configuration.training.exchange)
-            case .allreduce:
-                AllReduceSynchronizer(
-                    communicator: communicator, layout: layout, optimizer: optimizer,
-                    rules: configuration.gradientRules,
-                    skipsNonFinite: configuration.training.onNonFinite == .skip,
-                    subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
-            case .local(let rules):
-                try LocalSynchronizer(
-                    communicator: communicator, layout: layout, optimizer: optimizer, rules: rules,
-                    gradientRules: configuration.gradientRules,
-                    skipsNonFinite: configuration.training.onNonFinite == .skip, mostSubtrees: subtrees.most,
-                    sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
-            }
+        let synchronizer = try configuration.synchronizer(
+            over: communicator, layout: experiment.network.layout, subtrees: subtrees, worker: worker)
         self.synchronizer = synchronizer
         worker.awaitWeights = synchronizer.awaitWeights
         worker.summed = synchronizer.gradientsSummed
@@ -177,7 +158,8 @@ package final class Trainer {
             let outcome = try step(batch)
             interrupted = outcome.stopRequested
             let isLast = state.step == lastStep || interrupted
-            if isLast || isFollowed(batch) { try synchronizer.settle() }
+            // Who waits for sums of all ranks must owe none of them weights.
+            if isLast || totals != nil || isFollowed(batch) { try synchronizer.settle() }
             afterStep?(state.step, synchronizer.weights)
             if experiment.configuration.training.audit { try audit(batch) }
             try verifyReplicas(at: batch, isLast: isLast)
@@ -209,14 +191,25 @@ package final class Trainer {
                 step: state.step - state.skippedSteps + 1, learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
         let nextStep = firstSubtree(completedSteps: state.step + 1, epoch: batch.epoch)
-        for (place, index) in subtrees.enumerated() {
-            let isLast = index == subtrees.upperBound - 1
-            worker.compute(
-                program.subtrees[index], of: batch, order: order.samples, weights: synchronizer.weights(of: place).readOnly,
-                into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
-                next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
-                finished: isLast ? gradientsFinished : nil)
-            pulse.ran(samples: batch.rows(of: program.subtrees[index]).count)
+        if let totals {
+            totals.begin(program)
+            worker.computeTogether(
+                subtrees, of: program, of: batch, order: order.samples, weights: synchronizer.weights.readOnly,
+                gradients: { synchronizer.gradients($0) }, sums: { synchronizer.subtreeSums($0) }, next: nextStep,
+                finished: gradientsFinished)
+            pulse.ran(samples: batch.rows(of: program.leaves(of: subtrees)).count)
+            try totals.check()
+        } else {
+            for (place, index) in subtrees.enumerated() {
+                let isLast = index == subtrees.upperBound - 1
+                worker.compute(
+                    program.subtrees[index], of: batch, order: order.samples,
+                    weights: synchronizer.weights(of: place).readOnly,
+                    into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
+                    next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
+                    finished: isLast ? gradientsFinished : nil)
+                pulse.ran(samples: batch.rows(of: program.subtrees[index]).count)
+            }
         }
         pulse.turn(to: .combining)
         let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
@@ -260,10 +253,10 @@ package final class Trainer {
     /// What a step of this epoch begins with on this rank.
     private func firstSubtree(completedSteps: Int, epoch: Int) -> GradientWorker.Subtree? {
         let batch = sampler.batch(completedSteps: completedSteps)
-        guard batch.epoch == epoch, let program = plans[batch.tree]?.program,
-            let first = program.subtrees(of: communicator.rank).first
-        else { return nil }
-        return GradientWorker.Subtree(leaves: program.subtrees[first], batch: batch)
+        guard batch.epoch == epoch, let program = plans[batch.tree]?.program else { return nil }
+        let own = program.subtrees(of: communicator.rank)
+        guard let first = own.first else { return nil }
+        return GradientWorker.Subtree(leaves: totals == nil ? program.subtrees[first] : program.leaves(of: own), batch: batch)
     }
 
     /// The most rows that go through the network at once.
