@@ -8,8 +8,8 @@ extension Workspace {
         let scale = Float(1 / (1 - rate))
         parallel(mask.rows) { _, rows in
             for row in rows {
-                fillRow(
-                    mask.base + row * mask.stride, count: mask.columns, stream: stream,
+                dropoutMaskRow(
+                    mask.base + row * mask.stride, from: 0, count: mask.columns, stream: stream,
                     draw: firstDraw + UInt64(row), threshold: threshold, scale: scale)
             }
         }
@@ -38,21 +38,24 @@ extension Workspace {
 }
 
 /// Numbers, and columns, that are drawn at once: eight blocks of the stream.
-private var numbersAtOnce: Int { 8 * SIMD4<UInt32>.scalarCount }
+var numbersAtOnce: Int { 8 * SIMD4<UInt32>.scalarCount }
 
 /// Column c of a row takes number c mod 4 of the stream's block c / 4.
+///
+/// - Parameter start: the first column that is wanted, the first of some that are drawn at once.
 @inline(never)
-private func fillRow(
-    _ target: UnsafeMutablePointer<Float>, count: Int, stream: RandomStream, draw: UInt64,
+func dropoutMaskRow(
+    _ target: UnsafeMutablePointer<Float>, from start: Int, count: Int, stream: RandomStream, draw: UInt64,
     threshold: UInt32, scale: Float
 ) {
+    precondition(start % numbersAtOnce == 0, "column \(start), which isn't drawn first")
     // 128 bytes on the stack.
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: numbersAtOnce) { numbers in
         guard let base = numbers.baseAddress else { return }
         var column = 0
         while column < count {
             let place = column % numbersAtOnce
-            if place == 0 { stream.eightBlocks(UInt32(column / 4), ordinal: draw, into: numbers) }
+            if place == 0 { stream.eightBlocks(UInt32((start + column) / 4), ordinal: draw, into: numbers) }
             dtrain_value_from(base + place, threshold, scale).store(to: target + column, count: count - column)
             column += 8
         }

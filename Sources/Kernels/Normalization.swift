@@ -3,8 +3,10 @@ import Storage
 extension Workspace {
     /// Every row of `input` to mean 0 and variance 1, times `weight`, plus `bias`: y = (x − μ)·r·γ + β with r = 1/√(σ² + ε).
     /// μ and r of each row go to `statistics` (rows × 2). A row's bits depend on that row alone.
+    ///
+    /// - Parameter centers: if not, μ is 0, and r is made of the mean square.
     package func normalizeRows(
-        _ input: MatrixView, epsilon: Double, weight: MatrixView?, bias: MatrixView?,
+        _ input: MatrixView, epsilon: Double, centers: Bool = true, weight: MatrixView?, bias: MatrixView?,
         statistics: MutableMatrixView, into output: MutableMatrixView
     ) {
         let width = input.columns
@@ -16,7 +18,7 @@ extension Workspace {
             for row in rows {
                 let x = input.base + row * input.stride
                 let y = output.base + row * output.stride
-                let (mean, scale) = normalization(x, count: width, epsilon: epsilon)
+                let (mean, scale) = normalization(x, count: width, epsilon: epsilon, centers: centers)
                 statistics.row(row)[0] = mean
                 statistics.row(row)[1] = scale
                 normalize(x, mean: mean, scale: scale, weight: weight?.base, bias: bias?.base, into: y, count: width)
@@ -27,7 +29,7 @@ extension Workspace {
     /// The gradient of `normalizeRows`, with `statistics` from it: the input's where it is wanted, and in `scaled`, where
     /// there is a weight, g·x̂, whose column sums are the weight's gradient.
     package func normalizeRowsGradient(
-        _ outputGradient: MatrixView, input: MatrixView, weight: MatrixView?,
+        _ outputGradient: MatrixView, input: MatrixView, centers: Bool = true, weight: MatrixView?,
         statistics: MatrixView, scaled: MutableMatrixView?,
         into inputGradient: MutableMatrixView?
     ) {
@@ -41,7 +43,7 @@ extension Workspace {
             for row in rows {
                 normalizationGradient(
                     outputGradient.base + row * outputGradient.stride, input.base + row * input.stride,
-                    mean: statistics.row(row)[0], scale: statistics.row(row)[1], weight: weight?.base,
+                    mean: statistics.row(row)[0], scale: statistics.row(row)[1], centers: centers, weight: weight?.base,
                     scaled: scaled.map { $0.base + row * $0.stride },
                     into: inputGradient.map { $0.base + row * $0.stride }, count: width)
             }
@@ -51,9 +53,10 @@ extension Workspace {
 
 /// Mean and 1/√(σ² + ε) of `count` numbers, both sums in Double.
 @inline(never)
-private func normalization(_ x: UnsafePointer<Float>, count: Int, epsilon: Double) -> (mean: Float, scale: Float) {
+private func normalization(_ x: UnsafePointer<Float>, count: Int, epsilon: Double, centers: Bool) -> (mean: Float, scale: Float)
+{
     var sum = DoubleLanes()
-    eachVector(count) { sum.add(Vector.load(x + $0, count: $1)) }
+    if centers { eachVector(count) { sum.add(Vector.load(x + $0, count: $1)) } }
     let mean = Float(sum.total / Double(count))
     var squares = DoubleLanes()
     // The distances are rounded, their squares are not.
@@ -76,7 +79,7 @@ private func normalize(
 
 @inline(never)
 private func normalizationGradient(
-    _ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, mean: Float, scale: Float,
+    _ g: UnsafePointer<Float>, _ x: UnsafePointer<Float>, mean: Float, scale: Float, centers: Bool,
     weight: UnsafePointer<Float>?, scaled: UnsafeMutablePointer<Float>?,
     into target: UnsafeMutablePointer<Float>?, count: Int
 ) {
@@ -97,7 +100,7 @@ private func normalizationGradient(
         products.add((product * factor).first(rest))
     }
     guard let target else { return }
-    let meanGradient = Float(sum.total / Double(count))
+    let meanGradient = centers ? Float(sum.total / Double(count)) : 0
     let meanProduct = Float(products.total / Double(count))
     eachVector(count) { index, rest in
         var gradient = Vector.load(g + index, count: rest)

@@ -231,7 +231,7 @@ private func shiftedExponentials(
 
 /// The largest of `count` numbers; NaN where one is.
 @inline(__always)
-private func highest(_ x: UnsafePointer<Float>, count: Int) -> Float {
+func highest(_ x: UnsafePointer<Float>, count: Int) -> Float {
     var highest = Vector(repeating: x[0])
     let whole = count & ~7
     var index = 0

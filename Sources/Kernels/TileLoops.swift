@@ -61,6 +61,11 @@ final class TileLoops: Sendable {
             ) -> Void
         let rows:
             @Sendable (
+                _ left: Numbers, _ leftStride: Int, _ rows: Int, _ depth: Int, _ strips: Numbers, _ packedDepth: Int,
+                _ columns: Int, _ resumes: Bool, Results, _ resultStride: Int
+            ) -> Void
+        let columns:
+            @Sendable (
                 _ left: Numbers, _ leftStride: Int, _ rows: Int, _ depth: Int, _ strips: Numbers, _ columns: Int,
                 _ resumes: Bool, Results, _ resultStride: Int
             ) -> Void
@@ -107,7 +112,7 @@ final class TileLoops: Sendable {
         products: Products(
             inner: Tiles.innerProductTiles, weightGradient: Tiles.weightGradientTiles,
             inputGradient: Tiles.inputGradientTiles, deepWeightGradient: Tiles.deepWeightGradientTiles,
-            rows: Tiles.rowProductTiles),
+            rows: Tiles.rowProductTiles, columns: Tiles.columnProductTiles),
         gates: Gates(
             advanceSimple: Tiles.advanceSimple, advanceLSTM: Tiles.advanceLSTM, advanceGRU: Tiles.advanceGRU,
             retreatSimple: Tiles.retreatSimple, retreatLSTM: Tiles.retreatLSTM, retreatGRU: Tiles.retreatGRU),
@@ -126,7 +131,7 @@ final class TileLoops: Sendable {
             products: Products(
                 inner: TilesWide.innerProductTiles, weightGradient: TilesWide.weightGradientTiles,
                 inputGradient: TilesWide.inputGradientTiles, deepWeightGradient: TilesWide.deepWeightGradientTiles,
-                rows: TilesWide.rowProductTiles),
+                rows: TilesWide.rowProductTiles, columns: TilesWide.columnProductTiles),
             gates: Gates(
                 advanceSimple: TilesWide.advanceSimple, advanceLSTM: TilesWide.advanceLSTM, advanceGRU: TilesWide.advanceGRU,
                 retreatSimple: TilesWide.retreatSimple, retreatLSTM: TilesWide.retreatLSTM, retreatGRU: TilesWide.retreatGRU),
@@ -248,11 +253,21 @@ final class TileLoops: Sendable {
 
     /// `result` = `left` · the packed operand, `wholeColumns` of it; with `resumes` it is added to what is there, as the next links
     /// of the chains.
+    ///
+    /// - Parameter packedDepth: rows of the packed operand, where that has more than `depth`.
     func rowProducts(
+        _ left: UnsafePointer<Float>, stride: Int, rows: Int, depth: Int, _ strips: UnsafePointer<Float>,
+        packedDepth: Int? = nil, columns: Int, resumes: Bool, into result: UnsafeMutablePointer<Float>, resultStride: Int
+    ) {
+        products.rows(left, stride, rows, depth, strips, packedDepth ?? depth, columns, resumes, result, resultStride)
+    }
+
+    /// `result` = `left`ᵀ · the packed operand, likewise; `left` is depth × rows.
+    func columnProducts(
         _ left: UnsafePointer<Float>, stride: Int, rows: Int, depth: Int, _ strips: UnsafePointer<Float>, columns: Int,
         resumes: Bool, into result: UnsafeMutablePointer<Float>, resultStride: Int
     ) {
-        products.rows(left, stride, rows, depth, strips, columns, resumes, result, resultStride)
+        products.columns(left, stride, rows, depth, strips, columns, resumes, result, resultStride)
     }
 
     /// As many multiply-adds as registers allow.

@@ -59,6 +59,14 @@ package enum Initializer: Sendable, Equatable {
         return (weight, .constant(0))
     }
 
+    /// The same with other random numbers.
+    func replacing(with other: Initializer) -> Initializer {
+        if case .parted(let inner, let range, let value) = self {
+            return .parted(inner.replacing(with: other), range, value: value)
+        }
+        return other
+    }
+
     /// Fills the slot's numbers.
     func fill(_ numbers: MutableMatrixView, slot: ParameterSlot, seed: UInt64) {
         let stream = RandomStream(seed: seed, purpose: .initialization, layer: slot.index)
@@ -93,4 +101,22 @@ package enum Initializer: Sendable, Equatable {
 
     /// A number between 0 and 1, both excluded: 52 random bits and a half, which Double holds exactly.
     private static func unit(_ word: UInt64) -> Double { (Double(word >> 12) + 0.5) * 0x1p-52 }
+}
+
+extension LayerSite.Blueprint {
+    /// As GPT-2 begins (Radford et al., 2019): weights normal with a standard deviation of 0.02, those that end a residual branch of
+    /// 0.02/√(2 · blocks), biases 0; but for what its layer's configuration says otherwise, and what normalises.
+    var initializersOfGPT2: [(slot: ParameterSlot, initializer: Initializer)] {
+        initializers.map { slot, initializer in
+            guard !initialized.contains(slot.index) else { return (slot, initializer) }
+            switch slot.role {
+            case .weight:
+                let isResidual = residualProjections.contains(slot.index)
+                let deviation = isResidual ? 0.02 / Double(2 * blockCount).squareRoot() : 0.02
+                return (slot, initializer.replacing(with: .normal(mean: 0, deviation: deviation)))
+            case .bias: return (slot, .constant(0))
+            default: return (slot, initializer)
+            }
+        }
+    }
 }

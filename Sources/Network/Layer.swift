@@ -181,6 +181,8 @@ package struct BackwardPass {
     package let summedRows: Int
     /// Whether the rows go on with the leaf whose first rows' gradients have been assigned already.
     package let continues: Bool
+    /// As of the forward pass (`ForwardPass.Purpose.training`); nil where that was an evaluation.
+    package let firstDraw: UInt64?
     package let workspace: Workspace
     /// How long the sequence in each row is; nil where none has padding.
     package let lengths: SequenceLengths?
@@ -201,7 +203,7 @@ package struct BackwardPass {
 
     package init(
         weights: ParameterView, gradients: MutableParameterView, leafRows: Int, summedRows: Int? = nil,
-        continues: Bool = false, workspace: Workspace, lengths: SequenceLengths? = nil,
+        continues: Bool = false, firstDraw: UInt64? = nil, workspace: Workspace, lengths: SequenceLengths? = nil,
         finished: ((_ offset: Int) -> Void)? = nil, summed: ((_ offset: Int) -> Void)? = nil,
         statistics: LeafSums? = nil, totals: (any StepTotals)? = nil, segments: [PassSegment]? = nil, clock: StageClock? = nil
     ) {
@@ -215,6 +217,7 @@ package struct BackwardPass {
         self.gradients = gradients
         self.leafRows = leafRows
         self.continues = continues
+        self.firstDraw = firstDraw
         self.summedRows = summedRows ?? leafRows
         self.workspace = workspace
         self.finished = finished
@@ -225,7 +228,8 @@ package struct BackwardPass {
     /// - Parameter isLast: whether, with it, gradients are complete.
     private func part(_ segment: PassSegment, isLast: Bool) -> BackwardPass {
         BackwardPass(
-            weights: weights, gradients: segment.gradients, leafRows: leafRows, summedRows: summedRows, workspace: workspace,
+            weights: weights, gradients: segment.gradients, leafRows: leafRows, summedRows: summedRows,
+            firstDraw: firstDraw.map { $0 + UInt64(segment.rows.lowerBound) }, workspace: workspace,
             lengths: lengths?[rows: segment.rows], summed: isLast ? summed : nil, clock: clock)
     }
 

@@ -28,6 +28,13 @@ package struct LayerSite {
         /// What layers sum over a batch besides gradients, and what they make of it.
         var updates: [BufferUpdate] = []
         var statisticsCount = 0
+        /// Slots that their layer's configuration says how to initialise.
+        var initialized: Set<Int> = []
+        /// Slots that end a branch whose output is added to a residual stream, and how many Transformer blocks there are.
+        var residualProjections: Set<Int> = []
+        var blockCount = 0
+        /// How many different tokens the samples are made of; nil where they are made of numbers.
+        var vocabulary: Int?
         var leastLeafRows = 1
         var leastBatchRows = 1
         /// Whether layers go on with the state that a step left them, and how many numbers of a sample that is.
@@ -123,6 +130,17 @@ package struct LayerSite {
         try Sequential(
             variants, times: times, options: options, path: name.map { "\(path).\($0)" } ?? path, inputShape: inputShape,
             sequence: sequence, seed: seed, blueprint: &blueprint)
+    }
+
+    /// How many different tokens the samples are made of, before any layer; nil where they are made of numbers.
+    package var vocabulary: Int? { blueprint.vocabulary }
+
+    /// Counts a Transformer block, and says which of its weights end a branch (`model.initializer: gpt2`).
+    package mutating func countBlock(residualProjections names: [String]) {
+        blueprint.blockCount += 1
+        for slot in blueprint.layout.slots where names.contains(where: { slot.name == "\(path).\($0)" }) {
+            blueprint.residualProjections.insert(slot.index)
+        }
     }
 
     /// The shape of a sample of the layer's output, unless it holds more numbers than can be counted.

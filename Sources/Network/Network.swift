@@ -46,6 +46,8 @@ package struct Network: Sendable {
         }
         var blueprint = LayerSite.Blueprint(layers: choices)
         blueprint.carriesState = carriesState
+        blueprint.vocabulary = tokenKinds
+        let initializer = try settings.choice("initializer", of: ["pytorch", "gpt2"], default: "pytorch")
         blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
         let all = try Sequential(
             variants, options: settings, path: "", inputShape: inputShape,
@@ -76,7 +78,7 @@ package struct Network: Sendable {
             fusedActivation = nil
         }
         layout = blueprint.layout
-        initializers = blueprint.initializers
+        initializers = initializer == "gpt2" ? blueprint.initializersOfGPT2 : blueprint.initializers
         statisticsCount = blueprint.statisticsCount
         layerCount = blueprint.nextOrdinal
         leastLeafRows = blueprint.leastLeafRows

@@ -116,6 +116,23 @@ package struct Sequential: Sendable {
         layOut()
     }
 
+    /// A layer that a composite has: the name that its parameters get, none where they are named as the composite's own; and how
+    /// it is built.
+    typealias Part = (name: String?, make: (inout LayerSite) throws -> any Layer)
+
+    /// Layers of a composite that it says itself.
+    init(parts: [Part], of site: inout LayerSite) throws {
+        inputShape = site.inputShape
+        outputShape = site.inputShape
+        sequence = site.sequence
+        var tokenKinds = site.tokenKinds
+        for part in parts {
+            let path = part.name.map { site.path.isEmpty ? $0 : "\(site.path).\($0)" } ?? site.path
+            try append(path: path, tokenKinds: &tokenKinds, seed: site.seed, blueprint: &site.blueprint, part.make)
+        }
+        layOut()
+    }
+
     /// Builds layers behind those that there are.
     private mutating func append(
         _ variants: [Settings.Variant], path: String, tokenKinds: inout Int?, seed: UInt64,
@@ -132,29 +149,39 @@ package struct Sequential: Sendable {
                     "\"\(name)\" is empty, contains a \".\" or names another layer "
                         + "of this list already")
             }
-            let ordinal = blueprint.nextOrdinal
-            blueprint.nextOrdinal += 1
-            let firstSlot = blueprint.layout.slots.count
-            var site = LayerSite(
-                inputShape: outputShape, tokenKinds: tokenKinds, sequence: sequence,
-                path: path.isEmpty ? name : "\(path).\(name)",
-                ordinal: ordinal, seed: seed, blueprint: blueprint)
-            let layer = try type.init(options: variant.options, site: &site)
-            blueprint = site.blueprint
-            let slots = firstSlot..<blueprint.layout.slots.count
-            let trained = blueprint.layout.slots[slots].filter { $0.region == .trained }
-            let stage = Stage(
-                layer: layer, path: site.path, inputShape: outputShape, slots: slots,
-                parts: ["\(site.path) \(type.kind)"], ordinal: ordinal, firstOffset: trained.first?.offset,
-                trainedEnd: layer.computesBesideBranches ? trained.last?.range.upperBound : nil)
-            configured.append(stage)
-            if !layer.isIdentity {
-                computed.append(stage)
-                tokenKinds = nil
-            }
-            sequence = sequence.flatMap { layer.sequence(behind: $0, of: outputShape) }
-            outputShape = layer.outputShape
+            let first = blueprint.layout.slots.count
+            try append(
+                path: path.isEmpty ? name : "\(path).\(name)", tokenKinds: &tokenKinds, seed: seed, blueprint: &blueprint
+            ) { try type.init(options: variant.options, site: &$0) }
+            if variant.options.has("initializer") { blueprint.initialized.formUnion(first..<blueprint.layout.slots.count) }
         }
+    }
+
+    private mutating func append(
+        path: String, tokenKinds: inout Int?, seed: UInt64, blueprint: inout LayerSite.Blueprint,
+        _ make: (inout LayerSite) throws -> any Layer
+    ) throws {
+        let ordinal = blueprint.nextOrdinal
+        blueprint.nextOrdinal += 1
+        let firstSlot = blueprint.layout.slots.count
+        var site = LayerSite(
+            inputShape: outputShape, tokenKinds: tokenKinds, sequence: sequence, path: path, ordinal: ordinal, seed: seed,
+            blueprint: blueprint)
+        let layer = try make(&site)
+        blueprint = site.blueprint
+        let slots = firstSlot..<blueprint.layout.slots.count
+        let trained = blueprint.layout.slots[slots].filter { $0.region == .trained }
+        let stage = Stage(
+            layer: layer, path: site.path, inputShape: outputShape, slots: slots,
+            parts: ["\(site.path) \(type(of: layer).kind)"], ordinal: ordinal, firstOffset: trained.first?.offset,
+            trainedEnd: layer.computesBesideBranches ? trained.last?.range.upperBound : nil)
+        configured.append(stage)
+        if !layer.isIdentity {
+            computed.append(stage)
+            tokenKinds = nil
+        }
+        sequence = sequence.flatMap { layer.sequence(behind: $0, of: outputShape) }
+        outputShape = layer.outputShape
     }
 
     /// Refuses a layer that takes numbers where there are tokens, and the other way round.

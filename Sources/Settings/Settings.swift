@@ -188,6 +188,9 @@ package final class Settings {
         find(key).map { !Self.isNull($0) } ?? false
     }
 
+    /// Whether the key holds this name.
+    package func isName(_ name: String, at key: String) -> Bool { find(key)?.scalar?.string == name }
+
     /// Whether the key holds a section in which `inner` stands.
     package func has(_ key: String, holding inner: String) -> Bool {
         find(key)?.mapping?.contains { $0.key.string == inner } ?? false
@@ -278,6 +281,13 @@ package final class Settings {
     /// An error about `key`: file and line (or the override), the full name of the key, the text.
     package func failure(_ key: String, _ text: String) -> Failure {
         Failure(.badConfiguration, "\(location(of: key)): \(path(of: key)): \(text)")
+    }
+
+    /// Options that the configuration doesn't have but that follow from this section's, for a part of what it describes. Messages
+    /// about them name this section.
+    package func derived(_ values: [(key: String, value: String)]) -> Settings {
+        let pairs = values.map { (Node($0.key), Node($0.value)) }
+        return Settings(document: document, path: path, node: Node(pairs), line: line)
     }
 
     /// An error about the section as a whole.

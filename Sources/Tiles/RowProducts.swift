@@ -33,15 +33,37 @@ package func packColumnStrips(
 
 /// result[m][n] = Σ over k of left[m][k] · right[k][n], k ascending, `wholeColumns` of them; with `resumes` the chains go on from
 /// what the result holds. `strips` is the right operand, packed by `packColumnStrips`, or its transpose by `packTransposed` with
-/// the width of a tile.
+/// the width of a tile; of `packedDepth` rows the first `depth` count.
 package func rowProductTiles(
+    _ left: UnsafePointer<Float>, leftStride: Int, rows: Int, depth: Int, _ strips: UnsafePointer<Float>, packedDepth: Int,
+    columns: Int, resumes: Bool, into result: UnsafeMutablePointer<Float>, resultStride: Int
+) {
+    precondition(depth <= leftStride && depth <= packedDepth, "\(depth) of \(packedDepth) rows")
+    stripProducts(
+        left, leftRow: leftStride, leftDepth: 1, rows: rows, depth: depth, blockDepth: mostDepth(rows: rows), strips,
+        packedDepth: packedDepth, columns: columns, resumes: resumes, into: result, resultStride: resultStride)
+}
+
+/// Likewise of the transpose of the left operand, depth × rows: result[m][n] = Σ over k of left[k][m] · right[k][n].
+package func columnProductTiles(
     _ left: UnsafePointer<Float>, leftStride: Int, rows: Int, depth: Int, _ strips: UnsafePointer<Float>, columns: Int,
     resumes: Bool, into result: UnsafeMutablePointer<Float>, resultStride: Int
 ) {
-    precondition(wholeColumns(columns) <= resultStride && depth <= leftStride, "\(columns) columns in \(resultStride)")
+    precondition(rows <= leftStride, "\(rows) columns in \(leftStride)")
+    stripProducts(
+        left, leftRow: 1, leftDepth: leftStride, rows: rows, depth: depth, blockDepth: 128, strips, packedDepth: depth,
+        columns: columns, resumes: resumes, into: result, resultStride: resultStride)
+}
+
+private func stripProducts(
+    _ left: UnsafePointer<Float>, leftRow: Int, leftDepth: Int, rows: Int, depth: Int, blockDepth: Int,
+    _ strips: UnsafePointer<Float>, packedDepth: Int, columns: Int, resumes: Bool, into result: UnsafeMutablePointer<Float>,
+    resultStride: Int
+) {
+    precondition(wholeColumns(columns) <= resultStride, "\(columns) columns in \(resultStride)")
     let whole = rows / tileHeight
     let rest = rows % tileHeight
-    let blockDepth = blockLength(depth, most: mostDepth(rows: rows), unit: 1)
+    let blockDepth = blockLength(depth, most: blockDepth, unit: 1)
     var column = 0
     var strip = strips
     while column < columns {
@@ -49,7 +71,7 @@ package func rowProductTiles(
         var k = 0
         repeat {
             var run = TileRun(
-                left: left + k, leftRow: leftStride, leftDepth: 1, leftStep: tileHeight * leftStride,
+                left: left + k * leftDepth, leftRow: leftRow, leftDepth: leftDepth, leftStep: tileHeight * leftRow,
                 right: strip + k * tileWidth, rightDepth: tileWidth, result: result + column, resultRow: resultStride,
                 resultStep: tileHeight * resultStride, count: whole, depth: min(blockDepth, depth - k),
                 resumes: resumes || k > 0)
@@ -62,7 +84,7 @@ package func rowProductTiles(
             }
             k += blockDepth
         } while k < depth
-        strip += stripStride(depth: depth)
+        strip += stripStride(depth: packedDepth)
         column += tileWidth
     }
 }

@@ -37,6 +37,7 @@ final class Bench {
     }
 
     private let totals: PassTotals
+    private var firstDraw: UInt64?
 
     /// - Parameters:
     ///   - leafRows: rows of the leaves that memory is planned for; as many as there are rows by default.
@@ -83,7 +84,8 @@ final class Bench {
 
     private func forward(_ range: Range<Int>, firstDraw: UInt64?, leafRows: Int?, lengths: SequenceLengths?) {
         totals.leaves = SummationTree(rows: range.count, leafRows: leafRows ?? max(range.count, 1)).leafCount
-        let purpose = firstDraw.map { ForwardPass.Purpose.training(firstDraw: $0 + UInt64(range.lowerBound)) }
+        self.firstDraw = firstDraw.map { $0 + UInt64(range.lowerBound) }
+        let purpose = self.firstDraw.map { ForwardPass.Purpose.training(firstDraw: $0) }
         network.layers.forward(
             matrix(input, network.inputShape, range).readOnly,
             into: matrix(output, network.outputShape, range), using: activations,
@@ -118,7 +120,8 @@ final class Bench {
                 output: matrix(output, network.outputShape, range).readOnly, using: activations,
                 in: BackwardPass(
                     weights: weights.weights(network.layout).readOnly, gradients: gradients.gradients(network.layout),
-                    leafRows: leafRows ?? max(range.count, 1), workspace: workspace, lengths: lengths, statistics: leafSums,
+                    leafRows: leafRows ?? max(range.count, 1), firstDraw: firstDraw, workspace: workspace, lengths: lengths,
+                    statistics: leafSums,
                     totals: totals, clock: clock))
         }
     }

@@ -9,7 +9,7 @@ import Storage
 /// Shapes: x […, inputs], y […, units], W units × inputs, b units, as `torch.nn.Linear`; every position of a sample is a row
 /// of the products. Kept: nothing; backward reads the input.
 ///
-/// `tied_to: LAYER` uses the weight of a layer in front of it, such as that of an embedding (Press and Wolf, EACL 2017).
+/// `tied_to: LAYER` (or `tie`) uses the weight of a layer in front of it, such as that of an embedding (Press and Wolf, EACL 2017).
 ///
 /// An activation right behind it whose derivative follows from its output is computed with it: y = f(x·Wᵀ + b), and
 /// g = ∂L/∂y · f′ goes to scratch.
@@ -28,7 +28,7 @@ package struct Dense: Layer {
     private var activation: Activation?
 
     package init(options: Settings, site: inout LayerSite) throws {
-        units = try options.int("units", in: 1...1 << 30)
+        units = try Self.units(options, site)
         let hasBias = try options.bool("bias", default: true)
         guard let last = site.inputShape.dimensions.last, site.inputShape.count > 0 else {
             throw options.failure("a dense layer takes one number or more per sample, but this one gets \(site.inputShape)")
@@ -43,8 +43,9 @@ package struct Dense: Layer {
         outputShape = try site.shape(site.inputShape.dimensions.dropLast() + [units]) { options.failure("units", $0) }
         let initializer = try Initializer.read(options, inputs: inputs, outputs: units)
         let shape = Shape([units, inputs])
-        if let owner = try options.optionalString("tied_to") {
-            weight = try Self.tied(to: owner, shape, options, &site)
+        let tie = options.has("tie") ? "tie" : "tied_to"
+        if let owner = try options.optionalString(tie) {
+            weight = try Self.tied(to: owner, key: tie, shape, options, &site)
         } else {
             weight = site.reserve("weight", shape: shape, role: .weight, initializer: initializer.weight)
         }
@@ -58,21 +59,31 @@ package struct Dense: Layer {
         outputShape = Shape([positions, units])
     }
 
+    /// `units: vocabulary` is as many as there are tokens.
+    private static func units(_ options: Settings, _ site: LayerSite) throws -> Int {
+        guard options.isName("vocabulary", at: "units") else { return try options.int("units", in: 1...1 << 30) }
+        _ = try options.string("units")
+        guard let vocabulary = site.vocabulary else {
+            throw options.failure("units", "the data are numbers, which have no vocabulary; give the number of units")
+        }
+        return vocabulary
+    }
+
     /// The weight of the layer called `path`, which has to have the shape that this one's would.
-    private static func tied(to path: String, _ shape: Shape, _ options: Settings, _ site: inout LayerSite) throws
+    private static func tied(to path: String, key: String, _ shape: Shape, _ options: Settings, _ site: inout LayerSite) throws
         -> ParameterSlot
     {
         guard let slot = site.reuse("weight", of: path) else {
             let known = site.owners(of: "weight")
             throw options.failure(
-                "tied_to",
+                key,
                 "no layer in front of this one is called \"\(path)\" and has a weight"
                     + suggestion(for: path, among: known) + "; known: "
                     + (known.isEmpty ? "none" : known.joined(separator: ", ")))
         }
         guard slot.shape == shape else {
             throw options.failure(
-                "tied_to",
+                key,
                 "the weight of \"\(path)\" is \(slot.shape), but this layer's would be \(shape) "
                     + "(units, inputs); make them agree")
         }

@@ -18,7 +18,7 @@ package struct Embedding: Layer {
     private let paddingIndex: Int?
 
     package init(options: Settings, site: inout LayerSite) throws {
-        width = try options.int("embedding_dim", in: 1...1 << 24)
+        width = try options.int(options.has("units") ? "units" : "embedding_dim", in: 1...1 << 24)
         let found = site.tokenKinds ?? 0
         kinds = try options.optionalInt("num_embeddings", in: 1...Dense.largestParameterCount) ?? found
         guard kinds >= found else {

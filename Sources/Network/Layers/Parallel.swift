@@ -3,7 +3,8 @@ import Kernels
 import Settings
 import Storage
 
-/// Branches that all get the input; their outputs are concatenated along the first axis (the channels of images), or added.
+/// Branches that all get the input; their outputs are concatenated along the first axis (the channels of images), added, or
+/// multiplied number by number.
 ///
 /// `parallel: {branches: [{layers: [...]}, {layers: [...]}], combine: concatenate}`; a branch without layers hands the input on.
 /// In PyTorch: `class Parallel(nn.ModuleList): def forward(self, x): return torch.cat([branch(x) for branch in self], 1)`, each
@@ -14,16 +15,39 @@ package struct Parallel: Layer {
     package static let kind = "parallel"
     package let outputShape: Shape
     private let parts: [Sequential]
-    private let concatenates: Bool
+    private let combination: Combination
     private let inputCount: Int
     /// Numbers of the widest output of a branch.
     private let widest: Int
 
+    /// What is done with the branches' outputs.
+    enum Combination: String, CaseIterable {
+        case concatenate, add, multiply
+    }
+
+    private var concatenates: Bool { combination == .concatenate }
+
+    /// In a layer that is made of others: the product of two branches that get the same and make the same shape.
+    init(product parts: [Sequential]) {
+        precondition(
+            parts.count == 2 && parts[0].inputShape == parts[1].inputShape && parts[0].outputShape == parts[1].outputShape,
+            "branches that don't fit each other")
+        self.parts = parts
+        combination = .multiply
+        inputCount = parts[0].inputShape.count
+        outputShape = parts[0].outputShape
+        widest = outputShape.count
+    }
+
     package init(options: Settings, site: inout LayerSite) throws {
         let branches = try options.sections("branches")
-        concatenates = try options.choice("combine", of: ["concatenate", "add"], default: "concatenate") == "concatenate"
+        let name = try options.choice("combine", of: Combination.allCases.map(\.rawValue), default: "concatenate")
+        combination = Combination(rawValue: name) ?? .concatenate
         guard branches.count > 1 else {
             throw options.failure("branches", "expected two branches or more, found \(branches.count)")
+        }
+        guard combination != .multiply || branches.count == 2 else {
+            throw options.failure("branches", "combine: multiply takes two branches, found \(branches.count)")
         }
         inputCount = site.inputShape.count
         var parts: [Sequential] = []
@@ -36,17 +60,19 @@ package struct Parallel: Layer {
         let first = parts[0].outputShape
         for (index, part) in parts.enumerated() {
             let fits =
-                concatenates
+                combination == .concatenate
                 ? part.outputShape.dimensions.dropFirst() == first.dimensions.dropFirst() && !first.dimensions.isEmpty
                 : part.outputShape == first
             guard fits else {
                 throw options.failure(
                     "branches",
                     "branch \(index) makes \(part.outputShape) and branch 0 \(first); outputs that are "
-                        + (concatenates ? "concatenated must agree in all axes but the first" : "added must have one shape"))
+                        + (combination == .concatenate
+                            ? "concatenated must agree in all axes but the first"
+                            : "\(combination == .add ? "added" : "multiplied") must have one shape"))
             }
         }
-        guard concatenates else {
+        guard combination == .concatenate else {
             outputShape = first
             return
         }
@@ -105,8 +131,10 @@ package struct Parallel: Layer {
                 column += made.columns
             } else if index == 0 {
                 output.copy(from: made.readOnly)
-            } else {
+            } else if combination == .add {
                 pass.workspace.add(output.readOnly, made.readOnly, into: output)
+            } else {
+                pass.workspace.multiply(output.readOnly, made.readOnly, into: output)
             }
         }
     }
@@ -123,6 +151,11 @@ package struct Parallel: Layer {
                 let own = memory.work.matrix(rows: input.rows, columns: part.outputShape.count)
                 let first = parts[..<index].reduce(0) { $0 + $1.outputShape.count }
                 pass.workspace.copyRows(outputGradient[columns: first..<first + own.columns], into: own)
+                gradient = own.readOnly
+            } else if combination == .multiply {
+                let own = memory.work.matrix(rows: input.rows, columns: part.outputShape.count)
+                let other = self.output(of: 1 - index, rows: input.rows, memory.left).readOnly
+                pass.workspace.multiply(outputGradient, other, into: own)
                 gradient = own.readOnly
             }
             let isFirst = index == parts.count - 1

@@ -50,6 +50,14 @@ package struct Residual: Layer {
         }
     }
 
+    /// In a layer that is made of others: adds what `layers` make to their input, which has their output's shape.
+    init(layers: Sequential) {
+        precondition(layers.inputShape == layers.outputShape, "\(layers.inputShape) and \(layers.outputShape) are added")
+        self.layers = layers
+        shortcut = nil
+        outputShape = layers.outputShape
+    }
+
     package var memory: LayerMemory {
         let inner = layers.memory
         let other = shortcut?.memory ?? LayerMemory()

@@ -85,6 +85,9 @@ package final class RowRunner {
         }
     }
 
+    /// The draw of the first of the rows that went forward last, while training.
+    private var firstDraw: UInt64?
+
     /// As `BackwardPass.summed`, of passes that are told `finished`.
     var summed: ((_ offset: Int) -> Void)?
 
@@ -177,11 +180,12 @@ package final class RowRunner {
         clock?.mark(.load)
         if batch != nil { pulse.turn(to: .forward) }
         stageClock?.samples += samples.count
+        firstDraw = batch?.firstDraw(of: samples)
         layers.forward(
             inputs.matrix(rows: samples.count).readOnly, into: outputMatrix(rows: samples.count), using: activations,
             in: ForwardPass(
                 weights: weights, workspace: workspace,
-                purpose: batch.map { .training(firstDraw: $0.firstDraw(of: samples)) } ?? .evaluation,
+                purpose: firstDraw.map { .training(firstDraw: $0) } ?? .evaluation,
                 leafRows: microBatchSize, statistics: layerSums(rows: samples.count),
                 lengths: lengths?.current, states: batch.flatMap { states(of: samples, in: $0) }, totals: totals,
                 segments: segments, awaitWeights: awaitWeights, clock: stageClock))
@@ -231,7 +235,7 @@ package final class RowRunner {
             output: outputMatrix(rows: rows).readOnly, using: activations,
             in: BackwardPass(
                 weights: weights, gradients: pass.gradients, leafRows: microBatchSize, summedRows: pass.summedRows,
-                workspace: workspace, lengths: lengths?.current, finished: pass.finished,
+                firstDraw: firstDraw, workspace: workspace, lengths: lengths?.current, finished: pass.finished,
                 summed: pass.finished == nil ? nil : summed, statistics: totals == nil ? nil : layerSums(rows: rows),
                 totals: totals, segments: pass.segments, clock: stageClock))
     }

@@ -1,0 +1,117 @@
+import Diagnostics
+import Kernels
+import Settings
+import Storage
+
+/// A block of a Transformer, with the parameters and meaning of `torch.nn.TransformerEncoderLayer`: attention and a feed-forward
+/// network, each added to what goes in. Shapes: x and y [steps, width].
+///
+/// `norm: pre` (the default, `norm_first=True`): x += dropout(self_attn(norm1(x))); x += dropout(linear2(dropout(f(linear1(norm2(x)))))).
+/// `norm: post`: x = norm1(x + dropout(self_attn(x))); x = norm2(x + dropout(linear2(…linear1(x)))).
+/// `gated: true`: f(linear_gate(x)) ⊙ linear1(x) in the place of f(linear1(x)) (Shazeer, arXiv:2002.05202).
+/// `normalization: rms_norm` in the place of `layer_norm`. What `multi_head_attention` takes it hands on.
+package struct TransformerBlock: Layer {
+    package static let kind = "transformer_block"
+    private let layers: Sequential
+
+    package init(options: Settings, site: inout LayerSite) throws {
+        guard site.inputShape.dimensions.count == 2, site.inputShape.count > 0 else {
+            throw options.failure(
+                "transformer_block takes sequences, [steps, features], but this one gets \(site.inputShape)")
+        }
+        let width = site.inputShape.dimensions[1]
+        let hidden = try options.int("hidden", default: 4 * width, in: 1...1 << 30)
+        let isFirst = try options.choice("norm", of: ["pre", "post"], default: "pre") == "pre"
+        let normalization = try options.choice("normalization", of: [LayerNorm.kind, RMSNorm.kind], default: LayerNorm.kind)
+        let function = try options.choice(
+            "activation", of: ["gelu", "gelu_tanh", "relu", "silu"], default: "gelu")
+        let isGated = try options.bool("gated", default: false)
+        let hasBias = try options.bool("bias", default: true)
+        let dropout = try options.double("dropout", default: 0.1, in: .fraction)
+        let epsilon = try options.optionalDouble("epsilon", in: .nonNegative)
+
+        let plain = options.derived([])
+        func norm(_ name: String) -> Sequential.Part {
+            let values = [("bias", String(hasBias))] + (epsilon.map { [("epsilon", String($0))] } ?? [])
+            return (
+                name,
+                {
+                    if normalization == RMSNorm.kind { return try RMSNorm(options: options.derived(values), site: &$0) }
+                    return try LayerNorm(options: options.derived(values), site: &$0)
+                }
+            )
+        }
+        func dense(_ name: String, _ units: Int) -> Sequential.Part {
+            (
+                name,
+                {
+                    try Dense(options: options.derived([("units", String(units)), ("bias", String(hasBias))]), site: &$0)
+                }
+            )
+        }
+        let dropped: [Sequential.Part] =
+            dropout > 0 ? [(nil, { try Dropout(options: options.derived([("rate", String(dropout))]), site: &$0) })] : []
+        let activation: Sequential.Part = (
+            nil,
+            {
+                switch function {
+                case "relu": return try ReLU(options: plain, site: &$0)
+                case "silu": return try SiLU(options: plain, site: &$0)
+                default:
+                    return try GELU(
+                        options: options.derived([("approximation", function == "gelu_tanh" ? "tanh" : "none")]), site: &$0)
+                }
+            }
+        )
+        let attention: [Sequential.Part] =
+            [("self_attn", { try MultiHeadAttention(options, &$0, dropout: dropout) })] + dropped
+        let opened: [Sequential.Part] =
+            isGated
+            ? [
+                (
+                    nil,
+                    {
+                        let gate = try Sequential(parts: [dense("linear_gate", hidden), activation], of: &$0)
+                        let value = try Sequential(parts: [dense("linear1", hidden)], of: &$0)
+                        return Parallel(product: [gate, value])
+                    }
+                )
+            ] : [dense("linear1", hidden), activation]
+        let network = opened + dropped + [dense("linear2", width)] + dropped
+        func residual(_ parts: [Sequential.Part]) -> Sequential.Part {
+            (nil, { Residual(layers: try Sequential(parts: parts, of: &$0)) })
+        }
+        layers = try Sequential(
+            parts: isFirst
+                ? [residual([norm("norm1")] + attention), residual([norm("norm2")] + network)]
+                : [residual(attention), norm("norm1"), residual(network), norm("norm2")],
+            of: &site)
+        site.countBlock(residualProjections: ["self_attn.out_proj.weight", "linear2.weight"])
+    }
+
+    package var outputShape: Shape { layers.outputShape }
+    package var memory: LayerMemory { layers.memory }
+    package var computesBesideBranches: Bool { false }
+    package var backwardOperands: BackwardOperands { layers.backwardOperands }
+    package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? { layers.sequence }
+    package var branches: [(name: String, layers: Sequential)] { [("block", layers)] }
+
+    package func productOperations(withInputGradient: Bool) -> Int {
+        layers.productOperations(withInputGradient: withInputGradient)
+    }
+
+    package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
+        layers.kernelScratch(rows: rows, leafRows: leafRows, threads: threads)
+    }
+
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        layers.forward(input, into: output, memory: memory, in: pass)
+    }
+
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
+        layers.backward(outputGradient, into: inputGradient, input: input, output: output, memory: memory, in: pass)
+    }
+}
