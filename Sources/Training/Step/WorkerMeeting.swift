@@ -14,9 +14,9 @@ final class WorkerMeeting {
     let slice: Range<Int>
     /// The workers that this rank carries.
     let carried: Range<Int>
-    private let rank: Int, rankCount: Int
     private let rules: LocalRules
     private let layout: ParameterLayout
+    private let communicator: any Communicator
     private let exchange: OwnerExchange
     private let plan: ExchangePlan
     /// What `exchange` calls back, which is made before this.
@@ -34,8 +34,7 @@ final class WorkerMeeting {
     init(communicator: any Communicator, layout: ParameterLayout, rules: LocalRules) throws {
         self.rules = rules
         self.layout = layout
-        rank = communicator.rank
-        rankCount = communicator.size
+        self.communicator = communicator
         carried = rules.workers(of: communicator.rank, rankCount: communicator.size)
         exchange = try OwnerExchange(
             communicator: communicator, layout: Self.exchanged(layout), subtrees: carried.count, recordSize: 0
@@ -80,7 +79,7 @@ final class WorkerMeeting {
         for index in 0..<carried.count { replica(index)[elements].copy(from: weights.readOnly[elements]) }
     }
 
-    /// Makes new outer weights, from which all workers go on. Collective.
+    /// Makes new outer weights, from which all workers go on. Collective: returns when every rank has them.
     func meet() throws {
         try exchange.beginStep(plan)
         exchange.finished(from: 0)
@@ -92,6 +91,8 @@ final class WorkerMeeting {
         }
         try exchange.publish(showsRecords: false) {}
         try exchange.settle()
+        // Messages that are on their way to other hosts would wait for this rank's next call of MPI, at the end of a step.
+        if topology.hosts.count > 1 { try communicator.barrier() }
         spread()
     }
 
@@ -131,12 +132,12 @@ final class WorkerMeeting {
 
     /// The outer step's state of `trainedSlice`; nil where there is none.
     var momentum: MutableMatrixView? {
-        let count = trainedSlice(of: rank).count
+        let count = trainedSlice(of: communicator.rank).count
         return momentumBuffer.count > 0 && count > 0 ? momentumBuffer.matrix(rows: 1, columns: count) : nil
     }
 
     /// The elements of what is trained that a rank owns.
     func trainedSlice(of rank: Int) -> Range<Int> {
-        Self.exchanged(layout).slice(of: rank, ownerCount: rankCount).clamped(to: 0..<layout.trainedCount)
+        Self.exchanged(layout).slice(of: rank, ownerCount: communicator.size).clamped(to: 0..<layout.trainedCount)
     }
 }
