@@ -295,7 +295,8 @@ struct EveryModelTests {
     ]
     private static let trainingRows: [String] = [
         "seed: 3, shuffle: false", "threads: 2, log_every: 1, verify_every: 1, audit: true", "summation: arrival",
-        "synchronization: allreduce, on_nonfinite: skip", "epochs: 3", "drop_last: true"
+        "synchronization: allreduce, on_nonfinite: skip", "epochs: 3", "drop_last: true",
+        "synchronization: {local: {workers: 2, steps: 2, outer: nesterov}}"
     ]
     private static let options: [Model] =
         sectionRows.map { table("the option \($0)", options: kinds, sections: $0) }

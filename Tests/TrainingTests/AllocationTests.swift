@@ -33,6 +33,11 @@ struct AllocationTests {
                 + "global_average_pool2d, dense: {units: 10}]"
         ],
         [
+            "training.synchronization={local: {workers: 3, steps: 2, outer: nesterov}}", "gradient_clipping={norm: 1}",
+            "model.layers=[flatten, {dense: {units: 24}}, batch_norm, relu, {dense: {units: 10}}]"
+        ],
+        ["training.synchronization={local: {workers: 3, steps: 5}}", "training.on_nonfinite=skip"],
+        [
             "model.layers=[reshape: {shape: [1, 8, 8]}, conv2d: {filters: 6, kernel: 3}, {batch_norm: {synchronized: true}}, relu, "
                 + "flatten, {dense: {units: 9}}, {batch_norm: {synchronized: true}}, dense: {units: 10}]"
         ],

@@ -42,7 +42,7 @@ package final class TrainedModel {
         network = parts.network
         targets = parts.targets
         metrics = parts.metrics
-        let contents = CheckpointContents(layout: network.layout, stateNames: [])
+        let contents = CheckpointContents(layout: network.layout, parts: [])
         // A network that isn't the checkpoint's is refused before memory is taken for it.
         try contents.checkModel(checkpoint.model)
         weights = AlignedBuffer(count: network.layout.weightCount)
