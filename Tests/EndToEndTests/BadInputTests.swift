@@ -7,11 +7,15 @@ import Testing
 @Suite("Bad input")
 struct BadInputTests {
     private static let rows =
-        BadInput.configurations + BadInput.data + BadInput.texts + BadInput.tokens + BadInput.series + BadInput.checkpoints
+        BadInput.configurations + BadInput.workers + BadInput.data + BadInput.texts + BadInput.tokens + BadInput.series
+        + BadInput.checkpoints
         + BadInput.runDirectories
 
     @Test("a bad configuration is refused", arguments: BadInput.configurations)
     func configuration(_ row: BadInput) throws { try check(row) }
+
+    @Test("workers are refused where they don't go with the rest", arguments: BadInput.workers)
+    func workers(_ row: BadInput) throws { try check(row) }
 
     @Test("bad data are refused", arguments: BadInput.data)
     func data(_ row: BadInput) throws { try check(row) }

@@ -45,6 +45,9 @@ package struct Compatibility: Sendable, Equatable {
     ]
     /// The kind of the optimizer is, its options aren't.
     private static let optimizer = "optimizer"
+    /// The kind of the outer step is too, and workers have states that nobody else has; when they meet may change.
+    private static let synchronization = "training.synchronization"
+    private static let outerStep = synchronization + ".local.outer", workers = synchronization + ".local.workers"
     /// Where the data lie and how they are written may change; that they are the same is checked by their hashes.
     private static let movable = Set(
         ["data.season", "data.tokens.tokenizer", "data.tokenizer", "data.dtype"]
@@ -70,7 +73,9 @@ package struct Compatibility: Sendable, Equatable {
             guard change.stored != change.configured, change.stored != nil || !defaulted.contains(key) else { continue }
             let isFixed =
                 Self.fixed.contains { change.concerns($0) } && !Self.movable.contains(key)
-                || key == Self.optimizer && change.stored != nil
+                || [Self.optimizer, Self.outerStep].contains(key) && change.stored != nil
+                || key == Self.workers && change.stored != nil && change.configured != nil
+                || key == Self.synchronization && [change.stored, change.configured].contains("local")
             if isFixed { refused.append(change) } else { allowed.append(change) }
         }
         for (index, split) in ["training", "validation"].enumerated() {

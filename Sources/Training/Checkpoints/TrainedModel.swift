@@ -42,7 +42,7 @@ package final class TrainedModel {
         network = parts.network
         targets = parts.targets
         metrics = parts.metrics
-        let contents = CheckpointContents(layout: network.layout, stateNames: [])
+        let contents = CheckpointContents(layout: network.layout, parts: [])
         // A network that isn't the checkpoint's is refused before memory is taken for it.
         try contents.checkModel(checkpoint.model)
         weights = AlignedBuffer(count: network.layout.weightCount)
@@ -72,6 +72,18 @@ package final class TrainedModel {
             // Whatever is asked of the model, all that training reads of its configuration has been read by now.
             try configuration.root.finish()
         }
+    }
+
+    /// The checkpoint's weights.
+    var currentWeights: ParameterView { weights.weights(network.layout).readOnly }
+
+    /// Its network for so many steps of sequences of `context` steps, which is run on the next ones of them; the same weights are its.
+    func network(steps: Int, context: Int) throws -> Network {
+        let preprocessing = state.preprocessing
+        return try Network(
+            configuration.model, inputShape: Shape([steps] + preprocessing.inputShape.dimensions.dropFirst()),
+            tokenKinds: preprocessing.tokenKinds, context: context, loss: configuration.loss,
+            seed: configuration.training.seed, choices: configuration.catalogue.layers)
     }
 
     /// Which samples `eval` looks at.

@@ -63,8 +63,31 @@ extension TrainingConfiguration {
 
 /// `training:` of a configuration.
 package struct TrainingSection: Sendable {
-    /// How the ranks' gradients become one step: laws 1 and 2, or `MPI_Allreduce`.
-    package enum Synchronization: String, CaseIterable, Sendable { case owner, allreduce }
+    /// How the ranks' gradients become one step: laws 1 and 2, or `MPI_Allreduce`; or how replicas of the weights become one from
+    /// time to time.
+    package enum Synchronization: Sendable, Equatable {
+        case owner, allreduce
+        case local(LocalRules)
+
+        /// As a configuration names it.
+        package var name: String {
+            switch self {
+            case .owner: "owner"
+            case .allreduce: "allreduce"
+            case .local: "local"
+            }
+        }
+
+        fileprivate init(_ settings: Settings) throws {
+            let variant = try settings.variant("synchronization", default: "owner")
+            switch variant.name {
+            case "owner": self = .owner
+            case "allreduce": self = .allreduce
+            case "local": self = .local(try LocalRules(variant.options))
+            default: throw variant.unknown("synchronization", known: ["owner", "allreduce", "local"])
+            }
+        }
+    }
     /// What a loss or gradient that is NaN or infinite does.
     package enum NonFinitePolicy: String, CaseIterable, Sendable { case stop, skip }
 
@@ -127,7 +150,7 @@ package struct TrainingSection: Sendable {
                 "drop_last",
                 "training.stateful: true needs a window of every stream in each step; leave it out or set it to true")
         }
-        synchronization = try settings.choice("synchronization", default: .owner)
+        synchronization = try Synchronization(settings)
         exchange = try settings.choice("exchange", default: .float32)
         delay = try settings.int("delay", default: 0, in: 0...1)
         threads = try settings.int("threads", default: 1, in: 1...1024)
@@ -140,7 +163,16 @@ package struct TrainingSection: Sendable {
             let key = delay == 0 ? "exchange" : "delay"
             throw settings.failure(
                 key,
-                "training.\(key) belongs to synchronization: owner; allreduce leaves the exchange to MPI. Take one of them out")
+                "training.\(key) belongs to synchronization: owner; "
+                    + (synchronization == .allreduce
+                        ? "allreduce leaves the exchange to MPI" : "with local, gradients don't travel")
+                    + ". Take one of them out")
+        }
+        guard local == nil || summation == .tree else {
+            throw settings.failure(
+                "summation",
+                "training.summation: arrival belongs to synchronization: owner; with local, each worker adds up its own gradients. "
+                    + "Take one of them out")
         }
         guard delay == 0 || onNonFinite == .stop else {
             throw settings.failure(
@@ -172,6 +204,9 @@ extension TrainingSection {
         }
         return tokens / context
     }
+
+    /// How replicas of the weights become one; nil where all ranks compute with the same weights.
+    package var local: LocalRules? { if case .local(let rules) = synchronization { rules } else { nil } }
 }
 
 extension Settings {

@@ -80,7 +80,7 @@ package final class Trainer {
         let size = communicator.size
         let summation = configuration.training.summation
         let microBatchSize = sampler.microBatchSize
-        let shares = WorkShares(sampler, rankCount: size, summation: summation)
+        let shares = experiment.shares(rankCount: size)
         let topology = communicator.topology
         let subtrees = (own: shares.subtreeCount(of: rank), most: shares.mostSubtrees)
         let gathersAhead = experiment.gathersAhead(topology, availableCores: options.availableCores)
@@ -109,25 +109,8 @@ package final class Trainer {
             runner: runner, dataset: experiment.splits.train.inEpoch(0, seed: sampler.seed), summation: summation)
         divisors = DivisorAgreement(communicator: communicator, subtrees: subtrees.most)
         divisor = experiment.divisor
-        let layout = experiment.network.layout
-        let optimizer = configuration.optimizer
-        let synchronizer: any Synchronizer =
-            switch configuration.training.synchronization {
-            case .owner:
-                try OwnerSynchronizer(
-                    communicator: communicator, layout: layout, optimizer: optimizer,
-                    rules: configuration.gradientRules,
-                    skipsNonFinite: configuration.training.onNonFinite == .skip,
-                    followsTree: summation == .tree, subtrees: subtrees, sumCount: worker.sumCount,
-                    layerSumCount: worker.layerSumCount, isDelayed: configuration.training.delay > 0,
-                    format: configuration.training.exchange)
-            case .allreduce:
-                AllReduceSynchronizer(
-                    communicator: communicator, layout: layout, optimizer: optimizer,
-                    rules: configuration.gradientRules,
-                    skipsNonFinite: configuration.training.onNonFinite == .skip,
-                    subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
-            }
+        let synchronizer = try configuration.synchronizer(
+            over: communicator, layout: experiment.network.layout, subtrees: subtrees, worker: worker)
         self.synchronizer = synchronizer
         worker.awaitWeights = synchronizer.awaitWeights
         worker.summed = synchronizer.gradientsSummed
@@ -167,6 +150,7 @@ package final class Trainer {
     /// Trains to the end, or until a signal. `begin` or `resume` comes first. Collective.
     package func run() throws -> Ending {
         warnOfIdleRanks()
+        warnOfLostSteps()
         let lastStep = min(totalSteps, options.stopAfterStep ?? Int.max)
         var interrupted = false
         recorder?.begin(state, sampler: sampler, rankCount: communicator.size)
@@ -208,8 +192,8 @@ package final class Trainer {
         let weight = try divisor(of: batch, program)
         try synchronizer.begin(
             StepRequest(
-                plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
-                learningRate: learningRate))
+                plan: plan, factor: Float(1 / weight), divisors: divisors.ofSubtrees,
+                step: state.step - state.skippedSteps + 1, learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
         let nextStep = firstSubtree(completedSteps: state.step + 1, epoch: batch.epoch)
         if let totals {
@@ -224,7 +208,8 @@ package final class Trainer {
             for (place, index) in subtrees.enumerated() {
                 let isLast = index == subtrees.upperBound - 1
                 worker.compute(
-                    program.subtrees[index], of: batch, order: order, weights: synchronizer.weights.readOnly,
+                    program.subtrees[index], of: batch, order: order,
+                    weights: synchronizer.weights(of: place).readOnly,
                     into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
                     next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
                     finished: isLast ? gradientsFinished : nil)
@@ -256,8 +241,9 @@ package final class Trainer {
             recorder?.warning("\(description.message); the step is skipped")
         }
         if outcome.isFinite, !outcome.layerSums.isEmpty {
-            synchronizer.updateBuffers { experiment.network.updateBuffers($0, sums: outcome.layerSums) }
+            synchronizer.updateBuffers(outcome) { experiment.network.updateBuffers($0, sums: $1) }
         }
+        try synchronizer.end(step: state.step)
         state.add(
             outcome.sums, samples: batch.sampleCount,
             divisor: divisor.sum(rows: batch.sampleCount) == nil ? weight : nil, isFinite: outcome.isFinite)
@@ -269,8 +255,10 @@ package final class Trainer {
 
     /// What the mean of the batch's loss is divided by. Collective where that depends on the targets.
     private func divisor(of batch: Batch, _ program: SummationTree.Program) throws -> Double {
-        if let known = divisor.sum(rows: batch.sampleCount) { return known }
-        return try divisors.divisor(program) { worker.divisor(program.subtrees[$0], of: batch, order: order) }
+        try divisors.divisor(program, known: divisor.sum(rows: batch.sampleCount)) { index in
+            let leaves = program.subtrees[index]
+            return divisor.sum(rows: batch.rows(of: leaves).count) ?? worker.divisor(leaves, of: batch, order: order)
+        }
     }
 
     /// What a step of this epoch begins with on this rank.
