@@ -10,11 +10,11 @@ struct RowNormalization {
     let outputShape: Shape
     private let width: Int
     private let positions: Int
-    private let epsilon: Double
+    let epsilon: Double
     /// Whether the mean is taken away.
     private let centers: Bool
-    private let weight: ParameterSlot?
-    private let bias: ParameterSlot?
+    let weight: ParameterSlot?
+    let bias: ParameterSlot?
 
     /// - Parameter epsilon: where the configuration says none.
     init(_ options: Settings, _ site: inout LayerSite, epsilon: Double, centers: Bool) throws {

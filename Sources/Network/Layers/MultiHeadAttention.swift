@@ -18,9 +18,9 @@ import Storage
 package struct MultiHeadAttention: Layer {
     package static let kind = "multi_head_attention"
     package let outputShape: Shape
-    private let attention: Attention
+    let attention: Attention
     private let width: Int
-    private let rotary: RotaryPositions?
+    let rotary: RotaryPositions?
     private let dropoutRate: Double
     private let stream: RandomStream
     /// From x to columns of q, k and v.
