@@ -90,23 +90,22 @@ package struct Attention: Sendable {
             blockStrips = tiles.stripCount(depth: queries, columns: attention.width)
         }
 
-        /// Rounded to cache lines, each.
-        private static func whole(_ counts: [Int]) -> Int { counts.reduce(0) { $0 + ($1 + 15) / 16 * 16 } }
+        /// Rounded to cache lines.
+        private static func whole(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 
-        /// Keys turned, values, scores, results, a mask.
-        var forward: [Int] { [transposed, strips, queries * scoreStride, queries * columnStride, scoreStride] }
+        /// Keys turned, values, scores, results, a mask. No list of them: it is asked for in every step.
+        func forwardCount() -> Int {
+            Self.whole(transposed) + Self.whole(strips) + Self.whole(queries * scoreStride) + Self.whole(queries * columnStride)
+                + Self.whole(scoreStride)
+        }
 
         /// Keys and values turned, keys, scores, their gradients, results, gradients of keys and values, of a block's queries and
         /// output gradients the strips, a mask.
-        func backward(positions: Int) -> [Int] {
-            [
-                transposed, transposed, strips, queries * scoreStride, queries * scoreStride, queries * columnStride,
-                positions * columnStride, positions * columnStride, blockStrips, blockStrips, scoreStride
-            ]
+        func backwardCount(positions: Int) -> Int {
+            2 * Self.whole(transposed) + Self.whole(strips) + 2 * Self.whole(queries * scoreStride)
+                + Self.whole(queries * columnStride) + 2 * Self.whole(positions * columnStride) + 2 * Self.whole(blockStrips)
+                + Self.whole(scoreStride)
         }
-
-        func forwardCount() -> Int { Self.whole(forward) }
-        func backwardCount(positions: Int) -> Int { Self.whole(backward(positions: positions)) }
     }
 
     /// What a thread takes, in either direction.
@@ -314,13 +313,11 @@ extension Workspace {
                     }
                     clear(queryGradient[columns: place], rows: sample * positions + length..<(sample + 1) * positions)
                 }
-                for (sums, target) in [(keySums, keyGradient), (valueSums, valueGradient)] {
-                    for index in 0..<length {
-                        (target.base + ((own.lowerBound + index) * target.stride + keyPlace.lowerBound)).update(
-                            from: sums + index * rooms.columnStride, count: width)
-                    }
-                    clear(target[columns: keyPlace], rows: sample * positions + length..<(sample + 1) * positions)
-                }
+                let padding = sample * positions + length..<(sample + 1) * positions
+                keyGradient[columns: keyPlace].copyRows(from: keySums, stride: rooms.columnStride, own)
+                clear(keyGradient[columns: keyPlace], rows: padding)
+                valueGradient[columns: keyPlace].copyRows(from: valueSums, stride: rooms.columnStride, own)
+                clear(valueGradient[columns: keyPlace], rows: padding)
             }
         }
     }
@@ -344,6 +341,15 @@ extension Attention {
                 && statistics.rows == queries.rows && statistics.columns == 2 * heads,
             "\(queries.rows)×\(queries.columns) queries, \(keys.rows)×\(keys.columns) keys, \(values.rows)×\(values.columns) values"
         )
+    }
+}
+
+extension MutableMatrixView {
+    /// Rows become those that begin at `source`, `stride` apart.
+    fileprivate func copyRows(from source: UnsafePointer<Float>, stride: Int, _ rows: Range<Int>) {
+        for index in 0..<rows.count {
+            (base + (rows.lowerBound + index) * self.stride).update(from: source + index * stride, count: columns)
+        }
     }
 }
 

@@ -7,18 +7,19 @@ import Storage
 /// Puts weights, optimizer state and training state into the files of a checkpoint, and back.
 struct CheckpointContents {
     let layout: ParameterLayout
-    let stateNames: [String]
+    /// What `optimizer.safetensors` holds, one behind the other.
+    let parts: [StatePart]
     /// The shape of the states that streams go on with; nil where there are none.
     let streams: Shape?
 
-    init(layout: ParameterLayout, stateNames: [String], streams: Shape? = nil) {
+    init(layout: ParameterLayout, parts: [StatePart], streams: Shape? = nil) {
         self.layout = layout
-        self.stateNames = stateNames
+        self.parts = parts
         self.streams = streams
     }
 
-    /// Numbers of the optimizer's states and, behind them, of the streams'.
-    var stateCount: Int { stateNames.count * layout.trainedCount + (streams?.count ?? 0) }
+    /// Numbers of its parts and, behind them, of the streams' states.
+    var stateCount: Int { parts.reduce(0) { $0 + $1.count(layout) } + (streams?.count ?? 0) }
 
     /// The tensors of `model.safetensors`: of the flat buffer of weights.
     func modelTensors(_ weights: UnsafeBufferPointer<Float>) -> [TensorSource] {
@@ -29,7 +30,7 @@ struct CheckpointContents {
         }
     }
 
-    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per state and behind them the
+    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per part and behind them the
     /// states of streams.
     func optimizerTensors(_ states: UnsafeBufferPointer<Float>) -> [TensorSource] {
         let ofStreams = streams.map { streams in
@@ -37,14 +38,19 @@ struct CheckpointContents {
                 name: CarriedStates.tensorName, shape: streams.dimensions,
                 values: UnsafeBufferPointer(rebasing: states.suffix(streams.count)))
         }
-        return stateNames.enumerated().flatMap { index, name in
-            trainedSlots.map { slot in
-                let start = index * layout.trainedCount + slot.offset
-                return TensorSource(
-                    name: "\(slot.name).\(name)", shape: slot.shape.dimensions,
-                    values: UnsafeBufferPointer(rebasing: states[start..<start + slot.shape.count]))
+        var tensors: [TensorSource] = []
+        var start = 0
+        for part in parts {
+            for slot in part.slots(layout) {
+                let first = start + slot.offset
+                tensors.append(
+                    TensorSource(
+                        name: part.tensorName(of: slot), shape: slot.shape.dimensions,
+                        values: UnsafeBufferPointer(rebasing: states[first..<first + slot.shape.count])))
             }
-        } + (ofStreams.map { [$0] } ?? [])
+            start += part.count(layout)
+        }
+        return tensors + (ofStreams.map { [$0] } ?? [])
     }
 
     /// Copies the states that streams go on with.
@@ -61,9 +67,6 @@ struct CheckpointContents {
             throw Failure(.badData, "\(file.path): \"\(name)\" holds NaN or infinity; states must be finite numbers")
         }
     }
-
-    /// Only these have optimizer state.
-    private var trainedSlots: [ParameterSlot] { layout.slots.filter { $0.region == .trained } }
 
     /// What PyTorch's wrappers (DistributedDataParallel, torch.compile) put in front of every name: the longest such
     /// prefix of the file's names; empty where the network's own names are in it.
@@ -163,21 +166,37 @@ struct CheckpointContents {
 
     /// Copies the part of the optimizer's state that `engine` keeps.
     func loadOptimizer(_ file: SafetensorsFile, into engine: UpdateEngine) throws {
-        for (index, name) in stateNames.enumerated() {
-            for slot in trainedSlots {
-                let tensorName = "\(slot.name).\(name)"
-                guard let tensor = file.tensor(named: tensorName), tensor.shape == slot.shape.dimensions else {
-                    throw Failure(
-                        .badData,
-                        "\(file.path): no tensor \"\(tensorName)\" of shape \(slot.shape); the "
-                            + "checkpoint was made by another optimizer or network")
-                }
-                guard slot.range.overlaps(engine.slice) else { continue }
-                let part = slot.range.clamped(to: engine.slice)
-                let values = try file.floats(tensorName)
-                let target = engine.stateSlice(index).elements
-                for element in part { target[element - engine.slice.lowerBound] = values[element - slot.offset] }
+        for (index, part) in engine.stateParts.enumerated() {
+            try load(part, from: file, engine.slice, into: engine.stateSlice(index).elements)
+        }
+    }
+
+    /// Copies the elements `range` of a part's flat buffer.
+    ///
+    /// - Parameters:
+    ///   - target: where the first of them goes; nil: what the file holds is only checked.
+    ///   - isFinite: whether the numbers must be.
+    func load(
+        _ part: StatePart, from file: SafetensorsFile, _ range: Range<Int>, into target: UnsafeMutableBufferPointer<Float>?,
+        isFinite: Bool = false
+    ) throws {
+        for slot in part.slots(layout) {
+            let name = part.tensorName(of: slot)
+            guard let tensor = file.tensor(named: name), tensor.shape == slot.shape.dimensions else {
+                throw Failure(
+                    .badData,
+                    "\(file.path): no tensor \"\(name)\" of shape \(slot.shape); the "
+                        + "checkpoint was made by another optimizer or network")
             }
+            guard let target, slot.range.overlaps(range) else { continue }
+            let own = slot.range.clamped(to: range)
+            let values = try file.floats(name)
+            for element in own { target[element - range.lowerBound] = values[element - slot.offset] }
+            guard isFinite, let bad = own.first(where: { !values[$0 - slot.offset].isFinite }) else { continue }
+            throw Failure(
+                .badData,
+                "\(file.path): \"\(name)\" holds \(values[bad - slot.offset].isNaN ? "NaN" : "infinity") (element "
+                    + "\(bad - slot.offset)); weights must be finite numbers")
         }
     }
 

@@ -57,7 +57,7 @@ package struct InitialWeights {
             loaded = try gpt2.load(into: weights, of: architecture, choosing: choice)
             notes.append("\(file.path): \(gpt2.note(for: architecture))")
         } else {
-            let contents = CheckpointContents(layout: network.layout, stateNames: [])
+            let contents = CheckpointContents(layout: network.layout, parts: [])
             let prefix = contents.wrapperPrefix(of: file)
             loaded = try contents.loadModel(file, prefix: prefix, choosing: choice, into: weights)
             if !prefix.isEmpty {

@@ -39,6 +39,9 @@ final class UpdateEngine {
         states.matrix(rows: 1, columns: slice.count, offset: index * slice.count)
     }
 
+    /// As a checkpoint has them.
+    var stateParts: [StatePart] { stateNames.map { StatePart(name: $0) } }
+
     /// The gradient that a later step applies: of the whole slice.
     var pendingGradient: MutableMatrixView? { keepsGradient ? stateSlice(stateNames.count - 1) : nil }
 
