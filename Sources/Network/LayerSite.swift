@@ -80,7 +80,7 @@ package struct LayerSite {
     /// has a gradient of its own (`ParameterLayout`); nil where no layer of that path has a weight.
     package mutating func reuse(_ name: String, of path: String) -> ParameterSlot? {
         guard let slot = blueprint.layout.slots.first(where: { $0.name == "\(path).\(name)" }) else { return nil }
-        return blueprint.layout.reserveUse(of: slot)
+        return blueprint.layout.reserveUse(of: slot, as: "\(self.path).\(name)")
     }
 
     /// The layers in front of this one that have a parameter of this name.

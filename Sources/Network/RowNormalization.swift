@@ -12,11 +12,11 @@ struct RowNormalization {
     private let positions: Int
     /// Whether steps, on the first axis, are normalised one by one.
     let isStepwise: Bool
-    private let epsilon: Double
+    let epsilon: Double
     /// Whether the mean is taken away.
     private let centers: Bool
-    private let weight: ParameterSlot?
-    private let bias: ParameterSlot?
+    let weight: ParameterSlot?
+    let bias: ParameterSlot?
 
     /// - Parameter epsilon: where the configuration says none.
     init(_ options: Settings, _ site: inout LayerSite, epsilon: Double, centers: Bool) throws {

@@ -185,6 +185,27 @@ write("safetensors", "halves.safetensors", safetensors(
      "data_offsets": [14, 14]}}, bytes(range(14))))
 write("safetensors", "empty.safetensors", safetensors({}, b""))
 
+
+def gpt2():
+    """The weights of the network that the target has."""
+    shapes = {"wte.weight": [3, 2], "wpe.weight": [2, 2], "ln_f.weight": [2], "ln_f.bias": [2]} | {
+        f"h.0.{name}": shape for name, shape in {
+            "ln_1.weight": [2], "ln_1.bias": [2], "attn.c_attn.weight": [2, 6], "attn.c_attn.bias": [6],
+            "attn.c_proj.weight": [2, 2], "attn.c_proj.bias": [2], "ln_2.weight": [2], "ln_2.bias": [2],
+            "mlp.c_fc.weight": [2, 2], "mlp.c_fc.bias": [2], "mlp.c_proj.weight": [2, 2], "mlp.c_proj.bias": [2]}.items()}
+    header, content = {}, b""
+    for name, shape in shapes.items():
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header["transformer." + name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(content), len(content) + 4 * count]}
+        content += struct.pack(f"<{count}f", *[0.5] * count)
+    return safetensors(header, content)
+
+
+write("gpt2", "model.safetensors", gpt2())
+write("gpt2", "config.json", json.dumps({
+    "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "layer_norm_epsilon": 1e-05, "model_type": "gpt2",
+    "n_head": 1, "n_inner": None, "scale_attn_by_inverse_layer_idx": False, "scale_attn_weights": True}))
+
 log = [{"event": "start", "ranks": 1}, {"event": "step", "step": 10, "epoch": 1, "loss": 1.25, "lr": 0.01},
        {"event": "validation", "step": 10, "loss": 1.5, "confusion": [[1, 2], [3, 4]]}, {"event": "step", "step": 20, "loss": None},
        {"event": "change", "step": 20}, {"event": "end", "step": 20, "digest": "ab"}, {"event": "step", "step": 15, "loss": 1e300}]

@@ -23,8 +23,8 @@ package struct Dense: Layer {
     private let units: Int
     /// Rows of the products per sample.
     private var positions: Int
-    private let weight: ParameterSlot
-    private let bias: ParameterSlot?
+    let weight: ParameterSlot
+    let bias: ParameterSlot?
     private var activation: Activation?
 
     package init(options: Settings, site: inout LayerSite) throws {

@@ -9,7 +9,7 @@ import Storage
 package struct Dropout: Layer {
     package static let kind = "dropout"
     package let outputShape: Shape
-    private let rate: Double
+    let rate: Double
     private let stream: RandomStream
 
     package init(options: Settings, site: inout LayerSite) throws {

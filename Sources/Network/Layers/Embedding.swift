@@ -14,7 +14,7 @@ package struct Embedding: Layer {
     package let outputShape: Shape
     private let kinds: Int
     private let width: Int
-    private let weight: ParameterSlot
+    let weight: ParameterSlot
     private let paddingIndex: Int?
 
     package init(options: Settings, site: inout LayerSite) throws {

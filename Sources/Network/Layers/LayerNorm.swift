@@ -9,7 +9,7 @@ import Storage
 /// Backward, with ĝ = ∂L/∂y·γ: ∂L/∂x = (ĝ − mean ĝ − x̂·mean(ĝ·x̂))/√(σ² + ε), ∂L/∂γ = Σ g·x̂, ∂L/∂β = Σ g.
 package struct LayerNorm: Layer {
     package static let kind = "layer_norm"
-    private let rows: RowNormalization
+    let rows: RowNormalization
 
     package init(options: Settings, site: inout LayerSite) throws {
         rows = try RowNormalization(options, &site, epsilon: 1e-5, centers: true)

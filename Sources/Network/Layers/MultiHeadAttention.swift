@@ -18,9 +18,9 @@ import Storage
 package struct MultiHeadAttention: Layer {
     package static let kind = "multi_head_attention"
     package let outputShape: Shape
-    private let attention: Attention
+    let attention: Attention
     private let width: Int
-    private let rotary: RotaryPositions?
+    let rotary: RotaryPositions?
     /// Over the whole sequence, where the layer is built for some of its steps, and where keys and values are remembered.
     private let remembered: (attention: Attention, offset: Int)?
     private let dropoutRate: Double

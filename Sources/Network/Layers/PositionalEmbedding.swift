@@ -13,7 +13,8 @@ package struct PositionalEmbedding: Layer {
     package let outputShape: Shape
     private let steps: Int
     private let width: Int
-    private let weight: ParameterSlot?
+    /// Nil where nothing is trained.
+    let weight: ParameterSlot?
     /// Steps × features where nothing is trained.
     private let table: [Float]
 

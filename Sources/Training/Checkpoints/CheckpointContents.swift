@@ -71,7 +71,9 @@ struct CheckpointContents {
     /// What PyTorch's wrappers (DistributedDataParallel, torch.compile) put in front of every name: the longest such
     /// prefix of the file's names; empty where the network's own names are in it.
     func wrapperPrefix(of file: SafetensorsFile) -> String {
-        guard !file.tensors.isEmpty, !layout.slots.contains(where: { file.tensor(named: $0.name) != nil }) else { return "" }
+        guard !file.tensors.isEmpty,
+            !layout.slots.contains(where: { slot in names(of: slot).contains { file.tensor(named: $0) != nil } })
+        else { return "" }
         var prefix = ""
         while let next = ["module.", "_orig_mod."].first(where: { next in
             file.tensors.allSatisfy { $0.name.hasPrefix(prefix + next) }
@@ -79,22 +81,32 @@ struct CheckpointContents {
         return prefix
     }
 
+    /// What a slot may be called in a file: by its own name, or as PyTorch calls another use of the same weight.
+    private func names(of slot: ParameterSlot) -> [String] {
+        [slot.name] + layout.aliases.lazy.filter { $0.slot == slot.name }.map(\.name)
+    }
+
+    /// The tensor of a slot: under its own name, or under another one that PyTorch has for it. Where there are several, they are
+    /// the same numbers.
+    private func tensor(of slot: ParameterSlot, in file: SafetensorsFile, _ prefix: String) throws -> SafetensorsFile.Tensor? {
+        let found = names(of: slot).compactMap { file.tensor(named: prefix + $0) }
+        for other in found.dropFirst() where try !file.holdsEqual(found[0].name, other.name) {
+            throw Failure(
+                .badData,
+                "\(file.path): \"\(found[0].name)\" and \"\(other.name)\" aren't the same numbers, but the network has one weight "
+                    + "for both; leave out tie, or make them equal")
+        }
+        return found.first
+    }
+
     /// Checks that a file holds the network's weights, or the chosen ones of them, beside which there may be others: names and
     /// shapes, before memory is taken for them.
     func checkModel(_ file: SafetensorsFile, prefix: String = "", choosing choice: ParameterChoice? = nil) throws {
         let known = layout.slots.map(\.name)
-        if let idle = choice?.idlePattern(among: known) {
-            throw Failure(
-                .badConfiguration,
-                "initialize: no parameter is called \"\(idle)\""
-                    + suggestion(for: idle.description, among: known) + "; the network's: \(Network.list(known))")
-        }
-        if let choice, !known.contains(where: choice.contains) {
-            throw Failure(.badConfiguration, "initialize: only and skip leave nothing to load; take something out of skip")
-        }
+        try choice?.check(known)
         for slot in layout.slots where choice?.contains(slot.name) ?? true {
             let name = prefix + slot.name
-            guard let tensor = file.tensor(named: name) else {
+            guard let tensor = try tensor(of: slot, in: file, prefix) else {
                 throw Failure(
                     .badData,
                     "\(file.path): no tensor \"\(name)\" of shape \(slot.shape)"
@@ -104,12 +116,12 @@ struct CheckpointContents {
             guard tensor.shape == slot.shape.dimensions else {
                 throw Failure(
                     .badData,
-                    "\(file.path): \"\(name)\" has the shape \(tensor.shape), but the network's has "
+                    "\(file.path): \"\(tensor.name)\" has the shape \(tensor.shape), but the network's has "
                         + "\(slot.shape); it belongs to another network")
             }
         }
         guard choice == nil else { return }
-        let expected = Set(layout.slots.map { prefix + $0.name })
+        let expected = Set(layout.slots.flatMap { names(of: $0) }.map { prefix + $0 })
         if let extra = file.tensors.first(where: { !expected.contains($0.name) }) {
             throw Failure(
                 .badData,
@@ -129,22 +141,27 @@ struct CheckpointContents {
         let chosen = layout.slots.filter { choice?.contains($0.name) ?? true }
         for slot in chosen {
             let elements = weights.matrix(slot).elements
-            if slot.region == .buffers, file.tensor(named: prefix + slot.name)?.type == .i64 {
+            let name = names(of: slot).map { prefix + $0 }.first { file.tensor(named: $0) != nil } ?? prefix + slot.name
+            if slot.region == .buffers, file.tensor(named: name)?.type == .i64 {
                 // PyTorch counts batches in whole numbers.
                 var counts = [Int64](repeating: 0, count: elements.count)
-                try counts.withUnsafeMutableBufferPointer { try file.copy(prefix + slot.name, into: $0) }
+                try counts.withUnsafeMutableBufferPointer { try file.copy(name, into: $0) }
                 for index in counts.indices { elements[index] = Float(counts[index]) }
             } else {
-                try file.copy(prefix + slot.name, into: elements)
+                try file.copy(name, into: elements)
             }
-            if let bad = elements.firstIndex(where: { !$0.isFinite }) {
-                throw Failure(
-                    .badData,
-                    "\(file.path): \"\(prefix + slot.name)\" holds "
-                        + "\(elements[bad].isNaN ? "NaN" : "infinity") (element \(bad)); weights must be finite numbers")
-            }
+            try Self.requireFinite(elements, name, file)
         }
         return chosen.map(\.name)
+    }
+
+    /// Refuses weights that are no numbers.
+    static func requireFinite(_ elements: UnsafeMutableBufferPointer<Float>, _ name: String, _ file: SafetensorsFile) throws {
+        guard let bad = elements.firstIndex(where: { !$0.isFinite }) else { return }
+        throw Failure(
+            .badData,
+            "\(file.path): \"\(name)\" holds "
+                + "\(elements[bad].isNaN ? "NaN" : "infinity") (element \(bad)); weights must be finite numbers")
     }
 
     /// Copies the part of the optimizer's state that `engine` keeps.

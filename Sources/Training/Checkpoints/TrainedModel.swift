@@ -18,6 +18,8 @@ package final class TrainedModel {
     private let targets: TargetForm
     private let metrics: MetricSet
     private let weights: AlignedBuffer<Float>
+    /// The weights of the checkpoint.
+    var parameters: ParameterView { weights.weights(network.layout).readOnly }
     private let workspace = Workspace()
     /// What the tokens of texts that `predict` foresees stand for; nil for other samples.
     private var codec: TextCodec?

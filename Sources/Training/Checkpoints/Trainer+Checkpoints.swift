@@ -37,17 +37,9 @@ extension Trainer {
             }
             let section = experiment.configuration.initialize
             if synchronizer.fillsWeights, let path = options.initialWeights ?? section?.path {
-                let file = try SafetensorsFile(path: path)
-                let prefix = contents.wrapperPrefix(of: file)
-                let loaded = try contents.loadModel(file, prefix: prefix, choosing: section?.choice, into: synchronizer.weights)
-                if section?.choice != nil {
-                    let others = contents.layout.slots.map(\.name).filter { !loaded.contains($0) }
-                    recorder?.note("\(path): loaded \(loaded.joined(separator: ", "))")
-                    recorder?.note("initialized anew: \(others.isEmpty ? "nothing" : others.joined(separator: ", "))")
-                }
-                if !prefix.isEmpty {
-                    recorder?.note("\(path): the prefix \"\(prefix)\" was removed from the names of its tensors")
-                }
+                let notes = try InitialWeights(path: path).load(
+                    into: synchronizer.weights, of: experiment.network, choosing: section?.choice)
+                for note in notes { recorder?.note(note) }
             }
         }
         // Each host read the file for itself.

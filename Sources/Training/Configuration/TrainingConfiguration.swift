@@ -280,9 +280,17 @@ package struct ParameterChoice: Sendable {
         (only?.contains { $0.matches(name) } ?? true) && !skip.contains { $0.matches(name) }
     }
 
-    /// A pattern that matches none of the names.
-    func idlePattern(among names: [String]) -> NamePattern? {
-        ((only ?? []) + skip).first { pattern in !names.contains { pattern.matches($0) } }
+    /// Refuses a pattern that matches none of the network's parameters, and a choice that leaves none.
+    func check(_ names: [String]) throws {
+        if let idle = ((only ?? []) + skip).first(where: { pattern in !names.contains { pattern.matches($0) } }) {
+            throw Failure(
+                .badConfiguration,
+                "initialize: no parameter is called \"\(idle)\""
+                    + suggestion(for: idle.description, among: names) + "; the network's: \(Network.list(names))")
+        }
+        if !names.contains(where: contains) {
+            throw Failure(.badConfiguration, "initialize: only and skip leave nothing to load; take something out of skip")
+        }
     }
 }
 

@@ -25,7 +25,7 @@ package struct FuzzTarget: Sendable {
 
     /// All of them, in the order in which they run.
     package static let all: [FuzzTarget] =
-        configurations + checkpoints + tables + arrays + images
+        configurations + checkpoints + [gpt2] + tables + arrays + images
 
     /// Has the reader read `bytes`; false where it refused them.
     ///
