@@ -7,11 +7,13 @@ import Testing
 /// A sequence that is continued step by step has the bits that it has as a whole.
 @Suite("Continued sequences")
 struct StepwiseTests {
-    private static let block: [String: Any] = ["heads": 2, "hidden": 9, "causal": true, "dropout": 0.1]
-    private static let grouped: [String: Any] = [
-        "heads": 4, "key_value_heads": 2, "hidden": 7, "causal": true, "gated": true, "rotary": true,
-        "normalization": "rms_norm"
-    ]
+    private static var block: [String: Any] { ["heads": 2, "hidden": 9, "causal": true, "dropout": 0.1] }
+    private static var grouped: [String: Any] {
+        [
+            "heads": 4, "key_value_heads": 2, "hidden": 7, "causal": true, "gated": true, "rotary": true,
+            "normalization": "rms_norm"
+        ]
+    }
 
     /// A network for `steps` steps, of a sequence of `context` where it is run step by step.
     private func network(_ layers: [Any], steps: Int, context: Int? = nil) throws -> Network {
