@@ -147,16 +147,22 @@ extension Workspace {
     /// y = softmax(q·kᵀ/√width)·v for each head. Rows are positions, sample behind sample; columns are heads one behind the other.
     ///
     /// - Parameters:
+    ///   - continued: the positions that queries are of where they go on with a sequence: only these are computed, with the bits that
+    ///     all at once would give, and keys and values are there up to them. Nil where queries are of all positions.
     ///   - lengths: positions of a sample that are its own; behind them results are zeros, and nobody sees them.
     ///   - statistics: where for each position and head the maximum of its scores and the inverse of the sum of their
     ///     exponentials go: positions × 2 · heads.
     package func attend(
         _ attention: Attention, queries: MatrixView, keys: MatrixView, values: MatrixView, lengths: SequenceLengths?,
-        dropout: Attention.Dropout?, statistics: MutableMatrixView, into output: MutableMatrixView
+        continued: Range<Int>? = nil, dropout: Attention.Dropout?, statistics: MutableMatrixView, into output: MutableMatrixView
     ) {
         let (positions, width) = (attention.positions, attention.width)
-        let samples = queries.rows / positions
-        attention.check(queries: queries, keys: keys, values: values, output: output.readOnly, statistics: statistics.readOnly)
+        let computed = continued ?? 0..<positions
+        let samples = keys.rows / positions
+        attention.check(
+            queries: queries, keys: keys, values: values, output: output.readOnly, statistics: statistics.readOnly,
+            computed: computed)
+        precondition(continued == nil || lengths == nil && dropout == nil, "lengths or dropout of what is continued")
         let rooms = Attention.Rooms(attention, tiles)
         let memory = threadRooms(count: rooms.forwardCount())
         let scale = Float(1 / Double(width).squareRoot())
@@ -170,8 +176,10 @@ extension Workspace {
             for unit in units {
                 let sample = unit / attention.keyHeads
                 let keyHead = unit % attention.keyHeads
-                let length = lengths.map { min($0[sample], positions) } ?? positions
+                let length = lengths.map { min($0[sample], positions) } ?? computed.upperBound
                 let own = sample * positions..<sample * positions + length
+                // The row of queries, results and statistics that position 0 would have.
+                let origin = sample * computed.count - computed.lowerBound
                 let keyPlace = keyHead * width..<(keyHead + 1) * width
                 if length > 0 {
                     tiles.packStrips(transposed: keys[rows: own][columns: keyPlace], into: keyPanels)
@@ -179,17 +187,17 @@ extension Workspace {
                 }
                 for head in attention.heads(on: keyHead) {
                     let place = head * width..<(head + 1) * width
-                    for first in stride(from: 0, to: length, by: rooms.queries) {
+                    for first in stride(from: computed.lowerBound, to: length, by: rooms.queries) {
                         let last = min(first + rooms.queries, length)
                         let seen = attention.keys(of: last - 1, length: length)
                         tiles.rowProducts(
-                            queries.base + ((own.lowerBound + first) * queries.stride + place.lowerBound),
+                            queries.base + ((origin + first) * queries.stride + place.lowerBound),
                             stride: queries.stride, rows: last - first, depth: width, UnsafePointer(keyPanels.baseAddress!),
                             columns: seen, resumes: false, into: scores, resultStride: rooms.scoreStride)
                         for query in first..<last {
                             let row = scores + (query - first) * rooms.scoreStride
                             let count = attention.keys(of: query, length: length)
-                            let kept = statistics.row(own.lowerBound + query)
+                            let kept = statistics.row(origin + query)
                             let (maximum, sum) = exponentials(row, count: count, padded: seen, scale: scale)
                             kept[2 * head] = maximum
                             kept[2 * head + 1] = 1 / sum
@@ -204,12 +212,12 @@ extension Workspace {
                         for query in first..<last {
                             scaleRow(
                                 results + (query - first) * rooms.columnStride,
-                                by: statistics.row(own.lowerBound + query)[2 * head + 1],
-                                into: output.base + ((own.lowerBound + query) * output.stride + place.lowerBound), count: width)
+                                by: statistics.row(origin + query)[2 * head + 1],
+                                into: output.base + ((origin + query) * output.stride + place.lowerBound), count: width)
                         }
                     }
-                    for query in length..<positions {
-                        let row = sample * positions + query
+                    for query in length..<computed.upperBound {
+                        let row = origin + query
                         (output.base + (row * output.stride + place.lowerBound)).update(repeating: 0, count: width)
                         statistics.row(row)[2 * head] = 0
                         statistics.row(row)[2 * head + 1] = 0
@@ -226,7 +234,8 @@ extension Workspace {
         into queryGradient: MutableMatrixView, _ keyGradient: MutableMatrixView, _ valueGradient: MutableMatrixView
     ) {
         let (positions, width) = (attention.positions, attention.width)
-        attention.check(queries: queries, keys: keys, values: values, output: output, statistics: statistics)
+        attention.check(
+            queries: queries, keys: keys, values: values, output: output, statistics: statistics, computed: 0..<positions)
         precondition(
             outputGradient.hasShape(of: output) && queryGradient.readOnly.hasShape(of: queries)
                 && keyGradient.readOnly.hasShape(of: keys) && valueGradient.readOnly.hasShape(of: values),
@@ -333,10 +342,12 @@ extension Attention {
     }
 
     fileprivate func check(
-        queries: MatrixView, keys: MatrixView, values: MatrixView, output: MatrixView, statistics: MatrixView
+        queries: MatrixView, keys: MatrixView, values: MatrixView, output: MatrixView, statistics: MatrixView,
+        computed: Range<Int>
     ) {
         precondition(
-            queries.rows % positions == 0 && queries.columns == queryColumns && keys.rows == queries.rows
+            keys.rows % positions == 0 && queries.columns == queryColumns && computed.upperBound <= positions
+                && keys.rows / positions * computed.count == queries.rows
                 && keys.columns == keyColumns && values.hasShape(of: keys) && output.hasShape(of: queries)
                 && statistics.rows == queries.rows && statistics.columns == 2 * heads,
             "\(queries.rows)×\(queries.columns) queries, \(keys.rows)×\(keys.columns) keys, \(values.rows)×\(values.columns) values"

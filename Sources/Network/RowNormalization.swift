@@ -10,6 +10,8 @@ struct RowNormalization {
     let outputShape: Shape
     private let width: Int
     private let positions: Int
+    /// Whether steps, on the first axis, are normalised one by one.
+    let isStepwise: Bool
     let epsilon: Double
     /// Whether the mean is taken away.
     private let centers: Bool
@@ -34,6 +36,7 @@ struct RowNormalization {
         width = normalized.count
         positions = site.inputShape.count / width
         outputShape = site.inputShape
+        isStepwise = axes < dimensions.count
         weight = isAffine ? site.reserve("weight", shape: normalized, role: .other, initializer: .constant(1)) : nil
         bias = isAffine && hasBias ? site.reserve("bias", shape: normalized, role: .bias, initializer: .constant(0)) : nil
     }

@@ -3,29 +3,33 @@ import Files
 extension Tokenizer {
     /// The `tokenizer.json` of one that was trained, as `tokenizers` and dtrain read it.
     static func file(_ parts: Parts) -> [UInt8] {
-        var text = "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": ["
-        text += parts.added.map { token in
-            let content = quoted(String(decoding: token.content, as: UTF8.self))
-            return
-                "\n    {\"id\": \(token.id), \"content\": \(content), \"single_word\": false, \"lstrip\": \(token.stripsLeft), "
-                + "\"rstrip\": \(token.stripsRight), \"normalized\": \(token.isNormalized), \"special\": \(token.isSpecial)}"
-        }.joined(separator: ",")
-        text += parts.added.isEmpty ? "],\n" : "\n  ],\n"
         let byteLevel = "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true, \"use_regex\": true}"
-        text +=
-            "  \"normalizer\": null,\n  \"pre_tokenizer\": \(byteLevel),\n  \"post_processor\": null,\n  \"decoder\": \(byteLevel),\n"
-        text += "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n"
-        text += "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
-        text += "    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n    \"vocab\": {"
         let names = parts.tokens.map { token in
             quoted(token.isOfBytes ? ByteAlphabet.text(of: token.bytes) : String(decoding: token.bytes, as: UTF8.self))
         }
-        for (id, name) in names.enumerated() { text += "\(id == 0 ? "" : ",")\n      \(name): \(id)" }
-        text += "\n    },\n    \"merges\": ["
-        for (index, merge) in parts.merges.enumerated() {
-            text += "\(index == 0 ? "" : ",")\n      [\(names[Int(merge.left)]), \(names[Int(merge.right)])]"
+        let added = parts.added.map { token in
+            let content = quoted(String(decoding: token.content, as: UTF8.self))
+            return "{\"id\": \(token.id), \"content\": \(content), \"single_word\": false, \"lstrip\": \(token.stripsLeft), "
+                + "\"rstrip\": \(token.stripsRight), \"normalized\": \(token.isNormalized), \"special\": \(token.isSpecial)}"
         }
-        return Array((text + (parts.merges.isEmpty ? "]\n  }\n}\n" : "\n    ]\n  }\n}\n")).utf8)
+        let vocabulary = names.enumerated().map { "\($1): \($0)" }
+        let merges = parts.merges.map { "[\(names[Int($0.left)]), \(names[Int($0.right)])]" }
+        func lines(_ items: [String]) -> String { items.isEmpty ? "" : "\n" + items.joined(separator: ",\n") + "\n" }
+        let model = [
+            ("type", "\"BPE\""), ("dropout", "null"), ("unk_token", "null"), ("continuing_subword_prefix", "null"),
+            ("end_of_word_suffix", "null"), ("fuse_unk", "false"), ("byte_fallback", "false"), ("ignore_merges", "false"),
+            ("vocab", "{\(lines(vocabulary))}"), ("merges", "[\(lines(merges))]")
+        ]
+        let sections = [
+            ("version", "\"1.0\""), ("truncation", "null"), ("padding", "null"), ("added_tokens", "[\(lines(added))]"),
+            ("normalizer", "null"), ("pre_tokenizer", byteLevel), ("post_processor", "null"), ("decoder", byteLevel),
+            ("model", object(model))
+        ]
+        return Array((object(sections) + "\n").utf8)
+    }
+
+    private static func object(_ members: [(key: String, value: String)]) -> String {
+        "{\n" + members.map { "\"\($0.key)\": \($0.value)" }.joined(separator: ",\n") + "\n}"
     }
 
     /// A string of JSON.

@@ -7,8 +7,8 @@ package struct TokenizerFile {
     /// Longer files are refused, in bytes: those of the largest vocabularies have a tenth.
     static let largestByteCount = 128 << 20
     static let mostMerges = 2 * Tokenizer.mostTokens
-    /// The bytes of an added token, and of all together.
-    static let longestAddedToken = 512, mostAddedBytes = 4 << 20
+    /// The bytes of an added token, those of all together, and how many there may be.
+    static let longestAddedToken = 512, mostAddedBytes = 4 << 20, mostAddedTokens = 1 << 17
     private static let longestKey = 256
 
     let path: String
@@ -155,6 +155,9 @@ package struct TokenizerFile {
     }
 
     private mutating func parseAddedToken(_ reader: inout JSONReader) throws {
+        guard added.count < Self.mostAddedTokens else {
+            throw JSONReader.Problem(text: "more than \(Self.mostAddedTokens) added tokens")
+        }
         let value = try JSONValue(&reader)
         guard let content = value["content"].text, case .number(let number) = value["id"], let id = Int(exactly: number) else {
             throw JSONReader.Problem(text: "\"added_tokens\" has \(value.summary); expected objects with id and content")

@@ -82,6 +82,9 @@ extension Dataset {
     /// The windows that the inputs are; nil for other samples.
     var tokenWindows: TokenWindows? { if case .windows(let windows) = inputs { windows } else { nil } }
 
+    /// How many tokens the samples are cut out of; nil where they are no windows on tokens.
+    package var tokenCount: Int? { tokenWindows?.tokens.count }
+
     /// Whether the samples are windows on tokens that begin elsewhere in each epoch, and whose order is computed.
     package var movesWindows: Bool { tokenWindows?.moves ?? false }
 

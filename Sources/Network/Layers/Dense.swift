@@ -100,6 +100,7 @@ package struct Dense: Layer {
     }
 
     package var backwardOperands: BackwardOperands { activation == nil ? .input : .both }
+    package var isStepwise: Bool { outputShape.dimensions.count > 1 }
 
     package func fused(with next: any Layer) -> (any Layer)? {
         guard activation == nil, let function = (next as? any ElementwiseLayer)?.activation, function.needsOutput else {

@@ -19,6 +19,7 @@ package struct Dropout: Layer {
     }
 
     package var memory: LayerMemory { LayerMemory(kept: MemoryNeed(perSample: outputShape.count)) }
+    package var isStepwise: Bool { true }
 
     package var backwardOperands: BackwardOperands { [] }
 

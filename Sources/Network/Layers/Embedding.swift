@@ -50,6 +50,7 @@ package struct Embedding: Layer {
     }
 
     package var backwardOperands: BackwardOperands { .input }
+    package var isStepwise: Bool { true }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.embed(

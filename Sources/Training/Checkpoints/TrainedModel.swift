@@ -76,6 +76,18 @@ package final class TrainedModel {
         }
     }
 
+    /// The checkpoint's weights.
+    var currentWeights: ParameterView { weights.weights(network.layout).readOnly }
+
+    /// Its network for so many steps of sequences of `context` steps, which is run on the next ones of them; the same weights are its.
+    func network(steps: Int, context: Int) throws -> Network {
+        let preprocessing = state.preprocessing
+        return try Network(
+            configuration.model, inputShape: Shape([steps] + preprocessing.inputShape.dimensions.dropFirst()),
+            tokenKinds: preprocessing.tokenKinds, context: context, loss: configuration.loss,
+            seed: configuration.training.seed, choices: configuration.catalogue.layers)
+    }
+
     /// Which samples `eval` looks at.
     package enum Split: Sendable {
         case validation, train

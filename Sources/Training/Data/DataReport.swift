@@ -49,6 +49,11 @@ package struct DataReport {
                         + "\(HumanText.count(counts.max() ?? 0)) samples each")
             }
         }
+        if let count = split.tokenCount {
+            lines.append(
+                indent + "\(HumanText.count(count)) tokens"
+                    + (split.movesWindows ? "; samples begin elsewhere in each epoch" : ""))
+        }
         lines += describeSequences(split, isTraining: name == "train")
         lines += describeSeries(split)
         lines += describeSteps(split)

@@ -22,9 +22,8 @@ package struct Sampler: Sendable, Equatable {
         dropsLast: Bool = false, followsStreams: Bool = false, computesOrder: Bool = false
     ) {
         precondition(
-            sampleCount > 0 && globalBatchSize > 0 && microBatchSize > 0
-                && (!dropsLast || sampleCount >= globalBatchSize) && (!followsStreams || dropsLast && !shuffles)
-                && (!computesOrder || shuffles),
+            sampleCount > 0 && (shuffles || !computesOrder) && globalBatchSize > 0 && microBatchSize > 0
+                && (!dropsLast || sampleCount >= globalBatchSize) && (!followsStreams || dropsLast && !shuffles),
             "\(sampleCount) samples in batches of \(globalBatchSize) and micro-batches of \(microBatchSize)")
         self.sampleCount = sampleCount
         self.globalBatchSize = globalBatchSize
