@@ -62,7 +62,7 @@ struct GPT2WeightsTests {
             try bench.write(tensors, half: (.f16, { Float16($0).bitPattern }))
             #expect(try bench.load().weights == weights.map { Float(Float16($0)) })
             try bench.write(tensors, half: (.bf16, { UInt16($0.bitPattern >> 16) }))
-            #expect(try bench.load().weights == weights.map { Float(bitPattern: $0.bitPattern >> 16 << 16) })
+            #expect(try bench.load().weights == weights.map { Float(bitPattern: ($0.bitPattern >> 16) << 16) })
         }
     }
 
