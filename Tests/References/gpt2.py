@@ -24,7 +24,7 @@ assert len(CHARACTERS) == 65
 CONFIGURATION = f"""\
 # The small GPT-2 of this folder; written by gpt2.py. Start it here, with `--initialize model.safetensors`; the losses of its steps
 # are in expected.json.
-data: {{format: text, train: {{path: text.txt}}, context: {CONTEXT}}}
+data: {{format: text, train: {{path: text.txt}}, context: {CONTEXT}, stride: {CONTEXT}}}
 model:
   layers:
     - embedding: {{embedding_dim: 24, name: tokens}}

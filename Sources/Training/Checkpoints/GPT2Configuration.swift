@@ -55,7 +55,7 @@ struct GPT2Configuration: Decodable {
             throw Failure(
                 .badData, "\(path): \"\(key)\" isn't of the type that transformers writes: \(context.debugDescription)")
         } catch {
-            throw Failure(.badData, "\(path): not the config.json of a model: it is no JSON that transformers writes")
+            throw Failure(.badData, "\(path): not the config.json of a model: expected JSON, as transformers writes it")
         }
     }
 
