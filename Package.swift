@@ -115,7 +115,7 @@ let package = Package(
             settings: mpi),
         room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib", "CImages"]),
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
-        room("Metrics", ["Diagnostics", "Settings", "Storage"]),
+        room("Metrics", ["Diagnostics", "Kernels", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),
         room("Launching", ["Diagnostics", "Threads", "Timing", "CProcesses"], settings: mpi),
         room(

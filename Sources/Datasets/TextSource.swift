@@ -50,6 +50,9 @@ package struct TextSchema: Hashable, Codable, Sendable {
     /// How many different ones there are.
     package var characterCount: Int { characters.count }
 
+    /// How many bytes of UTF-8 each of them is.
+    var byteCounts: [Int] { characters.map { Unicode.Scalar($0).map(UTF8.width) ?? 0 } }
+
     /// The character of a token.
     package func character(_ token: Int) -> Character {
         guard characters.indices.contains(token), let scalar = Unicode.Scalar(characters[token]) else { return "\u{FFFD}" }

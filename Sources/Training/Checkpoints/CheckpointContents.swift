@@ -4,21 +4,24 @@ import Diagnostics
 import Network
 import Storage
 
-/// Puts weights, optimizer state and training state into the files of a checkpoint, and back.
+/// Puts weights, their average, optimizer state and training state into the files of a checkpoint, and back.
 struct CheckpointContents {
     let layout: ParameterLayout
     let stateNames: [String]
+    /// Whether there is an average of the weights.
+    let hasAverage: Bool
     /// The shape of the states that streams go on with; nil where there are none.
     let streams: Shape?
 
-    init(layout: ParameterLayout, stateNames: [String], streams: Shape? = nil) {
+    init(layout: ParameterLayout, stateNames: [String], hasAverage: Bool = false, streams: Shape? = nil) {
         self.layout = layout
         self.stateNames = stateNames
+        self.hasAverage = hasAverage
         self.streams = streams
     }
 
-    /// Numbers of the optimizer's states and, behind them, of the streams'.
-    var stateCount: Int { stateNames.count * layout.trainedCount + (streams?.count ?? 0) }
+    /// Numbers of the optimizer's states and, behind them, of the average and of the streams' states.
+    var stateCount: Int { (stateNames.count + (hasAverage ? 1 : 0)) * layout.trainedCount + (streams?.count ?? 0) }
 
     /// The tensors of `model.safetensors`: of the flat buffer of weights.
     func modelTensors(_ weights: UnsafeBufferPointer<Float>) -> [TensorSource] {
@@ -29,8 +32,24 @@ struct CheckpointContents {
         }
     }
 
-    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per state and behind them the
-    /// states of streams.
+    /// The tensors of `ema.safetensors`, those of `model.safetensors` with the average of what is trained; nil where there is none.
+    /// `states` as in `optimizerTensors`.
+    func averageTensors(
+        _ states: UnsafeBufferPointer<Float>, weights: UnsafeBufferPointer<Float>
+    ) -> [TensorSource]? {
+        guard hasAverage else { return nil }
+        let start = stateNames.count * layout.trainedCount
+        let average = UnsafeBufferPointer(rebasing: states[start..<start + layout.trainedCount])
+        // Trained slots lie in a flat buffer of states as in the weights, at its front.
+        return zip(modelTensors(weights), layout.slots).map { tensor, slot in
+            guard slot.region == .trained else { return tensor }
+            return TensorSource(
+                name: tensor.name, shape: tensor.shape, values: UnsafeBufferPointer(rebasing: average[slot.range]))
+        }
+    }
+
+    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per state, behind them the average
+    /// of the weights, and the states of streams.
     func optimizerTensors(_ states: UnsafeBufferPointer<Float>) -> [TensorSource] {
         let ofStreams = streams.map { streams in
             TensorSource(
@@ -155,13 +174,29 @@ struct CheckpointContents {
                         "\(file.path): no tensor \"\(tensorName)\" of shape \(slot.shape); the "
                             + "checkpoint was made by another optimizer or network")
                 }
-                guard slot.range.overlaps(engine.slice) else { continue }
-                let part = slot.range.clamped(to: engine.slice)
-                let values = try file.floats(tensorName)
-                let target = engine.stateSlice(index).elements
-                for element in part { target[element - engine.slice.lowerBound] = values[element - slot.offset] }
+                try copy(tensorName, of: slot, from: file, into: engine.stateSlice(index), of: engine.slice)
             }
         }
+    }
+
+    /// Copies the part of an average that `engine` keeps from `ema.safetensors`, or from `model.safetensors`, with which one begins.
+    func loadAverage(_ file: SafetensorsFile, into engine: UpdateEngine) throws {
+        guard let average = engine.averageSlice else { return }
+        try checkModel(file)
+        for slot in trainedSlots { try copy(slot.name, of: slot, from: file, into: average, of: engine.slice) }
+        guard average.elements.allSatisfy(\.isFinite) else {
+            throw Failure(.badData, "\(file.path): it holds NaN or infinity; weights must be finite numbers")
+        }
+    }
+
+    /// Copies what `slice` has of a slot; `target` shows the slice.
+    private func copy(
+        _ name: String, of slot: ParameterSlot, from file: SafetensorsFile, into target: MutableMatrixView, of slice: Range<Int>
+    ) throws {
+        let part = slot.range.clamped(to: slice)
+        guard !part.isEmpty else { return }
+        let values = try file.floats(name)
+        for element in part { target.elements[element - slice.lowerBound] = values[element - slot.offset] }
     }
 
     private func names(_ file: SafetensorsFile) -> String {

@@ -11,6 +11,7 @@ extension Trainer {
     private var contents: CheckpointContents {
         CheckpointContents(
             layout: experiment.network.layout, stateNames: synchronizer.engine.stateNames,
+            hasAverage: experiment.configuration.training.average != nil,
             streams: carried.map { Shape([$0.streams, $0.width]) })
     }
 
@@ -53,6 +54,7 @@ extension Trainer {
         // Each host read the file for itself.
         try Agreement.check(
             [.init("the initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
+        synchronizer.engine.beginAverage(with: weights)
     }
 
     /// Goes on from a checkpoint, whoever wrote it on however many ranks. Collective.
@@ -101,6 +103,8 @@ extension Trainer {
         try restored.check(against: sampler, path: checkpoint.path)
         if synchronizer.fillsWeights { try contents.loadModel(checkpoint.model, into: synchronizer.weights) }
         try contents.loadOptimizer(checkpoint.optimizer, into: synchronizer.engine)
+        // An average that the run didn't have begins with the weights.
+        try contents.loadAverage(checkpoint.average ?? checkpoint.model, into: synchronizer.engine)
         if let carried { try contents.loadStreams(checkpoint.optimizer, into: carried.elements) }
         func hasChanged(_ name: String) -> Bool { changes.contains { $0.concerns(name) } }
         if hasChanged("metrics") || ![0, sumCount].contains(restored.epochSums.count) { restored.beginEpoch() }

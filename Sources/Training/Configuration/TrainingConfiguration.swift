@@ -89,6 +89,8 @@ package struct TrainingSection: Sendable {
     package let verifyEvery: Int
     /// Whether each step logs a hash of the samples that the ranks used.
     package let audit: Bool
+    /// The average of the weights that is kept beside them; nil: none.
+    package let average: WeightAverage?
 
     init(_ settings: Settings) throws {
         maxSteps = try settings.optionalInt("max_steps", in: 1...Int.max)
@@ -123,6 +125,7 @@ package struct TrainingSection: Sendable {
         summation = try settings.choice("summation", default: .tree)
         verifyEvery = try settings.int("verify_every", default: 100)
         audit = try settings.bool("audit", default: false)
+        average = try settings.optionalSection("ema").map(WeightAverage.init)
         guard synchronization == .owner || delay == 0 && exchange == .float32 else {
             let key = delay == 0 ? "exchange" : "delay"
             throw settings.failure(

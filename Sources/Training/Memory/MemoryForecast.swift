@@ -48,6 +48,7 @@ package struct MemoryForecast: Sendable {
         let flat = Self.bytes(layout.trainedCount)
         let weights = Self.bytes(layout.weightCount)
         let states = Double(experiment.configuration.optimizer.optimizer.states.count)
+        let averages: Double = training.average == nil ? 0 : 1
         let slice = isOwner ? layout.slice(of: rank, ownerCount: rankCount).count : layout.trainedCount
         // Gradients that are applied late are there twice, and so are the weights.
         let copies: Double = training.delay > 0 ? 2 : 1
@@ -86,8 +87,13 @@ package struct MemoryForecast: Sendable {
                 name: "optimizer", bytes: (states + copies - 1 + (isOwner && agreesFirst ? 1 : 0)) * Self.bytes(slice),
                 isShared: false),
             Part(
+                name: "average of the weights",
+                // All of it where validations look at it.
+                bytes: averages * Self.bytes(slice)
+                    + (training.average?.validates ?? false && evaluation != nil ? weights : 0), isShared: false),
+            Part(
                 name: "copy for checkpoints",
-                bytes: rank == 0 && writesCheckpoints ? weights + flat * (states + copies - 1) : 0,
+                bytes: rank == 0 && writesCheckpoints ? weights + flat * (states + copies - 1 + averages) : 0,
                 isShared: false),
             Part(
                 name: "carried states",

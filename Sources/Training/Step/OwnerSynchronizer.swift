@@ -53,8 +53,8 @@ final class OwnerSynchronizer: Synchronizer {
     ///   - subtrees: the most subtrees that this rank has in a step, and that any rank has.
     init(
         communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-        skipsNonFinite: Bool, followsTree: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int,
-        isDelayed: Bool = false, format: ExchangeFormat = .float32
+        average: WeightAverage? = nil, skipsNonFinite: Bool, followsTree: Bool, subtrees: (own: Int, most: Int), sumCount: Int,
+        layerSumCount: Int, isDelayed: Bool = false, format: ExchangeFormat = .float32
     ) throws {
         self.communicator = communicator
         self.isDelayed = isDelayed
@@ -69,7 +69,8 @@ final class OwnerSynchronizer: Synchronizer {
             rules: ExchangeRules(agreesFirst: agreesFirst, isDelayed: isDelayed, format: format)
         ) { [callback] in callback.synchronizer?.combine(piece: $0, $1, marksTime: $2) ?? false }
         engine = UpdateEngine(
-            optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice, keepsGradient: isDelayed)
+            optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice, average: average,
+            keepsGradient: isDelayed)
         sliceGradient = AlignedBuffer(count: agreesFirst ? exchange.slice.count : Self.blocksAtOnce * blockSize)
         blockSquares = AlignedBuffer(count: exchange.slice.count / blockSize, repeating: 0)
         callback.synchronizer = self
@@ -305,7 +306,7 @@ final class OwnerSynchronizer: Synchronizer {
         try collect()
         let layout = engine.layout
         let slice = engine.slice
-        for index in engine.stateNames.indices {
+        for index in 0..<engine.stateCount {
             let own = engine.stateSlice(index).readOnly
             guard let states else {
                 try communicator.exchange(sending: slice.isEmpty ? [] : [Outgoing(to: 0, own)], receiving: [])

@@ -65,10 +65,11 @@ protocol Synchronizer: AnyObject {
     /// Whether `gradients` still holds what this rank computed after `complete`, to tell whose gradient isn't finite.
     var keepsOwnGradients: Bool { get }
 
-    /// The optimizer's state of the slice that this rank keeps.
+    /// The optimizer's state of the slice that this rank keeps, and the average of its weights.
     var engine: UpdateEngine { get }
 
-    /// Fills `states`, one flat buffer per state one behind the other, on rank 0 with everybody's state. Collective.
+    /// Fills `states`, one flat buffer per state one behind the other and behind them that of the average, on rank 0 with everybody's
+    /// state. Collective.
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws
 
     /// Gives shared memory back. Collective, on the good path only.
