@@ -61,7 +61,8 @@ let fuzzing: [Target] =
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Reporting", "Settings", "Storage", "Training"
+                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Reporting", "Settings", "Storage",
+                "Tokenization", "Training"
             ],
             path: "Tests/Fuzzing/Targets", swiftSettings: swift)
     ]
@@ -113,7 +114,8 @@ let package = Package(
         room(
             "Collectives", ["Diagnostics", "Storage", "Threads", "Timing", "Kernels", "Watching", "CMPI", "CProcessor"],
             settings: mpi),
-        room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "CZlib", "CImages"]),
+        room("Tokenization", ["Diagnostics", "Files"]),
+        room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "Tokenization", "CZlib", "CImages"]),
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
         room("Metrics", ["Diagnostics", "Kernels", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),
@@ -122,7 +124,7 @@ let package = Package(
             "Training",
             [
                 "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
-                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing", "Watching"
+                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing", "Tokenization", "Watching"
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
         room(
@@ -138,7 +140,7 @@ let package = Package(
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
-                "Watching", "CAllocations"
+                "Tokenization", "Watching", "CAllocations"
             ], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
@@ -162,7 +164,8 @@ let package = Package(
         tests(of: "Kernels", ["Storage", "COpenBLAS", "TestSupport"]),
         tests(of: "Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         tests(of: "Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
-        tests(of: "Datasets", ["Diagnostics", "Settings", "Storage", "CZlib"]),
+        tests(of: "Tokenization", ["Diagnostics", "Files"]),
+        tests(of: "Datasets", ["Diagnostics", "Settings", "Storage", "Tokenization", "CZlib"]),
         tests(of: "Checkpointing", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Metrics", ["Diagnostics", "Settings", "Storage"]),
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),

@@ -12,7 +12,8 @@
 # COMMAND is what CMD says unless given.
 #
 # Of a Dockerfile it knows what ours has: FROM, RUN, COPY, WORKDIR, ENV, USER, CMD, and .dockerignore without exceptions. `swift:…` is
-# Debian with this machine's toolchain. The network is this machine's, with its resolv.conf and certificates.
+# Debian with this machine's toolchain. The network is this machine's, with its resolv.conf and certificates, and what git is told
+# here to take instead of an address (url.….insteadOf), folders included.
 #
 # Ends with what COMMAND ends with, with 64 for a wrong command line, 65 for a step that it doesn't know, 69 where debootstrap or a
 # step fails, 77 without debootstrap and for other users than root.
@@ -93,7 +94,7 @@ run_on_hosts() {
 
 declare -A stages=()
 environment=()
-root='' directory=/ user=root toolchain='' command=()
+root='' directory=/ user=root folders='' command=()
 
 # from IMAGE [as NAME]: begins a stage.
 from() {
@@ -104,12 +105,13 @@ from() {
     esac
     if [[ $1 == swift:* ]]; then suite=${1##*-}; else suite=bookworm; fi
     root=$work/${3:-image}
-    environment=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin) directory=/ user=root toolchain='' command=()
+    environment=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin) directory=/ user=root folders='' command=()
     if [[ -n ${3:-} ]]; then stages[$3]=$root; fi
     if [[ $1 == swift:* ]]; then
-        toolchain=$(dirname -- "$(dirname -- "$(realpath -- "$(command -v swift)")")")
-        environment=("${environment[0]}:$toolchain/bin")
+        folders=$(dirname -- "$(dirname -- "$(realpath -- "$(command -v swift)")")")
+        environment=("${environment[0]}:$folders/bin")
         make_root "$suite" "$root" "$toolchain_packages"
+        share_mirrors
     else
         make_root "$suite" "$root"
     fi
@@ -120,8 +122,22 @@ from() {
     fi
 }
 
+# What this machine's git takes instead of an address, the root's takes too. A machine without a way to other hosts has what the
+# build fetches in a folder.
+share_mirrors() {
+    local key address folder
+    command -v git > /dev/null || return 0
+    while IFS=$'\n' read -r -d '' key address; do
+        git config --file "$root/etc/gitconfig" --add "$key" "$address"
+        folder=${key#url.}
+        folder=${folder%.insteadof}
+        folder=${folder#file://}
+        if [[ $folder == /* && $folder != *:* && -d $folder && ":$folders:" != *":$folder:"* ]]; then folders+=:$folder; fi
+    done < <(git -C / config --null --get-regexp '^url\..*\.insteadof$' || true)
+}
+
 in_stage() {
-    ROOT_USER=$user ROOT_DIRECTORY=$directory ROOT_TOOLCHAIN=$toolchain in_root "$root" /usr/bin/env -i "HOME=$(home)" \
+    ROOT_USER=$user ROOT_DIRECTORY=$directory ROOT_FOLDERS=$folders in_root "$root" /usr/bin/env -i "HOME=$(home)" \
         "${environment[@]}" DEBIAN_FRONTEND=noninteractive "$@"
 }
 

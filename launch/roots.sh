@@ -30,17 +30,20 @@ make_root() {
 
 # in_root FOLDER COMMAND…: runs a command in a root, with its own processes, /proc and /sys; what runs on, and what is mounted, ends with
 # it. It has 64 MB of /dev/shm, as a container has by default, or ROOT_SHM; is root's there or ROOT_USER's; works in / or
-# in ROOT_DIRECTORY; and has ROOT_TOOLCHAIN, a folder of this machine, at the same path.
+# in ROOT_DIRECTORY; and has ROOT_FOLDERS, folders of this machine with colons between them, at the same paths.
 in_root() {
     # shellcheck disable=SC2016 # for the shell there
     unshare --mount --pid --fork --kill-child /bin/sh -c '
-        root=$1 size=$2 user=$3 directory=$4 toolchain=$5
+        root=$1 size=$2 user=$3 directory=$4 folders=$5
         shift 5
         mount --rbind /dev "$root/dev" && mount -t tmpfs -o "size=$size,mode=1777" tmpfs "$root/dev/shm" \
             && mount -t proc proc "$root/proc" && mount -t sysfs -o ro sysfs "$root/sys" || exit 69
-        if [ -n "$toolchain" ]; then
-            mkdir -p "$root$toolchain" && mount --bind -o ro "$toolchain" "$root$toolchain" || exit 69
-        fi
+        set -f
+        IFS=:
+        for folder in $folders; do
+            mkdir -p "$root$folder" && mount --bind -o ro "$folder" "$root$folder" || exit 69
+        done
+        unset IFS
         exec chroot --userspec="$user" "$root" /bin/sh -c "cd \"\$1\" && shift && exec \"\$@\"" sh "$directory" "$@"' \
-        sh "$1" "${ROOT_SHM:-64m}" "${ROOT_USER:-root}" "${ROOT_DIRECTORY:-/}" "${ROOT_TOOLCHAIN:-}" "${@:2}"
+        sh "$1" "${ROOT_SHM:-64m}" "${ROOT_USER:-root}" "${ROOT_DIRECTORY:-/}" "${ROOT_FOLDERS:-}" "${@:2}"
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Kills a training run again and again and shows that nothing is lost.
 #
-#   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent] [--program FILE]
+#   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent|workers] [--program FILE]
 #   launch/torture.sh --hosts H [--kills N] [--seed S]
 #
 # Starts a run of about 5 M parameters (of dense layers, unless --network says otherwise; recurrent: an LSTM whose state goes on
-# from step to step over streams of a text) on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank,
+# from step to step over streams of a text; workers: 1.2 M, three workers that meet every five steps) on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank,
 # mpirun or every process of the job with SIGKILL, mostly while a checkpoint is being written, and resumes at once on
 # another number of ranks; N times (25 unless given). What comes out at the end is compared, byte for byte, with a run
 # that was left alone: weights, optimizer state, the best checkpoint, the line of every step. S (1 unless given) fixes
@@ -27,7 +27,7 @@
 set -euo pipefail
 unset CDPATH
 
-readonly usage="usage: launch/torture.sh [--hosts H] [--kills N] [--seed S] [--network dense|convolutional|recurrent] [--program FILE]"
+readonly usage="usage: launch/torture.sh [--hosts H] [--kills N] [--seed S] [--network dense|convolutional|recurrent|workers] [--program FILE]"
 repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 
@@ -57,8 +57,8 @@ while (($# > 0)); do
             shift 2
             ;;
         --network)
-            [[ ${2:-} == dense || ${2:-} == convolutional || ${2:-} == recurrent ]] ||
-                refuse 64 "--network wants dense, convolutional or recurrent, found \"${2:-}\"; $usage"
+            [[ ${2:-} == dense || ${2:-} == convolutional || ${2:-} == recurrent || \
+                ${2:-} == workers ]] || refuse 64 "--network wants dense, convolutional, recurrent or workers, found \"${2:-}\"; $usage"
             network=$2
             shift 2
             ;;
@@ -121,7 +121,19 @@ readonly max_steps=$((kills * 1000))
 
 data="{format: digits}"
 stateful=false
+synchronization=owner
 case $network in
+    workers)
+        synchronization="{local: {workers: 3, steps: 5, outer: nesterov}}"
+        layers="
+    - dense: {units: 1024}
+    - batch_norm
+    - relu
+    - dropout: {rate: 0.2}
+    - dense: {units: 1088}
+    - relu
+    - dense: {units: 10}"
+        ;;
     dense)
         layers="
     - dense: {units: 2304}
@@ -154,7 +166,7 @@ case $network in
     - dense: {units: 10}"
         ;;
 esac
-readonly layers data stateful
+readonly layers data stateful synchronization
 
 cat > "$work/torture.yaml" << END
 data: $data
@@ -171,6 +183,7 @@ training:
   micro_batch_size: 4
   seed: $seed
   stateful: $stateful
+  synchronization: $synchronization
   log_every: 1
 validation: {every_steps: 18}
 checkpoint: {every_steps: $every_steps, keep: 2}

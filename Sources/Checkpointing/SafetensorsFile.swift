@@ -77,6 +77,24 @@ package final class SafetensorsFile: Sendable {
         }
     }
 
+    /// Whether two tensors of the file are the same bits in the same shape.
+    package func holdsEqual(_ name: String, _ other: String) throws -> Bool {
+        let (first, second) = (try found(name, count: nil), try found(other, count: nil))
+        guard first.type == second.type, first.shape == second.shape else { return false }
+        let pieces = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { pieces.deallocate() }
+        let half = pieces.count / 2
+        for start in stride(from: 0, to: first.byteCount, by: half) {
+            let count = min(half, first.byteCount - start)
+            let a = UnsafeMutableRawBufferPointer(rebasing: pieces[..<count])
+            let b = UnsafeMutableRawBufferPointer(rebasing: pieces[half..<half + count])
+            try read(first, from: start, into: a)
+            try read(second, from: start, into: b)
+            if !a.elementsEqual(b) { return false }
+        }
+        return true
+    }
+
     /// The SHA-256 sum of the whole file.
     package func digest() throws -> String { try input.digest() }
 

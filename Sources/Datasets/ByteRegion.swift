@@ -14,7 +14,9 @@ final class ByteRegion: @unchecked Sendable {
 
     /// The whole file behind `descriptor`, which may be closed afterwards; nil where its file system can't map. A file
     /// that another program cuts while it is mapped ends the process with an error (`MappedFiles`).
-    init?(mapping descriptor: Int32, count: Int, name: String) throws {
+    ///
+    /// - Parameter readsAhead: whether the system begins to read all of it at once.
+    init?(mapping descriptor: Int32, count: Int, name: String, readsAhead: Bool) throws {
         let pages: UnsafeMutableRawPointer
         do {
             pages = try Self.pages(count, protection: PROT_READ, flags: MAP_PRIVATE, descriptor: descriptor, name: name)
@@ -23,7 +25,7 @@ final class ByteRegion: @unchecked Sendable {
             throw Self.failure(error, count: count)
         }
         // The kernel reads ahead while training begins.
-        madvise(pages, count, MADV_WILLNEED)
+        if readsAhead { madvise(pages, count, MADV_WILLNEED) }
         base = UnsafeRawPointer(pages)
         self.count = count
         MappedFiles.add(base, count: count, name: name)

@@ -99,6 +99,12 @@ package struct DataConfiguration: Sendable {
     /// How the training table is written; nil where there is none.
     package var tableOptions: TableOptions? { source.tableOptions }
 
+    /// The tokens of a sample; nil where samples are made of others, or their number isn't known before the data are.
+    package var context: Int? { source.context }
+
+    /// Where the tokenizer lies that makes tokens of text; nil where there is none.
+    package var tokenizerPath: String? { source.tokenizerPath }
+
     private static func rule(_ settings: Settings) throws -> TargetRule {
         var rule = TargetRule()
         if let kind = try settings.optionalString("target_kind") {

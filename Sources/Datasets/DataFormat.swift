@@ -22,6 +22,12 @@ package protocol DataFormat: Sendable {
     /// How the training table is written; nil where there is none.
     var tableOptions: TableOptions? { get }
 
+    /// The tokens of a sample; nil where samples are made of others, or their number isn't known before the data are.
+    var context: Int? { get }
+
+    /// Where the tokenizer lies that makes tokens of text; nil where there is none.
+    var tokenizerPath: String? { get }
+
     /// Whether a file of new samples for a trained network (`predict`, `eval`) is one of this format, by its content. What no
     /// format recognises is read as a table.
     static func recognizes(_ path: String, for preprocessing: Preprocessing) throws -> Bool
@@ -39,6 +45,8 @@ extension DataFormat {
 
     package func check(_ data: DataConfiguration, _ settings: Settings) throws {}
     package var tableOptions: TableOptions? { nil }
+    package var context: Int? { nil }
+    package var tokenizerPath: String? { nil }
 }
 
 /// The data formats that a configuration can name.
@@ -59,6 +67,7 @@ extension Choices where Choice == any DataFormat.Type {
             CIFAR10Source.self,
             CIFAR100Source.self,
             CSVSource.self,
+            TokensSource.self,
             TextSource.self,
             TextsSource.self,
             SeriesSource.self,

@@ -17,6 +17,7 @@ extension Dataset {
         if case .sequences(let sequences) = inputs { try sequences.vocabulary.forEachEntry { try hash.update("\($0)\n") } }
         // Rows lie in many windows.
         if case .series(let windows) = inputs { try windows.forEachPiece(hasTargets: hasTargets) { try hash.update($0) } }
+        if case .windows(let windows) = inputs, try windows.updateSum(&hash) { return try hash.finish() }
         for sample in 0..<count {
             let place = rows.map { Int($0[sample]) } ?? sample
             switch inputs {
@@ -28,10 +29,7 @@ extension Dataset {
                 try tokens.withUnsafeBytes { try hash.update($0) }
             case .series: break
             case .steps(let steps): try steps.forEachPiece(of: place) { try hash.update($0) }
-            case .windows(let tokens, let stride, _):
-                // The token behind a window belongs to its targets.
-                let start = place * stride
-                try tokens[start..<start + inputShape.count + (targets == nil ? 0 : 1)].withUnsafeBytes { try hash.update($0) }
+            case .windows(let windows): try windows.forEachPiece(of: sample) { try hash.update($0) }
             }
             switch (targets, targetKind) {
             case (.classes(let classes), _): try Self.update(&hash, classes, place, 1)

@@ -1,6 +1,6 @@
 extension DataSplits {
     /// The bytes of memory that the samples take: those of a file that is mapped, and those that were allocated. Splits of
-    /// one file share them.
+    /// one file share them. Files of tokens take none: training needs a page of them at a time.
     package var byteCount: (mapped: Int, allocated: Int) {
         let splits = [train, validation].compactMap { $0 }
         var mapped = 0
@@ -16,7 +16,7 @@ extension DataSplits {
             case .sequences(let sequences): sequences.forEachAllocation { add($0, $1) }
             case .series(let windows): windows.forEachAllocation { add($0, $1) }
             case .steps(let steps): steps.forEachAllocation { add($0, $1) }
-            case .windows(let tokens, _, _): tokens.withUnsafeBytes { add($0.baseAddress, $0.count) }
+            case .windows(let windows): windows.store.forEachAllocation { add($0, $1) }
             case .encoded(let samples, _):
                 add(samples.region.base, samples.region.count, isMapped: samples.region.isMapped)
             }

@@ -103,9 +103,8 @@ package struct Dataset: Sendable {
     /// without gaps and without overlaps.
     package func isCut(intoStreams count: Int) -> Bool {
         if case .series(let windows) = inputs { return rows == nil && windows.areStreams(count) }
-        guard case .windows(_, let stride, _) = inputs, stride == inputShape.count else { return false }
-        guard let rows else { return true }
-        return zip(rows, rows.dropFirst()).allSatisfy { $0 + 1 == $1 }
+        guard let windows = tokenWindows else { return false }
+        return windows.stride == windows.context && !windows.moves
     }
 
     /// Whether there is something to compare predictions with; false for inputs that were read for `predict`.
@@ -155,12 +154,12 @@ package struct Dataset: Sendable {
                 for column in 0..<width { target[column] = values[start + column] }
                 row += 1
             }
-        case .windows(let tokens, let stride, _):
+        case .windows(let windows):
             for sample in samples {
-                let start = stored(sample) * stride
+                let start = windows.start(of: Int(sample))
                 let target = destination.row(row)
                 // Whole numbers up to 2²⁴ are exact.
-                for column in 0..<width { target[column] = Float(tokens[start + column]) }
+                windows.store.forEach(start..<start + width) { target[$0] = Float($1) }
                 row += 1
             }
         case .sequences(let sequences):
@@ -200,14 +199,14 @@ package struct Dataset: Sendable {
     /// Element i of `destination` becomes the class of `samples[i]`, or, where there is a class at each of P positions,
     /// elements i·P to i·P + P − 1 those of `samples[i]`. For targets that are classes.
     package func gatherClasses(_ samples: ArraySlice<Int32>, into destination: UnsafeMutableBufferPointer<Int32>) {
-        if case .nextTokens = targets, case .windows(let tokens, let stride, _) = inputs {
+        if case .nextTokens = targets, case .windows(let windows) = inputs {
             let width = inputShape.count
             precondition(
                 destination.count == samples.count * width, "\(samples.count) samples into \(destination.count) places")
             var place = 0
             for sample in samples {
-                let start = stored(sample) * stride + 1
-                for position in 0..<width { destination[place + position] = tokens[start + position] }
+                let start = windows.start(of: Int(sample)) + 1
+                windows.store.forEach(start..<start + width) { destination[place + $0] = $1 }
                 place += width
             }
             return

@@ -19,8 +19,8 @@ enum MappedFiles {
         var messageCount = 0
     }
 
-    /// More files than any configuration names; those beyond end the process without a message.
-    private static let capacity = 64
+    /// More files than a configuration can name; those beyond would end the process without a message.
+    private static let capacity = 2 * TokensSource.mostFiles + 64
     nonisolated(unsafe) private static let regions: UnsafeMutablePointer<Region> = {
         let regions = UnsafeMutablePointer<Region>.allocate(capacity: capacity)
         regions.initialize(repeating: Region(), count: capacity)

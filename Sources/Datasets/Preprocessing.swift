@@ -16,7 +16,7 @@ package struct Preprocessing: Hashable, Codable, Sendable {
     /// How rows of a table become inputs; nil where the training data were no table.
     package let table: TableSchema?
     /// How text becomes tokens; nil where the training data were no text.
-    package let text: TextSchema?
+    package private(set) var text: TextSchema?
     /// How labelled texts become tokens; nil where the training data were none.
     package let texts: TextsSchema?
     /// How rows of series become samples; nil where the training data were none.
@@ -29,7 +29,7 @@ package struct Preprocessing: Hashable, Codable, Sendable {
     package var inputShape: Shape { Shape(inputDimensions) }
 
     /// How many different tokens the inputs are made of; nil where they are made of numbers.
-    package var tokenKinds: Int? { text?.characterCount ?? texts?.vocabulary.kinds }
+    package var tokenKinds: Int? { text?.kinds ?? texts?.vocabulary.kinds }
 
     /// How many bytes of UTF-8 each token that is a target stands for; nil where targets are no tokens of a text.
     package var targetByteCounts: [Int]? { text?.byteCounts }
@@ -57,6 +57,14 @@ package struct Preprocessing: Hashable, Codable, Sendable {
         self.images = images
         self.series = series
         self.ucr = ucr
+    }
+
+    /// The same where the tokenizer lies elsewhere by now.
+    package func with(tokenizer path: String?) -> Preprocessing {
+        guard let path, case .tokenizer(_, let digest, let count) = text?.vocabulary else { return self }
+        var preprocessing = self
+        preprocessing.text?.vocabulary = .tokenizer(path: path, digest: digest, count: count)
+        return preprocessing
     }
 
     /// Of samples in memory, whose inputs are ready.

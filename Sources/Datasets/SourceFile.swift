@@ -175,8 +175,12 @@ final class SourceFile {
     }
 
     /// The whole file in memory pages; mapped, so that it is read when it is wanted, where its file system can.
-    func map() throws -> ByteRegion {
-        if let region = try ByteRegion(mapping: descriptor, count: byteCount, name: path) { return region }
+    ///
+    /// - Parameter readsAhead: whether the system begins to read all of it at once.
+    func map(readsAhead: Bool = true) throws -> ByteRegion {
+        if let region = try ByteRegion(mapping: descriptor, count: byteCount, name: path, readsAhead: readsAhead) {
+            return region
+        }
         return try ByteRegion(count: byteCount, name: path) { buffer in
             var filled = 0
             while filled < buffer.count {

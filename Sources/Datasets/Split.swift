@@ -20,7 +20,8 @@ enum Split {
         return (Array(0..<first), Array(first..<Int32(count)))
     }
 
-    private static func size(count: Int, fraction: Double, name: String) throws -> Int {
+    /// How many of `count` samples are `fraction` of them: at least one and never all.
+    static func size(count: Int, fraction: Double, name: String) throws -> Int {
         guard count >= 2 else {
             throw Failure(.badData, "\(name): \(count) sample can't be split; data.validation_fraction needs 2 or more")
         }

@@ -7,8 +7,8 @@ enum StoredInputs: Sendable {
     /// As the file has them; converted and normalised when they are gathered, so that bytes stay bytes.
     case encoded(EncodedSamples, Rescaling)
 
-    /// Tokens: sample i begins `stride` behind sample i − 1. Invariant: all of them lie in the tokens.
-    case windows([Int32], stride: Int, count: Int)
+    /// Windows on tokens.
+    case windows(TokenWindows)
 
     /// Texts of different lengths, filled up with padding when they are gathered.
     case sequences(TokenSequences)
@@ -21,7 +21,7 @@ enum StoredInputs: Sendable {
 
     func count(width: Int) -> Int {
         switch self {
-        case .windows(_, _, let count): count
+        case .windows(let windows): windows.count
         case .sequences(let sequences): sequences.count
         case .series(let windows): windows.count
         case .steps(let steps): steps.count

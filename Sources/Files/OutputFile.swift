@@ -77,6 +77,25 @@ package final class OutputFile {
     /// - Throws: `SystemError`: `EPIPE` where the reader of a pipe has gone.
     package func write(_ bytes: UnsafeRawBufferPointer) throws(SystemError) { try Self.write(bytes, to: descriptor, path) }
 
+    /// Whether what was written can be changed; not in a pipe.
+    package var canChange: Bool {
+        if case .direct = way { false } else { true }
+    }
+
+    /// Writes over bytes from `offset` on that were written before.
+    /// - Precondition: `canChange`.
+    package func change(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SystemError) {
+        precondition(canChange, "a change of what has gone through a pipe")
+        var rest = bytes
+        var offset = offset
+        while !rest.isEmpty {
+            let count = try check("pwrite", path, .output) { pwrite(descriptor, rest.baseAddress, rest.count, offset) }
+            if count == 0 { throw SystemError(call: "pwrite", path: path, code: ENOSPC, purpose: .output) }
+            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
+            offset += count
+        }
+    }
+
     /// Puts the file in its place, durably. Without it nothing has changed, where something could be kept.
     package func commit() throws(SystemError) {
         switch way {

@@ -90,23 +90,22 @@ package struct Attention: Sendable {
             blockStrips = tiles.stripCount(depth: queries, columns: attention.width)
         }
 
-        /// Rounded to cache lines, each.
-        private static func whole(_ counts: [Int]) -> Int { counts.reduce(0) { $0 + ($1 + 15) / 16 * 16 } }
+        /// Rounded to cache lines.
+        private static func whole(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 
-        /// Keys turned, values, scores, results, a mask.
-        var forward: [Int] { [transposed, strips, queries * scoreStride, queries * columnStride, scoreStride] }
+        /// Keys turned, values, scores, results, a mask. No list of them: it is asked for in every step.
+        func forwardCount() -> Int {
+            Self.whole(transposed) + Self.whole(strips) + Self.whole(queries * scoreStride) + Self.whole(queries * columnStride)
+                + Self.whole(scoreStride)
+        }
 
         /// Keys and values turned, keys, scores, their gradients, results, gradients of keys and values, of a block's queries and
         /// output gradients the strips, a mask.
-        func backward(positions: Int) -> [Int] {
-            [
-                transposed, transposed, strips, queries * scoreStride, queries * scoreStride, queries * columnStride,
-                positions * columnStride, positions * columnStride, blockStrips, blockStrips, scoreStride
-            ]
+        func backwardCount(positions: Int) -> Int {
+            2 * Self.whole(transposed) + Self.whole(strips) + 2 * Self.whole(queries * scoreStride)
+                + Self.whole(queries * columnStride) + 2 * Self.whole(positions * columnStride) + 2 * Self.whole(blockStrips)
+                + Self.whole(scoreStride)
         }
-
-        func forwardCount() -> Int { Self.whole(forward) }
-        func backwardCount(positions: Int) -> Int { Self.whole(backward(positions: positions)) }
     }
 
     /// What a thread takes, in either direction.
@@ -148,16 +147,22 @@ extension Workspace {
     /// y = softmax(q·kᵀ/√width)·v for each head. Rows are positions, sample behind sample; columns are heads one behind the other.
     ///
     /// - Parameters:
+    ///   - continued: the positions that queries are of where they go on with a sequence: only these are computed, with the bits that
+    ///     all at once would give, and keys and values are there up to them. Nil where queries are of all positions.
     ///   - lengths: positions of a sample that are its own; behind them results are zeros, and nobody sees them.
     ///   - statistics: where for each position and head the maximum of its scores and the inverse of the sum of their
     ///     exponentials go: positions × 2 · heads.
     package func attend(
         _ attention: Attention, queries: MatrixView, keys: MatrixView, values: MatrixView, lengths: SequenceLengths?,
-        dropout: Attention.Dropout?, statistics: MutableMatrixView, into output: MutableMatrixView
+        continued: Range<Int>? = nil, dropout: Attention.Dropout?, statistics: MutableMatrixView, into output: MutableMatrixView
     ) {
         let (positions, width) = (attention.positions, attention.width)
-        let samples = queries.rows / positions
-        attention.check(queries: queries, keys: keys, values: values, output: output.readOnly, statistics: statistics.readOnly)
+        let computed = continued ?? 0..<positions
+        let samples = keys.rows / positions
+        attention.check(
+            queries: queries, keys: keys, values: values, output: output.readOnly, statistics: statistics.readOnly,
+            computed: computed)
+        precondition(continued == nil || lengths == nil && dropout == nil, "lengths or dropout of what is continued")
         let rooms = Attention.Rooms(attention, tiles)
         let memory = threadRooms(count: rooms.forwardCount())
         let scale = Float(1 / Double(width).squareRoot())
@@ -171,8 +176,10 @@ extension Workspace {
             for unit in units {
                 let sample = unit / attention.keyHeads
                 let keyHead = unit % attention.keyHeads
-                let length = lengths.map { min($0[sample], positions) } ?? positions
+                let length = lengths.map { min($0[sample], positions) } ?? computed.upperBound
                 let own = sample * positions..<sample * positions + length
+                // The row of queries, results and statistics that position 0 would have.
+                let origin = sample * computed.count - computed.lowerBound
                 let keyPlace = keyHead * width..<(keyHead + 1) * width
                 if length > 0 {
                     tiles.packStrips(transposed: keys[rows: own][columns: keyPlace], into: keyPanels)
@@ -180,17 +187,17 @@ extension Workspace {
                 }
                 for head in attention.heads(on: keyHead) {
                     let place = head * width..<(head + 1) * width
-                    for first in stride(from: 0, to: length, by: rooms.queries) {
+                    for first in stride(from: computed.lowerBound, to: length, by: rooms.queries) {
                         let last = min(first + rooms.queries, length)
                         let seen = attention.keys(of: last - 1, length: length)
                         tiles.rowProducts(
-                            queries.base + ((own.lowerBound + first) * queries.stride + place.lowerBound),
+                            queries.base + ((origin + first) * queries.stride + place.lowerBound),
                             stride: queries.stride, rows: last - first, depth: width, UnsafePointer(keyPanels.baseAddress!),
                             columns: seen, resumes: false, into: scores, resultStride: rooms.scoreStride)
                         for query in first..<last {
                             let row = scores + (query - first) * rooms.scoreStride
                             let count = attention.keys(of: query, length: length)
-                            let kept = statistics.row(own.lowerBound + query)
+                            let kept = statistics.row(origin + query)
                             let (maximum, sum) = exponentials(row, count: count, padded: seen, scale: scale)
                             kept[2 * head] = maximum
                             kept[2 * head + 1] = 1 / sum
@@ -205,12 +212,12 @@ extension Workspace {
                         for query in first..<last {
                             scaleRow(
                                 results + (query - first) * rooms.columnStride,
-                                by: statistics.row(own.lowerBound + query)[2 * head + 1],
-                                into: output.base + ((own.lowerBound + query) * output.stride + place.lowerBound), count: width)
+                                by: statistics.row(origin + query)[2 * head + 1],
+                                into: output.base + ((origin + query) * output.stride + place.lowerBound), count: width)
                         }
                     }
-                    for query in length..<positions {
-                        let row = sample * positions + query
+                    for query in length..<computed.upperBound {
+                        let row = origin + query
                         (output.base + (row * output.stride + place.lowerBound)).update(repeating: 0, count: width)
                         statistics.row(row)[2 * head] = 0
                         statistics.row(row)[2 * head + 1] = 0
@@ -227,7 +234,8 @@ extension Workspace {
         into queryGradient: MutableMatrixView, _ keyGradient: MutableMatrixView, _ valueGradient: MutableMatrixView
     ) {
         let (positions, width) = (attention.positions, attention.width)
-        attention.check(queries: queries, keys: keys, values: values, output: output, statistics: statistics)
+        attention.check(
+            queries: queries, keys: keys, values: values, output: output, statistics: statistics, computed: 0..<positions)
         precondition(
             outputGradient.hasShape(of: output) && queryGradient.readOnly.hasShape(of: queries)
                 && keyGradient.readOnly.hasShape(of: keys) && valueGradient.readOnly.hasShape(of: values),
@@ -314,13 +322,11 @@ extension Workspace {
                     }
                     clear(queryGradient[columns: place], rows: sample * positions + length..<(sample + 1) * positions)
                 }
-                for (sums, target) in [(keySums, keyGradient), (valueSums, valueGradient)] {
-                    for index in 0..<length {
-                        (target.base + ((own.lowerBound + index) * target.stride + keyPlace.lowerBound)).update(
-                            from: sums + index * rooms.columnStride, count: width)
-                    }
-                    clear(target[columns: keyPlace], rows: sample * positions + length..<(sample + 1) * positions)
-                }
+                let padding = sample * positions + length..<(sample + 1) * positions
+                keyGradient[columns: keyPlace].copyRows(from: keySums, stride: rooms.columnStride, own)
+                clear(keyGradient[columns: keyPlace], rows: padding)
+                valueGradient[columns: keyPlace].copyRows(from: valueSums, stride: rooms.columnStride, own)
+                clear(valueGradient[columns: keyPlace], rows: padding)
             }
         }
     }
@@ -336,14 +342,25 @@ extension Attention {
     }
 
     fileprivate func check(
-        queries: MatrixView, keys: MatrixView, values: MatrixView, output: MatrixView, statistics: MatrixView
+        queries: MatrixView, keys: MatrixView, values: MatrixView, output: MatrixView, statistics: MatrixView,
+        computed: Range<Int>
     ) {
         precondition(
-            queries.rows % positions == 0 && queries.columns == queryColumns && keys.rows == queries.rows
+            keys.rows % positions == 0 && queries.columns == queryColumns && computed.upperBound <= positions
+                && keys.rows / positions * computed.count == queries.rows
                 && keys.columns == keyColumns && values.hasShape(of: keys) && output.hasShape(of: queries)
                 && statistics.rows == queries.rows && statistics.columns == 2 * heads,
             "\(queries.rows)×\(queries.columns) queries, \(keys.rows)×\(keys.columns) keys, \(values.rows)×\(values.columns) values"
         )
+    }
+}
+
+extension MutableMatrixView {
+    /// Rows become those that begin at `source`, `stride` apart.
+    fileprivate func copyRows(from source: UnsafePointer<Float>, stride: Int, _ rows: Range<Int>) {
+        for index in 0..<rows.count {
+            (base + (rows.lowerBound + index) * self.stride).update(from: source + index * stride, count: columns)
+        }
     }
 }
 

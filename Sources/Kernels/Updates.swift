@@ -229,6 +229,12 @@ package enum Updates {
         mapVectors(sum.base, gradient.base, into: sum.base, count: sum.count) { $0 + $1 }
     }
 
+    /// gradient ← value − gradient.
+    package static func subtract(_ gradient: MutableMatrixView, from value: MatrixView) {
+        precondition(gradient.count == value.count, "\(gradient.count) elements from \(value.count)")
+        mapVectors(value.base, gradient.base, into: gradient.base, count: gradient.count) { $0 - $1 }
+    }
+
     /// g ← min(max(g, −limit), limit); NaN stays NaN.
     package static func clip(_ gradient: MutableMatrixView, to limit: Float) {
         @inline(__always) func update(_ part: Part) {

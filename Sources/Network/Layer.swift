@@ -44,6 +44,10 @@ package protocol Layer: Sendable {
     /// gets all rows of a pass at once, whatever `segments` says, and puts parameter gradients where each segment's belong.
     var joinsLeaves: Bool { get }
 
+    /// Whether it treats steps alike, or looks back only and remembers what it has to know of the steps before (`StepCache`): then it
+    /// can be built for some steps of a longer sequence and be run on the next ones.
+    var isStepwise: Bool { get }
+
     /// Whether it does anything but hand over to its `branches`.
     var computesBesideBranches: Bool { get }
 
@@ -99,6 +103,7 @@ extension Layer {
 
     package var branches: [(name: String, layers: Sequential)] { [] }
     package var computesBesideBranches: Bool { true }
+    package var isStepwise: Bool { !branches.isEmpty && branches.allSatisfy { $0.layers.isStepwise } }
     package var joinsLeaves: Bool { branches.contains { $0.layers.joinsLeaves } }
     package func productOperations(withInputGradient: Bool) -> Int { 0 }
     package func fused(with next: any Layer) -> (any Layer)? { nil }
@@ -131,6 +136,8 @@ package struct ForwardPass {
     package let totals: (any StepTotals)?
     /// The runs of rows that layers are handed one after the other; nil where all rows are one run. Backward has the same ones.
     package let segments: [PassSegment]?
+    /// What is known of the steps before, where a sequence is continued; nil where samples are whole.
+    package let cache: StepCache?
     /// Called by composites before a layer of theirs reads weights: returns when those in front of an offset of the flat buffer
     /// are here. Nil where they all are.
     let awaitWeights: ((_ offset: Int) -> Void)?
@@ -140,8 +147,10 @@ package struct ForwardPass {
     package init(
         weights: ParameterView, workspace: Workspace, purpose: Purpose, leafRows: Int, statistics: LeafSums? = nil,
         lengths: SequenceLengths? = nil, states: MutableMatrixView? = nil, totals: (any StepTotals)? = nil,
-        segments: [PassSegment]? = nil, awaitWeights: ((_ offset: Int) -> Void)? = nil, clock: StageClock? = nil
+        segments: [PassSegment]? = nil, cache: StepCache? = nil, awaitWeights: ((_ offset: Int) -> Void)? = nil,
+        clock: StageClock? = nil
     ) {
+        self.cache = cache
         self.totals = totals
         self.segments = segments
         self.awaitWeights = awaitWeights

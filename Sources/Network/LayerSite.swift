@@ -35,6 +35,10 @@ package struct LayerSite {
         var blockCount = 0
         /// How many different tokens the samples are made of; nil where they are made of numbers.
         var vocabulary: Int?
+        /// Steps of the whole sequence, where the network is built for some of them.
+        var context: Int?
+        /// Numbers that are remembered of each position of a sample.
+        var cacheCount = 0
         var leastLeafRows = 1
         var leastBatchRows = 1
         /// Whether layers go on with the state that a step left them, and how many numbers of a sample that is.
@@ -76,7 +80,7 @@ package struct LayerSite {
     /// has a gradient of its own (`ParameterLayout`); nil where no layer of that path has a weight.
     package mutating func reuse(_ name: String, of path: String) -> ParameterSlot? {
         guard let slot = blueprint.layout.slots.first(where: { $0.name == "\(path).\(name)" }) else { return nil }
-        return blueprint.layout.reserveUse(of: slot)
+        return blueprint.layout.reserveUse(of: slot, as: "\(self.path).\(name)")
     }
 
     /// The layers in front of this one that have a parameter of this name.
@@ -134,6 +138,17 @@ package struct LayerSite {
 
     /// How many different tokens the samples are made of, before any layer; nil where they are made of numbers.
     package var vocabulary: Int? { blueprint.vocabulary }
+
+    /// Steps of the whole sequence, where the network is built for some of them to be run on the next ones; nil where samples are whole.
+    package var context: Int? { blueprint.context }
+
+    /// Reserves `count` numbers per position of what is remembered of the steps before.
+    ///
+    /// - Returns: where in `StepCache` they begin.
+    mutating func reserveCache(_ count: Int) -> Int {
+        defer { blueprint.cacheCount += count }
+        return blueprint.cacheCount
+    }
 
     /// Counts a Transformer block, and says which of its weights end a branch (`model.initializer: gpt2`).
     package mutating func countBlock(residualProjections names: [String]) {

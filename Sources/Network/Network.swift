@@ -16,6 +16,8 @@ package struct Network: Sendable {
     package let statisticsCount: Int
     /// Numbers of a sample's state that is carried from step to step; 0 where none is.
     package let stateCount: Int
+    /// Numbers that are remembered of each position of a sample where a sequence is continued (`StepCache`).
+    package let cacheCount: Int
     /// How many layers there are, those inside others included.
     let layerCount: Int
     /// The fewest rows that a leaf may have.
@@ -35,10 +37,12 @@ package struct Network: Sendable {
     ///   - tokenKinds: how many different tokens the samples are made of; nil where they are made of numbers.
     ///   - hasLengths: whether samples are sequences of different lengths, whose steps lie on the first axis.
     ///   - carriesState: whether recurrent layers go on with the state that the step before left them.
+    ///   - context: steps of the whole sequence, where `inputShape` has some of them: the network is run on the next ones with
+    ///     `ForwardPass.cache`. It has the same layout of parameters.
     ///   - choices: the layers that `model:` can name.
     package init(
         _ settings: Settings, inputShape: Shape, tokenKinds: Int? = nil, hasLengths: Bool = false, carriesState: Bool = false,
-        loss: any Loss, seed: UInt64, choices: LayerChoices = .standard
+        context: Int? = nil, loss: any Loss, seed: UInt64, choices: LayerChoices = .standard
     ) throws {
         self.inputShape = inputShape
         guard let variants = try settings.optionalVariants("layers"), !variants.isEmpty else {
@@ -47,6 +51,7 @@ package struct Network: Sendable {
         var blueprint = LayerSite.Blueprint(layers: choices)
         blueprint.carriesState = carriesState
         blueprint.vocabulary = tokenKinds
+        blueprint.context = context
         let initializer = try settings.choice("initializer", of: ["pytorch", "gpt2"], default: "pytorch")
         blueprint.frozen = try settings.optionalStrings("freeze")?.map(NamePattern.init) ?? []
         let all = try Sequential(
@@ -84,6 +89,7 @@ package struct Network: Sendable {
         leastLeafRows = blueprint.leastLeafRows
         leastBatchRows = blueprint.leastBatchRows
         stateCount = blueprint.stateCount
+        cacheCount = blueprint.cacheCount
         guard !carriesState || stateCount > 0 else {
             throw settings.failure(
                 "layers",
@@ -110,6 +116,9 @@ package struct Network: Sendable {
     package static func list(_ names: [String]) -> String {
         names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : "")
     }
+
+    /// Whether it can be built for some steps of a sequence and be run on the next ones.
+    package var isStepwise: Bool { layers.isStepwise }
 
     /// Whether a layer needs sums over all rows of a step in the middle of a pass, so that all of a rank's rows go through the
     /// layers together.

@@ -30,13 +30,16 @@ struct RotaryPositions: Sendable {
     }
 
     /// Turns every head's numbers in place; `isBack` the other way.
-    func turn(_ matrix: MutableMatrixView, positions: Int, isBack: Bool, _ workspace: Workspace) {
+    ///
+    /// - Parameters:
+    ///   - positions: rows of a sample; `first`: the position of the first of them.
+    func turn(_ matrix: MutableMatrixView, positions: Int, first: Int = 0, isBack: Bool, _ workspace: Workspace) {
         cosines.withUnsafeBufferPointer { cosines in
             sines.withUnsafeBufferPointer { sines in
                 guard let c = cosines.baseAddress, let s = sines.baseAddress else { return }
                 let rows = cosines.count / half
                 workspace.rotate(
-                    matrix, positions: positions, width: 2 * half,
+                    matrix, positions: positions, first: first, width: 2 * half,
                     cosines: MatrixView(base: c, rows: rows, columns: half),
                     sines: MatrixView(base: s, rows: rows, columns: half),
                     isBack: isBack)

@@ -10,11 +10,13 @@ struct RowNormalization {
     let outputShape: Shape
     private let width: Int
     private let positions: Int
-    private let epsilon: Double
+    /// Whether steps, on the first axis, are normalised one by one.
+    let isStepwise: Bool
+    let epsilon: Double
     /// Whether the mean is taken away.
     private let centers: Bool
-    private let weight: ParameterSlot?
-    private let bias: ParameterSlot?
+    let weight: ParameterSlot?
+    let bias: ParameterSlot?
 
     /// - Parameter epsilon: where the configuration says none.
     init(_ options: Settings, _ site: inout LayerSite, epsilon: Double, centers: Bool) throws {
@@ -34,6 +36,7 @@ struct RowNormalization {
         width = normalized.count
         positions = site.inputShape.count / width
         outputShape = site.inputShape
+        isStepwise = axes < dimensions.count
         weight = isAffine ? site.reserve("weight", shape: normalized, role: .other, initializer: .constant(1)) : nil
         bias = isAffine && hasBias ? site.reserve("bias", shape: normalized, role: .bias, initializer: .constant(0)) : nil
     }

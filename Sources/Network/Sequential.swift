@@ -231,6 +231,9 @@ package struct Sequential: Sendable {
     /// Whether any of the layers needs sums over all rows of a step.
     package internal(set) var joinsLeaves = false
 
+    /// Whether all of them can be run on the next steps of a sequence.
+    var isStepwise: Bool { computed.allSatisfy(\.layer.isStepwise) }
+
     /// Whether any of the layers has something to train, so that they have to be run backward.
     package var isTrained: Bool { backwardFront < fused.count }
 

@@ -17,6 +17,8 @@ package struct ParameterLayout: Sendable {
     package private(set) var slots: [ParameterSlot] = []
     /// The later uses of weights that several layers use, in order.
     package private(set) var laterUses: [LaterUse] = []
+    /// What later uses of a weight would be called as weights of their own, as in PyTorch's state dicts, and the weight's name.
+    package private(set) var aliases: [(name: String, slot: String)] = []
     private var used = RegionSizes()
 
     package init() {}
@@ -36,7 +38,10 @@ package struct ParameterLayout: Sendable {
     }
 
     /// Another use of a slot, behind those that there are: the same weights, and where it is trained a gradient of its own.
-    package mutating func reserveUse(of slot: ParameterSlot) -> ParameterSlot {
+    ///
+    /// - Parameter alias: what it would be called as a slot of its own.
+    package mutating func reserveUse(of slot: ParameterSlot, as alias: String) -> ParameterSlot {
+        aliases.append((alias, slot.name))
         guard slot.region == .trained else { return slot }
         let use = LaterUse(slot: slot, firstBlock: laterUses.last.map { $0.firstBlock + $0.blockCount } ?? 0)
         laterUses.append(use)

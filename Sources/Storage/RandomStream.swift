@@ -8,7 +8,9 @@ package struct RandomStream: Sendable {
     /// What numbers are for. Different purposes never share a counter.
     package enum Purpose: UInt32, Sendable {
         case initialization = 1
-        case shuffle, dropout, split, gradientCheck, augmentation, partners
+        case shuffle, dropout, split, gradientCheck, augmentation, partners, generation
+        /// The order of windows on tokens (layer 0), and where the first one begins (layer 1).
+        case windows = 32
     }
 
     private let key: SIMD2<UInt32>
@@ -20,6 +22,9 @@ package struct RandomStream: Sendable {
         key = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
         tag = purpose.rawValue << 24 | UInt32(layer)
     }
+
+    /// A number from 0 to below 1: 53 random bits.
+    package func unit(ordinal: UInt64) -> Double { Double(word(0, ordinal: ordinal) >> 11) * 0x1p-53 }
 
     /// Four independent uniform 32-bit numbers.
     @inline(__always)

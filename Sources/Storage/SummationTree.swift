@@ -70,6 +70,21 @@ package struct SummationTree: Sendable, Hashable {
         return program
     }
 
+    /// One subtree for each worker that has leaves, whose root is that of a tree over its own leaves alone, and over them another
+    /// tree. Workers share the leaves as so many ranks would; ranks share the workers.
+    package func program(workerCount: Int, rankCount: Int) -> Program {
+        var program = Program()
+        for rank in 0..<rankCount {
+            program.firstOfRank.append(program.subtrees.count)
+            program.subtrees += SummationTree(leafCount: workerCount).leaves(of: rank, rankCount: rankCount)
+                .map { leaves(of: $0, rankCount: workerCount) }.filter { !$0.isEmpty }
+        }
+        let count = program.subtrees.count
+        program.firstOfRank.append(count)
+        program.setAdditions(SummationTree(leafCount: count).additions(for: (0..<count).map { $0..<$0 + 1 }))
+        return program
+    }
+
     /// The two halves that the tree adds to make the subtree over `leaves`, or nil for a single leaf.
     package func children(of leaves: Range<Int>) -> (left: Range<Int>, right: Range<Int>)? {
         guard leaves.count > 1 else { return nil }

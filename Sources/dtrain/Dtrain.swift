@@ -18,7 +18,7 @@ struct Dtrain: ParsableCommand {
         subcommands: [
             TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
             VerifyCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self, DataCommand.self,
-            PackCommand.self, WatchCommand.self
+            PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self, WatchCommand.self
         ],
         defaultSubcommand: TrainCommand.self)
 

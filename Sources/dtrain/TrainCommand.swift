@@ -30,7 +30,7 @@ struct TrainCommand: ParsableCommand {
                 + "the one given.", valueName: "checkpoint"))
     var resume: String?
 
-    @Option(help: ArgumentHelp("Start from the weights in this file.", valueName: "file.safetensors"))
+    @Option(help: ArgumentHelp("Start from the weights in this file or folder.", valueName: "file.safetensors"))
     var initialize: String?
 
     @Option(help: ArgumentHelp("Stop after this global step; the run can be resumed.", valueName: "n"))

@@ -81,7 +81,7 @@ struct TextTests {
 
     @Test("a forged schema is refused")
     func forged() throws {
-        let preprocessing = try splits("abcabcabc", "context: 2").preprocessing
+        let preprocessing = try splits("abcabcabc", "context: 2\nstride: 2").preprocessing
         let text = try #require(String(data: JSONEncoder().encode(preprocessing), encoding: .utf8))
         #expect(try JSONDecoder().decode(Preprocessing.self, from: Data(text.utf8)) == preprocessing)
         let changes = [
@@ -102,7 +102,7 @@ struct TextTests {
         let new = try files.write("new.txt", "abcäabcb")
         #expect(try trained.inputs(from: new).inputRows() == [[0, 1, 2], [3, 0, 1]])
         #expect(try trained.samples(from: new).count == 5)
-        expectFailure(.badConfiguration, "--targets", "the characters that follow") {
+        expectFailure(.badConfiguration, "--targets", "the tokens that follow") {
             _ = try trained.samples(from: new, targets: new)
         }
         let idx = try files.write("new.idx", [0, 0, 8, 1, 0, 0, 0, 3, 97, 98, 99])

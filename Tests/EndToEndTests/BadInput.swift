@@ -294,6 +294,50 @@ extension BadInput {
         }
     ]
 
+    // MARK: - Workers with weights of their own
+
+    private static func workers(_ name: String, _ training: String, says: [String], onRanks: Bool = false) -> BadInput {
+        BadInput(
+            name, says: says, onRanks: onRanks,
+            configuration: Material.digits(steps: 4, training: ", synchronization: \(training)"))
+    }
+
+    static let workers: [BadInput] = [
+        workers(
+            "workers and a delay", "{local: {workers: 2, steps: 2}}, delay: 1",
+            says: ["training.delay", "with local, gradients don't travel"]),
+        workers(
+            "workers and an exchange in 16 bits", "{local: {workers: 2, steps: 2}}, exchange: bfloat16",
+            says: ["training.exchange", "with local, gradients don't travel"]),
+        workers(
+            "workers and sums in the order of arrival", "{local: {workers: 2, steps: 2}}, summation: arrival",
+            says: ["training.summation: arrival", "each worker adds up its own gradients"]),
+        workers(
+            "more workers than micro-batches", "{local: {workers: 5, steps: 2}}",
+            says: ["training.synchronization.local.workers", "5 workers share a batch of 4 micro-batches"], onRanks: true),
+        workers(
+            "nobody says how many workers", "{local: {steps: 2}}", says: ["training.synchronization.local.workers", "missing"]),
+        workers(
+            "nobody says when they meet", "{local: {workers: 2}}", says: ["training.synchronization.local.steps", "missing"]),
+        workers(
+            "workers that never meet", "{local: {workers: 2, steps: 0}}",
+            says: ["training.synchronization.local.steps", "1 or more, found 0"]),
+        workers(
+            "an unknown outer step", "{local: {workers: 2, steps: 2, outer: adam}}",
+            says: ["unknown outer step", "average, momentum, nesterov"]),
+        workers(
+            "an outer momentum that never ends", "{local: {workers: 2, steps: 2, outer: {nesterov: {momentum: 1}}}}",
+            says: ["outer.nesterov.momentum", "from 0 to below 1, found 1"]),
+        workers(
+            "options of a strategy that has none", "{owner: {workers: 2}}",
+            says: ["unknown key", "training.synchronization.owner"]),
+        BadInput(
+            "workers and synchronised batch norm",
+            says: ["training.synchronization", "the workers of local know nothing of each other"],
+            configuration: Material.digits(steps: 4, training: ", synchronization: {local: {workers: 2, steps: 2}}")
+                .replacing("- relu", with: "- batch_norm: {synchronized: true}"))
+    ]
+
     // MARK: - Data
 
     static let data: [BadInput] = [

@@ -7,17 +7,24 @@ import Testing
 @Suite("Bad input")
 struct BadInputTests {
     private static let rows =
-        BadInput.configurations + BadInput.data + BadInput.texts + BadInput.series + BadInput.checkpoints
+        BadInput.configurations + BadInput.workers + BadInput.data + BadInput.texts + BadInput.tokens + BadInput.series
+        + BadInput.checkpoints
         + BadInput.runDirectories
 
     @Test("a bad configuration is refused", arguments: BadInput.configurations)
     func configuration(_ row: BadInput) throws { try check(row) }
+
+    @Test("workers are refused where they don't go with the rest", arguments: BadInput.workers)
+    func workers(_ row: BadInput) throws { try check(row) }
 
     @Test("bad data are refused", arguments: BadInput.data)
     func data(_ row: BadInput) throws { try check(row) }
 
     @Test("bad tables of texts are refused", arguments: BadInput.texts)
     func texts(_ row: BadInput) throws { try check(row) }
+
+    @Test("bad texts and tokens are refused", arguments: BadInput.tokens)
+    func tokens(_ row: BadInput) throws { try check(row) }
 
     @Test("bad series are refused", arguments: BadInput.series)
     func series(_ row: BadInput) throws { try check(row) }

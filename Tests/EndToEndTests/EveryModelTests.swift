@@ -80,7 +80,7 @@ struct EveryModelTests {
         "gelu: {approximation: tanh}", "dropout: {rate: 0.3}", "flatten", "residual: {layers: [dense: {units: 4}, relu]}",
         "dense: {units: 4, bias: false, name: middle, initializer: {uniform: {bound: 0.1}}}",
         "dense: {units: 4, initializer: {normal: {mean: 0.1, standard_deviation: 0.2}}}",
-        "dense: {units: 4, initializer: zeros}", "layer_norm",
+        "dense: {units: 4, initializer: zeros}", "layer_norm", "rms_norm: {epsilon: 0.001}",
         "reshape: {shape: [2, 2]}, permute: {dimensions: [2, 1]}, dense: {units: 2}, flatten",
         "parallel: {branches: [{layers: [relu]}, {layers: [dense: {units: 2}]}], combine: concatenate}",
         "repeat: {times: 2, layers: [dense: {units: 4}, relu]}",
@@ -92,6 +92,8 @@ struct EveryModelTests {
         "conv2d: {filters: 2, kernel: 2}, conv2d_transpose: {filters: 2, kernel: 2, stride: 2, padding: 1, output_padding: 1}",
         "reshape: {shape: [2, 2]}, conv1d: {filters: 3, kernel: 2, padding: 1, stride: 2, dilation: 1, groups: 1}",
         "reshape: {shape: [2, 2]}, conv1d: {filters: 3, kernel: 2, padding: causal}, global_average_pool1d",
+        "reshape: {shape: [2, 2]}, positional_embedding, multi_head_attention: {heads: 2, causal: true, dropout: 0.1, bias: false}",
+        "reshape: {shape: [2, 2]}, positional_embedding: {kind: sinusoidal}, transformer_block: {heads: 1, hidden: 3, rotary: true}",
         "reshape: {shape: [2, 2]}, max_pool1d: {size: 2, stride: 1, padding: 1}",
         "reshape: {shape: [2, 2]}, average_pool1d: {size: 2, count_include_pad: false}",
         "reshape: {shape: [2, 2]}, global_max_pool1d",
@@ -193,6 +195,16 @@ struct EveryModelTests {
             data: "format: text, train: {path: words.txt}, validation_fraction: 0.5, context: 5, stride: 2",
             layers: "embedding: {embedding_dim: 4}, dense: {units: 7, tied_to: 0}", input: "words.txt", labelled: ["words.txt"]),
         Model(
+            testDescription: "bytes of a text",
+            data: "format: text, train: {path: words.txt}, validation: {path: words.txt}, tokens: bytes, context: 5",
+            layers: "embedding: {embedding_dim: 4}, dense: {units: 256}", input: "words.txt", labelled: ["words.txt"]),
+        Model(
+            testDescription: "files of tokens",
+            data:
+                "format: tokens, train: {paths: [tokens.bin, tokens.bin]}, validation: {path: tokens.bin}, vocabulary: 7, context: 5, "
+                + "dtype: uint16", layers: "embedding: {embedding_dim: 4}, dense: {units: 7}", input: "tokens.bin",
+            labelled: ["tokens.bin"]),
+        Model(
             testDescription: "labelled texts",
             data: "format: texts, train: {path: messages.csv, text: message, target: label, weight: z}, tokens: words, "
                 + "vocabulary: 5, lowercase: false, length: 4, validation_fraction: 0.3",
@@ -285,7 +297,8 @@ struct EveryModelTests {
     ]
     private static let trainingRows: [String] = [
         "seed: 3, shuffle: false", "threads: 2, log_every: 1, verify_every: 1, audit: true", "summation: arrival",
-        "synchronization: allreduce, on_nonfinite: skip", "ema: {decay: 0.9, validate: true}", "epochs: 3", "drop_last: true"
+        "synchronization: allreduce, on_nonfinite: skip", "ema: {decay: 0.9, validate: true}", "epochs: 3", "drop_last: true",
+        "synchronization: {local: {workers: 2, steps: 2, outer: nesterov}}"
     ]
     private static let options: [Model] =
         sectionRows.map { table("the option \($0)", options: kinds, sections: $0) }
@@ -367,6 +380,7 @@ struct EveryModelTests {
             "messages.csv", Material.csv(rows.map { ["\"\($0[2]), \($0[3])!\"", $0[3], $0[5]] }, header: "message,label,z"))
         try bench.write("bare.tsv", rows.map { "\($0[2]) \($0[3])\t\($0[5])\n" }.joined())
         try bench.write("lines.txt", "red ash\nblue\n")
+        try bench.write("tokens.bin", (0..<80).flatMap { [UInt8($0 % 7), 0] })
         try bench.write("words.txt", String(repeating: "a \"b\",\nc", count: 9))
         try bench.write("series.csv", Material.stations())
         try bench.write("level.csv", (0..<40).map { "\($0 % 7)\t\($0 % 3)\n" }.joined())

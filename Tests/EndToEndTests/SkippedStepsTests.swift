@@ -38,7 +38,9 @@ struct SkippedStepsTests {
         }
     }
 
-    @Test("every optimizer counts the steps that it took, as PyTorch's do", arguments: ["owner", "allreduce"])
+    @Test(
+        "every optimizer counts the steps that it took, as PyTorch's do",
+        arguments: ["owner", "allreduce", "{local: {workers: 1, steps: 1}}"])
     func follow(_ strategy: String) throws {
         let cases = try Self.cases()
         #expect(cases.contains { $0.skipped.first == 1 } && cases.contains { $0.skipped.count > 2 })

@@ -6,29 +6,29 @@ import Testing
 /// Ranks and networks that fail on one of two hosts, and what is said of it on the first one.
 @Suite("Stalls on several hosts", .serialized, .enabled(if: Lab.isPossible, Comment(rawValue: Lab.reason)))
 struct StallLabTests {
-    /// Trains on two hosts of `ranksEach` ranks, runs `script` as soon as there are steps, and waits for the job, whose exit status
+    /// Trains on hosts of `ranksEach` ranks, runs `script` as soon as there are steps, and waits for the job, whose exit status
     /// is that of the whole. In the script `$job` is mpirun, `await PART` waits until its errors say that, and `on HOST command`
     /// runs a command elsewhere.
     private func train(
         _ bench: Workbench, ranksEach: Int, options: String = "", launcher: String = "", idleSeconds: Double = 1,
-        _ script: String
+        hosts: Int = 2, units: Int = 32, batch: Int = 64, microBatch: Int = 8, _ script: String
     ) throws -> Outcome {
         try bench.write(
             "c.yaml",
             """
             data: {format: digits}
-            model: {layers: [{dense: {units: 32}}, relu, {dense: {units: 10}}]}
-            training: {max_steps: 100000000, global_batch_size: 64, micro_batch_size: 8, log_every: 1}
+            model: {layers: [{dense: {units: \(units)}}, relu, {dense: {units: \(units)}}, relu, {dense: {units: 10}}]}
+            training: {max_steps: 100000000, global_batch_size: \(batch), micro_batch_size: \(microBatch), log_every: 1}
             checkpoint: {every_steps: 1000000}
 
             """)
-        let list = (1...2).map { "lab\($0):\(ranksEach)" }.joined(separator: ",")
+        let list = (1...hosts).map { "lab\($0):\(ranksEach)" }.joined(separator: ",")
         let start =
             launcher.isEmpty
-            ? "mpirun -q --host \(list) -np \(2 * ranksEach) -x DTRAIN_IDLE_SECONDS '\(Workbench.program)'"
+            ? "mpirun -q --host \(list) -np \(hosts * ranksEach) -x DTRAIN_IDLE_SECONDS '\(Workbench.program)'"
             : "'\(Workbench.program)' \(launcher)"
         let child = Lab.child(
-            hosts: 2,
+            hosts: hosts,
             [
                 "bash", "-c",
                 """
@@ -98,6 +98,30 @@ struct StallLabTests {
                 """)
             expectRefusal(outcome, .stalled, ["rank 1 (host lab2, pid ", "it is stopped (SIGSTOP)", "the job is ended"])
             #expect(outcome.output.isEmpty, "\(outcome)")
+        }
+    }
+
+    @Test("a rank that gets on slower than those of other hosts is named once, with its host, pid there and phase")
+    func straggler() throws {
+        try withWorkbench { bench in
+            // The watcher's minute is 3.75 s; the rank is slow for more than another one.
+            let outcome = try train(
+                bench, ranksEach: 1, idleSeconds: 0.5, hosts: 3, units: 1024, batch: 384, microBatch: 64,
+                """
+                victim=$(on lab2 'pgrep -x dtrain')
+                on lab2 "while kill -STOP $victim; do sleep 0.06; kill -CONT $victim; sleep 0.02; done 2> /dev/null" &
+                await 'makes the others wait'
+                sleep 5
+                echo "victim $victim"
+                kill -USR1 $job
+                """)
+            #expect(outcome.status == ExitCode.interrupted.rawValue && outcome.survivors.isEmpty, "\(outcome)")
+            let victim = outcome.outputLines.first { $0.hasPrefix("victim ") }?.dropFirst(7) ?? "?"
+            let found = lines(outcome, "makes the others wait")
+            let pattern =
+                "^warning: rank 1 \\(host lab2, pid \(victim)\\) makes the others wait: for [34] s it has computed [0-9.]+ times "
+                + "as long as the median rank, most of the difference in (forward|backward|combining gradients); see what"
+            #expect(found.count == 1 && found[0].range(of: pattern, options: .regularExpression) != nil, "\(outcome)")
         }
     }
 }

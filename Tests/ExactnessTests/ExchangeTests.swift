@@ -1,4 +1,5 @@
 import Foundation
+import Reporting
 import TestSupport
 import Testing
 
@@ -56,6 +57,44 @@ struct ExchangeTests {
             }
             // Twelve steps, each with rounding errors of 2^-9 of what changes.
             #expect(abs(try loss("exact") - loss("hosts")) < 0.01 * (try loss("exact")))
+        }
+    }
+
+    @Test(
+        "one worker that meets itself behind every step is a run like any other",
+        arguments: [
+            "optimizer={sgd: {learning_rate: 0.05, momentum: 0.9}}", "optimizer={adam: {learning_rate: 0.01}}",
+            "gradient_clipping={norm: 0.3}", "gradient_clipping={value: 0.01}"
+        ])
+    func oneWorker(setting: String) throws {
+        try withBench(Self.network) { bench in
+            let more = ["--set", setting, "--set", "model.layers.1=batch_norm"]
+            try bench.train("owner", more)
+            for ranks in [1, 2] {
+                let run = "local\(ranks)"
+                try bench.train(
+                    run, ranks: ranks, more + ["--set", "training.synchronization={local: {workers: 1, steps: 1}}"])
+                func results(_ run: Run) throws -> [LoggedLine] { try run.lines("step") + run.lines("end") }
+                #expect(try results(bench.run(run)).map(\.numbers) == results(bench.run("owner")).map(\.numbers))
+                let model = "checkpoints/step-00000012/model.safetensors"
+                #expect(bench.run("owner").files[model] != nil)
+                #expect(bench.run(run).files[model] == bench.run("owner").files[model], "\(ranks) ranks")
+            }
+        }
+    }
+
+    @Test("workers whose last steps come to nothing are told of, and those steps change nothing")
+    func lostSteps() throws {
+        try withBench(Self.network) { bench in
+            let local = ["--set", "training.synchronization={local: {workers: 3, steps: 5}}"]
+            let result = try bench.start("late", ranks: 2, local).wait()
+            #expect(result.status == 0 && result.errors.contains("warning: the result will be that of step 10: "), "\(result)")
+            let even = try bench.start("even", local + ["--set", "training.max_steps=10"]).wait()
+            #expect(even.status == 0 && !even.errors.contains("the result will be"), "\(even)")
+            func model(_ run: String, _ step: Int) -> Data? {
+                bench.run(run).files["checkpoints/step-000000\(step)/model.safetensors"]
+            }
+            #expect(model("late", 12) != nil && model("late", 12) == model("even", 10))
         }
     }
 }

@@ -39,8 +39,18 @@ struct KillTests {
             Case(name: "one of 3 ranks, then a plain process", before: 3, after: nil, takesAll: false),
             Case(name: "all of 2 ranks and mpirun, then 3 ranks", before: 2, after: 3, takesAll: true)
         ])
-    func killed(_ killing: Case) throws {
-        try withBench(Self.configuration) { bench in
+    func killed(_ killing: Case) throws { try check(killing, Self.configuration) }
+
+    @Test("so does one of workers that are killed between two meetings")
+    func workers() throws {
+        let configuration = Self.configuration.replacingOccurrences(
+            of: "  audit: true", with: "  audit: true\n  synchronization: {local: {workers: 4, steps: 60, outer: nesterov}}")
+        try check(
+            Case(name: "one of 3 ranks, then 2 ranks", before: 3, after: 2, takesAll: false), configuration)
+    }
+
+    private func check(_ killing: Case, _ configuration: String) throws {
+        try withBench(configuration) { bench in
             try bench.train("whole")
             // Where the kill lands isn't in our hands: mostly on steps that no checkpoint has.
             var lost = 0

@@ -74,6 +74,49 @@ extension FaultTests {
             }
         }
 
+        @Test("a rank that gets on slower than the others is named once, with pid and phase, and the job goes on")
+        func straggler() throws {
+            try withFaultBench { bench in
+                // Steps of some milliseconds, with as many micro-batches on each rank. The watcher's minute is 3.75 s here.
+                try bench.write(
+                    "c.yaml",
+                    Configurations.digits(
+                        layers: [1024, 1024], steps: 100_000_000, batch: 384, microBatch: 64, every: 1_000_000))
+                let job = try bench.start(
+                    .bare(3), ["train", "c.yaml", "--run", "r"], environment: ["DTRAIN_IDLE_SECONDS": "0.5"], limit: 90)
+                try #require(job.waitUntil { _ in bench.state("r").loggedStep > 2 }, "\(job.output)\(job.errors)")
+                let ranks = job.ranks()
+                try #require(ranks.map(\.rank) == [0, 1, 2], "\(ranks)")
+                let victim = ranks[2]
+                func warnings() -> [Substring] { lines(job, "makes the others wait") }
+                /// Lets the rank have a quarter of the time.
+                func slowDown(seconds: Double, until isEnough: () -> Bool) {
+                    let end = Date().addingTimeInterval(seconds)
+                    while Date() < end, !isEnough() {
+                        victim.stop()
+                        usleep(60_000)
+                        victim.send(SIGCONT)
+                        usleep(20_000)
+                    }
+                }
+                slowDown(seconds: 40) { !warnings().isEmpty }
+                try #require(warnings().count == 1, "\(job.errors)")
+                // For more than another such minute.
+                let step = bench.state("r").loggedStep
+                slowDown(seconds: 5) { false }
+                #expect(bench.state("r").loggedStep > step)
+                job.send(SIGUSR1)
+                let ended = Ended(job)
+                expectEnd(ended, .interrupted)
+                let found = ended.warnings.filter { $0.contains("makes the others wait") }
+                #expect(found.count == 1, "\(ended)")
+                let pattern =
+                    "^rank 2 \\(pid \(victim.identifier)\\) makes the others wait: for [34] s it has computed [0-9.]+ times as long "
+                    + "as the median rank, most of the difference in (forward|backward|combining gradients); see what else runs"
+                #expect(found.first?.range(of: pattern, options: .regularExpression) != nil, "\(ended)")
+            }
+        }
+
         @Test("a job that is stopped as a whole is suspended, not stuck")
         func suspended() throws {
             try withFaultBench { bench in
@@ -109,6 +152,16 @@ extension FaultTests {
                 #expect(ended.warnings.isEmpty, "\(ended)")
                 let again = try bench.train(.plain, "r", ["--resume", "--steps", "1"])
                 expectEnd(again, .success)
+            }
+        }
+
+        @Test("a rank that a watcher ends ends with the agreed status, whatever was asked for: its host may be cut off")
+        func endedByWatcher() throws {
+            try withFaultBench { bench in
+                let (job, ranks) = try training(bench, ranks: 2, environment: [:])
+                // What a watcher sends. The C library keeps some real-time signals for itself, and says where the others begin.
+                for rank in ranks { rank.send(__libc_current_sigrtmin() + 7) }
+                expectEnd(Ended(job), .stalled)
             }
         }
 

@@ -80,6 +80,7 @@ write("series", "hours.csv", "t,k,v\n" + "".join(f"2021-03-28T{hour:02d}:00:00Z,
 write("texts", "mails.csv", 'text,label\n"Win a prize, now!",spam\nsee you at 10,ham\nd\u00e9j\u00e0 vu \u4e2d,ham\nfree prize,spam\n')
 write("texts", "numbers.csv", "text,value\nok,1.5\nnot ok at all,-2\nx,0\nlast,3\n")
 write("text", "words.txt", "It was the best of times,\nit was the worst of times: \u00e4\u20ac\U0001f600.\n")
+write("text", "plain.txt", "that the he ab tab 12 bed 'a' box\n" * 2)
 write("text", "words.txt.gz", compressed(b"a rose is a rose is a rose"))
 write("ucr", "rows.tsv", "1\t0.5\t1\t2\n2\t1\tNaN\tNaN\n1\t3\t4\t5\n2\t1e-3\t-2\t7\n")
 write("ucr", "archive.ts", "# a comment\n@problemName P\n@timeStamps false\n@missing false\n@univariate false\n@dimensions 2\n"
@@ -140,6 +141,35 @@ for path in sorted(glob.glob(os.path.join(HERE, "../References/images/*"))):
         write(target, os.path.basename(path), open(path, "rb").read())
 
 
+# Tokens and what makes them. Not all bytes have one here: a file of all would be longer than a fuzzer likes.
+def tokenizer(cutter, **other):
+    vocabulary = ["Ġ", "Ċ", "č", "'", ":", "<", ">", "|", "s", "T", "h", "e", "a", "o", "f", "t", "i", "x", "1", "2", "b", "n", "d",
+                  "Ã", "©", "ð", "Ł", "ĺ", "Ģ", "ã", "h", "ĢĢ", "th", "he", "Ġt", "Ġth", "ab"]
+    vocabulary = list(dict.fromkeys(vocabulary))
+    return {"version": "1.0", "truncation": None, "padding": None,
+            "added_tokens": [{"id": len(vocabulary), "content": "<s>", "single_word": False, "lstrip": True, "rstrip": True,
+                              "normalized": False, "special": True}],
+            "normalizer": None, "pre_tokenizer": cutter, "post_processor": None, "decoder": {"type": "ByteLevel"},
+            "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
+                      "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+                      "vocab": {token: number for number, token in enumerate(vocabulary)},
+                      "merges": [["t", "h"], ["h", "e"], ["Ģ", "Ģ"], ["Ġ", "t"], ["Ġt", "h"], ["a", "b"]], **other}}
+
+
+byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
+qwen = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+split = {"type": "Sequence", "pretokenizers": [
+    {"type": "Split", "pattern": {"Regex": qwen}, "behavior": "Isolated", "invert": False},
+    {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}]}
+for name, file in [("gpt2", tokenizer(byte_level)), ("qwen2", tokenizer(split, ignore_merges=True)),
+                   ("strings", tokenizer(byte_level, merges=["t h", "h e"]))]:
+    write("tokenizer", f"{name}.json", json.dumps(file, ensure_ascii=False))
+write("tokens", "nanogpt.bin", struct.pack("<40H", *(7 * number % 300 for number in range(40))))
+write("tokens", "wide.bin", struct.pack("<20I", *(7 * number % 300 for number in range(20))))
+write("tokens", "llmc.bin", struct.pack("<256i", 20240520, 1, 30, *[0] * 253) + struct.pack("<30H", *range(30)))
+write("tokens", "llama.bin", struct.pack("<256i", 20240801, 7, 12, *[0] * 253) + struct.pack("<12I", *range(12)))
+write("tokens", "beyond.bin", struct.pack("<12H", *range(295, 307)))
+
 # Checkpoints.
 def safetensors(header, content):
     text = json.dumps(header).encode()
@@ -154,6 +184,27 @@ write("safetensors", "halves.safetensors", safetensors(
      "c": {"dtype": "I64", "shape": [1], "data_offsets": [6, 14]}, "d\u00e9": {"dtype": "U8", "shape": [0, 3],
      "data_offsets": [14, 14]}}, bytes(range(14))))
 write("safetensors", "empty.safetensors", safetensors({}, b""))
+
+
+def gpt2():
+    """The weights of the network that the target has."""
+    shapes = {"wte.weight": [3, 2], "wpe.weight": [2, 2], "ln_f.weight": [2], "ln_f.bias": [2]} | {
+        f"h.0.{name}": shape for name, shape in {
+            "ln_1.weight": [2], "ln_1.bias": [2], "attn.c_attn.weight": [2, 6], "attn.c_attn.bias": [6],
+            "attn.c_proj.weight": [2, 2], "attn.c_proj.bias": [2], "ln_2.weight": [2], "ln_2.bias": [2],
+            "mlp.c_fc.weight": [2, 2], "mlp.c_fc.bias": [2], "mlp.c_proj.weight": [2, 2], "mlp.c_proj.bias": [2]}.items()}
+    header, content = {}, b""
+    for name, shape in shapes.items():
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header["transformer." + name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(content), len(content) + 4 * count]}
+        content += struct.pack(f"<{count}f", *[0.5] * count)
+    return safetensors(header, content)
+
+
+write("gpt2", "model.safetensors", gpt2())
+write("gpt2", "config.json", json.dumps({
+    "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "layer_norm_epsilon": 1e-05, "model_type": "gpt2",
+    "n_head": 1, "n_inner": None, "scale_attn_by_inverse_layer_idx": False, "scale_attn_weights": True}))
 
 log = [{"event": "start", "ranks": 1}, {"event": "step", "step": 10, "epoch": 1, "loss": 1.25, "lr": 0.01},
        {"event": "validation", "step": 10, "loss": 1.5, "confusion": [[1, 2], [3, 4]]}, {"event": "step", "step": 20, "loss": None},
@@ -171,6 +222,10 @@ RUNS = {
               "{embedding: {embedding_dim: 2}}, {lstm: {units: 2, output: last}}, {dense: {units: 2}}"),
     "text": ("format: text, train: {path: text/words.txt}, context: 4",
              f"{{embedding: {{embedding_dim: 2}}}}, {{dense: {{units: {CHARACTERS}}}}}"),
+    "tokens": ("format: tokens, train: {path: tokens/nanogpt.bin}, vocabulary: 300, context: 4",
+               "{embedding: {embedding_dim: 2}}, {dense: {units: 300}}"),
+    "tokenizer": ("format: text, train: {path: text/plain.txt}, tokens: {tokenizer: tokenizer/gpt2.json}, context: 2, stride: 1",
+                  f"{{embedding: {{embedding_dim: 2}}}}, {{dense: {{units: {len(tokenizer(byte_level)['model']['vocab']) + 1}}}}}"),
     "ucr": ("format: ucr, train: {path: ucr/unequal.ts}", "{simple_rnn: {units: 2, output: last}}, {dense: {units: 2}}"),
     "idx": ("format: idx, train: {inputs: idx/floats.idx, targets: idx/labels.idx}", "{dense: {units: 3}}"),
 }

@@ -74,7 +74,7 @@ struct LikelihoodTests {
         arguments: [
             ("perplexity", false, "the metric perplexity doesn't fit classification with 3 outputs"),
             ("bits_per_byte", false, "the metric bits_per_byte doesn't fit classification with 3 outputs"),
-            ("bits_per_byte", true, "needs classes that are tokens of a text")
+            ("bits_per_byte", true, "needs classes that are characters or bytes of a text")
         ])
     func refused(name: String, hasLogits: Bool, message: String) throws {
         let failure = #expect(throws: Failure.self) {

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn import metrics as judge
 
 import recurrences
+import transformers
 from reference import read_cases
 
 KINKED = {"relu", "leaky_relu", "elu"}
@@ -197,7 +198,8 @@ def run(layers, parameters, x, prefix="", training=False, lengths=None):
         elif kind == "parallel":
             outputs = [run(branch.get("layers", []), parameters, x, f"{prefix}{index}.{b}.", training, lengths)
                        for b, branch in enumerate(options["branches"])]
-            x = np.concatenate(outputs, 1) if options.get("combine", "concatenate") == "concatenate" else sum(outputs)
+            x = {"concatenate": lambda: np.concatenate(outputs, 1), "add": lambda: sum(outputs),
+                 "multiply": lambda: outputs[0] * outputs[1]}[options.get("combine", "concatenate")]()
         elif kind == "repeat":
             for turn in range(options["times"]):
                 x = run(options["layers"], parameters, x, f"{prefix}{index}.{turn}.", training, lengths)
@@ -212,6 +214,8 @@ def run(layers, parameters, x, prefix="", training=False, lengths=None):
             x = x + np.reshape(parameters.get(f"{name}.bias", np.zeros(x.shape[1])), each)
         elif (steps := run_steps(kind, options, x, parameters, f"{prefix}{index}", lengths)) is not None:
             x = steps
+        elif (made := transformers.run(kind, options, x, parameters, f"{prefix}{index}", lengths)) is not None:
+            x = made
         elif run_image(kind, options, x, parameters, f"{prefix}{index}") is not None:
             x = run_image(kind, options, x, parameters, f"{prefix}{index}")
         elif kind == "layer_norm":

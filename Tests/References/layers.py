@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import attention
 from reference import exact, prepare, write_cases
 
 EXTREME = [0.0, 30.0, -30.0, 100.0, -100.0, 1e-30, -1e-30, 1e-8, -1e-8, 1e-4, -1e-4, 5.0, -5.0, 10.0, -10.0, 0.5]
@@ -59,7 +60,7 @@ class Embedding(nn.Embedding):
 
 
 class Parallel(nn.ModuleList):
-    """Branches that all get the input; their outputs are concatenated, or added. Those of branch b are `<i>.<b>.<j>.weight`."""
+    """Branches that all get the input; their outputs are concatenated, added or multiplied. Those of branch b are `<i>.<b>.<j>.weight`."""
 
     def __init__(self, branches, combine):
         super().__init__(nn.Sequential(*branch) for branch in branches)
@@ -67,6 +68,8 @@ class Parallel(nn.ModuleList):
 
     def forward(self, x):
         outputs = [branch(x) for branch in self]
+        if self.combine == "multiply":
+            return outputs[0] * outputs[1]
         return torch.cat(outputs, 1) if self.combine == "concatenate" else sum(outputs)
 
 
@@ -257,6 +260,8 @@ def build(configurations, shape, kinds=None):
                 turn, shape = build(options["layers"], shape)
                 turns.append(nn.Sequential(*turn))
             modules.append(nn.Sequential(*turns))
+        elif attention.module(kind, options, shape) is not None:
+            modules.append(attention.module(kind, options, shape))
         elif image_module(kind, options, shape) is not None:
             modules.append(image_module(kind, options, shape))
             shape = output_shape(modules[-1], shape)
@@ -537,6 +542,7 @@ def main():
     ]
     cases += image_cases()
     cases += sequence_cases()
+    cases += attention.cases(case)
     for index, (name, layer) in enumerate(activations):
         cases.append(case(200 + index, name, [layer], [11], rows=3))
         cases.append(case(300 + index, f"{name}, extreme inputs", [layer], [len(EXTREME)], inputs=[EXTREME]))

@@ -33,6 +33,11 @@ struct AllocationTests {
                 + "global_average_pool2d, dense: {units: 10}]"
         ],
         [
+            "training.synchronization={local: {workers: 3, steps: 2, outer: nesterov}}", "gradient_clipping={norm: 1}",
+            "model.layers=[flatten, {dense: {units: 24}}, batch_norm, relu, {dense: {units: 10}}]"
+        ],
+        ["training.synchronization={local: {workers: 3, steps: 5}}", "training.on_nonfinite=skip"],
+        [
             "model.layers=[reshape: {shape: [1, 8, 8]}, conv2d: {filters: 6, kernel: 3}, {batch_norm: {synchronized: true}}, relu, "
                 + "flatten, {dense: {units: 9}}, {batch_norm: {synchronized: true}}, dense: {units: 10}]"
         ],
@@ -52,6 +57,13 @@ struct AllocationTests {
         [
             "data={format: text, train: {path: t.txt}, context: 4}", "gradient_clipping={norm: 1}",
             "model={layers: [{embedding: {embedding_dim: 8}}, {dense: {units: 11, tied_to: 0}}]}"
+        ],
+        [
+            "data={format: text, train: {path: t.txt}, context: 6}",
+            "model={initializer: gpt2, layers: [{embedding: {units: 8}}, "
+                + "positional_embedding, {transformer_block: {heads: 2, causal: true}}, {transformer_block: {heads: 4, "
+                + "key_value_heads: 2, gated: true, normalization: rms_norm, rotary: true}}, layer_norm, "
+                + "{dense: {units: vocabulary, bias: false, tie: 0}}]}"
         ],
         [
             "data={format: texts, train: {path: t.csv, text: x, target: y, weight: w}}",

@@ -54,6 +54,26 @@ struct CompatibilityTests {
         #expect(!SettingChange(key: "optimizer.adam.note", stored: ".learning_rate:", configured: nil).isLearningRate)
     }
 
+    @Test("workers and the kind of their outer step must stay, when they meet may change")
+    func workers() {
+        let local = "training.synchronization.local"
+        let stored = [
+            "training.synchronization": "local", local + ".workers": "4", local + ".steps": "16", local + ".start_step": "0",
+            local + ".outer": "nesterov", local + ".outer.nesterov.momentum": "0.9"
+        ]
+        func refused(_ changes: [String: String?]) -> [String] {
+            compare(stored, stored.merging(changes.compactMapValues { $0 }) { $1 }.filter { changes[$0.key] != .some(nil) })
+                .refused.map(\.key)
+        }
+        #expect(refused([local + ".steps": "8", local + ".start_step": "9", local + ".outer.nesterov.momentum": "0.5"]) == [])
+        #expect(refused([local + ".workers": "3"]) == [local + ".workers"])
+        #expect(refused([local + ".outer": "average"]) == [local + ".outer"])
+        let owner = ["training.synchronization": "owner"]
+        #expect(compare(stored, owner).refused.map(\.key).contains("training.synchronization"))
+        #expect(compare(owner, stored).refused.map(\.key) == ["training.synchronization"])
+        #expect(compare(owner, ["training.synchronization": "allreduce"]).refused.isEmpty)
+    }
+
     @Test("data are compared by their hashes, split by split")
     func data() {
         #expect(

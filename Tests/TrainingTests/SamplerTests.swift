@@ -36,6 +36,42 @@ struct SamplerTests {
         #expect(sampler(5, batch: 2, micro: 1, shuffles: false).order(epoch: 4) == [0, 1, 2, 3, 4])
     }
 
+    @Test(
+        "an order that is computed has every sample once per epoch, too, in another order each time, and no step changes another's"
+    )
+    func computedOrder() {
+        let sampler = Sampler(
+            sampleCount: 103, globalBatchSize: 20, microBatchSize: 8, seed: 3, shuffles: true, computesOrder: true)
+        var orders: [[Int32]] = []
+        for epoch in 0..<3 {
+            let order = EpochOrder(sampler, epoch: epoch)
+            let batches = (epoch * 6..<(epoch + 1) * 6).map { sampler.batch(completedSteps: $0) }
+            var used: [Int32] = []
+            for (index, batch) in batches.enumerated() {
+                let drawn = order.drawn(batch)
+                // The next step's samples are asked for while this one's are in use.
+                if index + 1 < batches.count { _ = order.drawn(batches[index + 1]) }
+                #expect(
+                    drawn.beginsEpoch == (index == 0) && drawn.samples.count == batch.sampleCount && drawn.step == batch.step)
+                #expect(order.drawn(batch).samples == drawn.samples)
+                used += drawn.samples
+            }
+            #expect(used.sorted() == (0..<103).map { Int32($0) } && order.prefix(7) == Array(used.prefix(7)))
+            orders.append(used)
+        }
+        #expect(Set(orders).count == 3)
+    }
+
+    @Test("an order that is listed is drawn as it stands")
+    func listedOrder() {
+        let sampler = sampler(103, batch: 20, micro: 8)
+        let order = EpochOrder(sampler, epoch: 1)
+        let drawn = (6..<12).map { order.drawn(sampler.batch(completedSteps: $0)) }
+        #expect(
+            drawn.flatMap(\.samples) == sampler.order(epoch: 1)
+                && drawn.map(\.beginsEpoch) == [true] + [Bool](repeating: false, count: 5))
+    }
+
     @Test("numbers every draw of the run once")
     func draws() {
         let sampler = sampler(10, batch: 4, micro: 2)

@@ -23,8 +23,8 @@ package struct Dense: Layer {
     private let units: Int
     /// Rows of the products per sample.
     private var positions: Int
-    private let weight: ParameterSlot
-    private let bias: ParameterSlot?
+    let weight: ParameterSlot
+    let bias: ParameterSlot?
     private var activation: Activation?
 
     package init(options: Settings, site: inout LayerSite) throws {
@@ -100,6 +100,7 @@ package struct Dense: Layer {
     }
 
     package var backwardOperands: BackwardOperands { activation == nil ? .input : .both }
+    package var isStepwise: Bool { outputShape.dimensions.count > 1 }
 
     package func fused(with next: any Layer) -> (any Layer)? {
         guard activation == nil, let function = (next as? any ElementwiseLayer)?.activation, function.needsOutput else {

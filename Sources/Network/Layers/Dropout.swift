@@ -9,7 +9,7 @@ import Storage
 package struct Dropout: Layer {
     package static let kind = "dropout"
     package let outputShape: Shape
-    private let rate: Double
+    let rate: Double
     private let stream: RandomStream
 
     package init(options: Settings, site: inout LayerSite) throws {
@@ -19,6 +19,7 @@ package struct Dropout: Layer {
     }
 
     package var memory: LayerMemory { LayerMemory(kept: MemoryNeed(perSample: outputShape.count)) }
+    package var isStepwise: Bool { true }
 
     package var backwardOperands: BackwardOperands { [] }
 

@@ -9,6 +9,7 @@ protocol ElementwiseLayer: Layer {
 }
 
 extension ElementwiseLayer {
+    package var isStepwise: Bool { true }
     package var backwardOperands: BackwardOperands { activation.needsOutput ? .output : .input }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {

@@ -14,7 +14,7 @@ package struct Embedding: Layer {
     package let outputShape: Shape
     private let kinds: Int
     private let width: Int
-    private let weight: ParameterSlot
+    let weight: ParameterSlot
     private let paddingIndex: Int?
 
     package init(options: Settings, site: inout LayerSite) throws {
@@ -50,6 +50,7 @@ package struct Embedding: Layer {
     }
 
     package var backwardOperands: BackwardOperands { .input }
+    package var isStepwise: Bool { true }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         pass.workspace.embed(

@@ -18,9 +18,11 @@ import Storage
 package struct MultiHeadAttention: Layer {
     package static let kind = "multi_head_attention"
     package let outputShape: Shape
-    private let attention: Attention
+    let attention: Attention
     private let width: Int
-    private let rotary: RotaryPositions?
+    let rotary: RotaryPositions?
+    /// Over the whole sequence, where the layer is built for some of its steps, and where keys and values are remembered.
+    private let remembered: (attention: Attention, offset: Int)?
     private let dropoutRate: Double
     private let stream: RandomStream
     /// From x to columns of q, k and v.
@@ -56,7 +58,14 @@ package struct MultiHeadAttention: Layer {
             throw options.failure(
                 "dropout", "the \(heads) × \(steps) × \(steps) probabilities of a sample are too many to draw for")
         }
-        rotary = try RotaryPositions(options, positions: steps, width: width / heads)
+        rotary = try RotaryPositions(options, positions: site.context ?? steps, width: width / heads)
+        let keyColumns = attention.keyColumns
+        remembered = site.context.map {
+            (
+                Attention(positions: $0, heads: heads, keyHeads: keyHeads, width: width / heads, isCausal: isCausal),
+                site.reserveCache(2 * keyColumns)
+            )
+        }
         stream = RandomStream(seed: site.seed, purpose: .dropout, layer: site.ordinal)
         self.width = width
         outputShape = site.inputShape
@@ -100,6 +109,7 @@ package struct MultiHeadAttention: Layer {
     }
 
     package var backwardOperands: BackwardOperands { .input }
+    package var isStepwise: Bool { attention.isCausal }
 
     package func productOperations(withInputGradient: Bool) -> Int {
         // The input's gradient is always made: that of q, k and v goes through it.
@@ -113,7 +123,9 @@ package struct MultiHeadAttention: Layer {
     package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
         let steps = attention.positions
         return inputs.map(\.projection).reduce(
-            .larger(Workspace.attentionScratch(attention), output.scratch(rows: rows * steps, leafRows: leafRows * steps))
+            .larger(
+                Workspace.attentionScratch(remembered?.attention ?? attention),
+                output.scratch(rows: rows * steps, leafRows: leafRows * steps))
         ) { .larger($0, $1.scratch(rows: rows * steps, leafRows: leafRows * steps)) }
     }
 
@@ -124,14 +136,40 @@ package struct MultiHeadAttention: Layer {
         for (columns, projection) in inputs {
             projection.forward(x, into: places.all[columns: columns], pass)
         }
-        rotary?.turn(places.queries, positions: attention.positions, isBack: false, pass.workspace)
-        rotary?.turn(places.keys, positions: attention.positions, isBack: false, pass.workspace)
+        let first = pass.cache?.count ?? 0
+        rotary?.turn(places.queries, positions: attention.positions, first: first, isBack: false, pass.workspace)
+        rotary?.turn(places.keys, positions: attention.positions, first: first, isBack: false, pass.workspace)
+        if let cache = pass.cache {
+            continueAttention(places, cache, pass)
+            return self.output.forward(places.results.readOnly, into: output.reshaped(rows: rows, columns: width), pass)
+        }
         var dropout: Attention.Dropout?
         if case .training(let firstDraw) = pass.purpose { dropout = self.dropout(firstDraw: firstDraw) }
         pass.workspace.attend(
             attention, queries: places.queries.readOnly, keys: places.keys.readOnly, values: places.values.readOnly,
             lengths: pass.lengths, dropout: dropout, statistics: places.statistics, into: places.results)
         self.output.forward(places.results.readOnly, into: output.reshaped(rows: rows, columns: width), pass)
+    }
+
+    /// Remembers keys and values of these steps, and looks at all so far.
+    private func continueAttention(_ places: Places, _ cache: StepCache, _ pass: ForwardPass) {
+        guard let (whole, offset) = remembered else { preconditionFailure("a layer of whole samples that goes on with one") }
+        let columns = attention.keyColumns
+        let keys = cache.matrix(offset: offset, columns: columns)
+        let values = cache.matrix(offset: offset + columns, columns: columns)
+        let steps = attention.positions
+        for sample in 0..<places.keys.rows / steps {
+            for step in 0..<steps {
+                let row = sample * cache.positions + cache.count + step
+                keys[rows: row..<row + 1].copy(
+                    from: places.keys[rows: sample * steps + step..<sample * steps + step + 1].readOnly)
+                values[rows: row..<row + 1].copy(
+                    from: places.values[rows: sample * steps + step..<sample * steps + step + 1].readOnly)
+            }
+        }
+        pass.workspace.attend(
+            whole, queries: places.queries.readOnly, keys: keys.readOnly, values: values.readOnly, lengths: nil,
+            continued: cache.count..<cache.count + steps, dropout: nil, statistics: places.statistics, into: places.results)
     }
 
     private func dropout(firstDraw: UInt64) -> Attention.Dropout? {

@@ -84,6 +84,9 @@ package struct Parallel: Layer {
         parts.enumerated().map { (String($0.offset), $0.element) }
     }
 
+    /// Concatenated are the steps.
+    package var isStepwise: Bool { !concatenates && parts.allSatisfy(\.isStepwise) }
+
     /// What the branches' own outputs were is kept.
     package var backwardOperands: BackwardOperands {
         parts.contains { $0.backwardOperands.contains(.input) } ? .input : []

@@ -13,7 +13,8 @@ package struct PositionalEmbedding: Layer {
     package let outputShape: Shape
     private let steps: Int
     private let width: Int
-    private let weight: ParameterSlot?
+    /// Nil where nothing is trained.
+    let weight: ParameterSlot?
     /// Steps × features where nothing is trained.
     private let table: [Float]
 
@@ -29,8 +30,9 @@ package struct PositionalEmbedding: Layer {
         switch try options.choice("kind", of: ["learned", "sinusoidal"], default: "learned") {
         case "sinusoidal":
             weight = nil
-            table = Self.sinusoidal(steps: steps, width: width)
+            table = Self.sinusoidal(steps: site.context ?? steps, width: width)
         default:
+            let steps = site.context ?? steps
             let positions = try options.int("num_embeddings", default: steps, in: 1...1 << 30)
             guard positions >= steps else {
                 throw options.failure(
@@ -60,15 +62,18 @@ package struct PositionalEmbedding: Layer {
     }
 
     package var backwardOperands: BackwardOperands { [] }
+    package var isStepwise: Bool { true }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        let first = (pass.cache?.count ?? 0) * width
         if let weight {
-            let positions = pass.weights.matrix(weight)[columns: 0..<steps * width]
+            let positions = pass.weights.matrix(weight)[columns: first..<first + steps * width]
             return pass.workspace.addRow(positions, to: input, into: output)
         }
         table.withUnsafeBufferPointer { numbers in
             guard let base = numbers.baseAddress else { return }
-            pass.workspace.addRow(MatrixView(base: base, rows: 1, columns: numbers.count), to: input, into: output)
+            let positions = MatrixView(base: base, rows: 1, columns: numbers.count)[columns: first..<first + steps * width]
+            pass.workspace.addRow(positions, to: input, into: output)
         }
     }
 

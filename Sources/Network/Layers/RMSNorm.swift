@@ -17,6 +17,7 @@ package struct RMSNorm: Layer {
     package var outputShape: Shape { rows.outputShape }
     package var memory: LayerMemory { rows.memory }
     package var backwardOperands: BackwardOperands { .input }
+    package var isStepwise: Bool { rows.isStepwise }
 
     package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
         rows.forward(input, into: output, memory: memory, in: pass)

@@ -12,6 +12,16 @@ import Storage
 /// `normalization: rms_norm` in the place of `layer_norm`. What `multi_head_attention` takes it hands on.
 package struct TransformerBlock: Layer {
     package static let kind = "transformer_block"
+    /// What its options say; of the attention its layer knows.
+    struct Form: Sendable {
+        let hidden: Int
+        /// Whether it normalises in front of its branches.
+        let isFirst: Bool
+        let activation: String
+        let isGated: Bool, hasBias: Bool
+        let dropout: Double
+    }
+    let form: Form
     private let layers: Sequential
 
     package init(options: Settings, site: inout LayerSite) throws {
@@ -29,6 +39,8 @@ package struct TransformerBlock: Layer {
         let hasBias = try options.bool("bias", default: true)
         let dropout = try options.double("dropout", default: 0.1, in: .fraction)
         let epsilon = try options.optionalDouble("epsilon", in: .nonNegative)
+        form = Form(
+            hidden: hidden, isFirst: isFirst, activation: function, isGated: isGated, hasBias: hasBias, dropout: dropout)
 
         let plain = options.derived([])
         func norm(_ name: String) -> Sequential.Part {

@@ -7,21 +7,24 @@ import Storage
 /// Puts weights, their average, optimizer state and training state into the files of a checkpoint, and back.
 struct CheckpointContents {
     let layout: ParameterLayout
-    let stateNames: [String]
-    /// Whether there is an average of the weights.
+    /// What `optimizer.safetensors` holds, one behind the other.
+    let parts: [StatePart]
+    /// Whether there is an average of the weights, behind the parts.
     let hasAverage: Bool
     /// The shape of the states that streams go on with; nil where there are none.
     let streams: Shape?
 
-    init(layout: ParameterLayout, stateNames: [String], hasAverage: Bool = false, streams: Shape? = nil) {
+    init(layout: ParameterLayout, parts: [StatePart], hasAverage: Bool = false, streams: Shape? = nil) {
         self.layout = layout
-        self.stateNames = stateNames
+        self.parts = parts
         self.hasAverage = hasAverage
         self.streams = streams
     }
 
-    /// Numbers of the optimizer's states and, behind them, of the average and of the streams' states.
-    var stateCount: Int { (stateNames.count + (hasAverage ? 1 : 0)) * layout.trainedCount + (streams?.count ?? 0) }
+    /// Numbers of its parts and, behind them, of the average and of the streams' states.
+    var stateCount: Int { partCount + (hasAverage ? layout.trainedCount : 0) + (streams?.count ?? 0) }
+
+    private var partCount: Int { parts.reduce(0) { $0 + $1.count(layout) } }
 
     /// The tensors of `model.safetensors`: of the flat buffer of weights.
     func modelTensors(_ weights: UnsafeBufferPointer<Float>) -> [TensorSource] {
@@ -38,7 +41,7 @@ struct CheckpointContents {
         _ states: UnsafeBufferPointer<Float>, weights: UnsafeBufferPointer<Float>
     ) -> [TensorSource]? {
         guard hasAverage else { return nil }
-        let start = stateNames.count * layout.trainedCount
+        let start = partCount
         let average = UnsafeBufferPointer(rebasing: states[start..<start + layout.trainedCount])
         // Trained slots lie in a flat buffer of states as in the weights, at its front.
         return zip(modelTensors(weights), layout.slots).map { tensor, slot in
@@ -48,22 +51,27 @@ struct CheckpointContents {
         }
     }
 
-    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per state, behind them the average
-    /// of the weights, and the states of streams.
+    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per part, behind them the average of
+    /// the weights, and the states of streams.
     func optimizerTensors(_ states: UnsafeBufferPointer<Float>) -> [TensorSource] {
         let ofStreams = streams.map { streams in
             TensorSource(
                 name: CarriedStates.tensorName, shape: streams.dimensions,
                 values: UnsafeBufferPointer(rebasing: states.suffix(streams.count)))
         }
-        return stateNames.enumerated().flatMap { index, name in
-            trainedSlots.map { slot in
-                let start = index * layout.trainedCount + slot.offset
-                return TensorSource(
-                    name: "\(slot.name).\(name)", shape: slot.shape.dimensions,
-                    values: UnsafeBufferPointer(rebasing: states[start..<start + slot.shape.count]))
+        var tensors: [TensorSource] = []
+        var start = 0
+        for part in parts {
+            for slot in part.slots(layout) {
+                let first = start + slot.offset
+                tensors.append(
+                    TensorSource(
+                        name: part.tensorName(of: slot), shape: slot.shape.dimensions,
+                        values: UnsafeBufferPointer(rebasing: states[first..<first + slot.shape.count])))
             }
-        } + (ofStreams.map { [$0] } ?? [])
+            start += part.count(layout)
+        }
+        return tensors + (ofStreams.map { [$0] } ?? [])
     }
 
     /// Copies the states that streams go on with.
@@ -81,13 +89,12 @@ struct CheckpointContents {
         }
     }
 
-    /// Only these have optimizer state.
-    private var trainedSlots: [ParameterSlot] { layout.slots.filter { $0.region == .trained } }
-
     /// What PyTorch's wrappers (DistributedDataParallel, torch.compile) put in front of every name: the longest such
     /// prefix of the file's names; empty where the network's own names are in it.
     func wrapperPrefix(of file: SafetensorsFile) -> String {
-        guard !file.tensors.isEmpty, !layout.slots.contains(where: { file.tensor(named: $0.name) != nil }) else { return "" }
+        guard !file.tensors.isEmpty,
+            !layout.slots.contains(where: { slot in names(of: slot).contains { file.tensor(named: $0) != nil } })
+        else { return "" }
         var prefix = ""
         while let next = ["module.", "_orig_mod."].first(where: { next in
             file.tensors.allSatisfy { $0.name.hasPrefix(prefix + next) }
@@ -95,22 +102,32 @@ struct CheckpointContents {
         return prefix
     }
 
+    /// What a slot may be called in a file: by its own name, or as PyTorch calls another use of the same weight.
+    private func names(of slot: ParameterSlot) -> [String] {
+        [slot.name] + layout.aliases.lazy.filter { $0.slot == slot.name }.map(\.name)
+    }
+
+    /// The tensor of a slot: under its own name, or under another one that PyTorch has for it. Where there are several, they are
+    /// the same numbers.
+    private func tensor(of slot: ParameterSlot, in file: SafetensorsFile, _ prefix: String) throws -> SafetensorsFile.Tensor? {
+        let found = names(of: slot).compactMap { file.tensor(named: prefix + $0) }
+        for other in found.dropFirst() where try !file.holdsEqual(found[0].name, other.name) {
+            throw Failure(
+                .badData,
+                "\(file.path): \"\(found[0].name)\" and \"\(other.name)\" aren't the same numbers, but the network has one weight "
+                    + "for both; leave out tie, or make them equal")
+        }
+        return found.first
+    }
+
     /// Checks that a file holds the network's weights, or the chosen ones of them, beside which there may be others: names and
     /// shapes, before memory is taken for them.
     func checkModel(_ file: SafetensorsFile, prefix: String = "", choosing choice: ParameterChoice? = nil) throws {
         let known = layout.slots.map(\.name)
-        if let idle = choice?.idlePattern(among: known) {
-            throw Failure(
-                .badConfiguration,
-                "initialize: no parameter is called \"\(idle)\""
-                    + suggestion(for: idle.description, among: known) + "; the network's: \(Network.list(known))")
-        }
-        if let choice, !known.contains(where: choice.contains) {
-            throw Failure(.badConfiguration, "initialize: only and skip leave nothing to load; take something out of skip")
-        }
+        try choice?.check(known)
         for slot in layout.slots where choice?.contains(slot.name) ?? true {
             let name = prefix + slot.name
-            guard let tensor = file.tensor(named: name) else {
+            guard let tensor = try tensor(of: slot, in: file, prefix) else {
                 throw Failure(
                     .badData,
                     "\(file.path): no tensor \"\(name)\" of shape \(slot.shape)"
@@ -120,12 +137,12 @@ struct CheckpointContents {
             guard tensor.shape == slot.shape.dimensions else {
                 throw Failure(
                     .badData,
-                    "\(file.path): \"\(name)\" has the shape \(tensor.shape), but the network's has "
+                    "\(file.path): \"\(tensor.name)\" has the shape \(tensor.shape), but the network's has "
                         + "\(slot.shape); it belongs to another network")
             }
         }
         guard choice == nil else { return }
-        let expected = Set(layout.slots.map { prefix + $0.name })
+        let expected = Set(layout.slots.flatMap { names(of: $0) }.map { prefix + $0 })
         if let extra = file.tensors.first(where: { !expected.contains($0.name) }) {
             throw Failure(
                 .badData,
@@ -145,37 +162,62 @@ struct CheckpointContents {
         let chosen = layout.slots.filter { choice?.contains($0.name) ?? true }
         for slot in chosen {
             let elements = weights.matrix(slot).elements
-            if slot.region == .buffers, file.tensor(named: prefix + slot.name)?.type == .i64 {
+            let name = names(of: slot).map { prefix + $0 }.first { file.tensor(named: $0) != nil } ?? prefix + slot.name
+            if slot.region == .buffers, file.tensor(named: name)?.type == .i64 {
                 // PyTorch counts batches in whole numbers.
                 var counts = [Int64](repeating: 0, count: elements.count)
-                try counts.withUnsafeMutableBufferPointer { try file.copy(prefix + slot.name, into: $0) }
+                try counts.withUnsafeMutableBufferPointer { try file.copy(name, into: $0) }
                 for index in counts.indices { elements[index] = Float(counts[index]) }
             } else {
-                try file.copy(prefix + slot.name, into: elements)
+                try file.copy(name, into: elements)
             }
-            if let bad = elements.firstIndex(where: { !$0.isFinite }) {
-                throw Failure(
-                    .badData,
-                    "\(file.path): \"\(prefix + slot.name)\" holds "
-                        + "\(elements[bad].isNaN ? "NaN" : "infinity") (element \(bad)); weights must be finite numbers")
-            }
+            try Self.requireFinite(elements, name, file)
         }
         return chosen.map(\.name)
     }
 
+    /// Refuses weights that are no numbers.
+    static func requireFinite(_ elements: UnsafeMutableBufferPointer<Float>, _ name: String, _ file: SafetensorsFile) throws {
+        guard let bad = elements.firstIndex(where: { !$0.isFinite }) else { return }
+        throw Failure(
+            .badData,
+            "\(file.path): \"\(name)\" holds "
+                + "\(elements[bad].isNaN ? "NaN" : "infinity") (element \(bad)); weights must be finite numbers")
+    }
+
     /// Copies the part of the optimizer's state that `engine` keeps.
     func loadOptimizer(_ file: SafetensorsFile, into engine: UpdateEngine) throws {
-        for (index, name) in stateNames.enumerated() {
-            for slot in trainedSlots {
-                let tensorName = "\(slot.name).\(name)"
-                guard let tensor = file.tensor(named: tensorName), tensor.shape == slot.shape.dimensions else {
-                    throw Failure(
-                        .badData,
-                        "\(file.path): no tensor \"\(tensorName)\" of shape \(slot.shape); the "
-                            + "checkpoint was made by another optimizer or network")
-                }
-                try copy(tensorName, of: slot, from: file, into: engine.stateSlice(index), of: engine.slice)
+        for (index, part) in engine.stateParts.enumerated() {
+            try load(part, from: file, engine.slice, into: engine.stateSlice(index).elements)
+        }
+    }
+
+    /// Copies the elements `range` of a part's flat buffer.
+    ///
+    /// - Parameters:
+    ///   - target: where the first of them goes; nil: what the file holds is only checked.
+    ///   - isFinite: whether the numbers must be.
+    func load(
+        _ part: StatePart, from file: SafetensorsFile, _ range: Range<Int>, into target: UnsafeMutableBufferPointer<Float>?,
+        isFinite: Bool = false
+    ) throws {
+        for slot in part.slots(layout) {
+            let name = part.tensorName(of: slot)
+            guard let tensor = file.tensor(named: name), tensor.shape == slot.shape.dimensions else {
+                throw Failure(
+                    .badData,
+                    "\(file.path): no tensor \"\(name)\" of shape \(slot.shape); the "
+                        + "checkpoint was made by another optimizer or network")
             }
+            guard let target, slot.range.overlaps(range) else { continue }
+            let own = slot.range.clamped(to: range)
+            let values = try file.floats(name)
+            for element in own { target[element - range.lowerBound] = values[element - slot.offset] }
+            guard isFinite, let bad = own.first(where: { !values[$0 - slot.offset].isFinite }) else { continue }
+            throw Failure(
+                .badData,
+                "\(file.path): \"\(name)\" holds \(values[bad - slot.offset].isNaN ? "NaN" : "infinity") (element "
+                    + "\(bad - slot.offset)); weights must be finite numbers")
         }
     }
 
@@ -183,20 +225,7 @@ struct CheckpointContents {
     func loadAverage(_ file: SafetensorsFile, into engine: UpdateEngine) throws {
         guard let average = engine.averageSlice else { return }
         try checkModel(file)
-        for slot in trainedSlots { try copy(slot.name, of: slot, from: file, into: average, of: engine.slice) }
-        guard average.elements.allSatisfy(\.isFinite) else {
-            throw Failure(.badData, "\(file.path): it holds NaN or infinity; weights must be finite numbers")
-        }
-    }
-
-    /// Copies what `slice` has of a slot; `target` shows the slice.
-    private func copy(
-        _ name: String, of slot: ParameterSlot, from file: SafetensorsFile, into target: MutableMatrixView, of slice: Range<Int>
-    ) throws {
-        let part = slot.range.clamped(to: slice)
-        guard !part.isEmpty else { return }
-        let values = try file.floats(name)
-        for element in part { target.elements[element - slice.lowerBound] = values[element - slot.offset] }
+        try load(StatePart(), from: file, engine.slice, into: average.elements, isFinite: true)
     }
 
     private func names(_ file: SafetensorsFile) -> String {

@@ -39,18 +39,22 @@ package struct Compatibility: Sendable, Equatable {
 
     /// Keys that are part of the result's definition, and all in them.
     private static let fixed = [
-        "model", "data", "loss", "training.global_batch_size", "training.micro_batch_size",
-        "training.seed", "training.shuffle", "training.drop_last",
+        "model", "data", "loss", "training.global_batch_size", "training.global_batch_tokens",
+        "training.micro_batch_size", "training.seed", "training.shuffle", "training.drop_last",
         "training.stateful"
     ]
     /// The kind of the optimizer is, its options aren't.
     private static let optimizer = "optimizer"
+    /// The kind of the outer step is too, and workers have states that nobody else has; when they meet may change.
+    private static let synchronization = "training.synchronization"
+    private static let outerStep = synchronization + ".local.outer", workers = synchronization + ".local.workers"
     /// Where the data lie and how they are written may change; that they are the same is checked by their hashes.
     private static let movable = Set(
-        ["data.season"]
+        ["data.season", "data.tokens.tokenizer", "data.tokenizer", "data.dtype"]
             + ["train", "validation"].flatMap { split in
                 [
-                    "inputs", "targets", "path", "header", "skip_lines", "delimiter", "decimal", "thousands", "missing_values",
+                    "inputs", "targets", "path", "paths", "header", "skip_lines", "delimiter", "decimal", "thousands",
+                    "missing_values",
                     "comment", "unknown_category", "quotes"
                 ].map { "data.\(split).\($0)" }
             })
@@ -69,7 +73,9 @@ package struct Compatibility: Sendable, Equatable {
             guard change.stored != change.configured, change.stored != nil || !defaulted.contains(key) else { continue }
             let isFixed =
                 Self.fixed.contains { change.concerns($0) } && !Self.movable.contains(key)
-                || key == Self.optimizer && change.stored != nil
+                || [Self.optimizer, Self.outerStep].contains(key) && change.stored != nil
+                || key == Self.workers && change.stored != nil && change.configured != nil
+                || key == Self.synchronization && [change.stored, change.configured].contains("local")
             if isFixed { refused.append(change) } else { allowed.append(change) }
         }
         for (index, split) in ["training", "validation"].enumerated() {

@@ -18,7 +18,11 @@ package final class TrainedModel {
     private let targets: TargetForm
     private let metrics: MetricSet
     private let weights: AlignedBuffer<Float>
+    /// The weights of the checkpoint.
+    var parameters: ParameterView { weights.weights(network.layout).readOnly }
     private let workspace = Workspace()
+    /// What the tokens of texts that `predict` foresees stand for; nil for other samples.
+    private var codec: TextCodec?
 
     /// Opens a checkpoint, or the newest valid one of a run directory, and rebuilds its network. `overrides` change the
     /// configuration that it keeps (other data paths, say).
@@ -30,7 +34,7 @@ package final class TrainedModel {
     ) throws {
         Processor.flushDenormals()
         checkpoint = try LoadedCheckpoint.open(checkpointOrRun: path).checkpoint
-        state = try TrainingState.decode(checkpoint)
+        var state = try TrainingState.decode(checkpoint)
         let parts: Parts
         do {
             parts = try Parts(state, path: checkpoint.path, overrides: overrides, catalogue: catalogue)
@@ -39,10 +43,12 @@ package final class TrainedModel {
             throw Failure(.badData, failure.message)
         }
         configuration = parts.configuration
+        state.preprocessing = state.preprocessing.with(tokenizer: configuration.data.tokenizerPath)
+        self.state = state
         network = parts.network
         targets = parts.targets
         metrics = parts.metrics
-        let contents = CheckpointContents(layout: network.layout, stateNames: [])
+        let contents = CheckpointContents(layout: network.layout, parts: [])
         guard let file = usesAverage ? checkpoint.average : checkpoint.model else {
             throw Failure(
                 .usage,
@@ -82,6 +88,18 @@ package final class TrainedModel {
         }
     }
 
+    /// The checkpoint's weights.
+    var currentWeights: ParameterView { weights.weights(network.layout).readOnly }
+
+    /// Its network for so many steps of sequences of `context` steps, which is run on the next ones of them; the same weights are its.
+    func network(steps: Int, context: Int) throws -> Network {
+        let preprocessing = state.preprocessing
+        return try Network(
+            configuration.model, inputShape: Shape([steps] + preprocessing.inputShape.dimensions.dropFirst()),
+            tokenKinds: preprocessing.tokenKinds, context: context, loss: configuration.loss,
+            seed: configuration.training.seed, choices: configuration.catalogue.layers)
+    }
+
     /// Which samples `eval` looks at.
     package enum Split: Sendable {
         case validation, train
@@ -104,7 +122,7 @@ package final class TrainedModel {
         case .train, .validation:
             let splits = try configuration.data.load(with: state.preprocessing)
             splits.notes.forEach(note)
-            guard let chosen = split.isTrain ? splits.train : splits.validation else {
+            guard let chosen = split.isTrain ? splits.train.withFixedWindows : splits.validation else {
                 throw Failure(.usage, "the run has no validation split; use --split train, or --data FILE")
             }
             dataset = chosen
@@ -154,6 +172,7 @@ package final class TrainedModel {
     ) throws {
         let dataset = try state.preprocessing.inputs(
             from: path, options: configuration.data.tableOptions, formats: configuration.catalogue.dataFormats, note: note)
+        codec = try state.preprocessing.text.map { try TextCodec($0, tokenizer: configuration.data.tokenizerPath) }
         let samples = (0..<Int32(dataset.count)).map { $0 }
         let bytes = Activations.bytesPerSample(of: network.layers, leafRows: 1, training: false)
         let rowsAtOnce = max(1, min(512, RowMemory.activationBudget / max(1, bytes)))
@@ -166,6 +185,7 @@ package final class TrainedModel {
             let input = inputs.matrix(rows: chunk.count, columns: network.inputShape.count)
             let output = outputs.matrix(rows: chunk.count, columns: network.outputShape.count)
             dataset.gatherInputs(chunk, into: input)
+            try dataset.checkGathered()
             lengths?.gather(dataset, chunk)
             network.layers.forward(
                 input.readOnly, into: output, using: activations,
@@ -210,13 +230,11 @@ package final class TrainedModel {
     private var givesBackInputs: Bool { state.preprocessing.targetKind.areInputs }
 
     private func prediction(_ values: [Float]) -> Prediction {
-        if let text = state.preprocessing.text {
-            // The most probable character behind each position.
+        if let codec {
+            // The most probable token behind each position.
             let width = values.count / targets.positions
-            let characters = stride(from: 0, to: values.count, by: width).map {
-                text.character(Self.best(values[$0..<$0 + width]))
-            }
-            return Prediction(label: String(characters), values: [])
+            let tokens = stride(from: 0, to: values.count, by: width).map { Int32(Self.best(values[$0..<$0 + width])) }
+            return Prediction(label: codec.text(of: tokens), values: [])
         }
         if givesBackInputs { return Prediction(label: nil, values: values) }
         switch configuration.loss.outputTransform {

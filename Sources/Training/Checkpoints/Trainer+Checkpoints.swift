@@ -10,7 +10,7 @@ import Storage
 extension Trainer {
     private var contents: CheckpointContents {
         CheckpointContents(
-            layout: experiment.network.layout, stateNames: synchronizer.engine.stateNames,
+            layout: experiment.network.layout, parts: synchronizer.stateParts,
             hasAverage: experiment.configuration.training.average != nil,
             streams: carried.map { Shape([$0.streams, $0.width]) })
     }
@@ -38,23 +38,15 @@ extension Trainer {
             }
             let section = experiment.configuration.initialize
             if synchronizer.fillsWeights, let path = options.initialWeights ?? section?.path {
-                let file = try SafetensorsFile(path: path)
-                let prefix = contents.wrapperPrefix(of: file)
-                let loaded = try contents.loadModel(file, prefix: prefix, choosing: section?.choice, into: synchronizer.weights)
-                if section?.choice != nil {
-                    let others = contents.layout.slots.map(\.name).filter { !loaded.contains($0) }
-                    recorder?.note("\(path): loaded \(loaded.joined(separator: ", "))")
-                    recorder?.note("initialized anew: \(others.isEmpty ? "nothing" : others.joined(separator: ", "))")
-                }
-                if !prefix.isEmpty {
-                    recorder?.note("\(path): the prefix \"\(prefix)\" was removed from the names of its tensors")
-                }
+                let notes = try InitialWeights(path: path).load(
+                    into: synchronizer.weights, of: experiment.network, choosing: section?.choice)
+                for note in notes { recorder?.note(note) }
             }
         }
         // Each host read the file for itself.
         try Agreement.check(
             [.init("the initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
-        synchronizer.engine.beginAverage(with: weights)
+        synchronizer.averagingEngine?.beginAverage(with: weights)
     }
 
     /// Goes on from a checkpoint, whoever wrote it on however many ranks. Collective.
@@ -93,6 +85,7 @@ extension Trainer {
     /// Returns the changes.
     private func restore(_ checkpoint: LoadedCheckpoint) throws -> [SettingChange] {
         var restored = try TrainingState.decode(checkpoint)
+        if let stored = restored.preprocessing.text { try state.preprocessing.text?.requireTokenizer(of: stored) }
         let compatibility = Compatibility(
             stored: restored.settings, configured: state.settings,
             defaulted: experiment.configuration.root.defaultedKeys(),
@@ -102,9 +95,11 @@ extension Trainer {
         // Of the same data and batches from here on.
         try restored.check(against: sampler, path: checkpoint.path)
         if synchronizer.fillsWeights { try contents.loadModel(checkpoint.model, into: synchronizer.weights) }
-        try contents.loadOptimizer(checkpoint.optimizer, into: synchronizer.engine)
+        try synchronizer.loadStates(contents, from: checkpoint.optimizer)
         // An average that the run didn't have begins with the weights.
-        try contents.loadAverage(checkpoint.average ?? checkpoint.model, into: synchronizer.engine)
+        if let engine = synchronizer.averagingEngine {
+            try contents.loadAverage(checkpoint.average ?? checkpoint.model, into: engine)
+        }
         if let carried { try contents.loadStreams(checkpoint.optimizer, into: carried.elements) }
         func hasChanged(_ name: String) -> Bool { changes.contains { $0.concerns(name) } }
         if hasChanged("metrics") || ![0, sumCount].contains(restored.epochSums.count) { restored.beginEpoch() }
@@ -160,19 +155,17 @@ extension Trainer {
 
     /// Hands a checkpoint of the state after the last step to rank 0's writer. Collective.
     ///
-    /// Weights that an update has made infinite or NaN are never saved: the run ends instead, on all ranks, which hold
-    /// the same weights.
+    /// Weights that an update has made infinite or NaN are never saved: the run ends instead, on all ranks.
     func saveCheckpoint(to places: CheckpointPlaces) throws {
         let layout = experiment.network.layout
-        if !sumOfSquares(weights[0..<layout.weightCount]).isFinite {
-            let bad = layout.slots.last { !weights.matrix($0).row(0).allSatisfy(\.isFinite) }
+        if let bad = try synchronizer.nonFiniteSlot() {
             recorder?.close()
             throw AgreedFailure(
                 rank: 0,
                 failure: Failure(
                     .badData,
                     "step \(state.step): the update made weights infinite or "
-                        + "NaN\(bad.map { " in layer \(experiment.network.layerDescription(ofSlot: $0.index))" } ?? ""); lower the "
+                        + "NaN in layer \(experiment.network.layerDescription(ofSlot: bad.index)); lower the "
                         + "learning rate or clip the gradient (gradient_clipping), and resume from the last checkpoint"))
         }
         let snapshot = recorder?.checkpointSnapshot()

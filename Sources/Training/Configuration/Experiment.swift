@@ -24,10 +24,7 @@ package struct Experiment {
     package init(_ configuration: TrainingConfiguration, stored: Preprocessing? = nil) throws {
         self.configuration = configuration
         let before = ProcessMemory.current
-        splits = try configuration.data.load(with: stored, preference: configuration.loss.targetPreference)
-            .augmented(
-                by: configuration.data.augmentations, seed: configuration.training.seed,
-                globalBatchSize: configuration.training.globalBatchSize)
+        splits = try configuration.loadSplits(with: stored)
         loading = LoadingMemory(before: before, after: ProcessMemory.current, splits: splits)
         let training = configuration.training
         guard !training.dropLast || splits.train.count >= training.globalBatchSize else {
@@ -66,6 +63,7 @@ package struct Experiment {
         }
         try checkMonitors()
         try checkLeaves()
+        try checkWorkers()
         guard splits.validation != nil || training.average?.validates != true else {
             throw configuration.root.failure(
                 "training.ema.validate",
@@ -75,8 +73,20 @@ package struct Experiment {
             throw configuration.root.failure(
                 "training.synchronization",
                 "batch_norm with synchronized: true brings sums together along the tree in the middle of a step, which "
-                    + "synchronization: owner does; \(training.synchronization.rawValue) knows no tree. Take one of them out")
+                    + "synchronization: owner does; "
+                    + (training.local == nil ? "allreduce knows no tree" : "the workers of local know nothing of each other")
+                    + ". Take one of them out")
         }
+    }
+
+    /// Refuses workers that a full batch has no work for.
+    private func checkWorkers() throws {
+        let leaves = sampler.trees[0].leafCount
+        guard let local = configuration.training.local, local.workers > leaves else { return }
+        throw configuration.root.failure(
+            "training.synchronization.local.workers",
+            "\(local.workers) workers share a batch of \(leaves) micro-batch\(leaves == 1 ? "" : "es"); use fewer workers, a larger "
+                + "training.global_batch_size or a smaller training.micro_batch_size")
     }
 
     /// Refuses micro-batches with fewer rows than a layer needs, before the first step.
@@ -112,7 +122,14 @@ package struct Experiment {
         return Sampler(
             sampleCount: splits.train.count, globalBatchSize: training.globalBatchSize,
             microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle,
-            dropsLast: training.dropLast, followsStreams: training.stateful)
+            dropsLast: training.dropLast, followsStreams: training.stateful, computesOrder: splits.train.movesWindows)
+    }
+
+    /// Who computes what, of so many ranks.
+    package func shares(rankCount: Int) -> WorkShares {
+        WorkShares(
+            sampler, rankCount: rankCount, summation: configuration.training.summation,
+            workers: configuration.training.local?.workers)
     }
 
     /// The global step after which the run ends.

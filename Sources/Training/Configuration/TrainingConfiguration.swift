@@ -41,7 +41,7 @@ package struct TrainingConfiguration {
         schedule = try Schedule(root, among: catalogue.schedules)
         gradientRules = try GradientRules(root)
         metrics = try root.optionalVariants("metrics")
-        training = try TrainingSection(try root.section("training"))
+        training = try TrainingSection(try root.section("training"), context: data.context)
         validation = try ValidationSection(try root.section("validation"))
         earlyStopping = try root.optionalSection("early_stopping").map(EarlyStopping.init)
         checkpoint = try CheckpointSection(try root.section("checkpoint"))
@@ -51,10 +51,43 @@ package struct TrainingConfiguration {
     }
 }
 
+extension TrainingConfiguration {
+    /// Reads the data as training uses them. `stored` is the preprocessing of a checkpoint, where there is one.
+    func loadSplits(with stored: Preprocessing? = nil) throws -> DataSplits {
+        let splits = try data.load(with: stored, preference: loss.targetPreference)
+            .augmented(by: data.augmentations, seed: training.seed, globalBatchSize: training.globalBatchSize)
+        // What isn't drawn at random follows the text.
+        return training.stateful || !training.shuffle ? splits.withFixedWindows : splits
+    }
+}
+
 /// `training:` of a configuration.
 package struct TrainingSection: Sendable {
-    /// How the ranks' gradients become one step: laws 1 and 2, or `MPI_Allreduce`.
-    package enum Synchronization: String, CaseIterable, Sendable { case owner, allreduce }
+    /// How the ranks' gradients become one step: laws 1 and 2, or `MPI_Allreduce`; or how replicas of the weights become one from
+    /// time to time.
+    package enum Synchronization: Sendable, Equatable {
+        case owner, allreduce
+        case local(LocalRules)
+
+        /// As a configuration names it.
+        package var name: String {
+            switch self {
+            case .owner: "owner"
+            case .allreduce: "allreduce"
+            case .local: "local"
+            }
+        }
+
+        fileprivate init(_ settings: Settings) throws {
+            let variant = try settings.variant("synchronization", default: "owner")
+            switch variant.name {
+            case "owner": self = .owner
+            case "allreduce": self = .allreduce
+            case "local": self = .local(try LocalRules(variant.options))
+            default: throw variant.unknown("synchronization", known: ["owner", "allreduce", "local"])
+            }
+        }
+    }
     /// What a loss or gradient that is NaN or infinite does.
     package enum NonFinitePolicy: String, CaseIterable, Sendable { case stop, skip }
 
@@ -92,10 +125,13 @@ package struct TrainingSection: Sendable {
     /// The average of the weights that is kept beside them; nil: none.
     package let average: WeightAverage?
 
-    init(_ settings: Settings) throws {
+    /// - Parameter context: the tokens of a sample; nil where samples are made of others.
+    init(_ settings: Settings, context: Int?) throws {
         maxSteps = try settings.optionalInt("max_steps", in: 1...Int.max)
         epochs = try settings.optionalInt("epochs", default: maxSteps == nil ? 10 : nil, in: 1...1 << 40)
-        globalBatchSize = try settings.int("global_batch_size", default: 128, in: 1...1 << 30)
+        globalBatchSize =
+            try Self.samples(ofTokens: settings, context: context)
+            ?? settings.int("global_batch_size", default: 128, in: 1...1 << 30)
         microBatchSize = try settings.int("micro_batch_size", default: min(32, globalBatchSize), in: 1...1 << 30)
         guard microBatchSize <= globalBatchSize else {
             throw settings.failure(
@@ -116,7 +152,7 @@ package struct TrainingSection: Sendable {
                 "drop_last",
                 "training.stateful: true needs a window of every stream in each step; leave it out or set it to true")
         }
-        synchronization = try settings.choice("synchronization", default: .owner)
+        synchronization = try Synchronization(settings)
         exchange = try settings.choice("exchange", default: .float32)
         delay = try settings.int("delay", default: 0, in: 0...1)
         threads = try settings.int("threads", default: 1, in: 1...1024)
@@ -126,11 +162,26 @@ package struct TrainingSection: Sendable {
         verifyEvery = try settings.int("verify_every", default: 100)
         audit = try settings.bool("audit", default: false)
         average = try settings.optionalSection("ema").map(WeightAverage.init)
+        guard local == nil || average == nil else {
+            throw settings.failure(
+                "ema",
+                "training.ema averages weights that all ranks share behind each step; the workers of synchronization: local have their "
+                    + "own. Take one of them out")
+        }
         guard synchronization == .owner || delay == 0 && exchange == .float32 else {
             let key = delay == 0 ? "exchange" : "delay"
             throw settings.failure(
                 key,
-                "training.\(key) belongs to synchronization: owner; allreduce leaves the exchange to MPI. Take one of them out")
+                "training.\(key) belongs to synchronization: owner; "
+                    + (synchronization == .allreduce
+                        ? "allreduce leaves the exchange to MPI" : "with local, gradients don't travel")
+                    + ". Take one of them out")
+        }
+        guard local == nil || summation == .tree else {
+            throw settings.failure(
+                "summation",
+                "training.summation: arrival belongs to synchronization: owner; with local, each worker adds up its own gradients. "
+                    + "Take one of them out")
         }
         guard delay == 0 || onNonFinite == .stop else {
             throw settings.failure(
@@ -139,6 +190,32 @@ package struct TrainingSection: Sendable {
                     + "Take one of them out")
         }
     }
+}
+
+extension TrainingSection {
+    /// The samples of a step where `global_batch_tokens` says how many tokens it has; nil where it isn't there.
+    private static func samples(ofTokens settings: Settings, context: Int?) throws -> Int? {
+        let key = "global_batch_tokens"
+        guard let tokens = try settings.optionalInt(key, in: 1...1 << 40) else { return nil }
+        guard !settings.has("global_batch_size") else {
+            throw settings.failure(key, "training.global_batch_size says how large a step is; leave out one of the two")
+        }
+        guard let context else {
+            throw settings.failure(
+                key, "the samples aren't made of a number of tokens that is known; use training.global_batch_size")
+        }
+        guard tokens % context == 0, tokens / context <= 1 << 30 else {
+            let lower = tokens / context * context
+            throw settings.failure(
+                key,
+                "expected a multiple of data.context, \(context), found \(tokens); the nearest are "
+                    + (lower > 0 ? "\(lower) and " : "") + "\(lower + context)")
+        }
+        return tokens / context
+    }
+
+    /// How replicas of the weights become one; nil where all ranks compute with the same weights.
+    package var local: LocalRules? { if case .local(let rules) = synchronization { rules } else { nil } }
 }
 
 extension Settings {
@@ -212,9 +289,17 @@ package struct ParameterChoice: Sendable {
         (only?.contains { $0.matches(name) } ?? true) && !skip.contains { $0.matches(name) }
     }
 
-    /// A pattern that matches none of the names.
-    func idlePattern(among names: [String]) -> NamePattern? {
-        ((only ?? []) + skip).first { pattern in !names.contains { pattern.matches($0) } }
+    /// Refuses a pattern that matches none of the network's parameters, and a choice that leaves none.
+    func check(_ names: [String]) throws {
+        if let idle = ((only ?? []) + skip).first(where: { pattern in !names.contains { pattern.matches($0) } }) {
+            throw Failure(
+                .badConfiguration,
+                "initialize: no parameter is called \"\(idle)\""
+                    + suggestion(for: idle.description, among: names) + "; the network's: \(Network.list(names))")
+        }
+        if !names.contains(where: contains) {
+            throw Failure(.badConfiguration, "initialize: only and skip leave nothing to load; take something out of skip")
+        }
     }
 }
 

@@ -11,12 +11,11 @@ package struct DataReport {
 
     package init(_ configuration: TrainingConfiguration) throws {
         let training = configuration.training
-        splits = try configuration.data.load(preference: configuration.loss.targetPreference)
-            .augmented(
-                by: configuration.data.augmentations, seed: training.seed, globalBatchSize: training.globalBatchSize)
+        splits = try configuration.loadSplits()
         sampler = Sampler(
             sampleCount: splits.train.count, globalBatchSize: training.globalBatchSize,
-            microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle)
+            microBatchSize: training.microBatchSize, seed: training.seed, shuffles: training.shuffle,
+            computesOrder: splits.train.movesWindows)
     }
 
     /// What was decided from what the data look like.
@@ -49,6 +48,11 @@ package struct DataReport {
                     indent + "and \(HumanText.count(counts.count - 100)) more, \(HumanText.count(counts.min() ?? 0)) to "
                         + "\(HumanText.count(counts.max() ?? 0)) samples each")
             }
+        }
+        if let count = split.tokenCount {
+            lines.append(
+                indent + "\(HumanText.count(count)) tokens"
+                    + (split.movesWindows ? "; samples begin elsewhere in each epoch" : ""))
         }
         lines += describeSequences(split, isTraining: name == "train")
         lines += describeSeries(split)
@@ -134,12 +138,12 @@ package struct DataReport {
 
     /// The first samples of the first epoch, as training gets them: a picture as PNG, and what is in it.
     package func sheet(samples: Int) throws -> (png: [UInt8], text: String) {
-        let order = sampler.order(epoch: 0)
-        let shown = order.prefix(samples)
+        let order = EpochOrder(sampler, epoch: 0)
+        let shown = order.prefix(samples)[...]
         let steps = (shown.count + sampler.globalBatchSize - 1) / sampler.globalBatchSize
         let png = try splits.train.sheet(
             of: shown, splits.preprocessing.normalization,
-            in: (0..<steps).map { sampler.batch(completedSteps: $0).drawn(from: order) })
+            in: (0..<steps).map { order.drawn(sampler.batch(completedSteps: $0)) })
         return (png, "the first \(HumanText.count(shown.count)) samples of epoch 1 as training gets them")
     }
 }

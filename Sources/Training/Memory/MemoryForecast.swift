@@ -40,60 +40,32 @@ package struct MemoryForecast: Sendable {
         _ experiment: Experiment, shares: WorkShares, rank: Int, topology: Topology, writesCheckpoints: Bool,
         gathersAhead: Bool
     ) {
-        let network = experiment.network
-        let layout = network.layout
         let training = experiment.configuration.training
         let rankCount = topology.hosts.last?.upperBound ?? 1
-        let isOwner = training.synchronization == .owner
-        let flat = Self.bytes(layout.trainedCount)
-        let weights = Self.bytes(layout.weightCount)
-        let states = Double(experiment.configuration.optimizer.optimizer.states.count)
-        let averages: Double = training.average == nil ? 0 : 1
-        let slice = isOwner ? layout.slice(of: rank, ownerCount: rankCount).count : layout.trainedCount
-        // Gradients that are applied late are there twice, and so are the weights.
-        let copies: Double = training.delay > 0 ? 2 : 1
         let rows = experiment.rowMemory(shares, rank: rank, gathersAhead: gathersAhead)
-        let gradients = Double(shares.subtreeCount(of: rank) + shares.spareGradients(of: rank, rowCapacity: rows.rowCapacity))
-        let agreesFirst = experiment.configuration.gradientRules.needsAgreement(skipsNonFinite: training.onNonFinite == .skip)
-        let neighbours = topology.hosts[topology.host(of: rank)].filter { $0 != rank }
         let evaluation = experiment.evaluationMemory
-        let messages: Double =
-            if isOwner {
-                // Sums for the owners on other hosts, and theirs for this rank.
-                (shares.programs.indices.map { index in
-                    Self.bytes(
-                        ExchangePlan.stagedCount(
-                            shares.programs[index], tree: shares.trees[index], topology: topology,
-                            layout: layout, rank: rank, followsTree: training.summation == .tree))
-                }.max() ?? 0) * copies
-            } else {
-                // What MPI keeps of the sums that it is at.
-                rankCount > 1 ? flat : 0
-            }
+        let step = StepMemory(
+            experiment, shares: shares, rank: rank, topology: topology,
+            gradientCount: shares.subtreeCount(of: rank) + shares.spareGradients(of: rank, rowCapacity: rows.rowCapacity))
         parts = [
             Part(name: "program", bytes: Double(experiment.loading.program + Self.touchedLater), isShared: false),
             Part(
                 name: "data", bytes: Double(experiment.loading.data) + Double(experiment.splits.train.count) * 4,
                 isShared: false),
-            Part(name: "weights", bytes: weights * copies, isShared: isOwner && !neighbours.isEmpty),
-            Part(name: "gradients", bytes: Self.bytes(layout.gradientCount) * gradients * copies, isShared: false),
-            // What its neighbours have computed of a rank's slice it reads where it lies.
+            Part(name: "weights", bytes: step.weights, isShared: step.sharesWeights),
+            Part(name: "workers' weights", bytes: step.replicas, isShared: false),
+            Part(name: "gradients", bytes: step.gradients, isShared: false),
             Part(
-                name: "neighbours' gradients",
-                bytes: isOwner
-                    ? Double(neighbours.reduce(0) { $0 + shares.subtreeCount(of: $1) })
-                        * Self.bytes(slice) * copies : 0, isShared: true),
-            Part(
-                name: "optimizer", bytes: (states + copies - 1 + (isOwner && agreesFirst ? 1 : 0)) * Self.bytes(slice),
-                isShared: false),
+                name: training.local == nil ? "neighbours' gradients" : "neighbours' weights", bytes: step.neighbours,
+                isShared: true),
+            Part(name: "optimizer", bytes: step.optimizer, isShared: false),
             Part(
                 name: "average of the weights",
                 // All of it where validations look at it.
-                bytes: averages * Self.bytes(slice)
-                    + (training.average?.validates ?? false && evaluation != nil ? weights : 0), isShared: false),
+                bytes: step.average + (training.average?.validates ?? false && evaluation != nil ? step.copyOfWeights : 0),
+                isShared: false),
             Part(
-                name: "copy for checkpoints",
-                bytes: rank == 0 && writesCheckpoints ? weights + flat * (states + copies - 1 + averages) : 0,
+                name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? step.checkpoint : 0,
                 isShared: false),
             Part(
                 name: "carried states",
@@ -112,10 +84,10 @@ package struct MemoryForecast: Sendable {
                 isShared: false),
             Part(
                 name: "messages",
-                bytes: messages
+                bytes: step.messages
                     // Twice: MPI's own order of them is another.
                     + 2
-                    * Double(RankTotals.byteCount(network, subtrees: shares.mostSubtrees, rankCount: rankCount)),
+                    * Double(RankTotals.byteCount(experiment.network, subtrees: shares.mostSubtrees, rankCount: rankCount)),
                 isShared: false)
         ]
         peakBefore = Double(experiment.loading.peak)
@@ -123,8 +95,7 @@ package struct MemoryForecast: Sendable {
 
     /// Of all ranks of a job on one machine, before it is started: MPI isn't there yet.
     package static func job(_ experiment: Experiment, rankCount: Int, availableCores: Int) -> [MemoryForecast] {
-        let shares = WorkShares(
-            experiment.sampler, rankCount: rankCount, summation: experiment.configuration.training.summation)
+        let shares = experiment.shares(rankCount: rankCount)
         let topology = Topology(hostSizes: [rankCount])
         let gathersAhead = experiment.gathersAhead(topology, availableCores: availableCores)
         return (0..<rankCount).map { rank in

@@ -27,8 +27,7 @@ package struct PlanReport {
     /// activations and validation.
     package init(_ experiment: Experiment, rank: Int, rankCount: Int, availableCores: Int) {
         self.init(experiment.network)
-        let shares = WorkShares(
-            experiment.sampler, rankCount: rankCount, summation: experiment.configuration.training.summation)
+        let shares = experiment.shares(rankCount: rankCount)
         let gathersAhead = experiment.gathersAhead(Topology(hostSizes: [rankCount]), availableCores: availableCores)
         let training = experiment.rowMemory(shares, rank: rank, gathersAhead: gathersAhead)
         let validation = experiment.evaluationMemory

@@ -64,6 +64,7 @@ final class Evaluator {
         var own: [Double] = []
         for index in program.subtrees(of: communicator.rank) {
             own += sums(over: program.subtrees[index], tree: tree, weights: weights, scores: &scores)
+            try dataset.checkGathered()
         }
         let count = runner.metrics.statisticsCount + 2
         let all = try allGather(own)

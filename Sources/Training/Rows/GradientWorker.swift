@@ -8,7 +8,8 @@ import Timing
 /// of loss and metrics.
 final class GradientWorker {
     private let runner: RowRunner
-    private let dataset: Dataset
+    /// What is trained on, as this epoch has it.
+    var dataset: Dataset
     private let layout: ParameterLayout
     private let summation: TrainingSection.Summation
     /// The sum of `auditHash` over all samples used since it was taken; order and grouping don't show in it.
@@ -67,11 +68,11 @@ final class GradientWorker {
     /// computed.
     ///
     /// - Parameter announced: whether only another thread may do it.
-    func gatherNext(_ subtree: Subtree, order: [Int32], announced: Bool = false) {
+    func gatherNext(_ subtree: Subtree, order: EpochOrder, announced: Bool = false) {
         let rows = subtree.batch.rows(of: subtree.leaves)
         guard rows.count <= runner.rowCapacity else { return }
-        let samples = samples(rows, of: subtree.batch, order: order)
-        let batch = subtree.batch.drawn(from: order)
+        let batch = order.drawn(subtree.batch)
+        let samples = Self.samples(rows, of: batch)
         if announced {
             runner.announce(dataset, samples, in: batch)
         } else {
@@ -90,14 +91,14 @@ final class GradientWorker {
     ///   - gradients: where those of the k-th of them go; `sums`: likewise.
     ///   - next, finished: as in `compute`.
     func computeTogether(
-        _ subtrees: Range<Int>, of program: SummationTree.Program, of batch: Batch, order: [Int32], weights: ParameterView,
+        _ subtrees: Range<Int>, of program: SummationTree.Program, of batch: Batch, order: EpochOrder, weights: ParameterView,
         gradients: (_ place: Int) -> MutableParameterView, sums: (_ place: Int) -> UnsafeMutableBufferPointer<Double>,
         next: Subtree?, finished: ((Int) -> Void)?
     ) {
         let all = batch.rows(of: program.leaves(of: subtrees))
         precondition(fits(all), "\(all.count) rows together where \(runner.rowCapacity) fit")
-        let samples = samples(all, of: batch, order: order)
-        let drawn = batch.drawn(from: order)
+        let drawn = order.drawn(batch)
+        let samples = Self.samples(all, of: drawn)
         segments.removeAll(keepingCapacity: true)
         for (place, index) in subtrees.enumerated() {
             let rows = batch.rows(of: program.subtrees[index])
@@ -120,17 +121,18 @@ final class GradientWorker {
         clock?.mark(.backward, isContinued: true)
     }
 
-    private func samples(_ rows: Range<Int>, of batch: Batch, order: [Int32]) -> ArraySlice<Int32> {
-        let first = batch.positions.lowerBound
-        return order[first + rows.lowerBound..<first + rows.upperBound]
+    private static func samples(_ rows: Range<Int>, of batch: DrawnBatch) -> ArraySlice<Int32> {
+        let first = batch.samples.startIndex
+        return batch.samples[first + rows.lowerBound..<first + rows.upperBound]
     }
 
     /// What the samples of a subtree add to the divisor of the loss's mean.
-    func divisor(_ leaves: Range<Int>, of batch: Batch, order: [Int32]) -> Double {
-        batch.tree.inParts(
+    func divisor(_ leaves: Range<Int>, of batch: Batch, order: EpochOrder) -> Double {
+        let drawn = order.drawn(batch)
+        return batch.tree.inParts(
             leaves, thatFit: { fits(batch.rows(of: $0)) },
             part: { part, _ in
-                runner.sumDivisor(dataset, samples(batch.rows(of: part), of: batch, order: order))
+                runner.sumDivisor(dataset, Self.samples(batch.rows(of: part), of: drawn))
             }, add: +)
     }
 
@@ -154,7 +156,7 @@ final class GradientWorker {
     ///   - finished: told from which offset of the flat buffer on `gradients` is complete, from its end downwards; not
     ///     of the subtree's last part.
     func compute(
-        _ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView,
+        _ leaves: Range<Int>, of batch: Batch, order: EpochOrder, weights: ParameterView,
         into gradients: MutableParameterView, sums: UnsafeMutableBufferPointer<Double>,
         next: Subtree? = nil, finished: ((Int) -> Void)? = nil
     ) {
@@ -191,16 +193,16 @@ final class GradientWorker {
     }
 
     private func computePart(
-        _ leaves: Range<Int>, of batch: Batch, order: [Int32], weights: ParameterView, into place: Place,
+        _ leaves: Range<Int>, of batch: Batch, order: EpochOrder, weights: ParameterView, into place: Place,
         next: Subtree?, finished: ((Int) -> Void)?
     ) {
         let rows = batch.rows(of: leaves)
         precondition(fits(rows), "a micro-batch of \(rows.count) rows where \(runner.rowCapacity) fit")
-        let samples = samples(rows, of: batch, order: order)
+        let drawn = order.drawn(batch)
+        let samples = Self.samples(rows, of: drawn)
         let pass = RowRunner.GradientPass(
             gradients: place.gradients, summedRows: summation == .tree ? batch.microBatchSize : rows.count,
             finished: finished)
-        let drawn = batch.drawn(from: order)
         runner.forward(dataset, samples, in: drawn, weights: weights)
         if let next { gatherNext(next, order: order, announced: true) }
         runner.judge(dataset, samples, in: drawn, weights: weights, for: pass)

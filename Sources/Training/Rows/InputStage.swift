@@ -150,6 +150,8 @@ private final class Helper: Sendable {
 
     /// Whether what was requested is there; it is not, and will not be, where the thread hasn't come to it yet.
     func finish() -> Bool {
+        // Whoever made the samples may write others in their place.
+        defer { shared.request = nil }
         if shared.state.compareExchange(expected: State.requested, desired: State.idle, ordering: .relaxed).exchanged {
             return false
         }

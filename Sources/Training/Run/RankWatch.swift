@@ -32,7 +32,8 @@ package struct RankWatch {
             }
             return nil
         }
-        if stallTimeout != nil { WatcherProcess.letItEndThisProcess(with: ExitCode.stalled.rawValue) }
+        // Also a host that is cut off from the first one ends its ranks, whatever was asked for.
+        WatcherProcess.letItEndThisProcess(with: ExitCode.stalled.rawValue)
     }
 
     /// Ends the watcher; before MPI ends.

@@ -8,15 +8,28 @@ import Storage
 extension Trainer {
     /// Tells of ranks that a step has no work for.
     func warnOfIdleRanks() {
-        let leaves = sampler.trees[0].leafCount
+        let local = experiment.configuration.training.local
+        let units = local?.workers ?? sampler.trees[0].leafCount
+        let unit = local == nil ? "micro-batch" : "worker"
         let ranks = communicator.size
-        guard ranks > 1, leaves % ranks != 0 else { return }
+        guard ranks > 1, units % ranks != 0 else { return }
+        let all = "\(units) \(unit)\(units == 1 ? "" : local == nil ? "es" : "s")"
+        let advice = local == nil ? ", a larger global_batch_size or a smaller micro_batch_size" : " or more local.workers"
         recorder?.warning(
-            leaves < ranks
-                ? "\(ranks - leaves) of \(ranks) ranks stay idle: a step has \(leaves) micro-batch"
-                    + "\(leaves == 1 ? "" : "es"); use fewer ranks, a larger global_batch_size or a smaller micro_batch_size"
-                : "ranks are uneven: a step's \(leaves) micro-batches make \(leaves / ranks) or \(leaves / ranks + 1) for each "
+            units < ranks
+                ? "\(ranks - units) of \(ranks) ranks stay idle: a step has \(all); use fewer ranks\(advice)"
+                : "ranks are uneven: a step's \(all) make \(units / ranks) or \(units / ranks + 1) for each "
                     + "of \(ranks) ranks, so some wait")
+    }
+
+    /// Tells of steps at the run's end behind which workers' weights don't become one.
+    func warnOfLostSteps() {
+        guard let local = experiment.configuration.training.local, state.step < totalSteps else { return }
+        let lost = local.lostSteps(of: totalSteps)
+        guard lost > 0 else { return }
+        recorder?.warning(
+            "the result will be that of step \(totalSteps - lost): the workers meet every \(local.steps) steps, and what they learn "
+                + "in the last \(lost) of \(totalSteps) stays theirs; let the steps be a multiple of local.steps")
     }
 
     /// Where a loss or gradient first stopped being finite: the layer nearest the output on the lowest rank that has one.

@@ -58,7 +58,7 @@ package final class Trainer {
     let plans: [SummationTree: StepPlan]
     /// Handed to every backward pass; made once.
     private let gradientsFinished: (Int) -> Void
-    private var order: (epoch: Int, samples: [Int32]) = (-1, [])
+    private var order: EpochOrder
 
     /// Builds everything that a run needs; nothing is written yet. Collective.
     package init(
@@ -82,7 +82,7 @@ package final class Trainer {
         let size = communicator.size
         let summation = configuration.training.summation
         let microBatchSize = sampler.microBatchSize
-        let shares = WorkShares(sampler, rankCount: size, summation: summation)
+        let shares = experiment.shares(rankCount: size)
         let topology = communicator.topology
         let subtrees = (own: shares.subtreeCount(of: rank), most: shares.mostSubtrees)
         let gathersAhead = experiment.gathersAhead(topology, availableCores: options.availableCores)
@@ -106,28 +106,13 @@ package final class Trainer {
             experiment.judgedInTraining, workspace: workspace, rows: shares.rows(of: rank),
             microBatchSize: microBatchSize, training: true, gathersAhead: gathersAhead, carried: carried, totals: totals)
         runner.pulse = pulse
-        worker = GradientWorker(runner: runner, dataset: experiment.splits.train, summation: summation)
+        order = EpochOrder(sampler, epoch: 0)
+        worker = GradientWorker(
+            runner: runner, dataset: experiment.splits.train.inEpoch(0, seed: sampler.seed), summation: summation)
         divisors = DivisorAgreement(communicator: communicator, subtrees: subtrees.most)
         divisor = experiment.divisor
-        let layout = experiment.network.layout
-        let optimizer = configuration.optimizer
-        let synchronizer: any Synchronizer =
-            switch configuration.training.synchronization {
-            case .owner:
-                try OwnerSynchronizer(
-                    communicator: communicator, layout: layout, optimizer: optimizer,
-                    rules: configuration.gradientRules, average: configuration.training.average,
-                    skipsNonFinite: configuration.training.onNonFinite == .skip,
-                    followsTree: summation == .tree, subtrees: subtrees, sumCount: worker.sumCount,
-                    layerSumCount: worker.layerSumCount, isDelayed: configuration.training.delay > 0,
-                    format: configuration.training.exchange)
-            case .allreduce:
-                AllReduceSynchronizer(
-                    communicator: communicator, layout: layout, optimizer: optimizer,
-                    rules: configuration.gradientRules, average: configuration.training.average,
-                    skipsNonFinite: configuration.training.onNonFinite == .skip,
-                    subtrees: subtrees, sumCount: worker.sumCount, layerSumCount: worker.layerSumCount)
-            }
+        let synchronizer = try configuration.synchronizer(
+            over: communicator, layout: experiment.network.layout, subtrees: subtrees, worker: worker)
         self.synchronizer = synchronizer
         worker.awaitWeights = synchronizer.awaitWeights
         worker.summed = synchronizer.gradientsSummed
@@ -174,6 +159,7 @@ package final class Trainer {
     /// Trains to the end, or until a signal. `begin` or `resume` comes first. Collective.
     package func run() throws -> Ending {
         warnOfIdleRanks()
+        warnOfLostSteps()
         let lastStep = min(totalSteps, options.stopAfterStep ?? Int.max)
         var interrupted = false
         recorder?.begin(state, sampler: sampler, rankCount: communicator.size)
@@ -196,7 +182,10 @@ package final class Trainer {
 
     /// What the first step of an epoch needs, and the first step of a run.
     func beginEpochIfDue(_ batch: Batch) {
-        if batch.epoch != order.epoch { order = (batch.epoch, sampler.order(epoch: batch.epoch)) }
+        if batch.epoch != order.epoch {
+            order = EpochOrder(sampler, epoch: batch.epoch)
+            worker.dataset = experiment.splits.train.inEpoch(batch.epoch, seed: sampler.seed)
+        }
         if batch.indexInEpoch == 0 { state.beginEpoch() }
     }
 
@@ -212,14 +201,14 @@ package final class Trainer {
         let weight = try divisor(of: batch, program)
         try synchronizer.begin(
             StepRequest(
-                plan: plan, factor: Float(1 / weight), step: state.step - state.skippedSteps + 1,
-                learningRate: learningRate))
+                plan: plan, factor: Float(1 / weight), divisors: divisors.ofSubtrees,
+                step: state.step - state.skippedSteps + 1, learningRate: learningRate))
         let subtrees = program.subtrees(of: communicator.rank)
         let nextStep = firstSubtree(completedSteps: state.step + 1, epoch: batch.epoch)
         if let totals {
             totals.begin(program)
             worker.computeTogether(
-                subtrees, of: program, of: batch, order: order.samples, weights: synchronizer.weights.readOnly,
+                subtrees, of: program, of: batch, order: order, weights: synchronizer.weights.readOnly,
                 gradients: { synchronizer.gradients($0) }, sums: { synchronizer.subtreeSums($0) }, next: nextStep,
                 finished: gradientsFinished)
             pulse.ran(samples: batch.rows(of: program.leaves(of: subtrees)).count)
@@ -228,17 +217,24 @@ package final class Trainer {
             for (place, index) in subtrees.enumerated() {
                 let isLast = index == subtrees.upperBound - 1
                 worker.compute(
-                    program.subtrees[index], of: batch, order: order.samples, weights: synchronizer.weights.readOnly,
+                    program.subtrees[index], of: batch, order: order,
+                    weights: synchronizer.weights(of: place).readOnly,
                     into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
                     next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
                     finished: isLast ? gradientsFinished : nil)
                 pulse.ran(samples: batch.rows(of: program.subtrees[index]).count)
             }
         }
+        do {
+            try worker.dataset.checkGathered()
+        } catch {
+            recorder?.close()
+            throw error
+        }
         pulse.turn(to: .combining)
         let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
             clock?.mark(.wait)
-            if let nextStep { worker.gatherNext(nextStep, order: order.samples) }
+            if let nextStep { worker.gatherNext(nextStep, order: order) }
             clock?.mark(.load)
         }
         let policy = experiment.configuration.training.onNonFinite
@@ -254,8 +250,9 @@ package final class Trainer {
             recorder?.warning("\(description.message); the step is skipped")
         }
         if outcome.isFinite, !outcome.layerSums.isEmpty {
-            synchronizer.updateBuffers { experiment.network.updateBuffers($0, sums: outcome.layerSums) }
+            synchronizer.updateBuffers(outcome) { experiment.network.updateBuffers($0, sums: $1) }
         }
+        try synchronizer.end(step: state.step)
         state.add(
             outcome.sums, samples: batch.sampleCount,
             divisor: divisor.sum(rows: batch.sampleCount) == nil ? weight : nil, isFinite: outcome.isFinite)
@@ -267,8 +264,10 @@ package final class Trainer {
 
     /// What the mean of the batch's loss is divided by. Collective where that depends on the targets.
     private func divisor(of batch: Batch, _ program: SummationTree.Program) throws -> Double {
-        if let known = divisor.sum(rows: batch.sampleCount) { return known }
-        return try divisors.divisor(program) { worker.divisor(program.subtrees[$0], of: batch, order: order.samples) }
+        try divisors.divisor(program, known: divisor.sum(rows: batch.sampleCount)) { index in
+            let leaves = program.subtrees[index]
+            return divisor.sum(rows: batch.rows(of: leaves).count) ?? worker.divisor(leaves, of: batch, order: order)
+        }
     }
 
     /// What a step of this epoch begins with on this rank.

@@ -1,3 +1,4 @@
+import Checkpointing
 import Collectives
 import Kernels
 import Optimization
@@ -43,7 +44,7 @@ final class AllReduceSynchronizer: Synchronizer {
         engine = UpdateEngine(
             optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.trainedCount, average: average)
         agreement = StepAgreement(
-            communicator: communicator, layout: layout, subtrees: subtrees.most, sumCount: sumCount,
+            communicator: communicator, squareCount: layout.blockCount, subtrees: subtrees.most, sumCount: sumCount,
             layerSumCount: layerSumCount)
         agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
         weightBuffer = AlignedBuffer(count: layout.weightCount)
@@ -120,7 +121,7 @@ final class AllReduceSynchronizer: Synchronizer {
         let own = blockSquares.elements[slice.lowerBound / blockSize..<slice.upperBound / blockSize]
         agreement.fill(
             ownRecord.elements, stopRequested: stopRequested,
-            blockSquares: UnsafeBufferPointer(rebasing: own))
+            squares: UnsafeBufferPointer(rebasing: own))
         meanwhile()
         try communicator.allGather(
             UnsafeRawBufferPointer(ownRecord.elements),
@@ -179,9 +180,21 @@ final class AllReduceSynchronizer: Synchronizer {
     /// The sum takes the place of the first subtree.
     var keepsOwnGradients: Bool { false }
 
-    func updateBuffers(_ write: (MutableParameterView) -> Void) { write(weights) }
+    func updateBuffers(
+        _ outcome: StepOutcome, _ write: (MutableParameterView, _ sums: UnsafeBufferPointer<Double>) -> Void
+    ) { write(weights, outcome.layerSums) }
 
     func close() {}
+
+    var averagingEngine: UpdateEngine? { engine.averageSlice == nil ? nil : engine }
+
+    var stateParts: [StatePart] { engine.stateParts }
+
+    func loadStates(_ contents: CheckpointContents, from file: SafetensorsFile) throws {
+        try contents.loadOptimizer(file, into: engine)
+    }
+
+    func nonFiniteSlot() -> ParameterSlot? { layout.lastNonFiniteSlot(in: weights.readOnly) }
 
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws {
         guard let states else { return }

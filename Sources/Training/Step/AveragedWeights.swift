@@ -5,21 +5,24 @@ import Storage
 /// what isn't trained as the model has it.
 final class AveragedWeights {
     private let synchronizer: any Synchronizer
+    private let engine: UpdateEngine
     private let communicator: any Communicator
     /// Whether each rank keeps the average of its slice only.
     private let isShared: Bool
     private let buffer: AlignedBuffer<Float>
 
-    init(_ synchronizer: any Synchronizer, communicator: any Communicator, isShared: Bool) {
+    /// Nil where there is no average.
+    init?(_ synchronizer: any Synchronizer, communicator: any Communicator, isShared: Bool) {
+        guard let engine = synchronizer.averagingEngine else { return nil }
         self.synchronizer = synchronizer
+        self.engine = engine
         self.communicator = communicator
         self.isShared = isShared
-        buffer = AlignedBuffer(count: synchronizer.engine.layout.weightCount)
+        buffer = AlignedBuffer(count: engine.layout.weightCount)
     }
 
     /// The average as it is now, valid until the next call. Collective, after `Synchronizer.settle`.
     func gather() throws -> ParameterView {
-        let engine = synchronizer.engine
         let layout = engine.layout
         guard let own = engine.averageSlice else { preconditionFailure("an average of weights that isn't kept") }
         let all = buffer.weights(layout)

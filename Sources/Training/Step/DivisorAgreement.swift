@@ -15,13 +15,19 @@ final class DivisorAgreement {
         all = AlignedBuffer(count: max(subtrees, 1) * communicator.size)
     }
 
-    /// The divisor of a step. Collective.
+    /// What this rank's subtrees add to the divisor, after `divisor`.
+    var ofSubtrees: UnsafeBufferPointer<Double> { UnsafeBufferPointer(own.elements) }
+
+    /// The divisor of a step. Collective where it isn't known.
     ///
-    /// - Parameter subtree: what the rank's subtree with that index in the program adds.
-    func divisor(_ program: SummationTree.Program, _ subtree: (_ index: Int) -> Double) throws -> Double {
+    /// - Parameters:
+    ///   - known: the divisor, where it follows from the number of rows.
+    ///   - subtree: what the rank's subtree with that index in the program adds.
+    func divisor(_ program: SummationTree.Program, known: Double?, _ subtree: (_ index: Int) -> Double) throws -> Double {
         let subtrees = program.subtrees(of: communicator.rank)
         precondition(subtrees.count <= own.count, "\(subtrees.count) subtrees of \(own.count)")
         for (place, index) in subtrees.enumerated() { own[place] = subtree(index) }
+        if let known { return known }
         try communicator.allGather(UnsafeRawBufferPointer(own.elements), into: UnsafeMutableRawBufferPointer(all.elements))
         var rank = 0
         return program.combine { index in

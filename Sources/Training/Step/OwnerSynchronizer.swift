@@ -1,3 +1,4 @@
+import Checkpointing
 import Collectives
 import Kernels
 import Optimization
@@ -60,7 +61,7 @@ final class OwnerSynchronizer: Synchronizer {
         self.isDelayed = isDelayed
         self.followsTree = followsTree
         agreement = StepAgreement(
-            communicator: communicator, layout: layout, subtrees: subtrees.most, sumCount: sumCount,
+            communicator: communicator, squareCount: layout.blockCount, subtrees: subtrees.most, sumCount: sumCount,
             layerSumCount: layerSumCount)
         agreesFirst = rules.needsAgreement(skipsNonFinite: skipsNonFinite)
         exchange = try OwnerExchange(
@@ -140,7 +141,7 @@ final class OwnerSynchronizer: Synchronizer {
         try bringTogether()
         agreement.fill(
             exchange.record, stopRequested: stopRequested,
-            blockSquares: UnsafeBufferPointer(blockSquares.elements))
+            squares: UnsafeBufferPointer(blockSquares.elements))
         let hasCollected = isCollected
         isCollected = false
         guard agreesFirst else {
@@ -279,10 +280,12 @@ final class OwnerSynchronizer: Synchronizer {
 
     var keepsOwnGradients: Bool { true }
 
-    func updateBuffers(_ write: (MutableParameterView) -> Void) {
+    func updateBuffers(
+        _ outcome: StepOutcome, _ write: (MutableParameterView, _ sums: UnsafeBufferPointer<Double>) -> Void
+    ) {
         if fillsWeights {
             if applied != nil { exchange.carryBuffers() }
-            write(weights)
+            write(weights, outcome.layerSums)
         }
         exchange.shareBuffers()
     }
@@ -302,31 +305,26 @@ final class OwnerSynchronizer: Synchronizer {
         isCollected = true
     }
 
+    var averagingEngine: UpdateEngine? { engine.averageSlice == nil ? nil : engine }
+
+    var stateParts: [StatePart] { engine.stateParts }
+
+    func loadStates(_ contents: CheckpointContents, from file: SafetensorsFile) throws {
+        try contents.loadOptimizer(file, into: engine)
+    }
+
+    func nonFiniteSlot() -> ParameterSlot? { engine.layout.lastNonFiniteSlot(in: weights.readOnly) }
+
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws {
         try collect()
         let layout = engine.layout
-        let slice = engine.slice
         for index in 0..<engine.stateCount {
-            let own = engine.stateSlice(index).readOnly
-            guard let states else {
-                try communicator.exchange(sending: slice.isEmpty ? [] : [Outgoing(to: 0, own)], receiving: [])
-                continue
+            let flat = states.map {
+                UnsafeMutableBufferPointer(rebasing: $0[index * layout.trainedCount..<(index + 1) * layout.trainedCount])
             }
-            let flat = UnsafeMutableBufferPointer(
-                rebasing: states[index * layout.trainedCount..<(index + 1) * layout.trainedCount])
-            var receiving: [Incoming] = []
-            for rank in 1..<max(communicator.size, 1) {
-                let range = layout.slice(of: rank, ownerCount: communicator.size)
-                if !range.isEmpty {
-                    receiving.append(
-                        Incoming(
-                            from: rank,
-                            UnsafeMutableRawBufferPointer(
-                                UnsafeMutableBufferPointer(rebasing: flat[range]))))
-                }
+            try communicator.gather(engine.stateSlice(index).readOnly, into: flat) {
+                layout.slice(of: $0, ownerCount: communicator.size)
             }
-            try communicator.exchange(sending: [], receiving: receiving)
-            if !slice.isEmpty { _ = UnsafeMutableBufferPointer(rebasing: flat[slice]).update(fromContentsOf: own.row(0)) }
         }
     }
 }

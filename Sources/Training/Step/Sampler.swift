@@ -14,13 +14,15 @@ package struct Sampler: Sendable, Equatable {
     /// Whether each sample of a batch is the next one of a stream of its own: the samples in their order are cut into as many
     /// streams as a batch has samples, and those that don't fill one are left out.
     package let followsStreams: Bool
+    /// Whether the order of an epoch is computed batch by batch, and listed nowhere: `EpochOrder`.
+    package let computesOrder: Bool
 
     package init(
         sampleCount: Int, globalBatchSize: Int, microBatchSize: Int, seed: UInt64, shuffles: Bool,
-        dropsLast: Bool = false, followsStreams: Bool = false
+        dropsLast: Bool = false, followsStreams: Bool = false, computesOrder: Bool = false
     ) {
         precondition(
-            sampleCount > 0 && globalBatchSize > 0 && microBatchSize > 0
+            sampleCount > 0 && (shuffles || !computesOrder) && globalBatchSize > 0 && microBatchSize > 0
                 && (!dropsLast || sampleCount >= globalBatchSize) && (!followsStreams || dropsLast && !shuffles),
             "\(sampleCount) samples in batches of \(globalBatchSize) and micro-batches of \(microBatchSize)")
         self.sampleCount = sampleCount
@@ -30,6 +32,7 @@ package struct Sampler: Sendable, Equatable {
         self.shuffles = shuffles
         self.dropsLast = dropsLast
         self.followsStreams = followsStreams
+        self.computesOrder = computesOrder
     }
 
     /// The last step of an epoch may have fewer samples.
@@ -40,7 +43,7 @@ package struct Sampler: Sendable, Equatable {
     /// The samples that an epoch uses.
     package var samplesPerEpoch: Int { min(stepsPerEpoch * globalBatchSize, sampleCount) }
 
-    /// The samples in the order of an epoch (from 0).
+    /// The samples in the order of an epoch (from 0), where it is listed.
     package func order(epoch: Int) -> [Int32] {
         if followsStreams {
             return (0..<stepsPerEpoch).flatMap { step in
@@ -86,11 +89,6 @@ package struct Batch: Sendable, Equatable {
     package var sampleCount: Int { positions.count }
     package var tree: SummationTree {
         SummationTree(leafCount: (positions.count + microBatchSize - 1) / microBatchSize)
-    }
-
-    /// The samples themselves, from the epoch's order.
-    package func drawn(from order: [Int32]) -> DrawnBatch {
-        DrawnBatch(samples: order[positions], firstDraw: firstDraw, step: step)
     }
 
     /// The positions of a range of leaves, relative to the batch's first.

@@ -11,8 +11,8 @@ extension GradientRules {
 /// The small record that every rank contributes to a step, and the agreement that follows from all of them: sums along
 /// the tree, never in the order of arrival.
 ///
-/// A record is: the stop flag, loss and statistics of the rank's subtrees, `sumCount` each, and the sums of squares of the
-/// subtrees of blocks in its slice.
+/// A record is: the stop flag, loss and statistics of the rank's subtrees, `sumCount` each, and sums of squares of gradients: of the
+/// subtrees of blocks in its slice, or of its workers.
 final class StepAgreement {
     /// Doubles in every rank's record.
     let recordSize: Int
@@ -23,19 +23,20 @@ final class StepAgreement {
     private let layerSumCount: Int
     /// Where in a record the squares begin.
     private let squaresOffset: Int
-    private let blockProgram: SummationTree.Program
+    private let squareProgram: SummationTree.Program
     private let sums: AlignedBuffer<Double>
 
     /// - Parameters:
+    ///   - squareCount: how many sums of squares there are, of which each rank has its share, one rank's behind the other's.
     ///   - subtrees: the most subtrees that any rank has in a step.
     ///   - sumCount: the loss, the metrics' statistics and the layers'; of these `layerSumCount`.
-    init(communicator: any Communicator, layout: ParameterLayout, subtrees: Int, sumCount: Int, layerSumCount: Int) {
+    init(communicator: any Communicator, squareCount: Int, subtrees: Int, sumCount: Int, layerSumCount: Int) {
         rank = communicator.rank
         rankCount = communicator.size
         self.sumCount = sumCount
         self.layerSumCount = layerSumCount
-        let program = SummationTree(leafCount: layout.blockCount).program(rankCount: communicator.size)
-        blockProgram = program
+        let program = SummationTree(leafCount: squareCount).program(rankCount: communicator.size)
+        squareProgram = program
         squaresOffset = 1 + subtrees * sumCount
         recordSize = squaresOffset + ((0..<communicator.size).map { program.subtrees(of: $0).count }.max() ?? 0)
         sums = AlignedBuffer(count: sumCount)
@@ -50,32 +51,37 @@ final class StepAgreement {
 
     /// Completes this rank's record.
     ///
-    /// - Parameter blockSquares: the sums of squares of the blocks of this rank's slice.
+    /// - Parameter squares: this rank's share of the sums of squares.
     func fill(
         _ record: UnsafeMutableBufferPointer<Double>, stopRequested: Bool,
-        blockSquares: UnsafeBufferPointer<Double>
+        squares: UnsafeBufferPointer<Double>
     ) {
         record[0] = stopRequested ? 1 : 0
-        let blocks = blockProgram.subtrees(of: rank)
+        let own = squareProgram.subtrees(of: rank)
         var target = squaresOffset
         var first = 0
-        for index in blocks {
-            let subtree = blockProgram.subtrees[index]
+        for index in own {
+            let subtree = squareProgram.subtrees[index]
             let start = first
-            record[target] = SummationTree(leafCount: subtree.count).sum { blockSquares[start + $0] }
+            record[target] = SummationTree(leafCount: subtree.count).sum { squares[start + $0] }
             target += 1
             first += subtree.count
         }
     }
 
     /// What follows from the records of all ranks.
-    func outcome(_ program: SummationTree.Program, record: (_ rank: Int) -> UnsafePointer<Double>) -> StepOutcome {
+    ///
+    /// - Parameter squareShare: what the sum of all squares is multiplied by.
+    func outcome(
+        _ program: SummationTree.Program, squareShare: Double = 1, record: (_ rank: Int) -> UnsafePointer<Double>
+    ) -> StepOutcome {
         var stopRequested = false
         for rank in 0..<rankCount where record(rank)[0] != 0 { stopRequested = true }
         for index in 0..<sumCount {
             sums[index] = combine(program) { rank, subtree in record(rank)[1 + subtree * sumCount + index] }
         }
-        let norm = combine(blockProgram) { rank, subtree in record(rank)[squaresOffset + subtree] }.squareRoot()
+        let squares = combine(squareProgram) { rank, subtree in record(rank)[squaresOffset + subtree] }
+        let norm = (squares * squareShare).squareRoot()
         let all = UnsafeBufferPointer(sums.elements)
         let split = sumCount - layerSumCount
         return StepOutcome(

@@ -24,7 +24,14 @@ package struct StepWork: Sendable {
         productOperations = batch.sampleCount * network.productOperations
         let pass = layout.parameterCount * MemoryLayout<Float>.stride
         let states = experiment.configuration.optimizer.optimizer.states.count
-        let isOwner = experiment.configuration.training.synchronization == .owner
+        // How many optimizers step all parameters, and how many passes over them hand weights on.
+        let (steppers, handedOn) =
+            switch experiment.configuration.training.synchronization {
+            case .owner: (1, rankCount - 1)
+            case .allreduce: (rankCount, 2 * rankCount)
+            // Each replica is read, and written anew, in one of so many steps.
+            case .local(let rules): (rules.workers, 2 * rules.workers / rules.steps)
+            }
         // Weights forward, weights backward, gradients written; where the rows don't fit, halves are added: two read,
         // one written.
         let computing = subtrees.reduce(0) {
@@ -32,8 +39,8 @@ package struct StepWork: Sendable {
             return $0 + 3 * calls + 3 * (calls - 1)
         }
         // Owners read every subtree of their slice once, read and write its weights and states, and hand them to the others.
-        // Otherwise every rank does so with all parameters, after a sum in place.
-        let stepping = subtrees.count + (isOwner ? 1 : rankCount) * (2 + 2 * states) + (isOwner ? rankCount - 1 : 2 * rankCount)
+        // Otherwise every rank or worker does so with all parameters, after a sum in place.
+        let stepping = subtrees.count + steppers * (2 + 2 * states) + handedOn
         parameterBytes = pass * (computing + stepping)
         let weights = layout.slots.filter { $0.role == .weight && $0.shape.dimensions.count > 1 }
         let largest = weights.max { $0.shape.count < $1.shape.count }

@@ -56,6 +56,9 @@ final class UpdateEngine {
         states.matrix(rows: 1, columns: slice.count, offset: index * slice.count)
     }
 
+    /// As a checkpoint has them.
+    var stateParts: [StatePart] { stateNames.map { StatePart(name: $0) } }
+
     /// The gradient that a later step applies: of the whole slice.
     var pendingGradient: MutableMatrixView? { keepsGradient ? stateSlice(stateNames.count - 1) : nil }
 
@@ -73,8 +76,8 @@ final class UpdateEngine {
         rules.addPenalties(to: gradient, range: range, weights: weights, slots: penalized)
     }
 
-    /// Updates the weights of `range`, a part of the slice, and their average, by the averaged gradient, which elementwise clipping and the
-    /// norm's factor may change.
+    /// Updates the weights of `range`, a part of the slice, and their average, by the averaged gradient, which elementwise clipping
+    /// and the norm's factor may change.
     func update(_ range: Range<Int>, weights: MutableParameterView, gradient: MutableMatrixView, normFactor: Float?) {
         if let normFactor { Updates.scale(gradient, by: normFactor) }
         if case .value(let limit) = rules.clipping { Updates.clip(gradient, to: Float(limit)) }

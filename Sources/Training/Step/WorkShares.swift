@@ -10,15 +10,20 @@ package struct WorkShares {
     private let sampleCount: Int
     private let microBatchSize: Int
     private let batchSize: Int
+    /// Whether subtrees are workers', each of which has weights of its own.
+    private let hasWorkers: Bool
 
-    package init(_ sampler: Sampler, rankCount: Int, summation: TrainingSection.Summation) {
+    /// - Parameter workers: how many replicas of the weights there are; nil where all ranks compute with the same.
+    package init(_ sampler: Sampler, rankCount: Int, summation: TrainingSection.Summation, workers: Int? = nil) {
+        hasWorkers = workers != nil
         self.rankCount = rankCount
         sampleCount = sampler.sampleCount
         microBatchSize = sampler.microBatchSize
         batchSize = min(sampler.globalBatchSize, sampler.sampleCount)
         trees = sampler.trees
         programs = trees.map {
-            summation == .tree ? $0.program(rankCount: rankCount) : $0.sequentialProgram(rankCount: rankCount)
+            if let workers { return $0.program(workerCount: workers, rankCount: rankCount) }
+            return summation == .tree ? $0.program(rankCount: rankCount) : $0.sequentialProgram(rankCount: rankCount)
         }
     }
 
@@ -28,16 +33,24 @@ package struct WorkShares {
     /// The most subtrees that any rank has in a step.
     var mostSubtrees: Int { (0..<rankCount).map { subtreeCount(of: $0) }.max() ?? 0 }
 
-    /// The most rows that `rank` has in a step.
+    /// The most rows that `rank` has in a step; of several workers, which it computes one after the other, those of one.
     package func rows(of rank: Int) -> Int {
-        min(trees.map { $0.leaves(of: rank, rankCount: rankCount).count * microBatchSize }.max() ?? 0, sampleCount)
+        guard !hasWorkers else {
+            let leaves =
+                programs.flatMap { program in program.subtrees(of: rank).map { program.subtrees[$0].count } }.max() ?? 0
+            return min(leaves * microBatchSize, sampleCount)
+        }
+        return min(trees.map { $0.leaves(of: rank, rankCount: rankCount).count * microBatchSize }.max() ?? 0, sampleCount)
     }
 
     /// How many rows of a full batch each rank has, which lie one rank's behind the other's.
     var rowsOfFullBatch: [Int] {
         (0..<rankCount).map { rank in
-            let leaves = trees[0].leaves(of: rank, rankCount: rankCount)
-            return min(leaves.upperBound * microBatchSize, batchSize) - min(leaves.lowerBound * microBatchSize, batchSize)
+            programs[0].subtrees(of: rank).reduce(0) { rows, index in
+                let leaves = programs[0].subtrees[index]
+                return rows + min(leaves.upperBound * microBatchSize, batchSize)
+                    - min(leaves.lowerBound * microBatchSize, batchSize)
+            }
         }
     }
 

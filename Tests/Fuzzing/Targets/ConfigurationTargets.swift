@@ -9,21 +9,21 @@ extension FuzzTarget {
     static let configurations: [FuzzTarget] = [
         FuzzTarget("yaml") { bytes, folder in
             let document = try SettingsDocument(path: folder.write("fuzz.yaml", bytes))
+            let configuration = try TrainingConfiguration(document, name: "fuzz")
             // No data are read, which could be any file of the machine: their shape is one of these.
             let shapes: [(shape: Shape, tokens: Int?, hasLengths: Bool)] = [
                 (Shape([64]), nil, false), (Shape([1, 28, 28]), nil, false), (Shape([12]), 65, false),
                 (Shape([12, 3]), nil, true)
             ]
             try forEach(shapes) { samples in
-                let configuration = try TrainingConfiguration(document, name: "fuzz")
                 _ = try Network(
                     configuration.model, inputShape: samples.shape, tokenKinds: samples.tokens, hasLengths: samples.hasLengths,
                     carriesState: configuration.training.stateful, loss: configuration.loss, seed: 1)
-                let effective = try configuration.root.effectiveYAML()
-                // What `inspect` prints is a configuration.
-                do { _ = try SettingsDocument(text: effective, name: "effective.yaml").root } catch {
-                    preconditionFailure("\(error):\n\(effective)")
-                }
+            }
+            let effective = try configuration.root.effectiveYAML()
+            // What `inspect` prints is a configuration.
+            do { _ = try SettingsDocument(text: effective, name: "effective.yaml").root } catch {
+                preconditionFailure("\(error):\n\(effective)")
             }
         },
         FuzzTarget("override", largestInput: 512) { bytes, _ in

@@ -4,6 +4,7 @@ import Foundation
 import Settings
 import Storage
 import Synchronization
+import Tokenization
 
 extension FuzzTarget {
     /// Tables and texts: read by lines.
@@ -35,6 +36,22 @@ extension FuzzTarget {
         FuzzTarget("text") { bytes, folder in
             let path = try folder.write("text.txt", bytes)
             try readSplits(["format: text, train: {path: \(path)}, context: 4, stride: 3, validation_fraction: 0.3"])
+        },
+        FuzzTarget("tokenizer", largestInput: 8192) { bytes, folder in
+            let path = try folder.write("tokenizer.json", bytes)
+            let text = try folder.write(
+                "text.txt", Array("The a's of <s>  this\u{3000}text: \u{E9}\u{1F600}12\r\n\n ab <|endoftext|>b".utf8))
+            let tokenizer = try TokenizerFile.read(path: path)
+            var decoder = TokenDecoder(tokenizer)
+            for token in 0..<Int32(tokenizer.count) { _ = decoder.add(token) }
+            try readSplits(["format: text, train: {path: \(text)}, tokens: {tokenizer: \(path)}, context: 2"])
+        },
+        FuzzTarget("tokens", largestInput: 8192) { bytes, folder in
+            let path = try folder.write("tokens.bin", bytes)
+            try readSplits([
+                "format: tokens, train: {path: \(path)}, vocabulary: 300, context: 4, validation_fraction: 0.3",
+                "format: tokens, train: {paths: [\(path), \(path)]}, vocabulary: 300, dtype: uint32, context: 3, stride: 2"
+            ])
         },
         FuzzTarget("ucr") { bytes, folder in
             let path = try folder.write("series.ts", bytes)

@@ -25,7 +25,7 @@ package struct FuzzTarget: Sendable {
 
     /// All of them, in the order in which they run.
     package static let all: [FuzzTarget] =
-        configurations + checkpoints + tables + arrays + images
+        configurations + checkpoints + [gpt2] + tables + arrays + images
 
     /// Has the reader read `bytes`; false where it refused them.
     ///
@@ -90,9 +90,13 @@ package struct FuzzFolder: Sendable {
     /// Writes a file, folders on the way included, and returns its path.
     func write(_ name: String, _ bytes: [UInt8]) throws -> String {
         let file = path + "/" + name
-        let folder = parentDirectory(of: file)
-        if folder != path { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
-        let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        func create() -> Int32 { open(file, O_WRONLY | O_CREAT | O_TRUNC, 0o600) }
+        var descriptor = create()
+        // All attempts but the first find their folders.
+        if descriptor < 0, errno == ENOENT {
+            try FileManager.default.createDirectory(atPath: parentDirectory(of: file), withIntermediateDirectories: true)
+            descriptor = create()
+        }
         guard descriptor >= 0 else { throw SystemError(call: "open", path: file, code: errno) }
         defer { close(descriptor) }
         var written = 0

@@ -1,12 +1,12 @@
-import Files
-
 /// JSON (RFC 8259) in a range of a file, read from front to back piece by piece.
 ///
 /// Errors are a `Problem`, or the `Failure` of a file that can't be read.
-struct JSONReader {
+package struct JSONReader {
     /// What is wrong with the text.
-    struct Problem: Error {
-        let text: String
+    package struct Problem: Error {
+        package let text: String
+
+        package init(text: String) { self.text = text }
     }
 
     private let input: InputFile
@@ -20,7 +20,7 @@ struct JSONReader {
     /// Lists and objects within each other, where a value is passed over.
     private static let largestDepth = 64
 
-    init(_ input: InputFile, _ range: Range<Int>) {
+    package init(_ input: InputFile, _ range: Range<Int>) {
         self.input = input
         end = range.upperBound
         pieceStart = range.lowerBound
@@ -58,35 +58,47 @@ struct JSONReader {
     }
 
     /// Passes over a character.
-    mutating func expect(_ character: Unicode.Scalar) throws {
+    package mutating func expect(_ character: Unicode.Scalar) throws {
         guard try skips(character) else { throw problem("\"\(character)\"") }
     }
 
     /// Passes over a character if it is the next one.
-    mutating func skips(_ character: Unicode.Scalar) throws -> Bool {
+    package mutating func skips(_ character: Unicode.Scalar) throws -> Bool {
         guard try peekToken() == UInt8(ascii: character) else { return false }
         next += 1
         return true
     }
 
     /// Whether a character is the next one.
-    mutating func begins(with character: Unicode.Scalar) throws -> Bool { try peekToken() == UInt8(ascii: character) }
+    package mutating func begins(with character: Unicode.Scalar) throws -> Bool { try peekToken() == UInt8(ascii: character) }
 
     /// Makes sure that nothing follows.
-    mutating func expectEnd() throws {
-        if try peekToken() != nil { throw problem("the end of the header") }
+    package mutating func expectEnd() throws {
+        if try peekToken() != nil { throw problem("the end") }
     }
 
     /// A list; `element` reads each.
-    mutating func list(_ element: (inout JSONReader) throws -> Void) throws {
+    package mutating func list(_ element: (inout JSONReader) throws -> Void) throws {
         try expect("[")
         if try skips("]") { return }
         repeat { try element(&self) } while try skips(",")
         try expect("]")
     }
 
+    /// An object; `member` reads each value, whose key has at most `keyLimit` bytes.
+    package mutating func object(keyLimit: Int, _ member: (inout JSONReader, String) throws -> Void) throws {
+        try expect("{")
+        if try skips("}") { return }
+        repeat {
+            let key = try string(limit: keyLimit)
+            try expect(":")
+            try member(&self, key)
+        } while try skips(",")
+        try expect("}")
+    }
+
     /// A number without fraction and exponent that an `Int` holds.
-    mutating func wholeNumber() throws -> Int {
+    package mutating func wholeNumber() throws -> Int {
         let isNegative = try skips("-")
         guard let first = try isNegative ? peek() : peekToken(), Self.digits.contains(first) else {
             throw Problem(text: "expected a whole number")
@@ -111,22 +123,28 @@ struct JSONReader {
     private static let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
 
     /// A string of at most `limit` bytes.
-    mutating func string(limit: Int) throws -> String {
+    package mutating func string(limit: Int) throws -> String {
         var bytes: [UInt8] = []
+        try string(limit: limit, into: &bytes)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw Problem(text: "a string before byte \(pieceStart + next) of the file isn't UTF-8")
+        }
+        return text
+    }
+
+    /// Appends the bytes of a string, at most `limit`, which may not be UTF-8.
+    package mutating func string(limit: Int, into bytes: inout [UInt8]) throws {
+        let start = bytes.count
         try expect("\"")
         while true {
             guard let byte = try peek(), byte >= 0x20 else { throw problem("part of a string") }
             next += 1
             switch byte {
-            case UInt8(ascii: "\""):
-                guard let text = String(validating: bytes, as: UTF8.self) else {
-                    throw Problem(text: "a string before byte \(pieceStart + next) of the file isn't UTF-8")
-                }
-                return text
+            case UInt8(ascii: "\""): return
             case UInt8(ascii: "\\"): bytes += try escaped()
             default: bytes.append(byte)
             }
-            guard bytes.count <= limit else { throw Problem(text: "a string of more than \(limit) bytes") }
+            guard bytes.count - start <= limit else { throw Problem(text: "a string of more than \(limit) bytes") }
         }
     }
 
@@ -172,7 +190,7 @@ struct JSONReader {
     }
 
     /// Passes over a value of any kind; nothing of it is kept. Words and numbers are taken for what they look like.
-    mutating func skipValue() throws {
+    package mutating func skipValue() throws {
         var closing: [Unicode.Scalar] = []
         repeat {
             guard let byte = try peekToken() else { throw problem("a value") }
@@ -224,6 +242,18 @@ struct JSONReader {
             count += 1
         }
         if count == 0 { throw problem("a value") }
+    }
+
+    /// `true`, `false`, `null`, or what a number is written as.
+    mutating func word() throws -> String {
+        var bytes: [UInt8] = []
+        _ = try peekToken()
+        while let byte = try peek(), Self.isWord(byte), bytes.count < 64 {
+            bytes.append(byte)
+            next += 1
+        }
+        if bytes.isEmpty { throw problem("a value") }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
     private static func isWord(_ byte: UInt8) -> Bool {

@@ -1,0 +1,34 @@
+import Checkpointing
+import Diagnostics
+import Files
+import Network
+import Storage
+
+extension TrainedModel {
+    /// Writes a folder with `model.safetensors` and `config.json`, which `transformers.GPT2LMHeadModel.from_pretrained` loads.
+    ///
+    /// - Returns: what was written, in a line.
+    /// - Throws: `Failure`: 65 for a network that isn't GPT-2's, with the layer that isn't; 73 where something is there already.
+    package func exportGPT2(to path: String) throws -> String {
+        let folder = try OutputFolder(path: path)
+        let architecture: GPT2Architecture
+        do {
+            architecture = try GPT2Architecture(network)
+            _ = try architecture.head.get()
+        } catch let misfit as GPT2Architecture.Misfit {
+            throw Failure(
+                .badData,
+                "\(checkpoint.path): the network isn't GPT-2, so that it can't be written as one: \(misfit.place): "
+                    + misfit.problem)
+        }
+        try architecture.withTensors(parameters) { tensors in
+            try folder.write("model.safetensors") { try Safetensors.encode(tensors, to: $0) }
+        }
+        let text = Array(GPT2Configuration.text(of: architecture).utf8)
+        try folder.write("config.json") { sink in try text.withUnsafeBytes { try sink($0) } }
+        try folder.commit()
+        return
+            "\(path): model.safetensors (\(network.layout.parameterCount) parameters of step \(state.step)) and config.json, for "
+            + "transformers.GPT2LMHeadModel.from_pretrained"
+    }
+}
