@@ -135,7 +135,11 @@ struct AverageTests {
             ("training.ema={decay: 1}", "training.ema.decay: expected a number from 0 to below 1"),
             ("training.ema={rate: 1}", "unknown key \"rate\""),
             ("training.ema=true", "expected a section"),
-            ("training.ema={every_steps: 0}", "training.ema.every_steps")
+            ("training.ema={every_steps: 0}", "training.ema.every_steps"),
+            (
+                "training={ema: {}, synchronization: {local: {workers: 2, steps: 2}}}",
+                "training.ema averages weights that all ranks share"
+            )
         ])
     func refused(option: String, message: String) throws {
         try withWorkbench { bench in
