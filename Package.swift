@@ -117,7 +117,7 @@ let package = Package(
         room("Tokenization", ["Diagnostics", "Files"]),
         room("Datasets", ["Diagnostics", "Files", "Settings", "Storage", "Kernels", "Tokenization", "CZlib", "CImages"]),
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
-        room("Metrics", ["Diagnostics", "Settings", "Storage"]),
+        room("Metrics", ["Diagnostics", "Kernels", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),
         room("Launching", ["Diagnostics", "Threads", "Timing", "CProcesses"], settings: mpi),
         room(

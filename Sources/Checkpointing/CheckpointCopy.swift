@@ -74,7 +74,7 @@ extension LoadedCheckpoint {
     /// Its files, for a copy on another host.
     /// - Throws: `Failure(.inputOutput)` and `.missingInput`.
     package func openFiles() throws -> [(name: String, input: InputFile)] {
-        try CheckpointNames.files.map { ($0, try InputFile(directory.at($0), fileSystem: directory.fileSystem)) }
+        try files.map { ($0, try InputFile(directory.at($0), fileSystem: directory.fileSystem)) }
     }
 
     /// What only this checkpoint has: the digest of its state, and of its weights.

@@ -13,6 +13,8 @@ import Foundation
 /// "sha256": "…"
 /// }
 /// ```
+/// Where an average of the weights is kept, `ema.safetensors` is among the files.
+///
 /// The last member is the seal: the SHA-256 sum of every byte before the line it stands on. So the file vouches for
 /// itself and for its neighbours.
 struct CheckpointManifest: Equatable {

@@ -32,12 +32,13 @@ extension CheckpointStore {
     /// The two places share their files where the file system can (hard links). A `step-N` that is there already is
     /// replaced, or set aside as `step-N.damaged-1` if it is damaged. Checkpoints of later steps are left alone.
     /// - Parameters:
+    ///   - average: of the weights; nil where none is kept.
     ///   - state: a JSON object; it is kept byte for byte.
     ///   - keep: how many numbered checkpoints up to this one stay, at least 1.
     /// - Throws: `Failure(.inputOutput)`; every older checkpoint is then still there, and what was half-written is
     ///   removed as far as the disk allows, if not by the next save or `recover`.
     package func save(
-        step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
+        step: Int, model: [TensorSource], optimizer: [TensorSource], average: [TensorSource]? = nil, state: Data,
         to places: CheckpointPlaces = .numbered, keep: Int
     ) throws -> SavedCheckpoint {
         precondition(step >= 0 && keep >= 1 && !places.isEmpty, "save step \(step), keep \(keep), \(places)")
@@ -51,7 +52,10 @@ extension CheckpointStore {
             let name = places.contains(.numbered) ? CheckpointNames.numbered(step) : CheckpointNames.best
             var warnings: [String] = []
             let summary = try stage(name, in: directory) { temporary in
-                try write(step: step, model: model, optimizer: optimizer, state: state, into: temporary)
+                let files =
+                    [(CheckpointNames.model, model), (CheckpointNames.optimizer, optimizer)]
+                    + (average.map { [(CheckpointNames.average, $0)] } ?? [])
+                return try write(step: step, files: files, state: state, into: temporary)
             } publish: { temporary in
                 try warnings += setAsideIfDamaged(name, in: directory)
                 try warnings += publish(temporary, as: name, in: directory)
@@ -91,20 +95,19 @@ extension CheckpointStore {
     }
 
     private func write(
-        step: Int, model: [TensorSource], optimizer: [TensorSource], state: Data,
-        into temporary: Directory
+        step: Int, files: [(name: String, tensors: [TensorSource])], state: Data, into temporary: Directory
     ) throws -> FileSummary {
-        var files: [String: FileSummary] = [:]
-        for (name, tensors) in [(CheckpointNames.model, model), (CheckpointNames.optimizer, optimizer)] {
-            files[name] = try fileSystem.writeDurably(temporary.at(name)) { sink in
+        var summaries: [String: FileSummary] = [:]
+        for (name, tensors) in files {
+            summaries[name] = try fileSystem.writeDurably(temporary.at(name)) { sink in
                 try Safetensors.encode(tensors, to: sink)
             }
         }
-        let manifest = try CheckpointManifest(step: step, files: files, state: state).encoded()
+        let manifest = try CheckpointManifest(step: step, files: summaries, state: state).encoded()
         _ = try fileSystem.writeDurably(temporary.at(CheckpointManifest.fileName)) { sink in
             try manifest.withUnsafeBytes(sink)
         }
-        guard let summary = files[CheckpointNames.model] else { preconditionFailure("no model was written") }
+        guard let summary = summaries[CheckpointNames.model] else { preconditionFailure("no model was written") }
         return summary
     }
 
@@ -152,7 +155,10 @@ extension CheckpointStore {
         var warnings: [String] = []
         let source = try Directory(directory.at(name), fileSystem: fileSystem)
         try stage(CheckpointNames.best, in: directory) { temporary in
-            for file in CheckpointNames.files { try linkOrCopy(source.at(file), to: temporary.at(file)) }
+            for file in CheckpointNames.files {
+                if file == CheckpointNames.average, try source.status(of: file) == nil { continue }
+                try linkOrCopy(source.at(file), to: temporary.at(file))
+            }
         } publish: { temporary in
             warnings = try setAsideIfDamaged(CheckpointNames.best, in: directory)
             warnings += try publish(temporary, as: CheckpointNames.best, in: directory)

@@ -4,7 +4,7 @@ import Foundation
 
 /// The checkpoints of a run, on disk:
 ///
-///     checkpoints/step-00000500/   model.safetensors  optimizer.safetensors  state.json
+///     checkpoints/step-00000500/   model.safetensors  optimizer.safetensors  (ema.safetensors)  state.json
 ///     checkpoints/best/            the same, of the best monitored value
 ///
 /// What holds at every instant, whatever is killed: a directory with one of these names is a complete checkpoint. A new

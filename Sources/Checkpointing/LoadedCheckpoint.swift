@@ -11,11 +11,16 @@ package struct LoadedCheckpoint: Sendable {
     package let state: Data
     package let model: SafetensorsFile
     package let optimizer: SafetensorsFile
+    /// The average of the weights; nil where none was kept.
+    package let average: SafetensorsFile?
     /// The SHA-256 sum of `model.safetensors`.
     package let digest: String
     /// The directory of the files.
     let directory: Directory
     private let manifest: CheckpointManifest
+
+    /// The names of its files.
+    var files: [String] { CheckpointNames.files.filter { $0 != CheckpointNames.average || average != nil } }
 }
 
 /// A checkpoint that wasn't used.
@@ -29,7 +34,9 @@ package struct RejectedCheckpoint: Equatable, Sendable {
 enum CheckpointNames {
     static let model = "model.safetensors"
     static let optimizer = "optimizer.safetensors"
-    static let files = [model, optimizer, CheckpointManifest.fileName]
+    static let average = "ema.safetensors"
+    /// All that there may be; the average is in some only.
+    static let files = [model, optimizer, average, CheckpointManifest.fileName]
     static let best = "best"
     /// A checkpoint that is being written.
     static let incomplete = ".incomplete-"
@@ -145,10 +152,14 @@ extension LoadedCheckpoint {
         }
         let modelFile = try Self.verified(CheckpointNames.model, of: manifest, in: directory)
         let optimizerFile = try Self.verified(CheckpointNames.optimizer, of: manifest, in: directory)
+        let averageFile =
+            manifest.files[CheckpointNames.average] == nil
+            ? nil : try Self.verified(CheckpointNames.average, of: manifest, in: directory)
         self.init(
             path: directory.path, step: manifest.step, state: manifest.state,
             model: try SafetensorsFile(modelFile.input), optimizer: try SafetensorsFile(optimizerFile.input),
-            digest: modelFile.sha256, directory: directory, manifest: manifest)
+            average: try averageFile.map { try SafetensorsFile($0.input) }, digest: modelFile.sha256, directory: directory,
+            manifest: manifest)
     }
 
     /// Opens a file and holds its length and its sum against the manifest.

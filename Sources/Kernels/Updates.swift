@@ -173,6 +173,49 @@ package enum Updates {
         eachVector(weights, update)
     }
 
+    /// Coefficients of Lion for one step.
+    package struct Lion: Sendable {
+        package var learningRate: Float
+        package var beta1: Float, beta2: Float
+        /// 1 − β₁ and 1 − β₂, each rounded once from the exact numbers.
+        package var oneMinusBeta1: Float, oneMinusBeta2: Float
+        /// The factor 1 − η·λ on the weights.
+        package var decoupledDecay: Float
+
+        package init(
+            learningRate: Float, beta1: Float, beta2: Float, oneMinusBeta1: Float, oneMinusBeta2: Float, decoupledDecay: Float
+        ) {
+            self.learningRate = learningRate
+            self.beta1 = beta1
+            self.beta2 = beta2
+            self.oneMinusBeta1 = oneMinusBeta1
+            self.oneMinusBeta2 = oneMinusBeta2
+            self.decoupledDecay = decoupledDecay
+        }
+    }
+
+    /// w ← (1 − η·λ)·w − η·sign(β₁·m + (1 − β₁)·g), then m ← β₂·m + (1 − β₂)·g. The sign of 0 is 0, that of NaN is NaN.
+    package static func lion(_ c: Lion, weights: MutableMatrixView, gradient: MatrixView, momentum: MutableMatrixView) {
+        require(weights, gradient, momentum)
+        @inline(__always) func update(_ part: Part) {
+            let g = part.load(gradient)
+            let m = part.load(momentum)
+            let direction = m * c.beta1 + g * c.oneMinusBeta1
+            let sign = direction.replacing(with: 1, where: direction .> 0).replacing(with: -1, where: direction .< 0)
+            part.store(m * c.beta2 + g * c.oneMinusBeta2, to: momentum)
+            part.store(part.load(weights) * c.decoupledDecay - sign * c.learningRate, toWeights: weights)
+        }
+        eachVector(weights, update)
+    }
+
+    // MARK: - Averages
+
+    /// a ← a + (w − a)·share.
+    package static func average(_ weights: MatrixView, into average: MutableMatrixView, share: Float) {
+        require(average, weights)
+        mapVectors(average.base, weights.base, into: average.base, count: average.count) { $0 + ($1 - $0) * share }
+    }
+
     // MARK: - Gradients
 
     /// g ← g·factor.

@@ -6,8 +6,11 @@ extension MetricSet {
     /// The predicted class is the largest output of a row, the first of equals; an answer is yes where the logit is
     /// above 0. A row (an answer) with a NaN counts as wrong and as no prediction at all. Class indices have been
     /// checked against the number of classes when the data were read.
+    ///
+    /// - Parameter crossEntropies: −log softmax(x)_c of each row, where `needsCrossEntropies` says so; of rows whose class is
+    ///   ignored it isn't looked at.
     package func accumulate(
-        outputs: MatrixView, targets: TargetView,
+        outputs: MatrixView, targets: TargetView, crossEntropies: UnsafeBufferPointer<Double>? = nil,
         into statistics: UnsafeMutableBufferPointer<Double>
     ) {
         check(outputs, targets)
@@ -19,6 +22,12 @@ extension MetricSet {
         case .classification: accumulateClasses(outputs, targets, statistics)
         case .binary: accumulateAnswers(outputs, targets, statistics)
         case .regression: accumulateNumbers(outputs, targets, statistics)
+        }
+        if let at = layout.likelihood {
+            guard let crossEntropies, crossEntropies.count == outputs.rows else {
+                preconditionFailure("\(crossEntropies?.count ?? 0) cross entropies of \(outputs.rows) rows")
+            }
+            accumulate(crossEntropies, targets, statistics, at: at)
         }
         for index in added.indices {
             added[index].accumulate(
@@ -85,6 +94,19 @@ extension MetricSet {
             if predicted >= 0 {
                 for (k, at) in layout.topK where rank(of: actual, in: logits) < k { statistics[at] += 1 }
             }
+        }
+    }
+
+    private func accumulate(
+        _ crossEntropies: UnsafeBufferPointer<Double>, _ targets: TargetView,
+        _ statistics: UnsafeMutableBufferPointer<Double>, at: Int
+    ) {
+        for row in crossEntropies.indices {
+            let actual = trueClass(targets, row)
+            guard actual != likelihoods?.ignoredClass else { continue }
+            statistics[at + LikelihoodSum.crossEntropy] += crossEntropies[row]
+            statistics[at + LikelihoodSum.rows] += 1
+            if let bytes = likelihoods?.byteCounts?[actual] { statistics[at + LikelihoodSum.bytes] += Double(bytes) }
         }
     }
 

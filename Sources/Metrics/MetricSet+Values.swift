@@ -1,3 +1,5 @@
+import Kernels
+
 extension MetricSet {
     /// The values of all metrics, in the order of the configuration: the scalars under their `names`, precision, recall
     /// and F1 followed by one number per class (`precision_per_class`, …), the confusion matrix as rows.
@@ -59,10 +61,20 @@ extension MetricSet {
         case .meanSquaredError: return meanError(RegressionSum.squaredError, statistics)
         case .meanAbsoluteError: return meanError(RegressionSum.absoluteError, statistics)
         case .rSquared: return rSquared(statistics)
+        case .perplexity:
+            let mean = meanCrossEntropy(statistics, per: LikelihoodSum.rows)
+            return mean.isNaN ? mean : exponential(mean)
+        case .bitsPerByte: return meanCrossEntropy(statistics, per: LikelihoodSum.bytes) / logarithm(2)
         case .added(let index, _, _):
             return added[index].value(UnsafeBufferPointer(rebasing: statistics[layout.added[index]]), rows: rows)
         case .confusionMatrix, .rocAUC: return .nan
         }
+    }
+
+    /// The sum of the cross entropies over how many rows, or bytes, there were.
+    private func meanCrossEntropy(_ statistics: UnsafeBufferPointer<Double>, per count: Int) -> Double {
+        guard let at = layout.likelihood, statistics[at + count] > 0 else { return .nan }
+        return statistics[at + LikelihoodSum.crossEntropy] / statistics[at + count]
     }
 
     // MARK: - Classes

@@ -16,6 +16,8 @@ package struct MetricSet: Sendable {
 
     let metrics: [Metric]
     let layout: Layout
+    /// Nil where outputs are no logits of classes.
+    let likelihoods: Likelihoods?
     /// The metrics that a program of one's own has added, in the order in which `Metric.added` counts them.
     let added: [any AddedMetric]
 
@@ -33,6 +35,8 @@ package struct MetricSet: Sendable {
         case meanSquaredError
         case meanAbsoluteError
         case rSquared
+        case perplexity
+        case bitsPerByte
         case added(Int, name: String, higherIsBetter: Bool)
 
         /// The name in `metrics.jsonl`.
@@ -48,6 +52,8 @@ package struct MetricSet: Sendable {
             case .meanSquaredError: "mean_squared_error"
             case .meanAbsoluteError: "mean_absolute_error"
             case .rSquared: "r2"
+            case .perplexity: "perplexity"
+            case .bitsPerByte: "bits_per_byte"
             case .added(_, let name, _): name
             }
         }
@@ -55,7 +61,7 @@ package struct MetricSet: Sendable {
         var isScalar: Bool { self != .confusionMatrix }
         var higherIsBetter: Bool {
             if case .added(_, _, let higherIsBetter) = self { return higherIsBetter }
-            return self != .meanSquaredError && self != .meanAbsoluteError
+            return ![.meanSquaredError, .meanAbsoluteError, .perplexity, .bitsPerByte].contains(self)
         }
     }
 
@@ -71,6 +77,8 @@ package struct MetricSet: Sendable {
         var confusion: Int?
         /// Six per output; see `RegressionSum`.
         var regression: Int?
+        /// Three; see `LikelihoodSum`.
+        var likelihood: Int?
         /// Those of each added metric.
         var added: [Range<Int>] = []
         var count = 1
@@ -79,10 +87,15 @@ package struct MetricSet: Sendable {
     /// Reads `metrics: [accuracy, {top_k: {k: 5}}, …]`; without it `accuracy`, or for regression `mean_absolute_error`
     /// and `r2`. Throws 78 for a name that isn't known or doesn't fit the task.
     ///
-    /// - Parameter choices: metrics beside dtrain's own.
-    package init(_ variants: [Settings.Variant]?, task: LearningTask, choices: MetricChoices = .none) throws {
+    /// - Parameters:
+    ///   - likelihoods: where rows have a cross entropy with the logits of classes, what its metrics need to know.
+    ///   - choices: metrics beside dtrain's own.
+    package init(
+        _ variants: [Settings.Variant]?, task: LearningTask, likelihoods: Likelihoods? = nil, choices: MetricChoices = .none
+    ) throws {
         precondition(task.outputs >= 1, "metrics of \(task.outputs) outputs")
         self.task = task
+        self.likelihoods = likelihoods
         guard let variants else {
             switch task {
             case .classification, .binary: metrics = [.accuracy]
@@ -103,7 +116,7 @@ package struct MetricSet: Sendable {
                 metric = .added(added.count, name: variant.name, higherIsBetter: new.higherIsBetter)
                 added.append(new)
             } else {
-                metric = try Self.metric(variant, task: task, others: choices.names)
+                metric = try Self.metric(variant, task: task, likelihoods: likelihoods, others: choices.names)
             }
             guard !metrics.contains(where: { $0.name == metric.name }) else {
                 throw variant.options.failure("the metric \(metric.name) is listed twice; remove one")
@@ -123,18 +136,22 @@ package struct MetricSet: Sendable {
     /// Whether `values` needs every (score, label) pair as well (ROC AUC).
     package var needsScores: Bool { metrics.contains(.rocAUC) }
 
+    /// Whether `accumulate` needs the rows' cross entropies as well.
+    package var needsCrossEntropies: Bool { layout.likelihood != nil }
+
     // MARK: - Configuration
 
     private static let allNames = [
         "accuracy", "top_k", "precision", "recall", "f1", "confusion_matrix", "roc_auc",
-        "mean_squared_error", "mean_absolute_error", "r2"
+        "mean_squared_error", "mean_absolute_error", "r2", "perplexity", "bits_per_byte"
     ]
 
     /// The names that make sense for a task.
-    private static func names(for task: LearningTask) -> [String] {
+    private static func names(for task: LearningTask, _ likelihoods: Likelihoods?) -> [String] {
         switch task {
         case .classification(let classes):
             ["accuracy", "top_k", "precision", "recall", "f1", "confusion_matrix"] + (classes == 2 ? ["roc_auc"] : [])
+                + (likelihoods == nil ? [] : ["perplexity"]) + (likelihoods?.byteCounts == nil ? [] : ["bits_per_byte"])
         case .binary(let outputs):
             ["accuracy", "precision", "recall", "f1"] + (outputs == 1 ? ["confusion_matrix", "roc_auc"] : [])
         case .regression:
@@ -142,11 +159,18 @@ package struct MetricSet: Sendable {
         }
     }
 
-    private static func metric(_ variant: Settings.Variant, task: LearningTask, others: [String]) throws -> Metric {
-        let fitting = names(for: task)
+    private static func metric(
+        _ variant: Settings.Variant, task: LearningTask, likelihoods: Likelihoods?, others: [String]
+    ) throws -> Metric {
+        let fitting = names(for: task, likelihoods)
         let name = ["mse": "mean_squared_error", "mae": "mean_absolute_error"][variant.name] ?? variant.name
         guard allNames.contains(name) else { throw variant.unknown("metric", known: fitting + others) }
         guard fitting.contains(name) else {
+            if name == "bits_per_byte", likelihoods != nil {
+                throw variant.options.failure(
+                    "the metric bits_per_byte needs classes that are characters or bytes of a text (data.format: text); use perplexity"
+                )
+            }
             let count = "\(task.outputs) \(task.outputs == 1 ? "output" : "outputs")"
             throw variant.options.failure(
                 "the metric \(variant.name) doesn't fit \(task.name) with \(count), which "
@@ -168,6 +192,8 @@ package struct MetricSet: Sendable {
         case "roc_auc": return .rocAUC
         case "mean_squared_error": return .meanSquaredError
         case "mean_absolute_error": return .meanAbsoluteError
+        case "perplexity": return .perplexity
+        case "bits_per_byte": return .bitsPerByte
         default: return .rSquared
         }
     }
@@ -188,6 +214,9 @@ package struct MetricSet: Sendable {
             layout.confusion = reserve(classes * classes)
         }
         if case .regression(let outputs) = task { layout.regression = reserve(RegressionSum.count * outputs) }
+        if metrics.contains(where: { [.perplexity, .bitsPerByte].contains($0) }) {
+            layout.likelihood = reserve(LikelihoodSum.count)
+        }
         for metric in added {
             let first = reserve(metric.statisticsCount)
             layout.added.append(first..<layout.count)

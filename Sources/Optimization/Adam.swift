@@ -58,11 +58,7 @@ struct AdamMoments: Sendable {
     let isAMSGrad: Bool
 
     init(options: Settings) throws {
-        let betas = try options.doubles("betas", default: [0.9, 0.999], in: .fraction)
-        guard betas.count == 2 else {
-            throw options.failure("betas", "expected two numbers, as in [0.9, 0.999], found \(betas.count)")
-        }
-        (beta1, beta2) = (betas[0], betas[1])
+        (beta1, beta2) = try options.betas(default: [0.9, 0.999])
         epsilon = try options.double("epsilon", default: 1e-8, in: .nonNegative)
         isAMSGrad = try options.bool("amsgrad", default: false)
     }
@@ -88,5 +84,14 @@ struct AdamMoments: Sendable {
         Updates.adam(
             coefficients, weights: weights, gradient: gradient, first: first, second: second,
             largest: states.third)
+    }
+}
+
+extension Settings {
+    /// `betas`: the decay factors of two moments.
+    func betas(default fallback: [Double]) throws -> (Double, Double) {
+        let betas = try doubles("betas", default: fallback, in: .fraction)
+        guard betas.count == 2 else { throw failure("betas", "expected two numbers, as in \(fallback), found \(betas.count)") }
+        return (betas[0], betas[1])
     }
 }

@@ -79,7 +79,7 @@ extension Choices where Choice == any Optimizer.Type {
 
     /// All of dtrain. A new one is its file and a line here.
     package static var standard: OptimizerChoices {
-        OptimizerChoices([SGD.self, RMSprop.self, Adagrad.self, Adam.self, AdamW.self])
+        OptimizerChoices([SGD.self, RMSprop.self, Adagrad.self, Adam.self, AdamW.self, Lion.self])
     }
 }
 
@@ -88,6 +88,8 @@ package struct OptimizerConfiguration: Sendable {
     package let kind: String
     package let optimizer: any Optimizer
     package let learningRate: Double
+    /// Which parameters its weight decay is for.
+    package let decay: DecayRule
     /// Parameters for which it works with other numbers.
     package let groups: ParameterGroups
 
@@ -98,6 +100,20 @@ package struct OptimizerConfiguration: Sendable {
         kind = variant.name
         learningRate = try variant.options.double("learning_rate", default: type.defaultLearningRate, in: .nonNegative)
         optimizer = try type.init(options: variant.options)
+        let rules = DecayRule.allCases.map(\.rawValue)
+        decay = DecayRule(rawValue: try variant.options.choice("decay", of: rules, default: DecayRule.all.rawValue)) ?? .all
         groups = try ParameterGroups(settings)
     }
+}
+
+/// Which parameters an optimizer's `weight_decay` is for. A group that says `weight_decay` itself has that.
+package enum DecayRule: String, CaseIterable, Sendable {
+    /// All of them, as in PyTorch.
+    case all
+    /// Those of two dimensions or more, as nanoGPT groups them: weights of products and embeddings, but neither biases nor the
+    /// scales of norms.
+    case matrices
+
+    /// Whether a parameter decays.
+    func includes(_ slot: ParameterSlot) -> Bool { self == .all || slot.shape.dimensions.count >= 2 }
 }

@@ -68,7 +68,7 @@ extension OptimizerConfiguration {
     /// The rule for the trained parameters of `layout`.
     package func stepRule(for layout: ParameterLayout) -> any StepRule {
         func make<Rule: Optimizer>(_ optimizer: Rule) -> any StepRule {
-            GroupedRule(optimizer, groups: groups, layout: layout)
+            GroupedRule(optimizer, groups: groups, decay: decay, layout: layout)
         }
         return make(optimizer)
     }
@@ -77,39 +77,43 @@ extension OptimizerConfiguration {
 private final class GroupedRule<Rule: Optimizer>: StepRule {
     private let optimizer: Rule
     private let groups: ParameterGroups
-    private let groupOfSlots: SlotRuns<Int>
-    /// One for each group, and one for what is in none.
+    /// Which of `coefficients` each parameter has.
+    private let indexOfSlots: SlotRuns<Int>
+    /// Which all of them have, where that is one.
+    private let onlyIndex: Int?
+    /// Two for each group, and two for what is in none: with the optimizer's weight decay, and without.
     private var coefficients: [Rule.Coefficients] = []
 
-    init(_ optimizer: Rule, groups: ParameterGroups, layout: ParameterLayout) {
+    init(_ optimizer: Rule, groups: ParameterGroups, decay: DecayRule, layout: ParameterLayout) {
         self.optimizer = optimizer
         self.groups = groups
-        groupOfSlots = SlotRuns(layout, withPadding: true) { groups.index(of: $0.name) }
+        func index(_ slot: ParameterSlot) -> Int { 2 * groups.index(of: slot.name) + (decay.includes(slot) ? 0 : 1) }
+        indexOfSlots = SlotRuns(layout, withPadding: true, index)
+        let all = Set(layout.slots.filter { $0.region == .trained }.map(index))
+        onlyIndex = all.count == 1 ? all.first : nil
         prepare(step: 1, learningRate: 0)
     }
 
     func prepare(step: Int, learningRate: Double) {
-        for index in 0...groups.groups.count {
-            let group = index < groups.groups.count ? groups.groups[index] : nil
+        for index in 0..<2 * (groups.groups.count + 1) {
+            let group = index / 2 < groups.groups.count ? groups.groups[index / 2] : nil
             let new = optimizer.coefficients(
                 step: step, learningRate: learningRate * (group?.learningRateFactor ?? 1),
-                weightDecay: group?.weightDecay)
+                weightDecay: group?.weightDecay ?? (index % 2 == 0 ? nil : 0))
             if index < coefficients.count { coefficients[index] = new } else { coefficients.append(new) }
         }
     }
 
     func update(_ range: Range<Int>, weights: MutableMatrixView, gradient: MatrixView, states: StateViews) {
-        if groups.groups.isEmpty {
-            return optimizer.update(coefficients[0], weights: weights, gradient: gradient, states: states)
+        if let onlyIndex {
+            return optimizer.update(coefficients[onlyIndex], weights: weights, gradient: gradient, states: states)
         }
-        groupOfSlots.forEach(in: range) { part, group in
-            if part == range {
-                return optimizer.update(coefficients[group], weights: weights, gradient: gradient, states: states)
-            }
+        indexOfSlots.forEach(in: range) { part, index in
+            let own = coefficients[index]
+            if part == range { return optimizer.update(own, weights: weights, gradient: gradient, states: states) }
             let local = part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound
             optimizer.update(
-                coefficients[group], weights: weights[columns: local], gradient: gradient[columns: local],
-                states: states[columns: local])
+                own, weights: weights[columns: local], gradient: gradient[columns: local], states: states[columns: local])
         }
     }
 }

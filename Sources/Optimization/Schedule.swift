@@ -5,15 +5,21 @@ package struct Schedule: Sendable {
     private let form: any ScheduleForm
     /// What is watched for a plateau, if the schedule does that.
     package let plateau: PlateauRule?
-    /// Steps of linear warm-up in front: the rate at step s is base·(s + 1)/warmupSteps.
+    /// Steps of linear warm-up in front: the rate at step s is base·(s + 1)/warmupDivisor.
     private let warmupSteps: Int
+    private let warmupDivisor: Double
 
     /// Reads `schedule:` of a configuration; constant where there is none.
+    ///
+    /// The last step of a warm-up has the full rate already; with `warmup_inclusive: false` the first one behind it has, as in
+    /// nanoGPT.
     package init(_ settings: Settings, among forms: ScheduleChoices = .standard) throws {
         let variant = try settings.variant("schedule", default: ConstantRate.kind)
         form = try forms.choice(for: variant).init(options: variant.options)
         plateau = form.plateau
         warmupSteps = try variant.options.int("warmup_steps", default: 0)
+        let includesFullRate = try variant.options.bool("warmup_inclusive", default: true)
+        warmupDivisor = Double(warmupSteps) + (includesFullRate ? 0 : 1)
     }
 
     /// The learning rate of the step that follows `completedSteps` steps.
@@ -22,7 +28,7 @@ package struct Schedule: Sendable {
     ///   - runSteps: how long the run is planned to be, for `cosine` and `polynomial` without `total_steps`.
     ///   - plateauRate: the rate that the plateau rule has arrived at, where that is the schedule.
     package func learningRate(base: Double, completedSteps: Int, runSteps: Int, plateauRate: Double?) -> Double {
-        if completedSteps < warmupSteps { return base * Double(completedSteps + 1) / Double(warmupSteps) }
+        if completedSteps < warmupSteps { return base * Double(completedSteps + 1) / warmupDivisor }
         if plateau != nil { return plateauRate ?? base }
         return form.learningRate(base: base, step: completedSteps - warmupSteps, runSteps: runSteps - warmupSteps)
     }

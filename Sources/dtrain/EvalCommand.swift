@@ -26,6 +26,9 @@ struct EvalCommand: ParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
+    @Flag(help: "Use the average of the weights that training kept (training.ema).")
+    var ema = false
+
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp(
@@ -43,7 +46,7 @@ struct EvalCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: overrides)
+        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema)
         let split: TrainedModel.Split =
             data.map { .file($0, targets: targets) } ?? (self.split ?? .validation == .train ? .train : .validation)
         let (count, loss, metrics) = try model.evaluate(split) {
@@ -61,7 +64,8 @@ struct EvalCommand: ParsableCommand {
         }
         let output = StandardStream.output
         try output.line(
-            "\(model.checkpoint.path): step \(HumanText.count(model.state.step)), \(HumanText.count(count)) samples")
+            "\(model.checkpoint.path): step \(HumanText.count(model.state.step)), \(ema ? "average of the weights, " : "")"
+                + "\(HumanText.count(count)) samples")
         try output.line("loss \(MetricValue.text(of: loss))")
         for metric in metrics { try metric.lines.forEach(output.line) }
     }

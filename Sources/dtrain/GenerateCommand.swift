@@ -44,6 +44,9 @@ struct GenerateCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The tokenizer.json, where it isn't where it lay while training.", valueName: "file"))
     var tokenizer: String?
 
+    @Flag(help: "Use the average of the weights that training kept (training.ema).")
+    var ema = false
+
     @Option(name: .customLong("set"), help: ArgumentHelp("Override a key of the stored configuration.", valueName: "key=value"))
     var overrides: [String] = []
 
@@ -60,7 +63,7 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: overrides)
+        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema)
         let writer = try TextWriter(model, tokenizer: tokenizer)
         let sampling = TextGenerator.Sampling(temperature: temperature, topK: topK, topP: topP, seed: seed)
         func write(_ text: String) throws {

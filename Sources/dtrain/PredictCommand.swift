@@ -24,6 +24,9 @@ struct PredictCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
     var output: String?
 
+    @Flag(help: "Use the average of the weights that training kept (training.ema).")
+    var ema = false
+
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp(
@@ -36,7 +39,7 @@ struct PredictCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: overrides)
+        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema)
         let file = try output.map { try OutputFile(path: $0) }
         var text = model.columnNames.map(CSVText.cell).joined(separator: ",") + "\n"
         func flush() throws {

@@ -28,6 +28,25 @@ struct CheckpointStoreTests {
         }
     }
 
+    @Test("an average of the weights is part of a checkpoint where one is kept, of the best one too")
+    func average() throws {
+        try withTemporaryDirectory { path in
+            let store = CheckpointStore(runDirectory: path)
+            try save(1, in: store, to: [.numbered, .best])
+            #expect(try LoadedCheckpoint(path: store.bestPath).average == nil)
+            let saved = try save(2, in: store, to: [.numbered, .best], keepsAverage: true)
+            let expected = ["ema.safetensors", "model.safetensors", "optimizer.safetensors", "state.json"]
+            for place in [saved.path, store.bestPath] {
+                #expect(try names(in: place) == expected)
+                #expect(try LoadedCheckpoint(path: place).average?.floats("0.weight") == weights(2))
+                #expect(try LoadedCheckpoint(path: place).openFiles().map(\.name).sorted() == expected)
+            }
+            // The next best one keeps none.
+            try save(3, in: store, to: [.numbered, .best])
+            #expect(try names(in: store.bestPath) == expected.filter { $0 != "ema.safetensors" })
+        }
+    }
+
     @Test("two runs with the same weights save the same bytes")
     func canonical() throws {
         try withTemporaryDirectory { path in
@@ -169,11 +188,11 @@ struct DamageTests {
 
     @Test(
         "every damage of every file is found and named, and the next older checkpoint is used",
-        arguments: ["model.safetensors", "optimizer.safetensors", "state.json"], Damage.allCases)
+        arguments: ["model.safetensors", "optimizer.safetensors", "ema.safetensors", "state.json"], Damage.allCases)
     func damage(file: String, damage: Damage) throws {
         try withTemporaryDirectory { path in
             let store = CheckpointStore(runDirectory: path, fileSystem: FaultyDisk())
-            for step in 1...2 { try save(step, in: store) }
+            for step in 1...2 { try save(step, in: store, keepsAverage: true) }
             let victim = store.path(ofStep: 2) + "/" + file
             let bytes = try contents(of: victim)
             func flip(_ index: Int) -> [UInt8] {

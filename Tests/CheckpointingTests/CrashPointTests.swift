@@ -27,6 +27,9 @@ struct Scenario: CustomTestStringConvertible, Sendable {
             testDescription: "one more that is the best", before: twoAndBest,
             action: { try save(3, in: $0, to: [.numbered, .best], keep: 1) }, newest: [2, 3], best: [2, 3]),
         Scenario(
+            testDescription: "one more that is the best, with an average", before: twoAndBest,
+            action: { try save(3, in: $0, to: [.numbered, .best], keep: 1, keepsAverage: true) }, newest: [2, 3], best: [2, 3]),
+        Scenario(
             testDescription: "one more that is the best, without hard links", before: twoAndBest,
             action: { try save(3, in: $0, to: [.numbered, .best]) }, newest: [2, 3], best: [2, 3],
             hasLinks: false),

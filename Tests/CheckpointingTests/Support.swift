@@ -58,15 +58,18 @@ func withTensors<Result>(
 func weights(_ step: Int) -> [Float] { (0..<60).map { Float(step) + Float($0) / 64 } }
 
 /// Saves the checkpoint of a step.
+///
+/// - Parameter keepsAverage: whether it has a file `ema.safetensors`, here of the weights once more.
 @discardableResult
 func save(
     _ step: Int, in store: CheckpointStore, to places: CheckpointPlaces = .numbered,
-    keep: Int = 2
+    keep: Int = 2, keepsAverage: Bool = false
 ) throws -> SavedCheckpoint {
     try withTensors([("0.weight", [5, 12], weights(step)), ("0.bias", [3], [1, 2, Float(step)])]) { model in
         try withTensors([("0.weight.m", [60], weights(-step))]) { optimizer in
             try store.save(
-                step: step, model: model, optimizer: optimizer, state: Data("{\"epoch\": \(step)}".utf8),
+                step: step, model: model, optimizer: optimizer, average: keepsAverage ? model : nil,
+                state: Data("{\"epoch\": \(step)}".utf8),
                 to: places, keep: keep)
         }
     }

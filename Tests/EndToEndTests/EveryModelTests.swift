@@ -283,6 +283,8 @@ struct EveryModelTests {
         "optimizer: {sgd: {momentum: 0.9, nesterov: true, weight_decay: 0.1}}", "optimizer: {adamw: {amsgrad: true}}",
         "optimizer: {adam: {betas: [0.8, 0.9]}}", "schedule: {constant: {warmup_steps: 1}}",
         "schedule: {multi_step: {milestones: [1], gamma: 0.5}}", "schedule: {polynomial: {total_steps: 4, power: 2}}",
+        "optimizer: {lion: {weight_decay: 0.1, decay: matrices}}", "metrics: [perplexity]",
+        "schedule: {cosine: {warmup_steps: 1, warmup_inclusive: false}}",
         "optimizer: {rmsprop: {centered: true, momentum: 0.5}}", "optimizer: {adagrad: {learning_rate_decay: 0.1}}",
         "schedule: {step: {step_size: 1, gamma: 0.5}}", "schedule: {exponential: {gamma: 0.9, warmup_steps: 1}}",
         "schedule: {cosine: {total_steps: 5, minimum: 0.001}}",
@@ -295,7 +297,7 @@ struct EveryModelTests {
     ]
     private static let trainingRows: [String] = [
         "seed: 3, shuffle: false", "threads: 2, log_every: 1, verify_every: 1, audit: true", "summation: arrival",
-        "synchronization: allreduce, on_nonfinite: skip", "epochs: 3", "drop_last: true",
+        "synchronization: allreduce, on_nonfinite: skip", "ema: {decay: 0.9, validate: true}", "epochs: 3", "drop_last: true",
         "synchronization: {local: {workers: 2, steps: 2, outer: nesterov}}"
     ]
     private static let options: [Model] =

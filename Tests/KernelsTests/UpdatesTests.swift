@@ -136,6 +136,20 @@ struct UpdatesTests {
             let sum = s[0] + g * g
             return [w - 0.25 * g / (sum.squareRoot() + 0.125), sum]
         }
+        o = Operands(count, states: 1)
+        Updates.lion(
+            Updates.Lion(
+                learningRate: 0.25, beta1: 0.75, beta2: 0.5, oneMinusBeta1: 0.25, oneMinusBeta2: 0.5, decoupledDecay: 0.875),
+            weights: o.w.view, gradient: o.g.readOnly, momentum: o.states[0].view)
+        o.check("lion") { w, g, s in
+            // Where the two terms cancel, rounding decides on the sign as in Float32.
+            let direction = Float(s[0]) * 0.75 + Float(g) * 0.25
+            return [0.875 * w - (direction > 0 ? 0.25 : direction < 0 ? -0.25 : 0), 0.5 * s[0] + 0.5 * g]
+        }
+        o = Operands(count, states: 1)
+        Updates.average(o.g.readOnly, into: o.w.view, share: 0.125)
+        #expect(o.w.guardsHold)
+        expectAll(count, "average") { o.w.values[$0] == o.before[0][$0] + (o.before[1][$0] - o.before[0][$0]) * 0.125 }
         let scaled = Guarded(numbers(count, seed: 31), rows: 1, columns: count, misalignment: 5)
         let before = scaled.values
         Updates.scale(scaled.view, by: 0.3)

@@ -5,10 +5,10 @@ import Storage
 import Testing
 
 /// The metrics of a configuration text.
-func metricSet(_ yaml: String?, _ task: LearningTask) throws -> MetricSet {
-    guard let yaml else { return try MetricSet(nil, task: task) }
+func metricSet(_ yaml: String?, _ task: LearningTask, _ likelihoods: Likelihoods? = nil) throws -> MetricSet {
+    guard let yaml else { return try MetricSet(nil, task: task, likelihoods: likelihoods) }
     let root = try SettingsDocument(text: "metrics: \(yaml)", name: "test.yaml").root
-    let set = try MetricSet(try root.optionalVariants("metrics"), task: task)
+    let set = try MetricSet(try root.optionalVariants("metrics"), task: task, likelihoods: likelihoods)
     try root.finish()
     return set
 }

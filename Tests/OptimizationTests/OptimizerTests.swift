@@ -81,6 +81,10 @@ struct OptimizerTests {
             let gradients = try #require(row["gradients"] as? [Any])
             let weights = try #require(row["weights"] as? [Any])
             #expect(gradients.count == 12 && weights.count == 12)
+            let average = try (row["average"] as? [String: Any]).map { try WeightAverage(settings($0)) }
+            let averages = row["averages"] as? [Any]
+            #expect((average == nil) == (averages == nil) && averages?.count ?? 12 == 12, "\(name)")
+            let averaged = AlignedBuffer<Float>(count: run.count, repeating: .nan)
             for (step, (gradient, expected)) in zip(gradients, weights).enumerated() {
                 run.take(flattened(gradient).map { Float($0) }) { gradient in
                     rules.clip(gradient)
@@ -91,9 +95,19 @@ struct OptimizerTests {
                     let tolerance = Double(8 * (step + 1)) * 0x1p-24 * max(1, abs(expected))
                     #expect(abs(value - expected) <= tolerance, "\(name), step \(step), weight \(index)")
                 }
+                guard let average, let averages else { continue }
+                let view = averaged.matrix(rows: 1, columns: run.count)
+                average.change(step: step + 1).apply(
+                    to: view, weights: run.weights.matrix(rows: 1, columns: run.count).readOnly)
+                for (index, expected) in flattened(averages[step]).enumerated() {
+                    // A mean of weights is off by as much as these, and three roundings a step.
+                    let tolerance = Double(11 * (step + 1)) * 0x1p-24 * max(1, abs(expected))
+                    #expect(
+                        abs(Double(averaged[index]) - expected) <= tolerance, "\(name), step \(step), average \(index)")
+                }
             }
         }
-        let known = ["sgd", "rmsprop", "adagrad", "adam", "adamw"]
+        let known = ["sgd", "rmsprop", "adagrad", "adam", "adamw", "lion"]
         #expect(kinds == Set(known), "every optimizer has a row")
         #expect(throws: Failure.self) { try Self.configuration("none") }
         do { _ = try Self.configuration("none") } catch let failure as Failure {
@@ -128,7 +142,7 @@ struct OptimizerTests {
         for optimizer: Any in [
             "sgd", ["sgd": ["momentum": 0.9]], "rmsprop",
             ["rmsprop": ["centered": true, "momentum": 0.9]],
-            "adagrad", "adam", ["adam": ["amsgrad": true]], "adamw"
+            "adagrad", "adam", ["adam": ["amsgrad": true]], "adamw", "lion"
         ] {
             let run = Run(try Self.configuration(optimizer), initial: [Float](repeating: 1, count: 19))
             var gradient = [Float](repeating: 0.5, count: 19)
@@ -146,6 +160,8 @@ struct OptimizerTests {
             ("{optimizer: {sgd: {nesterov: true}}}", "Nesterov's momentum needs a momentum"),
             ("{optimizer: {adam: {betas: [0.9]}}}", "expected two numbers"),
             ("{optimizer: {adam: {betas: [0.9, 1.0]}}}", "from 0 to below 1"),
+            ("{optimizer: {lion: {betas: [0.9]}}}", "expected two numbers, as in [0.9, 0.99]"),
+            ("{optimizer: {adamw: {decay: weights}}}", "all, matrices"),
             ("{optimizer: {sgd: {learning_rate: -1}}}", "learning_rate")
         ])
     func wrongOptions(text: String, expected: String) throws {
@@ -204,6 +220,67 @@ struct OptimizerTests {
                     slot.range.map { together.weights[$0].bitPattern } == run.weights.elements.map(\.bitPattern),
                     "\(kind.key), step \(step), \(slot.name)")
             }
+        }
+    }
+
+    @Test(
+        "decay: matrices has the bits of a decay of 0 for vectors, but where their group has a decay",
+        arguments: [
+            ["sgd": ["learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.1]],
+            ["adam": ["learning_rate": 0.01, "weight_decay": 0.1]], ["adamw": ["learning_rate": 0.01, "weight_decay": 0.1]],
+            ["lion": ["learning_rate": 0.01, "weight_decay": 0.5]]
+        ] as [[String: [String: Double]]])
+    func matrices(optimizer: [String: [String: Double]]) throws {
+        let kind = try #require(optimizer.first)
+        func configuration(_ decay: String, _ groups: [[String: [String: Double]]]) throws -> OptimizerConfiguration {
+            var options: [String: Any] = kind.value
+            options["decay"] = decay
+            return try OptimizerConfiguration(settings(["optimizer": [kind.key: options], "parameter_groups": groups]))
+        }
+        var layout = ParameterLayout()
+        for (name, shape) in [
+            ("a.weight", [5, 7]), ("a.bias", [5]), ("b.weight", [3, 2, 200]), ("b.bias", [3]), ("norm.weight", [64]),
+            ("scale", [])
+        ] {
+            _ = layout.reserve(name: name, shape: Shape(shape), role: .other)
+        }
+        func weights(_ configuration: OptimizerConfiguration) -> [UInt32] {
+            let run = Run(configuration, initial: (0..<layout.trainedCount).map { Float($0 % 31) / 16 - 1 })
+            let rule = configuration.stepRule(for: layout)
+            for step in 1...3 {
+                for index in 0..<layout.trainedCount { run.gradient[index] = Float((index * 7 + step) % 23) / 8 - 1.25 }
+                rule.prepare(step: step, learningRate: configuration.learningRate)
+                run.apply(rule, to: 0..<1024)
+                run.apply(rule, to: 1024..<layout.trainedCount)
+            }
+            return layout.slots.flatMap { slot in slot.range.map { run.weights[$0].bitPattern } }
+        }
+        let none: [[String: [String: Double]]] = ["a.bias", "b.bias", "norm", "scale"].map { [$0: ["weight_decay": 0]] }
+        let matrices = try weights(configuration("matrices", []))
+        #expect(try matrices == weights(configuration("all", none)))
+        #expect(try matrices != weights(configuration("all", [])))
+        // What a group says itself holds; one that says only the rate has the rule's decay.
+        let slow = ["a.bias": ["learning_rate_factor": 0.5]]
+        let slowAndFree = ["a.bias": ["learning_rate_factor": 0.5, "weight_decay": 0]]
+        let own = ["norm.weight": ["weight_decay": 0.25]]
+        #expect(
+            try weights(configuration("matrices", [slow, own])) == weights(configuration("all", [slowAndFree, own] + none)))
+        #expect(try weights(configuration("matrices", [own])) != matrices)
+    }
+
+    @Test("an average follows the weights until it begins, and then moves at every so many steps")
+    func averages() throws {
+        let average = try WeightAverage(settings(["decay": 0.75, "start_step": 4, "every_steps": 3]))
+        #expect((1...7).allSatisfy { average.change(step: $0) == .copy })
+        #expect((8...14).map { average.change(step: $0) } == [.none, .none, .move(0.25), .none, .none, .move(0.25), .none])
+        let plain = try WeightAverage(settings(["none": 0]))
+        #expect(plain.decay == 0.999 && !plain.validates)
+        #expect(plain.change(step: 1) == .copy && plain.change(step: 2) == .move(Float(1 - 0.999)))
+        for (options, expected) in [
+            (["decay": 1], "from 0 to below 1"), (["start_step": -1], "start_step"), (["every_steps": 0], "every_steps")
+        ] {
+            let failure = #expect(throws: Failure.self) { try WeightAverage(settings(options)) }
+            #expect(failure?.code == .badConfiguration && failure?.message.contains(expected) == true)
         }
     }
 

@@ -350,8 +350,8 @@ def steps_of(kind, options, w, gradients, clip):
     """The weights after each step, by the update rules as the papers and PyTorch's documentation write them."""
     o = {"momentum": 0, "dampening": 0, "nesterov": False, "weight_decay": 0.01 if kind == "adamw" else 0,
          "alpha": 0.99, "centered": False, "learning_rate_decay": 0, "initial_accumulator_value": 0, "amsgrad": False,
-         "betas": (0.9, 0.999), "epsilon": 1e-10 if kind == "adagrad" else 1e-8,
-         "learning_rate": {"rmsprop": 0.01, "adagrad": 0.01}.get(kind, 0.001)} | options
+         "betas": (0.9, 0.99) if kind == "lion" else (0.9, 0.999), "epsilon": 1e-10 if kind == "adagrad" else 1e-8,
+         "learning_rate": {"rmsprop": 0.01, "adagrad": 0.01, "lion": 0.0001}.get(kind, 0.001)} | options
     rate, decay, epsilon = o["learning_rate"], o["weight_decay"], o["epsilon"]
     first, second, third = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
     if kind == "adagrad":
@@ -361,7 +361,7 @@ def steps_of(kind, options, w, gradients, clip):
             g = g * min(1.0, clip["norm"] / (math.sqrt((g ** 2).sum()) + 1e-6))
         if "value" in clip:
             g = np.clip(g, -clip["value"], clip["value"])
-        if kind == "adamw":
+        if kind in ("adamw", "lion"):
             w = w * (1 - rate * decay)
         else:
             g = g + decay * w
@@ -381,6 +381,10 @@ def steps_of(kind, options, w, gradients, clip):
         elif kind == "adagrad":
             second = second + g ** 2
             w = w - rate / (1 + (t - 1) * o["learning_rate_decay"]) * g / (np.sqrt(second) + epsilon)
+        elif kind == "lion":
+            b1, b2 = o["betas"]
+            w = w - rate * np.sign(b1 * first + (1 - b1) * g)
+            first = b2 * first + (1 - b2) * g
         else:
             b1, b2 = o["betas"]
             first = b1 * first + (1 - b1) * g
@@ -398,6 +402,19 @@ def check_optimizers(expect):
         expect(case["name"], "is exact in float32", is_single(initial) and is_single(gradients), True)
         found = list(steps_of(kind, options, initial, gradients, case.get("clip", {})))
         expect(case["name"], "weights", case["weights"], found, 1e-12)
+        if "average" in case:
+            expect(case["name"], "averages", case["averages"], list(averages_of(case["average"], found)), 1e-12)
+
+
+def averages_of(o, history):
+    """The moving average after each step: a sum of all weights that were taken, each with its share."""
+    start, every, taken = o.get("start_step", 0), o.get("every_steps", 1), []
+    for step, weights in enumerate(history, start=1):
+        if step > start and (step - start) % every == 0:
+            taken.append(weights)
+        ages = range(len(taken) - 1, -1, -1)
+        shares = [o["decay"] ** age * (1 if age == len(taken) - 1 else 1 - o["decay"]) for age in ages]
+        yield sum(share * weights for share, weights in zip(shares, taken)) if taken else weights
 
 
 def check_skipped(expect):
@@ -426,7 +443,7 @@ def schedule_rates(kind, o, base, steps):
     for step in range(steps):
         s = step - warmup
         if s < 0:
-            yield base * (step + 1) / warmup
+            yield base * (step + 1) / (warmup if o.get("warmup_inclusive", True) else warmup + 1)
         elif kind == "constant":
             yield base
         elif kind == "step":
@@ -439,7 +456,7 @@ def schedule_rates(kind, o, base, steps):
             yield base * o["gamma"] ** s
         else:
             low = o.get("minimum", 0.0)
-            yield low + (base - low) * (1 + math.cos(math.pi * s / o["total_steps"])) / 2
+            yield low + (base - low) * (1 + math.cos(math.pi * min(s, o["total_steps"]) / o["total_steps"])) / 2
 
 
 def plateau_rates(o, rate, values):

@@ -1,12 +1,36 @@
-"""Writes optimizers.json: twelve steps of PyTorch's optimizers in float64, from given weights along given gradients."""
+"""Writes optimizers.json: twelve steps of PyTorch's optimizers in float64, from given weights along given gradients.
+
+Lion, which PyTorch doesn't have, is algorithm 2 of Chen et al., "Symbolic discovery of optimization algorithms" (NeurIPS 2023). Rows
+with `average` also have the weights of `torch.optim.swa_utils.AveragedModel`.
+"""
 
 import numpy
 import torch
+from torch.optim import swa_utils
 
 from reference import exact, prepare, write_cases
 
 COUNT = 10
 STEPS = 12
+
+
+
+class Lion(torch.optim.Optimizer):
+    """Algorithm 2 of the paper, line by line; the decay is decoupled."""
+
+    def __init__(self, parameters, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, foreach=False):
+        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            first, second = group["betas"]
+            for weights in group["params"]:
+                momentum = self.state[weights].setdefault("exp_avg", torch.zeros_like(weights))
+                direction = torch.sign(first * momentum + (1 - first) * weights.grad)
+                weights -= group["lr"] * (direction + group["weight_decay"] * weights)
+                momentum.copy_(second * momentum + (1 - second) * weights.grad)
+
 
 # dtrain's names for options that PyTorch calls otherwise.
 RENAMED = {"learning_rate": "lr", "epsilon": "eps", "learning_rate_decay": "lr_decay"}
@@ -16,6 +40,7 @@ KINDS = {
     "adagrad": torch.optim.Adagrad,
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "lion": Lion,
 }
 
 
@@ -32,16 +57,28 @@ def draw_gradients(random):
     return exact(gradients)
 
 
-def case(seed, name, optimizer, clip=None, scale=1.0):
-    """One row of the table. Clipping comes before the step: PyTorch's weight decay is not part of what is clipped."""
+class Weights(torch.nn.Module):
+    """A module of one parameter, as AveragedModel wants it."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = weights
+
+
+def case(seed, name, optimizer, clip=None, scale=1.0, average=None):
+    """One row of the table. Clipping comes before the step: PyTorch's weight decay is not part of what is clipped.
+
+    `average` has the options of dtrain's `training.ema`. Until it begins it follows the weights.
+    """
     random = numpy.random.default_rng(seed)
     initial = exact(random.standard_normal(COUNT))
     gradients = exact(draw_gradients(random) * scale)
     ((kind, options),) = optimizer.items()
     weights = torch.nn.Parameter(torch.from_numpy(initial.copy()))
     stepper = KINDS[kind]([weights], **{RENAMED.get(key, key): value for key, value in options.items()}, foreach=False)
-    history = []
-    for gradient in gradients:
+    model = Weights(weights)
+    averaged, history, averages = None, [], []
+    for step, gradient in enumerate(gradients, start=1):
         weights.grad = torch.from_numpy(gradient.copy())
         if clip is not None and "norm" in clip:
             torch.nn.utils.clip_grad_norm_([weights], clip["norm"], foreach=False)
@@ -49,9 +86,20 @@ def case(seed, name, optimizer, clip=None, scale=1.0):
             torch.nn.utils.clip_grad_value_([weights], clip["value"], foreach=False)
         stepper.step()
         history.append(weights.detach().tolist())
+        if average is None:
+            continue
+        start, every = average.get("start_step", 0), average.get("every_steps", 1)
+        if step > start and (step - start) % every == 0:
+            if averaged is None:
+                averaged = swa_utils.AveragedModel(
+                    model, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(average["decay"]))
+            averaged.update_parameters(model)
+        averages.append((averaged.module if averaged else model).weights.detach().tolist())
     result = {"name": name, "optimizer": optimizer}
     if clip is not None:
         result["clip"] = clip
+    if average is not None:
+        result |= {"average": average, "averages": averages}
     return result | {"initial": initial.tolist(), "gradients": gradients.tolist(), "weights": history}
 
 
@@ -90,6 +138,9 @@ def main():
         ("adamw with amsgrad",
          {"adamw": {"learning_rate": 0.01, "weight_decay": 0.1, "amsgrad": True, "betas": [0.9, 0.8]}}),
         ("adamw without weight decay", {"adamw": {"learning_rate": 0.01, "weight_decay": 0}}),
+        ("lion with its defaults", {"lion": {}}),
+        ("lion with other betas", {"lion": {"learning_rate": 0.01, "betas": [0.8, 0.95]}}),
+        ("lion with weight decay", {"lion": {"learning_rate": 0.01, "weight_decay": 0.5}}),
     ]
     cases = [case(500 + index, name, optimizer) for index, (name, optimizer) in enumerate(rows)]
     plain = {"sgd": {"learning_rate": 0.1}}
@@ -103,6 +154,15 @@ def main():
              {"sgd": {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.1}}, {"value": 0.25}),
         case(606, "adam, clipped by norm", {"adam": {"learning_rate": 0.01}}, {"norm": 1.0}),
         case(607, "adamw, clipped by value", {"adamw": {"learning_rate": 0.01}}, {"value": 0.5}),
+        case(608, "lion, clipped by norm", {"lion": {"learning_rate": 0.01}}, {"norm": 1.0}),
+        case(611, "an average of sgd", plain, average={"decay": 0.9}),
+        case(612, "an average of adam from step 3 on", {"adam": {"learning_rate": 0.01}},
+             average={"decay": 0.75, "start_step": 2}),
+        case(613, "an average of lion, every second step", {"lion": {"learning_rate": 0.01, "weight_decay": 0.1}},
+             average={"decay": 0.5, "every_steps": 2}),
+        case(614, "an average of sgd with momentum from step 4 on, every third step",
+             {"sgd": {"learning_rate": 0.1, "momentum": 0.9}},
+             average={"decay": 0.99, "start_step": 1, "every_steps": 3}),
     ]
     write_cases("optimizers.json", cases)
 

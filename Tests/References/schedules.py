@@ -1,5 +1,6 @@
 """Writes schedules.json: the learning rates of PyTorch's schedules, one per optimizer step."""
 
+import math
 import warnings
 
 import numpy
@@ -35,6 +36,23 @@ def case(name, schedule, base, steps):
         optimizer.step()
         scheduler.step()
     return {"name": name, "schedule": schedule, "base": base, "steps": steps, "rates": rates}
+
+
+def nanogpt(name, base, warmup, decay, minimum, steps):
+    """The rates of nanoGPT's train.py (get_lr), whose schedule ends at step `decay`, and the same in dtrain's words."""
+    def rate(step):
+        if step < warmup:
+            return base * (step + 1) / (warmup + 1)
+        if step > decay:
+            return minimum
+        share = (step - warmup) / (decay - warmup)
+        return minimum + 0.5 * (1.0 + math.cos(math.pi * share)) * (base - minimum)
+
+    options = {"warmup_steps": warmup, "warmup_inclusive": False, "total_steps": decay - warmup, "minimum": minimum}
+    return {
+        "name": name, "schedule": {"cosine": options}, "base": base, "steps": steps,
+        "rates": [rate(step) for step in range(steps)],
+    }
 
 
 def plateau(name, options, base, values):
@@ -81,6 +99,8 @@ def main():
         case("cosine after a warm-up",
              {"cosine": {"total_steps": 50, "minimum": 0.0001, "warmup_steps": 10}}, 0.1, 61),
         case("cosine after a warm-up of three", {"cosine": {"total_steps": 20, "warmup_steps": 3}}, 0.001, 24),
+        nanogpt("cosine after a warm-up, as nanoGPT", 0.001, 10, 60, 0.0001, 75),
+        nanogpt("cosine without a warm-up, as nanoGPT", 0.001, 0, 20, 0.0, 25),
         plateau("reduce_on_plateau", options, 0.1, flat),
         plateau("reduce_on_plateau, falling with noise", options, 0.1, falling),
         plateau("reduce_on_plateau with its defaults", {}, 0.1, flat),

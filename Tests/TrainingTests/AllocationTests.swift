@@ -42,6 +42,19 @@ struct AllocationTests {
                 + "flatten, {dense: {units: 9}}, {batch_norm: {synchronized: true}}, dense: {units: 10}]"
         ],
         [
+            "optimizer={lion: {weight_decay: 0.1, decay: matrices}}", "training.ema={decay: 0.9}",
+            "parameter_groups=['2.weight': {learning_rate_factor: 0.5}]"
+        ],
+        [
+            "optimizer={adam: {amsgrad: true}}", "training.ema={every_steps: 3}", "gradient_clipping={norm: 1}",
+            "training.delay=1"
+        ],
+        [
+            "data={format: text, train: {path: t.txt}, context: 4}", "training.log_every=1",
+            "metrics=[accuracy, perplexity, bits_per_byte]", "loss={cross_entropy: {label_smoothing: 0.1, ignore_index: 1}}",
+            "model={layers: [{embedding: {embedding_dim: 8}}, {dense: {units: 11}}]}"
+        ],
+        [
             "data={format: text, train: {path: t.txt}, context: 4}", "gradient_clipping={norm: 1}",
             "model={layers: [{embedding: {embedding_dim: 8}}, {dense: {units: 11, tied_to: 0}}]}"
         ],

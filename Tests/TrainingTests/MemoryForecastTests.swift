@@ -32,6 +32,17 @@ struct MemoryForecastTests {
         // Two passes need the gradient of the whole slice.
         let clipped = try MemoryForecast.job(Self.experiment("gradient_clipping.norm=1"), rankCount: 1, availableCores: 1)[0]
         #expect(part("optimizer", clipped) == 3 * Self.flat)
+        #expect(part("average of the weights", forecast) == 0)
+    }
+
+    @Test("an average of the weights is each owner's, and all of it everybody's where validations look at it")
+    func averages() throws {
+        for (option, copies) in [("{}", 0.0), ("{validate: true}", 1)] {
+            let forecasts = try MemoryForecast.job(Self.experiment("training.ema=\(option)"), rankCount: 4, availableCores: 1)
+            let all = forecasts.reduce(0) { $0 + part("average of the weights", $1) }
+            #expect(all == (1 + 4 * copies) * Self.flat)
+            #expect(part("copy for checkpoints", forecasts[0]) == 4 * Self.flat)
+        }
     }
 
     @Test("rows that don't fit at once are halved, and each half of a half waits in a gradient of its own")

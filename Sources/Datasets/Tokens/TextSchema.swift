@@ -56,6 +56,15 @@ package struct TextSchema: Hashable, Sendable {
         }
     }
 
+    /// How many bytes of UTF-8 each token stands for; nil where only a tokenizer knows, or nobody.
+    var byteCounts: [Int]? {
+        switch vocabulary {
+        case .characters(let characters): characters.map { Unicode.Scalar($0).map(UTF8.width) ?? 0 }
+        case .bytes: Array(repeating: 1, count: 256)
+        case .tokenizer, .numbers: nil
+        }
+    }
+
     /// What messages call the tokens.
     var unit: String {
         switch vocabulary {

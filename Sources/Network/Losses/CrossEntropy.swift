@@ -12,7 +12,7 @@ package struct CrossEntropy: Loss {
     package static let kind = "cross_entropy"
     private let labelSmoothing: Double
     private let classWeights: [Double]?
-    private let ignoredClass: Int?
+    package let ignoredClass: Int?
     private let floatWeights: [Float]
 
     package init(options: Settings) throws {
@@ -27,6 +27,7 @@ package struct CrossEntropy: Loss {
 
     package var outputTransform: OutputTransform { .softmax }
     package var targetDemand: TargetDemand { .classes }
+    package var isPlainCrossEntropy: Bool { labelSmoothing == 0 && classWeights == nil }
 
     package func divisor(outputs: Int, hasClasses: Bool) -> LossDivisor {
         guard hasClasses, classWeights != nil || ignoredClass != nil else { return .perRow(1) }

@@ -21,6 +21,12 @@ package protocol Loss: Sendable {
     /// - Parameter hasClasses: whether targets are one class per row; else they are numbers.
     func divisor(outputs: Int, hasClasses: Bool) -> LossDivisor
 
+    /// The class whose rows count for nothing; nil where all count.
+    var ignoredClass: Int? { get }
+
+    /// Whether each row's loss is −log softmax(x)_c alone, where its class isn't ignored.
+    var isPlainCrossEntropy: Bool { get }
+
     /// Why it can't be used with so many outputs: the option, and what is wrong with it; nil where it can.
     func problem(outputs: Int, hasClasses: Bool) -> (option: String, text: String)?
 
@@ -32,6 +38,8 @@ package protocol Loss: Sendable {
 }
 
 extension Loss {
+    package var ignoredClass: Int? { nil }
+    package var isPlainCrossEntropy: Bool { false }
     package func problem(outputs: Int, hasClasses: Bool) -> (option: String, text: String)? { nil }
 }
 

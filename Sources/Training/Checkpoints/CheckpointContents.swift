@@ -4,22 +4,27 @@ import Diagnostics
 import Network
 import Storage
 
-/// Puts weights, optimizer state and training state into the files of a checkpoint, and back.
+/// Puts weights, their average, optimizer state and training state into the files of a checkpoint, and back.
 struct CheckpointContents {
     let layout: ParameterLayout
     /// What `optimizer.safetensors` holds, one behind the other.
     let parts: [StatePart]
+    /// Whether there is an average of the weights, behind the parts.
+    let hasAverage: Bool
     /// The shape of the states that streams go on with; nil where there are none.
     let streams: Shape?
 
-    init(layout: ParameterLayout, parts: [StatePart], streams: Shape? = nil) {
+    init(layout: ParameterLayout, parts: [StatePart], hasAverage: Bool = false, streams: Shape? = nil) {
         self.layout = layout
         self.parts = parts
+        self.hasAverage = hasAverage
         self.streams = streams
     }
 
-    /// Numbers of its parts and, behind them, of the streams' states.
-    var stateCount: Int { parts.reduce(0) { $0 + $1.count(layout) } + (streams?.count ?? 0) }
+    /// Numbers of its parts and, behind them, of the average and of the streams' states.
+    var stateCount: Int { partCount + (hasAverage ? layout.trainedCount : 0) + (streams?.count ?? 0) }
+
+    private var partCount: Int { parts.reduce(0) { $0 + $1.count(layout) } }
 
     /// The tensors of `model.safetensors`: of the flat buffer of weights.
     func modelTensors(_ weights: UnsafeBufferPointer<Float>) -> [TensorSource] {
@@ -30,8 +35,24 @@ struct CheckpointContents {
         }
     }
 
-    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per part and behind them the
-    /// states of streams.
+    /// The tensors of `ema.safetensors`, those of `model.safetensors` with the average of what is trained; nil where there is none.
+    /// `states` as in `optimizerTensors`.
+    func averageTensors(
+        _ states: UnsafeBufferPointer<Float>, weights: UnsafeBufferPointer<Float>
+    ) -> [TensorSource]? {
+        guard hasAverage else { return nil }
+        let start = partCount
+        let average = UnsafeBufferPointer(rebasing: states[start..<start + layout.trainedCount])
+        // Trained slots lie in a flat buffer of states as in the weights, at its front.
+        return zip(modelTensors(weights), layout.slots).map { tensor, slot in
+            guard slot.region == .trained else { return tensor }
+            return TensorSource(
+                name: tensor.name, shape: tensor.shape, values: UnsafeBufferPointer(rebasing: average[slot.range]))
+        }
+    }
+
+    /// The tensors of `optimizer.safetensors`: `0.weight.exp_avg`, … `states` holds one flat buffer per part, behind them the average of
+    /// the weights, and the states of streams.
     func optimizerTensors(_ states: UnsafeBufferPointer<Float>) -> [TensorSource] {
         let ofStreams = streams.map { streams in
             TensorSource(
@@ -198,6 +219,13 @@ struct CheckpointContents {
                 "\(file.path): \"\(name)\" holds \(values[bad - slot.offset].isNaN ? "NaN" : "infinity") (element "
                     + "\(bad - slot.offset)); weights must be finite numbers")
         }
+    }
+
+    /// Copies the part of an average that `engine` keeps from `ema.safetensors`, or from `model.safetensors`, with which one begins.
+    func loadAverage(_ file: SafetensorsFile, into engine: UpdateEngine) throws {
+        guard let average = engine.averageSlice else { return }
+        try checkModel(file)
+        try load(StatePart(), from: file, engine.slice, into: average.elements, isFinite: true)
     }
 
     private func names(_ file: SafetensorsFile) -> String {

@@ -160,10 +160,11 @@ final class CheckpointWriter {
                 hasOlder: hasOlder)
         }
         do {
+            let weights = UnsafeBufferPointer(snapshot.weights.elements)
+            let states = UnsafeBufferPointer(snapshot.states.elements)
             let saved = try store.save(
-                step: snapshot.step,
-                model: contents.modelTensors(UnsafeBufferPointer(snapshot.weights.elements)),
-                optimizer: contents.optimizerTensors(UnsafeBufferPointer(snapshot.states.elements)),
+                step: snapshot.step, model: contents.modelTensors(weights), optimizer: contents.optimizerTensors(states),
+                average: contents.averageTensors(states, weights: weights),
                 state: snapshot.state, to: snapshot.places, keep: keep)
             return report(.success(saved), hasOlder: true)
         } catch {

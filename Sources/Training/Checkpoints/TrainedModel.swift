@@ -27,7 +27,11 @@ package final class TrainedModel {
     /// Opens a checkpoint, or the newest valid one of a run directory, and rebuilds its network. `overrides` change the
     /// configuration that it keeps (other data paths, say).
     /// `catalogue` is what that configuration can name.
-    package init(path: String, overrides: [String], catalogue: Catalogue = .standard) throws {
+    ///
+    /// - Parameter usesAverage: whether the weights are the average that training kept (`training.ema`).
+    package init(
+        path: String, overrides: [String], usesAverage: Bool = false, catalogue: Catalogue = .standard
+    ) throws {
         Processor.flushDenormals()
         checkpoint = try LoadedCheckpoint.open(checkpointOrRun: path).checkpoint
         var state = try TrainingState.decode(checkpoint)
@@ -45,10 +49,16 @@ package final class TrainedModel {
         targets = parts.targets
         metrics = parts.metrics
         let contents = CheckpointContents(layout: network.layout, parts: [])
+        guard let file = usesAverage ? checkpoint.average : checkpoint.model else {
+            throw Failure(
+                .usage,
+                "--ema: \(checkpoint.path) holds no average of its weights, since training.ema wasn't set when it was written; "
+                    + "leave it out, or train with training.ema")
+        }
         // A network that isn't the checkpoint's is refused before memory is taken for it.
-        try contents.checkModel(checkpoint.model)
+        try contents.checkModel(file)
         weights = AlignedBuffer(count: network.layout.weightCount)
-        try contents.loadModel(checkpoint.model, into: weights.weights(network.layout))
+        try contents.loadModel(file, into: weights.weights(network.layout))
     }
 
     /// What a checkpoint's configuration and preprocessing make together.
@@ -70,7 +80,9 @@ package final class TrainedModel {
                 kind: state.preprocessing.targetKind, loss: configuration.loss,
                 outputs: network.outputShape, settings: configuration.model)
             try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
-            metrics = try MetricSet(configuration.metrics, task: targets.task, choices: catalogue.metrics)
+            metrics = try MetricSet(
+                configuration.metrics, task: targets.task,
+                likelihoods: targets.likelihoods(configuration.loss, state.preprocessing), choices: catalogue.metrics)
             // Whatever is asked of the model, all that training reads of its configuration has been read by now.
             try configuration.root.finish()
         }

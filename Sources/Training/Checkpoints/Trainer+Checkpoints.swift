@@ -11,6 +11,7 @@ extension Trainer {
     private var contents: CheckpointContents {
         CheckpointContents(
             layout: experiment.network.layout, parts: synchronizer.stateParts,
+            hasAverage: experiment.configuration.training.average != nil,
             streams: carried.map { Shape([$0.streams, $0.width]) })
     }
 
@@ -45,6 +46,7 @@ extension Trainer {
         // Each host read the file for itself.
         try Agreement.check(
             [.init("the initial weights", String(weightDigest(weights[0..<weights.count])))], over: communicator)
+        synchronizer.averagingEngine?.beginAverage(with: weights)
     }
 
     /// Goes on from a checkpoint, whoever wrote it on however many ranks. Collective.
@@ -94,6 +96,10 @@ extension Trainer {
         try restored.check(against: sampler, path: checkpoint.path)
         if synchronizer.fillsWeights { try contents.loadModel(checkpoint.model, into: synchronizer.weights) }
         try synchronizer.loadStates(contents, from: checkpoint.optimizer)
+        // An average that the run didn't have begins with the weights.
+        if let engine = synchronizer.averagingEngine {
+            try contents.loadAverage(checkpoint.average ?? checkpoint.model, into: engine)
+        }
         if let carried { try contents.loadStreams(checkpoint.optimizer, into: carried.elements) }
         func hasChanged(_ name: String) -> Bool { changes.contains { $0.concerns(name) } }
         if hasChanged("metrics") || ![0, sumCount].contains(restored.epochSums.count) { restored.beginEpoch() }

@@ -53,7 +53,10 @@ package struct Experiment {
         mixedTargets =
             try splits.train.mixesTargets
             ? targets.mixed(for: configuration.loss, settings: configuration.root) : targets
-        metrics = try MetricSet(configuration.metrics, task: targets.task, choices: configuration.catalogue.metrics)
+        metrics = try MetricSet(
+            configuration.metrics, task: targets.task,
+            likelihoods: targets.likelihoods(configuration.loss, splits.preprocessing), choices: configuration.catalogue.metrics
+        )
         try configuration.root.finish()
         for dataset in [splits.train, splits.validation] {
             if let dataset { try targets.check(dataset, loss: configuration.loss) }
@@ -61,6 +64,11 @@ package struct Experiment {
         try checkMonitors()
         try checkLeaves()
         try checkWorkers()
+        guard splits.validation != nil || training.average?.validates != true else {
+            throw configuration.root.failure(
+                "training.ema.validate",
+                "there are no validation data to look at with the average; add data.validation or data.validation_fraction")
+        }
         guard !network.joinsLeaves || training.synchronization == .owner else {
             throw configuration.root.failure(
                 "training.synchronization",

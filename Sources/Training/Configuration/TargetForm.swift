@@ -128,6 +128,14 @@ package struct TargetForm: Sendable {
         }
     }
 
+    /// What metrics of probabilities need to know; nil where the loss doesn't take outputs for logits of classes.
+    func likelihoods(_ loss: any Loss, _ preprocessing: Preprocessing) -> Likelihoods? {
+        guard loss.outputTransform == .softmax, case .classification(let classes) = task else { return nil }
+        let byteCounts = preprocessing.targetByteCounts
+        precondition(byteCounts?.count ?? classes == classes, "\(byteCounts?.count ?? 0) lengths of \(classes) tokens")
+        return Likelihoods(ignoredClass: loss.ignoredClass, byteCounts: byteCounts)
+    }
+
     private init(content: Content, task: LearningTask, positions: Int) {
         self.content = content
         self.task = task

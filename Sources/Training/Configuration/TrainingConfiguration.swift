@@ -122,6 +122,8 @@ package struct TrainingSection: Sendable {
     package let verifyEvery: Int
     /// Whether each step logs a hash of the samples that the ranks used.
     package let audit: Bool
+    /// The average of the weights that is kept beside them; nil: none.
+    package let average: WeightAverage?
 
     /// - Parameter context: the tokens of a sample; nil where samples are made of others.
     init(_ settings: Settings, context: Int?) throws {
@@ -159,6 +161,13 @@ package struct TrainingSection: Sendable {
         summation = try settings.choice("summation", default: .tree)
         verifyEvery = try settings.int("verify_every", default: 100)
         audit = try settings.bool("audit", default: false)
+        average = try settings.optionalSection("ema").map(WeightAverage.init)
+        guard local == nil || average == nil else {
+            throw settings.failure(
+                "ema",
+                "training.ema averages weights that all ranks share behind each step; the workers of synchronization: local have their "
+                    + "own. Take one of them out")
+        }
         guard synchronization == .owner || delay == 0 && exchange == .float32 else {
             let key = delay == 0 ? "exchange" : "delay"
             throw settings.failure(

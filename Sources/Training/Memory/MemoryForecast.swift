@@ -60,6 +60,11 @@ package struct MemoryForecast: Sendable {
                 isShared: true),
             Part(name: "optimizer", bytes: step.optimizer, isShared: false),
             Part(
+                name: "average of the weights",
+                // All of it where validations look at it.
+                bytes: step.average + (training.average?.validates ?? false && evaluation != nil ? step.copyOfWeights : 0),
+                isShared: false),
+            Part(
                 name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? step.checkpoint : 0,
                 isShared: false),
             Part(

@@ -12,6 +12,10 @@ struct StepMemory {
     /// What its neighbours have computed of a rank's slice, which it reads where it lies: of gradients, or of replicas.
     var neighbours = 0.0
     let optimizer: Double
+    /// The average of its weights.
+    var average = 0.0
+    /// All weights once more.
+    let copyOfWeights: Double
     /// A checkpoint's copy of the weights and of everything beside them.
     let checkpoint: Double
     let messages: Double
@@ -24,6 +28,8 @@ struct StepMemory {
         let neighbours = topology.hosts[topology.host(of: rank)].filter { $0 != rank }
         let states = experiment.configuration.optimizer.optimizer.states.count
         let weights = Self.bytes(layout.weightCount)
+        copyOfWeights = weights
+        let averages = training.average == nil ? 0 : 1
         let agreesFirst = experiment.configuration.gradientRules.needsAgreement(skipsNonFinite: training.onNonFinite == .skip)
         func staged(_ program: SummationTree.Program, _ tree: SummationTree, _ layout: ParameterLayout) -> Int {
             ExchangePlan.stagedCount(
@@ -40,7 +46,8 @@ struct StepMemory {
             self.gradients = gradients * Double(copies)
             self.neighbours = Self.bytes(neighbours.reduce(0) { $0 + shares.subtreeCount(of: $1) } * slice * copies)
             optimizer = Self.bytes((states + copies - 1 + (agreesFirst ? 1 : 0)) * slice)
-            checkpoint = weights + Self.bytes(layout.trainedCount * (states + copies - 1))
+            average = Self.bytes(averages * slice)
+            checkpoint = weights + Self.bytes(layout.trainedCount * (states + copies - 1 + averages))
             // Sums for the owners on other hosts, and theirs for this rank.
             messages = Self.bytes(zip(shares.programs, shares.trees).map { staged($0, $1, layout) * copies }.max() ?? 0)
         case .allreduce:
@@ -48,7 +55,8 @@ struct StepMemory {
             sharesWeights = false
             self.gradients = gradients
             optimizer = Self.bytes(states * layout.trainedCount)
-            checkpoint = weights + Self.bytes(layout.trainedCount * states)
+            average = Self.bytes(averages * layout.trainedCount)
+            checkpoint = weights + Self.bytes(layout.trainedCount * (states + averages))
             // What MPI keeps of the sums that it is at.
             messages = rankCount > 1 ? Self.bytes(layout.trainedCount) : 0
         case .local(let rules):

@@ -8,7 +8,7 @@ package struct RowMemory {
     /// The most rows that go through the network at once.
     package let rowCapacity: Int
     /// Double.
-    let leafStatistics: Int, layerStatistics: Int, losses: Int
+    let leafStatistics: Int, layerStatistics: Int, losses: Int, crossEntropies: Int
     /// Float32.
     let outputs: Int, outputGradients: Int, targetValues: Int, sampleWeights: Int
     /// Int32.
@@ -57,6 +57,7 @@ package struct RowMemory {
         let columns = if case .values(let count) = setup.targets.content { count } else { 0 }
         targetValues = rowCapacity * columns
         losses = rowCapacity * setup.targets.positions
+        crossEntropies = setup.metrics.needsCrossEntropies ? losses : 0
         targetClasses = columns == 0 ? losses : 0
         sampleWeights = setup.hasWeights ? rowCapacity : 0
         lengths = setup.hasLengths ? rowCapacity : 0
@@ -85,7 +86,7 @@ package struct RowMemory {
             ("outputs", floats(outputs) + (slices == nil ? 0 : floats(sliceOutputs))),
             ("their gradients", floats(outputGradients) + (slices == nil ? 0 : floats(sliceOutputGradients))),
             ("targets", floats(targetValues, targetClasses, sampleWeights)),
-            ("losses and sums", doubles(losses, leafStatistics, layerStatistics))
+            ("losses and sums", doubles(losses, crossEntropies, leafStatistics, layerStatistics))
         ]
     }
 

@@ -68,6 +68,8 @@ package final class RowRunner {
     private let slices: HeadSlices?
     private let head: HeadMemory?
     private let losses: AlignedBuffer<Double>
+    /// Of each row, before anything is made of it; empty where no metric asks for it.
+    private let crossEntropies: AlignedBuffer<Double>
     private let leafStatistics: AlignedBuffer<Double>
     /// What layers sum over each leaf while training.
     private let layerStatistics: AlignedBuffer<Double>
@@ -146,6 +148,7 @@ package final class RowRunner {
         outputs = AlignedBuffer(count: memory.outputs)
         outputGradients = AlignedBuffer(count: memory.outputGradients)
         losses = AlignedBuffer(count: memory.losses)
+        crossEntropies = AlignedBuffer(count: memory.crossEntropies)
         leafStatistics = AlignedBuffer(count: memory.leafStatistics)
         layerStatistics = AlignedBuffer(count: memory.layerStatistics)
     }
@@ -249,7 +252,7 @@ package final class RowRunner {
         let leafRows = microBatchSize * positions
         for first in stride(from: 0, to: outputs.rows, by: leafRows) {
             let range = first..<min(first + leafRows, outputs.rows)
-            accumulate(outputs[rows: range], targets.targets(range), leaf: first / leafRows)
+            accumulate(outputs[rows: range], targets.targets(range), rows: range, leaf: first / leafRows)
         }
     }
 
@@ -272,7 +275,7 @@ package final class RowRunner {
         let targets = targets.targets(slice.rows)
         evaluateLoss(output.readOnly, samples: slice.samples, rows: slice.rows, gradient: gradient)
         seen(output.readOnly, targets)
-        accumulate(output.readOnly, targets, leaf: leaf)
+        accumulate(output.readOnly, targets, rows: slice.rows, leaf: leaf)
         clock?.mark(.forward)
         guard let pass, let gradient else { return }
         let inputGradient =
@@ -288,13 +291,32 @@ package final class RowRunner {
     private func evaluateLoss(_ outputs: MatrixView, samples: Range<Int>, rows: Range<Int>, gradient: MutableMatrixView?) {
         let losses = UnsafeMutableBufferPointer(rebasing: losses.first(rows.upperBound)[rows])
         loss.evaluate(outputs, targets.targets(rows), losses: losses, gradient: gradient, in: workspace)
+        evaluateCrossEntropy(outputs, losses: losses, rows: rows)
         if let weights = targets.weights(samples) { workspace.weigh(losses, gradient: gradient, by: weights) }
     }
 
-    private func accumulate(_ outputs: MatrixView, _ targets: TargetView, leaf: Int) {
+    /// - Parameter losses: of these rows, as the loss has them.
+    private func evaluateCrossEntropy(_ outputs: MatrixView, losses: UnsafeMutableBufferPointer<Double>, rows: Range<Int>) {
+        guard metrics.needsCrossEntropies else { return }
+        let own = UnsafeMutableBufferPointer(rebasing: crossEntropies.first(rows.upperBound)[rows])
+        if loss.isPlainCrossEntropy {
+            _ = own.update(fromContentsOf: losses)
+            return
+        }
+        switch targets.targets(rows) {
+        case .classes(let classes):
+            workspace.crossEntropy(outputs, classes, labelSmoothing: 0, losses: own, gradient: nil)
+        case .values(let shares):
+            workspace.crossEntropy(outputs, shares, labelSmoothing: 0, losses: own, gradient: nil)
+        }
+    }
+
+    private func accumulate(_ outputs: MatrixView, _ targets: TargetView, rows: Range<Int>, leaf: Int) {
         let count = metrics.statisticsCount
         metrics.accumulate(
             outputs: outputs, targets: targets,
+            crossEntropies: metrics.needsCrossEntropies
+                ? UnsafeBufferPointer(rebasing: crossEntropies.first(rows.upperBound)[rows]) : nil,
             into: UnsafeMutableBufferPointer(start: leafStatistics.base + leaf * count, count: count))
     }
 

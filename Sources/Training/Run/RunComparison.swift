@@ -6,7 +6,7 @@ import Reporting
 /// Whether two runs, checkpoints or safetensors files are bit-identical, and where not: for `verify`.
 ///
 /// Two runs are compared by the newest valid checkpoint of each and by their logged losses; two checkpoints by step,
-/// weights and optimizer state; a file is compared with a file, or with the weights of a checkpoint.
+/// weights, their average and optimizer state; a file is compared with a file, or with the weights of a checkpoint.
 package struct RunComparison: Sendable {
     package let isEqual: Bool
     /// What to tell, line by line.
@@ -29,6 +29,15 @@ package struct RunComparison: Sendable {
             findings.add(
                 try SafetensorsComparison(a.optimizer, b.optimizer), name: "optimizer.safetensors",
                 elements: "elements of optimizer state")
+            switch (a.average, b.average) {
+            case (let first?, let second?):
+                findings.add(
+                    try SafetensorsComparison(first, second), name: "ema.safetensors",
+                    elements: "elements of the weights' average")
+            case (nil, nil): break
+            case (nil, _?): findings.differs("ema.safetensors differs: it is only in \(secondPath)")
+            case (_?, nil): findings.differs("ema.safetensors differs: it is only in \(firstPath)")
+            }
         } else {
             findings.add(
                 try SafetensorsComparison(first.model, second.model),

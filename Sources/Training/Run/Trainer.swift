@@ -24,6 +24,8 @@ package final class Trainer {
     let totalSteps: Int
     let synchronizer: any Synchronizer
     let evaluator: Evaluator?
+    /// What validations look at in place of the weights; nil where they look at these.
+    private let averagedWeights: AveragedWeights?
     /// Whether a signal has asked this rank to stop.
     let stopRequested: () -> Bool
     /// Rank 0's hands: nil elsewhere.
@@ -127,6 +129,10 @@ package final class Trainer {
                 experiment.judgedNetwork, dataset: $0, microBatchSize: microBatchSize, workspace: workspace,
                 communicator: communicator)
         }
+        averagedWeights =
+            configuration.training.average?.validates ?? false && evaluator != nil
+            ? AveragedWeights(
+                synchronizer, communicator: communicator, isShared: configuration.training.synchronization == .owner) : nil
         let steps = min(totalSteps, options.stopAfterStep ?? Int.max)
         recorder = place.map { Recorder(experiment, place: $0, options: options, totalSteps: steps, log: log) }
         if let note = synchronizer.note {
@@ -137,6 +143,9 @@ package final class Trainer {
 
     /// The weights that this rank computes with; after a step, valid once `settle` has been called.
     package var weights: ParameterView { synchronizer.weights.readOnly }
+
+    /// The weights that validations look at. Collective.
+    private func judgedWeights() throws -> ParameterView { try averagedWeights?.gather() ?? weights }
 
     /// Gives shared memory back, after the last collective call. Collective, and not where a rank has failed.
     package func close() { synchronizer.close() }
@@ -310,7 +319,7 @@ package final class Trainer {
         if validationIsDue(after: batch), let evaluator {
             recorder?.pause()
             pulse.turn(to: .validation)
-            let evaluated = try evaluator.evaluate(weights: weights)
+            let evaluated = try evaluator.evaluate(weights: try judgedWeights())
             result = evaluated
             // A best checkpoint that never reached the disk must not be what later ones are measured by.
             try recorder?.reviewCheckpoints()
@@ -362,7 +371,7 @@ package final class Trainer {
         try saveLastCheckpoint()
         let result =
             interrupted || options.stopAfterStep.map({ $0 <= state.step }) ?? false
-            ? nil : try evaluator?.evaluate(weights: weights)
+            ? nil : try evaluator?.evaluate(weights: try judgedWeights())
         try communicator.agree { try recorder?.end(state, validation: result, interrupted: interrupted) }
     }
 }

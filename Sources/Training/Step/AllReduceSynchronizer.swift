@@ -37,11 +37,12 @@ final class AllReduceSynchronizer: Synchronizer {
     /// - Parameter subtrees: the most subtrees that this rank has in a step, and that any rank has.
     init(
         communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-        skipsNonFinite: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int
+        average: WeightAverage? = nil, skipsNonFinite: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int
     ) {
         self.communicator = communicator
         self.layout = layout
-        engine = UpdateEngine(optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.trainedCount)
+        engine = UpdateEngine(
+            optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.trainedCount, average: average)
         agreement = StepAgreement(
             communicator: communicator, squareCount: layout.blockCount, subtrees: subtrees.most, sumCount: sumCount,
             layerSumCount: layerSumCount)
@@ -185,6 +186,8 @@ final class AllReduceSynchronizer: Synchronizer {
 
     func close() {}
 
+    var averagingEngine: UpdateEngine? { engine.averageSlice == nil ? nil : engine }
+
     var stateParts: [StatePart] { engine.stateParts }
 
     func loadStates(_ contents: CheckpointContents, from file: SafetensorsFile) throws {
@@ -195,7 +198,7 @@ final class AllReduceSynchronizer: Synchronizer {
 
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws {
         guard let states else { return }
-        for index in engine.stateNames.indices {
+        for index in 0..<engine.stateCount {
             let own = engine.stateSlice(index).readOnly.row(0)
             for (element, value) in own.enumerated() { states[index * layout.trainedCount + element] = value }
         }

@@ -54,8 +54,8 @@ final class OwnerSynchronizer: Synchronizer {
     ///   - subtrees: the most subtrees that this rank has in a step, and that any rank has.
     init(
         communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-        skipsNonFinite: Bool, followsTree: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int,
-        isDelayed: Bool = false, format: ExchangeFormat = .float32
+        average: WeightAverage? = nil, skipsNonFinite: Bool, followsTree: Bool, subtrees: (own: Int, most: Int), sumCount: Int,
+        layerSumCount: Int, isDelayed: Bool = false, format: ExchangeFormat = .float32
     ) throws {
         self.communicator = communicator
         self.isDelayed = isDelayed
@@ -70,7 +70,8 @@ final class OwnerSynchronizer: Synchronizer {
             rules: ExchangeRules(agreesFirst: agreesFirst, isDelayed: isDelayed, format: format)
         ) { [callback] in callback.synchronizer?.combine(piece: $0, $1, marksTime: $2) ?? false }
         engine = UpdateEngine(
-            optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice, keepsGradient: isDelayed)
+            optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice, average: average,
+            keepsGradient: isDelayed)
         sliceGradient = AlignedBuffer(count: agreesFirst ? exchange.slice.count : Self.blocksAtOnce * blockSize)
         blockSquares = AlignedBuffer(count: exchange.slice.count / blockSize, repeating: 0)
         callback.synchronizer = self
@@ -304,6 +305,8 @@ final class OwnerSynchronizer: Synchronizer {
         isCollected = true
     }
 
+    var averagingEngine: UpdateEngine? { engine.averageSlice == nil ? nil : engine }
+
     var stateParts: [StatePart] { engine.stateParts }
 
     func loadStates(_ contents: CheckpointContents, from file: SafetensorsFile) throws {
@@ -315,7 +318,7 @@ final class OwnerSynchronizer: Synchronizer {
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws {
         try collect()
         let layout = engine.layout
-        for index in engine.stateNames.indices {
+        for index in 0..<engine.stateCount {
             let flat = states.map {
                 UnsafeMutableBufferPointer(rebasing: $0[index * layout.trainedCount..<(index + 1) * layout.trainedCount])
             }

@@ -74,10 +74,14 @@ protocol Synchronizer: AnyObject {
     /// Whether `gradients` still holds what this rank computed after `complete`, to tell whose gradient isn't finite.
     var keepsOwnGradients: Bool { get }
 
+    /// Keeps the average of this rank's slice of the weights; nil where there is none.
+    var averagingEngine: UpdateEngine? { get }
+
     /// What a checkpoint holds beside the weights.
     var stateParts: [StatePart] { get }
 
-    /// Fills `states`, one flat buffer per part one behind the other, on rank 0 with everybody's state. Collective.
+    /// Fills `states`, one flat buffer per part one behind the other and behind them that of the average, on rank 0
+    /// with everybody's state. Collective.
     func gatherStates(into states: UnsafeMutableBufferPointer<Float>?) throws
 
     /// Takes over what this rank keeps of the parts.
@@ -95,6 +99,7 @@ protocol Synchronizer: AnyObject {
 extension Synchronizer {
     func weights(of subtree: Int) -> MutableParameterView { weights }
     func end(step: Int) {}
+    var averagingEngine: UpdateEngine? { nil }
 }
 
 extension ParameterLayout {

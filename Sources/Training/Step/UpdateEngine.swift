@@ -2,7 +2,8 @@ import Kernels
 import Optimization
 import Storage
 
-/// The optimizer's state for a slice of the parameters, and the pass that turns averaged gradients into new weights.
+/// The optimizer's state for a slice of the parameters, the average of its weights, and the pass that turns averaged gradients into
+/// new weights.
 final class UpdateEngine {
     let rules: GradientRules
     private let rule: any StepRule
@@ -11,15 +12,21 @@ final class UpdateEngine {
     /// The elements of the flat buffer that this engine updates.
     let slice: Range<Int>
     private let states: AlignedBuffer<Float>
+    /// The names of the states; behind them lies the average of the weights, where one is kept.
     let stateNames: [String]
+    private let average: WeightAverage?
+    private var averageChange = WeightAverage.Change.none
     /// Whether there is a gradient that a later step applies: the last of the states.
     private let keepsGradient: Bool
 
-    /// - Parameter keepsGradient: whether a gradient is kept among the states, `pending_gradient`, that a later step applies.
+    /// - Parameters:
+    ///   - average: the average of the weights that is kept, if one is.
+    ///   - keepsGradient: whether a gradient is kept among the states, `pending_gradient`, that a later step applies.
     init(
         optimizer: OptimizerConfiguration, rules: GradientRules, layout: ParameterLayout, slice: Range<Int>,
-        keepsGradient: Bool = false
+        average: WeightAverage? = nil, keepsGradient: Bool = false
     ) {
+        self.average = average
         self.keepsGradient = keepsGradient
         self.rules = rules
         rule = optimizer.stepRule(for: layout)
@@ -29,12 +36,22 @@ final class UpdateEngine {
         let declared = optimizer.optimizer.states
         precondition(declared.count <= 3, "an optimizer with \(declared.count) states")
         stateNames = declared.map(\.name) + (keepsGradient ? ["pending_gradient"] : [])
-        states = AlignedBuffer(count: stateNames.count * slice.count)
+        states = AlignedBuffer(count: (stateNames.count + (average == nil ? 0 : 1)) * slice.count)
         if keepsGradient { stateSlice(declared.count).fill(0) }
         for (index, state) in declared.enumerated() { stateSlice(index).fill(state.initialValue) }
+        averageSlice?.fill(0)
     }
 
-    /// The whole slice of a state.
+    /// How many numbers are kept for each weight.
+    var stateCount: Int { stateNames.count + (average == nil ? 0 : 1) }
+
+    /// The average of the slice's weights, where one is kept.
+    var averageSlice: MutableMatrixView? { average == nil ? nil : stateSlice(stateNames.count) }
+
+    /// Lets the average begin with these weights.
+    func beginAverage(with weights: ParameterView) { averageSlice?.copy(from: weights[slice]) }
+
+    /// The whole slice of a state, or behind the states of the average.
     func stateSlice(_ index: Int) -> MutableMatrixView {
         states.matrix(rows: 1, columns: slice.count, offset: index * slice.count)
     }
@@ -46,7 +63,10 @@ final class UpdateEngine {
     var pendingGradient: MutableMatrixView? { keepsGradient ? stateSlice(stateNames.count - 1) : nil }
 
     /// Works out what the step's updates have in common.
-    func prepare(step: Int, learningRate: Double) { rule.prepare(step: step, learningRate: learningRate) }
+    func prepare(step: Int, learningRate: Double) {
+        rule.prepare(step: step, learningRate: learningRate)
+        averageChange = average?.change(step: step) ?? .none
+    }
 
     /// Whether there are penalties to add.
     var hasPenalties: Bool { !penalized.isEmpty }
@@ -56,12 +76,16 @@ final class UpdateEngine {
         rules.addPenalties(to: gradient, range: range, weights: weights, slots: penalized)
     }
 
-    /// Updates the weights of `range`, a part of the slice, by the averaged gradient, which elementwise clipping and the
-    /// norm's factor may change.
+    /// Updates the weights of `range`, a part of the slice, and their average, by the averaged gradient, which elementwise clipping
+    /// and the norm's factor may change.
     func update(_ range: Range<Int>, weights: MutableParameterView, gradient: MutableMatrixView, normFactor: Float?) {
         if let normFactor { Updates.scale(gradient, by: normFactor) }
         if case .value(let limit) = rules.clipping { Updates.clip(gradient, to: Float(limit)) }
-        rule.update(range, weights: weights[range], gradient: gradient.readOnly, states: stateViews(range))
+        let weights = weights[range]
+        rule.update(range, weights: weights, gradient: gradient.readOnly, states: stateViews(range))
+        if average != nil {
+            averageChange.apply(to: stateView(stateNames.count, range), weights: weights.readOnly)
+        }
     }
 
     private func stateViews(_ range: Range<Int>) -> StateViews {
