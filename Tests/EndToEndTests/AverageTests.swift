@@ -192,7 +192,8 @@ struct TextMetricTests {
             let trained = try bench.dtrain("eval", "run", "--json")
             func value(_ key: String, _ outcome: Outcome) throws -> Double {
                 let parts = outcome.output.split(separator: "\"\(key)\":")
-                return try #require(Double(try #require(parts.last).prefix { $0 != "," && $0 != "}" }))
+                let number = try #require(parts.last).prefix { $0 != "," && $0 != "}" }
+                return try #require(Double(number))
             }
             let loss = try value("loss", outcome)
             for judged in [outcome, trained] {
