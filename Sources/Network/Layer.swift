@@ -41,7 +41,8 @@ package protocol Layer: Sendable {
     var branches: [(name: String, layers: Sequential)] { get }
 
     /// Whether it needs sums over all rows of a step in the middle of its passes (`StepTotals`), or a layer inside it does. Then it
-    /// gets all rows of a pass at once, whatever `segments` says, and puts parameter gradients where each segment's belong.
+    /// gets all rows of a pass at once, whatever `segments` says, and puts parameter gradients where each segment's belong; so does every
+    /// layer that has `branches`, and no parameters beside them.
     var joinsLeaves: Bool { get }
 
     /// Whether it treats steps alike, or looks back only and remembers what it has to know of the steps before (`StepCache`): then it

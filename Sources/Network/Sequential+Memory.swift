@@ -10,7 +10,7 @@ extension Sequential {
             let own = layer.memory
             fused[index].outputCount = layer.outputShape.count
             fused[index].ending = (layer as? any ResidualEnding).flatMap { $0.canEndResidual ? $0 : nil }
-            fused[index].joinsLeaves = layer.joinsLeaves
+            fused[index].takesAllSegments = layer.joinsLeaves || !layer.branches.isEmpty
             fused[index].keptOffset = memory.kept
             fused[index].kept = own.kept
             fused[index].training.need = own.training
@@ -25,7 +25,7 @@ extension Sequential {
             memory.backward.perLeaf = max(memory.backward.perLeaf, own.backward.perLeaf)
             if fused[index].keepsOutput { memory.kept.perSample += fused[index].outputCount }
         }
-        joinsLeaves = fused.contains(where: \.joinsLeaves)
+        joinsLeaves = fused.contains(where: \.layer.joinsLeaves)
         memory.training.perSample = placeOutputs(\.training, keeps: true)
         memory.evaluation.perSample = placeOutputs(\.evaluation, keeps: false)
         // Backward is handed outputs that nobody keeps, though nobody reads them either.

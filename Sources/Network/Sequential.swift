@@ -40,8 +40,9 @@ package struct Sequential: Sendable {
         var backward = Places()
         /// The layer where it can end a residual; found once, since the question takes memory.
         var ending: (any ResidualEnding)?
-        /// As of the layer.
-        var joinsLeaves = false
+        /// Whether it is called once for all segments of a pass: where it joins leaves, and where it has layers inside, since these use
+        /// each other's memory one behind the other. The others are called for each segment.
+        var takesAllSegments = false
 
         /// Where in the memory of a pass, as `RoomPlan` numbers it, a stage's part begins.
         struct Places {
@@ -296,7 +297,7 @@ package struct Sequential: Sendable {
             let part = part(of: stage, memory, memory.kept == nil ? stage.evaluation : stage.training)
             if let end = stage.trainedEnd { pass.awaitWeights?(end) }
             let added = index == fused.count - 1 ? sum : nil
-            if let segments = pass.segments, !stage.joinsLeaves {
+            if let segments = pass.segments, !stage.takesAllSegments {
                 for rows in segments.lazy.map(\.rows) {
                     stage.forward(
                         current[rows: rows], adding: added?[rows: rows], into: target[rows: rows],
@@ -335,7 +336,7 @@ package struct Sequential: Sendable {
             let part = part(of: stage, memory, stage.backward)
             let made = index == fused.count - 1 ? output : stageOutput(index, rows: rows, memory).readOnly
             let mask = index == fused.count - 1 ? rectified : nil
-            if pass.segments != nil, !stage.joinsLeaves {
+            if pass.segments != nil, !stage.takesAllSegments {
                 pass.eachSegment(rows: rows) { rows, segment in
                     stage.backward(
                         gradient[rows: rows], rectified: mask?[rows: rows], into: target?[rows: rows],

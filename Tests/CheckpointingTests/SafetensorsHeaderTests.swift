@@ -47,7 +47,7 @@ struct SafetensorsHeaderTests {
             ("{\"w\":\(entry),\"w\":\(entry)}", "two tensors are called \"w\""),
             (#"{"w":{"dtype":"U8","dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#, "tensor \"w\" has two \"dtype\""),
             (#"{"w":{"dtype":"U8","shape":[0],"shape":[0],"data_offsets":[0,0]}}"#, "tensor \"w\" has two \"shape\""),
-            ("{\"w\":\(entry)} x", "isn't the end of the header"), ("{\"w\":\(entry)}{}", "isn't the end of the header"),
+            ("{\"w\":\(entry)} x", "isn't the end"), ("{\"w\":\(entry)}{}", "isn't the end"),
             ("{\"w\":\(entry)", "isn't \"}\""), ("{\"w\":\(entry),}", "isn't \"\"\""), ("{ ", "isn't \"\"\""),
             ("{\"w\" \(entry)}", "isn't \":\""), ("{\"w", "isn't part of a string"),
             ("{\"w\n\":\(entry)}", "isn't part of a string"),
