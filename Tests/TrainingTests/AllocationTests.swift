@@ -59,7 +59,7 @@ struct AllocationTests {
             "model={layers: [{embedding: {embedding_dim: 8}}, {dense: {units: 11, tied_to: 0}}]}"
         ],
         [
-            "data={format: text, train: {path: t.txt}, context: 6}",
+            "data={format: text, train: {path: t.txt}, context: 4}",
             "model={initializer: gpt2, layers: [{embedding: {units: 8}}, "
                 + "positional_embedding, {transformer_block: {heads: 2, causal: true}}, {transformer_block: {heads: 4, "
                 + "key_value_heads: 2, gated: true, normalization: rms_norm, rotary: true}}, layer_norm, "

@@ -67,7 +67,8 @@ package struct Experiment {
         guard splits.validation != nil || training.average?.validates != true else {
             throw configuration.root.failure(
                 "training.ema.validate",
-                "nothing to look at with the average: the data have no validation split; add data.validation or data.validation_fraction")
+                "nothing to look at with the average: the data have no validation split; add data.validation or data.validation_fraction"
+            )
         }
         guard !network.joinsLeaves || training.synchronization == .owner else {
             throw configuration.root.failure(
