@@ -87,3 +87,26 @@ struct RowNormalization {
         scratch.matrix(rows: rows, columns: 2 * positions).reshaped(rows: rows * positions, columns: 2)
     }
 }
+
+/// A layer that does that and nothing else.
+protocol RowNormalizing: Layer {
+    var rows: RowNormalization { get }
+}
+
+extension RowNormalizing {
+    package var outputShape: Shape { rows.outputShape }
+    package var memory: LayerMemory { rows.memory }
+    package var backwardOperands: BackwardOperands { .input }
+    package var isStepwise: Bool { rows.isStepwise }
+
+    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
+        rows.forward(input, into: output, memory: memory, in: pass)
+    }
+
+    package func backward(
+        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
+        output: MatrixView, memory: PassMemory, in pass: BackwardPass
+    ) {
+        rows.backward(outputGradient, into: inputGradient, input: input, memory: memory, in: pass)
+    }
+}

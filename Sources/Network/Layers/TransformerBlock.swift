@@ -10,7 +10,7 @@ import Storage
 /// `norm: post`: x = norm1(x + dropout(self_attn(x))); x = norm2(x + dropout(linear2(…linear1(x)))).
 /// `gated: true`: f(linear_gate(x)) ⊙ linear1(x) in the place of f(linear1(x)) (Shazeer, arXiv:2002.05202).
 /// `normalization: rms_norm` in the place of `layer_norm`. What `multi_head_attention` takes it hands on.
-package struct TransformerBlock: Layer {
+package struct TransformerBlock: LayerOfLayers {
     package static let kind = "transformer_block"
     /// What its options say; of the attention its layer knows.
     struct Form: Sendable {
@@ -22,7 +22,8 @@ package struct TransformerBlock: Layer {
         let dropout: Double
     }
     let form: Form
-    private let layers: Sequential
+    let layers: Sequential
+    var branchName: String { "block" }
 
     package init(options: Settings, site: inout LayerSite) throws {
         guard site.inputShape.dimensions.count == 2, site.inputShape.count > 0 else {
@@ -99,31 +100,5 @@ package struct TransformerBlock: Layer {
                 : [residual(attention), norm("norm1"), residual(network), norm("norm2")],
             of: &site)
         site.countBlock(residualProjections: ["self_attn.out_proj.weight", "linear2.weight"])
-    }
-
-    package var outputShape: Shape { layers.outputShape }
-    package var memory: LayerMemory { layers.memory }
-    package var computesBesideBranches: Bool { false }
-    package var backwardOperands: BackwardOperands { layers.backwardOperands }
-    package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? { layers.sequence }
-    package var branches: [(name: String, layers: Sequential)] { [("block", layers)] }
-
-    package func productOperations(withInputGradient: Bool) -> Int {
-        layers.productOperations(withInputGradient: withInputGradient)
-    }
-
-    package func kernelScratch(rows: Int, leafRows: Int, threads: Int) -> KernelScratch {
-        layers.kernelScratch(rows: rows, leafRows: leafRows, threads: threads)
-    }
-
-    package func forward(_ input: MatrixView, into output: MutableMatrixView, memory: PassMemory, in pass: ForwardPass) {
-        layers.forward(input, into: output, memory: memory, in: pass)
-    }
-
-    package func backward(
-        _ outputGradient: MatrixView, into inputGradient: MutableMatrixView?, input: MatrixView,
-        output: MatrixView, memory: PassMemory, in pass: BackwardPass
-    ) {
-        layers.backward(outputGradient, into: inputGradient, input: input, output: output, memory: memory, in: pass)
     }
 }
