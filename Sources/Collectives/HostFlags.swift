@@ -50,7 +50,7 @@ struct HostFlags {
         self.firstRank = firstRank
         self.segments = segments
         own = segments[localRank]
-        patience = segments.count > sysconf(Int32(_SC_NPROCESSORS_ONLN)) ? 0 : 2000
+        patience = WaitLoop.patience(ranks: segments.count)
     }
 
     /// Sets this rank's counter; everything that it wrote before is visible to whoever sees it.
@@ -75,11 +75,8 @@ struct HostFlags {
             if dtrain_load_acquire(counter) >= value { continue }
             pulse.beginWait(kind.wait, for: firstRank + localRank)
             defer { pulse.endWait() }
-            var looks = 0
-            while dtrain_load_acquire(counter) < value {
-                looks += 1
-                if looks < patience { Processor.pause() } else { sched_yield() }
-            }
+            var loop = WaitLoop(patience: patience)
+            while dtrain_load_acquire(counter) < value { loop.pause() }
         }
     }
 

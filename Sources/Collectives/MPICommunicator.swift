@@ -25,10 +25,12 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     private let gate = Mutex(())
     package let allowsThread: Bool
     /// The blocks of all ranks while they are gathered.
-    private var rotation: [UInt8] = []
+    var rotation: [UInt8] = []
 
+    /// As of `WaitLoop`, for the ranks of this machine.
+    let patience: Int
     /// Messages are split into parts of at most this many bytes.
-    private let largestPart: Int
+    let largestPart: Int
     private let hostSize: Int?
     /// What MPI's counts leave room for.
     package static let largestPart = 1 << 30
@@ -50,6 +52,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         topology = places.topology
         rank = try Self.rank(in: handle)
         size = try Self.size(of: handle)
+        patience = WaitLoop.patience(ranks: try Self.size(of: machine))
         reductions.reserveCapacity(64)
     }
 
@@ -65,6 +68,7 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         machine = all
         rank = try Self.rank(in: all)
         size = try Self.size(of: all)
+        patience = WaitLoop.patience(ranks: size)
         topology = .separate(rankCount: size)
     }
 
@@ -98,66 +102,6 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
         for part in parts(of: bytes.count) {
             let base = bytes.baseAddress.map { $0 + part.lowerBound }
             try check(MPI_Bcast(base, countable(part.count), dtrain_mpi_byte(), Int32(root), handle), "MPI_Bcast")
-        }
-    }
-
-    package func allGather(_ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer, counts: [Int]) throws {
-        let total = counts.reduce(0, +)
-        precondition(
-            counts.count == size && total <= all.count && own?.count ?? counts[rank] == counts[rank],
-            "\(own?.count ?? 0) bytes of \(counts) into \(all.count)")
-        guard total <= largestPart else { return try allGatherLarge(own, into: all, counts: counts) }
-        pulse.beginWait(.meeting)
-        defer { pulse.endWait() }
-        var offsets = [Int32](repeating: 0, count: size)
-        for rank in 1..<max(size, 1) { offsets[rank] = offsets[rank - 1] + Int32(counts[rank - 1]) }
-        try check(
-            MPI_Allgatherv(
-                own?.baseAddress ?? UnsafeRawPointer(dtrain_mpi_in_place()),
-                countable(counts[rank]), dtrain_mpi_byte(), all.baseAddress, counts.map(Int32.init),
-                offsets, dtrain_mpi_byte(), handle), "MPI_Allgatherv")
-    }
-
-    package func allGather(_ own: UnsafeRawBufferPointer, into all: UnsafeMutableRawBufferPointer) throws {
-        let count = own.count
-        precondition(
-            count * size <= all.count && all.count <= Int(Int32.max), "\(count) bytes of \(size) ranks into \(all.count)")
-        pulse.beginWait(.meeting)
-        defer { pulse.endWait() }
-        // MPI_Allgather does the same, but takes memory each time where the ranks are no power of two (Open MPI 4.1).
-        if rotation.count < count * size { rotation = [UInt8](repeating: 0, count: count * size) }
-        try rotation.withUnsafeMutableBytes { blocks in
-            guard let base = blocks.baseAddress, count > 0 else { return }
-            blocks.copyMemory(from: own)
-            // Place p holds the block of rank `rank` + p; how many places are filled doubles in each round.
-            var filled = 1
-            while filled < size {
-                let sent = min(filled, size - filled) * count
-                try check(
-                    MPI_Sendrecv(
-                        base, Int32(sent), dtrain_mpi_byte(), Int32((rank + size - filled) % size), 1,
-                        base + filled * count, Int32(sent), dtrain_mpi_byte(), Int32((rank + filled) % size), 1, handle,
-                        dtrain_mpi_status_ignore()), "MPI_Sendrecv")
-                filled *= 2
-            }
-            for place in 0..<size {
-                let block = UnsafeRawBufferPointer(rebasing: blocks[place * count..<(place + 1) * count])
-                UnsafeMutableRawBufferPointer(rebasing: all[(rank + place) % size * count..<all.count]).copyMemory(from: block)
-            }
-        }
-    }
-
-    /// More than fits MPI's counts: each rank's bytes are broadcast in parts.
-    private func allGatherLarge(
-        _ own: UnsafeRawBufferPointer?, into all: UnsafeMutableRawBufferPointer,
-        counts: [Int]
-    ) throws {
-        var offset = 0
-        for (root, count) in counts.enumerated() {
-            let place = UnsafeMutableRawBufferPointer(rebasing: all[offset..<offset + count])
-            if root == rank, let own { place.copyMemory(from: own) }
-            try broadcast(place, from: root)
-            offset += count
         }
     }
 
@@ -264,12 +208,12 @@ package final class MPICommunicator: Communicator, @unchecked Sendable {
     }
 
     /// 0 ..< count in parts that MPI can count.
-    private func parts(of count: Int) -> [Range<Int>] {
+    func parts(of count: Int) -> [Range<Int>] {
         stride(from: 0, to: count, by: largestPart).map { $0..<min($0 + largestPart, count) }
     }
 
     /// The number of bytes as MPI takes it: what wasn't split shows here, before it is sent.
-    private func countable(_ byteCount: Int) -> Int32 {
+    func countable(_ byteCount: Int) -> Int32 {
         precondition(byteCount <= largestPart, "\(byteCount) bytes in one part of at most \(largestPart)")
         return Int32(byteCount)
     }

@@ -396,7 +396,7 @@ package final class OwnerExchange {
 
     /// Does what there is to do for other hosts until `isDone`. A rank that waits owes others messages meanwhile.
     private func moveOn(until isDone: () -> Bool) throws {
-        var looks = 0
+        var loop = WaitLoop(patience: flags.patience)
         let start = MonotonicClock.nanoseconds
         var isWaiting = false
         defer {
@@ -414,8 +414,7 @@ package final class OwnerExchange {
                 isWaiting = true
                 communicator.pulse.beginWait(.messages)
             }
-            looks += 1
-            if looks < flags.patience { Processor.pause() } else { sched_yield() }
+            loop.pause()
         }
     }
 

@@ -161,7 +161,8 @@ struct AverageTests {
             let outcome = try bench.dtrain("train", "c.yaml", "--run", "run")
             expectEnd(outcome, .badConfiguration)
             #expect(
-                outcome.messages.first?.contains("training.ema.validate: there are no validation data") == true, "\(outcome)")
+                outcome.messages.first?.contains("training.ema.validate: nothing to look at with the average") == true,
+                "\(outcome)")
         }
     }
 }
