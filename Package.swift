@@ -108,7 +108,8 @@ let package = Package(
             dependencies: ["Diagnostics", "Storage", "Threads", "CProcessor", "Tiles"]
                 + wideTiles.map { .byName(name: $0.name) },
             swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
-        room("Network", ["Diagnostics", "Settings", "Storage", "Kernels", "Timing"]),
+        room("Export", ["Files", "CZlib"]),
+        room("Network", ["Diagnostics", "Export", "Settings", "Storage", "Kernels", "Timing"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Watching", ["Diagnostics", "Storage", "Timing", "CProcesses", "CProcessor"]),
         room(
@@ -123,7 +124,7 @@ let package = Package(
         room(
             "Training",
             [
-                "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
+                "Diagnostics", "Export", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                 "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing", "Tokenization", "Watching"
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
@@ -162,7 +163,8 @@ let package = Package(
         tests(of: "Examination", ["Collectives", "Diagnostics", "Files", "TestSupport", "Training"]),
         tests(of: "Benchmarking", ["Collectives", "Settings", "Timing", "Training"]),
         tests(of: "Kernels", ["Storage", "COpenBLAS", "TestSupport"]),
-        tests(of: "Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
+        tests(of: "Export"),
+        tests(of: "Network", ["Diagnostics", "Export", "Settings", "Storage", "Kernels", "TestSupport"]),
         tests(of: "Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         tests(of: "Tokenization", ["Diagnostics", "Files"]),
         tests(of: "Datasets", ["Diagnostics", "Settings", "Storage", "Tokenization", "CZlib"]),

@@ -29,6 +29,9 @@ struct EvalCommand: ParsableCommand {
     @Flag(help: "Use the average of the weights that training kept (training.ema).")
     var ema = false
 
+    @Flag(help: "Judge the network with weights in 8 bits too: a table of size, speed, loss and metrics.")
+    var int8 = false
+
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp(
@@ -40,6 +43,7 @@ struct EvalCommand: ParsableCommand {
 
     func validate() throws {
         if targets != nil, data == nil { throw ValidationError("--targets: the targets of which inputs? Give --data as well") }
+        if int8, json { throw ValidationError("--int8 and --json exclude each other: --int8 prints a table") }
         if split != nil, data != nil {
             throw ValidationError("--split and --data exclude each other: one names a split, the other a file")
         }
@@ -49,6 +53,10 @@ struct EvalCommand: ParsableCommand {
         let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema)
         let split: TrainedModel.Split =
             data.map { .file($0, targets: targets) } ?? (self.split ?? .validation == .train ? .train : .validation)
+        if int8 {
+            let comparison = try model.compareInt8(split) { StandardStream.tell("note", $0) }
+            return try comparison.lines.forEach(StandardStream.output.line)
+        }
         let (count, loss, metrics) = try model.evaluate(split) {
             StandardStream.tell("note", $0)
         }

@@ -15,11 +15,19 @@ package final class TrainedModel {
     package let state: TrainingState
     package let configuration: TrainingConfiguration
     package let network: Network
-    private let targets: TargetForm
+    let targets: TargetForm
     private let metrics: MetricSet
+    /// Whether the weights are the average that training kept.
+    package let usesAverage: Bool
     private let weights: AlignedBuffer<Float>
     /// The weights of the checkpoint.
     var parameters: ParameterView { weights.weights(network.layout).readOnly }
+    /// Where a parameter lies.
+    func memory(of slot: ParameterSlot) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(rebasing: weights.elements[network.layout.range(of: slot)])
+    }
+    /// The same as one row, padding included.
+    var allWeights: UnsafeBufferPointer<Float> { UnsafeBufferPointer(weights.elements) }
     private let workspace = Workspace()
     /// What the tokens of texts that `predict` foresees stand for; nil for other samples.
     private var codec: TextCodec?
@@ -33,6 +41,7 @@ package final class TrainedModel {
         path: String, overrides: [String], usesAverage: Bool = false, catalogue: Catalogue = .standard
     ) throws {
         Processor.flushDenormals()
+        self.usesAverage = usesAverage
         checkpoint = try LoadedCheckpoint.open(checkpointOrRun: path).checkpoint
         var state = try TrainingState.decode(checkpoint)
         let parts: Parts
@@ -113,6 +122,11 @@ package final class TrainedModel {
     package func evaluate(_ split: Split, note: (String) -> Void = { _ in }) throws -> (
         sampleCount: Int, loss: Double, metrics: [MetricValue]
     ) {
+        try evaluate(dataset(of: split, note: note))
+    }
+
+    /// The samples of a split, which fit what the network was trained for.
+    func dataset(of split: Split, note: (String) -> Void) throws -> Dataset {
         let dataset: Dataset
         switch split {
         case .file(let path, let targets):
@@ -128,6 +142,11 @@ package final class TrainedModel {
             dataset = chosen
         }
         try targets.check(dataset, loss: configuration.loss)
+        return dataset
+    }
+
+    /// Loss and metrics of samples.
+    func evaluate(_ dataset: Dataset) throws -> (sampleCount: Int, loss: Double, metrics: [MetricValue]) {
         let judged = JudgedNetwork(
             network: network, loss: configuration.loss, metrics: metrics, targets: targets,
             hasWeights: dataset.hasWeights, hasLengths: dataset.hasLengths)
