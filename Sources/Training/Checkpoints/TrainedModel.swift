@@ -82,7 +82,7 @@ package final class TrainedModel {
             try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
             metrics = try MetricSet(
                 configuration.metrics, task: targets.task,
-                likelihoods: targets.likelihoods(configuration.loss, state.preprocessing), choices: catalogue.metrics)
+                likelihoods: targets.likelihoods(configuration, state.preprocessing), choices: catalogue.metrics)
             // Whatever is asked of the model, all that training reads of its configuration has been read by now.
             try configuration.root.finish()
         }
