@@ -119,12 +119,13 @@ let package = Package(
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
         room("Metrics", ["Diagnostics", "Kernels", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),
+        room("TensorBoard", ["Diagnostics", "Files", "Storage", "Threads"]),
         room("Launching", ["Diagnostics", "Threads", "Timing", "CProcesses"], settings: mpi),
         room(
             "Training",
             [
                 "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
-                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing", "Tokenization", "Watching"
+                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "TensorBoard", "Threads", "Timing", "Tokenization", "Watching"
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
         room(
@@ -169,6 +170,7 @@ let package = Package(
         tests(of: "Checkpointing", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Metrics", ["Diagnostics", "Settings", "Storage"]),
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
+        tests(of: "TensorBoard", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Launching", ["Diagnostics", "TestSupport"]),
         tests(of: "Watching", ["Diagnostics", "TestSupport"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),

@@ -17,7 +17,8 @@ struct Dtrain: ParsableCommand {
         version: versionText,
         subcommands: [
             TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
-            VerifyCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self, DataCommand.self,
+            VerifyCommand.self, LsCommand.self, DiffCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self,
+            DataCommand.self,
             PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self, WatchCommand.self
         ],
         defaultSubcommand: TrainCommand.self)

@@ -4,6 +4,8 @@ import Files
 import Foundation
 import Metrics
 import Reporting
+import Storage
+import TensorBoard
 import Threads
 import Timing
 
@@ -13,8 +15,12 @@ final class Recorder {
     private let place: RunPlace
     private let plannedSteps: Int
     private let reporter: ProgressReporter
+    /// With `--json` the log's thread has it, until the log is closed.
     private let output = StreamOutput(.output)
+    private let printsJSON: Bool
     private var log: LogWriter?
+    /// What is written for TensorBoard; nil where that isn't asked for, or can't be had.
+    private var tensorBoard: TensorBoardLog?
     private var checkpoints: CheckpointWriter?
     private var checkpointCount = 0
     private var hasLostBest = false
@@ -29,9 +35,10 @@ final class Recorder {
         self.experiment = experiment
         self.place = place
         plannedSteps = totalSteps
+        printsJSON = options.printsJSON
         let training = experiment.configuration.training
         reporter = ProgressReporter(
-            style: options.style,
+            style: options.style, usesColor: options.usesColor,
             plan: .init(
                 epochs: training.maxSteps == nil ? training.epochs : nil,
                 stepsPerEpoch: experiment.sampler.stepsPerEpoch, totalSteps: totalSteps),
@@ -66,13 +73,21 @@ final class Recorder {
             warning("\(place.path)/\(RunDirectory.log): \(damaged) unreadable line\(damaged == 1 ? " was" : "s were") removed")
         }
         cut = nil
-        let log = try LogWriter(sink: try MetricsLog(in: directory), metricNames: experiment.metrics.names)
+        var sink: any LogSink = try MetricsLog(in: directory)
+        if printsJSON { sink = EchoingLog(sink, to: output) }
+        let log = try LogWriter(sink: sink, metricNames: experiment.metrics.names)
         self.log = log
         checkpoints = try CheckpointWriter(
             store: place.store, contents: contents,
             keep: experiment.configuration.checkpoint.keep, hasOlder: hasCheckpoint
         ) {
             log.flush(sync: true)
+        }
+        guard let section = experiment.configuration.tensorBoard else { return }
+        do {
+            tensorBoard = try TensorBoardLog(experiment, section, in: directory, state: state)
+        } catch let failure as Failure {
+            warning("\(failure.message); nothing is written for TensorBoard, training goes on")
         }
     }
 
@@ -131,12 +146,14 @@ final class Recorder {
                 StepFigures(
                     epoch: batch.epoch + 1, stepInEpoch: batch.indexInEpoch + 1, step: state.step,
                     samples: batch.sampleCount, loss: loss, learningRate: learningRate), metrics: $0)
+            tensorBoard?.count(samples: batch.sampleCount)
             guard logs else { return }
-            warn(
-                log?.push(
-                    StepRecord(
-                        step: state.step, epoch: batch.epoch + 1, loss: loss, learningRate: learningRate,
-                        gradientNorm: outcome.gradientNorm), metrics: $0))
+            let record = StepRecord(
+                step: state.step, epoch: batch.epoch + 1, loss: loss, learningRate: learningRate,
+                gradientNorm: outcome.gradientNorm)
+            warn(log?.push(record, metrics: $0))
+            tensorBoard?.step(record, metrics: $0, seconds: reporter.trainedSeconds)
+            warn(tensorBoard?.takeFailure())
         }
     }
 
@@ -156,6 +173,7 @@ final class Recorder {
 
     func validation(_ result: Evaluator.Result, epoch: Int, state: TrainingState, withinEpoch: Bool) {
         append(LogLine(.validation, step: state.step, epoch: epoch, fields: fields(of: result)))
+        tensorBoard?.validation(result.scalars, step: state.step)
         if withinEpoch { reporter.validation(afterStep: state.step, epoch: epoch, result.scalars) }
     }
 
@@ -169,6 +187,34 @@ final class Recorder {
         }
         reporter.endEpoch(epoch, training: training, validation: validation?.scalars ?? [])
         reporter.beginEpoch()
+    }
+
+    /// Hands weights and gradient to TensorBoard's thread, for histograms.
+    ///
+    /// - Parameter gather: fills the whole gradient, of which the other ranks send their parts; false where there is none.
+    func histograms(
+        of weights: ParameterView, state: TrainingState, gather: (UnsafeMutableBufferPointer<Float>) throws -> Bool
+    ) throws {
+        guard let tensorBoard else {
+            // No file could be made. The other ranks don't know, and send.
+            let unused = AlignedBuffer<Float>(count: experiment.network.layout.trainedCount)
+            _ = try gather(unused.elements)
+            return
+        }
+        try tensorBoard.histograms(of: weights, step: state.step, gather: gather)
+    }
+
+    /// Says which value is the best of what is monitored; nil: none.
+    func noteBest(_ value: Double?) { reporter.noteBest(value) }
+
+    /// How fast each rank has computed, and how much of its time it waited for others.
+    func rankRates(_ figures: [(samples: Double, computing: Double, waiting: Double)]) {
+        reporter.ranks(
+            figures.enumerated().map { rank, figures in
+                let all = figures.computing + figures.waiting
+                return "rank \(rank) \(HumanText.rate(samplesPerSecond: figures.samples / figures.computing)), "
+                    + String(format: "%.0f %% waiting", all > 0 ? 100 * figures.waiting / all : 0)
+            })
     }
 
     // MARK: - Checkpoints
@@ -236,10 +282,14 @@ final class Recorder {
         var fields: [LogLine.Field] = []
         if let validation { fields += validation.scalars.map { .init("validation_" + $0.name, .number($0.value)) } }
         let reason = interrupted ? "interrupted" : state.stopReason ?? "complete"
-        fields += [.init("reason", .text(reason)), .init("digest", .text(safe.digest))]
+        fields += [
+            .init("reason", .text(reason)), .init("total_steps", .integer(experiment.totalSteps)),
+            .init("digest", .text(safe.digest))
+        ]
         append(LogLine(.end, step: state.step, fields: fields))
         let logFailure = log?.close()
         log = nil
+        closeTensorBoard(state.step, interrupted ? .unknown : .success)
         if let text = state.stopReason { reporter.line("stopped early: \(text)") }
         if state.step > plannedSteps {
             reporter.note(
@@ -268,8 +318,8 @@ final class Recorder {
             )
         }
         reporter.line("checkpoint: \(place.store.path(ofStep: state.step))\(waiting)")
-        // Also when quiet: it is the result.
-        output.line("digest \(safe.digest)")
+        // Also when quiet: it is the result. In JSON it stands in the last line.
+        if !printsJSON { output.line("digest \(safe.digest)") }
         do {
             if let logFailure { throw logFailure }
             // Whoever waits for the status of an interrupted run needs to know that, and has got the rest.
@@ -294,6 +344,12 @@ final class Recorder {
         reporter.clear()
         checkpoints?.waitUntilIdle()
         log?.close()
+        closeTensorBoard(safe.step, .failure)
+    }
+
+    private func closeTensorBoard(_ step: Int, _ ending: Hyperparameters.Ending) {
+        warn(tensorBoard?.close(step: max(0, step), ending))
+        tensorBoard = nil
     }
 
     private func append(_ line: LogLine) { warn(log?.append(line)) }
