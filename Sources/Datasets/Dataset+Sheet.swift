@@ -65,7 +65,7 @@ extension Dataset {
     }
 
     /// Channels, height and width of a sample; a row of numbers counts as a square where it is one, as the built-in digits.
-    private var imageSizes: (Int, Int, Int)? {
+    var imageSizes: (Int, Int, Int)? {
         let sizes = inputShape.dimensions
         if sizes.contains(where: { $0 > 1 << 14 }) { return nil }
         switch sizes.count {
