@@ -185,8 +185,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "dtrain", "Diagnostics", "Files", "Checkpointing", "Reporting",
-                "Storage", "Training", "TestSupport"
+                "dtrain", "Datasets", "Diagnostics", "Files", "Checkpointing", "Reporting",
+                "Settings", "Storage", "Training", "TestSupport"
             ], swiftSettings: swift),
         .testTarget(
             name: "ExactnessTests",

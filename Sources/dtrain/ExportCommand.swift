@@ -16,10 +16,10 @@ struct ExportCommand: ParsableCommand {
         case gpt2
     }
 
-    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
+    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).", completion: .directory)
     var checkpoint: String
 
-    @Argument(help: "The folder to write, which isn't there yet.")
+    @Argument(help: "The folder to write, which isn't there yet.", completion: .file())
     var output: String
 
     @Option(help: ArgumentHelp("The form to write.", valueName: "name"))

@@ -13,7 +13,8 @@ struct InspectCommand: ParsableCommand {
         commandName: "inspect",
         abstract: "Layers, shapes, parameter counts, memory and the effective configuration.")
 
-    @Argument(help: "A configuration (YAML), a checkpoint or a run directory; without it, the built-in digits.")
+    @Argument(
+        help: "A configuration (YAML), a checkpoint or a run directory; without it, the built-in digits.", completion: .file())
     var subject: String?
 
     @OptionGroup var options: ConfigurationOptions

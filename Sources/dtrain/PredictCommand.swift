@@ -15,10 +15,10 @@ struct PredictCommand: ParsableCommand {
             + "sample: the predicted class and the probability of each, the predicted numbers, or the characters foreseen in a text; of "
             + "series a line for each step behind the end of each.")
 
-    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
+    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).", completion: .directory)
     var checkpoint: String
 
-    @Argument(help: "The inputs, of the kind that training read, .gz or plain.")
+    @Argument(help: "The inputs, of the kind that training read, .gz or plain.", completion: .file())
     var input: String
 
     @Option(help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))

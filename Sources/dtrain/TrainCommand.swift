@@ -13,7 +13,8 @@ struct TrainCommand: ParsableCommand {
         commandName: "train",
         abstract: "Train a network, in one process or on the ranks of mpirun.")
 
-    @Argument(help: "The configuration (YAML); without it, the built-in digits.")
+    @Argument(
+        help: "The configuration (YAML); without it, the built-in digits.", completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @OptionGroup var options: ConfigurationOptions

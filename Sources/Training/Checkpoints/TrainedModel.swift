@@ -20,7 +20,7 @@ package final class TrainedModel {
     private let weights: AlignedBuffer<Float>
     /// The weights of the checkpoint.
     var parameters: ParameterView { weights.weights(network.layout).readOnly }
-    private let workspace = Workspace()
+    let workspace = Workspace()
     /// What the tokens of texts that `predict` foresees stand for; nil for other samples.
     private var codec: TextCodec?
 
@@ -113,6 +113,11 @@ package final class TrainedModel {
     package func evaluate(_ split: Split, note: (String) -> Void = { _ in }) throws -> (
         sampleCount: Int, loss: Double, metrics: [MetricValue]
     ) {
+        try evaluate(try judged(split, note: note))
+    }
+
+    /// The samples of a split with their targets, which fit the loss.
+    func judged(_ split: Split, note: (String) -> Void) throws -> Dataset {
         let dataset: Dataset
         switch split {
         case .file(let path, let targets):
@@ -128,6 +133,11 @@ package final class TrainedModel {
             dataset = chosen
         }
         try targets.check(dataset, loss: configuration.loss)
+        return dataset
+    }
+
+    /// Loss and metrics of samples that `judged` has given.
+    func evaluate(_ dataset: Dataset) throws -> (sampleCount: Int, loss: Double, metrics: [MetricValue]) {
         let judged = JudgedNetwork(
             network: network, loss: configuration.loss, metrics: metrics, targets: targets,
             hasWeights: dataset.hasWeights, hasLengths: dataset.hasLengths)
@@ -173,6 +183,19 @@ package final class TrainedModel {
         let dataset = try state.preprocessing.inputs(
             from: path, options: configuration.data.tableOptions, formats: configuration.catalogue.dataFormats, note: note)
         codec = try state.preprocessing.text.map { try TextCodec($0, tokenizer: configuration.data.tokenizerPath) }
+        try forEachOutput(of: dataset) { sample, values in
+            if let forecast = dataset.forecast(of: sample, state.preprocessing) {
+                try forEachStep(of: forecast, values, body)
+            } else {
+                try body(prediction(Array(values)))
+            }
+        }
+    }
+
+    /// Calls `body` with every sample and its outputs, behind softmax or sigmoid, in order.
+    func forEachOutput(
+        of dataset: Dataset, _ body: (Int32, UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
         let samples = (0..<Int32(dataset.count)).map { $0 }
         let bytes = Activations.bytesPerSample(of: network.layers, leafRows: 1, training: false)
         let rowsAtOnce = max(1, min(512, RowMemory.activationBudget / max(1, bytes)))
@@ -194,11 +217,7 @@ package final class TrainedModel {
                     purpose: .evaluation, leafRows: rowsAtOnce, lengths: lengths?.current))
             transform(output)
             for row in 0..<chunk.count {
-                if let forecast = dataset.forecast(of: chunk[chunk.startIndex + row], state.preprocessing) {
-                    try forEachStep(of: forecast, output.row(row), body)
-                } else {
-                    try body(prediction(Array(output.row(row))))
-                }
+                try body(chunk[chunk.startIndex + row], output.row(row))
             }
         }
     }
@@ -254,8 +273,13 @@ package final class TrainedModel {
         values.indices.reduce(values.startIndex) { values[$1] > values[$0] ? $1 : $0 } - values.startIndex
     }
 
-    private func className(_ index: Int) -> String {
-        guard let names = state.preprocessing.classNames, names.indices.contains(index) else { return String(index) }
-        return names[index]
+    private func className(_ index: Int) -> String { state.preprocessing.className(index) }
+}
+
+extension Preprocessing {
+    /// What a class is called; its number where it has no name.
+    func className(_ index: Int) -> String {
+        guard let classNames, classNames.indices.contains(index) else { return String(index) }
+        return classNames[index]
     }
 }
