@@ -12,7 +12,7 @@ struct RecordFramingTests {
             ([UInt8](0..<32), 0x46dd_794e),
             (Array("123456789".utf8), 0xe306_9283),
             ([], 0)
-        ])
+        ] as [([UInt8], UInt32)])
     func checksums(_ bytes: [UInt8], expected: UInt32) {
         #expect(RecordFraming.checksum(bytes) == expected)
         #expect(RecordFraming.maskedChecksum(bytes) == (expected >> 15 | expected << 17) &+ 0xa282_ead8)
