@@ -72,6 +72,7 @@ package final class TextGenerator {
                 samples: 1, positions: text.context, perPosition: try model.network(steps: 1, context: text.context).cacheCount)
             : nil
         logits = AlignedBuffer(count: kinds)
+        workspace.rememberWeights()
         if !isStepwise { try checkCausality() }
     }
 
