@@ -39,6 +39,8 @@ struct ManualPage {
     private struct Dump: Decodable { let command: Command }
 
     private let root: Command
+    /// Of the version; man asks for one.
+    private static let date = "2026-11-28"
 
     init() throws { root = try JSONDecoder().decode(Dump.self, from: Data(Dtrain._dumpHelp().utf8)).command }
 
@@ -46,14 +48,18 @@ struct ManualPage {
     var text: String {
         let commands = (root.subcommands ?? []).filter { $0.shouldDisplay != false && $0.commandName != "help" }
         var lines = [
-            ".TH DTRAIN 1 \"\" \"dtrain \(Build.version)\" \"User Commands\"", ".SH NAME",
+            ".TH DTRAIN 1 \"\(Self.date)\" \"dtrain \(Build.version)\" \"User Commands\"", ".SH NAME",
             "dtrain \\- " + Self.escaped(Self.uncapitalized(root.abstract ?? "")), ".SH SYNOPSIS", ".B dtrain",
             "[\\fIcommand\\fR] [\\fIoptions\\fR]", ".SH DESCRIPTION", Self.escaped(Dtrain.introduction), ".SH COMMANDS"
         ]
         for command in commands { lines += section(command) }
         lines.append(".SH EXAMPLES")
-        for example in Examples.all {
-            lines += [".PP", Self.escaped(example.text), ".PP", ".RS 4", ".nf", Self.escaped(example.command), ".fi", ".RE"]
+        for (place, example) in Examples.all.enumerated() {
+            // A heading begins a paragraph by itself.
+            lines +=
+                (place == 0 ? [] : [".PP"]) + [
+                    Self.escaped(example.text), ".PP", ".RS 4", ".nf", Self.escaped(example.command), ".fi", ".RE"
+                ]
         }
         lines.append(".SH EXIT STATUS")
         for (code, meaning) in Self.statuses { lines += [".TP", ".B \(code.rawValue)", Self.escaped(meaning)] }

@@ -47,7 +47,8 @@ struct CompletionTests {
             #expect(try completed("dtrain", "completion", "z") == ["zsh"])
             #expect(try completed("dtrain", "train", "mi") == ["mine.yaml"])
             for command in try commands(bench) {
-                #expect(try completed("dtrain", command).contains(command), "\(command)")
+                // Of a whole command bash would complete what comes behind it.
+                #expect(try completed("dtrain", String(command.dropLast())).contains(command), "\(command)")
             }
         }
     }

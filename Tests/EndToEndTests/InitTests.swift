@@ -28,7 +28,9 @@ struct InitTests {
 
     @Test(
         "of scikit-learn's tables it is as good as the ready configurations",
-        .enabled(if: Self.data("iris/iris.csv") != nil, "no data/iris: launch/fetch-data.sh iris"),
+        .enabled(
+            if: ["iris/iris.csv", "wine/wine_data.csv", "breast-cancer/breast_cancer.csv", "diabetes/diabetes_target.csv.gz"]
+                .allSatisfy { Self.data($0) != nil }, "no data: launch/fetch-data.sh iris, wine, breast-cancer, diabetes"),
         arguments: [
             ("iris/iris.csv", nil, "accuracy", 1.0), ("wine/wine_data.csv", nil, "accuracy", 1.0),
             ("breast-cancer/breast_cancer.csv", nil, "accuracy", 1.0),

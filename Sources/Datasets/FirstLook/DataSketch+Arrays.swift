@@ -39,7 +39,7 @@ extension DataSketch {
             sketch.notes.append("\(path): validated on \(inputs)")
             sketch.hasValidation = true
         }
-        if format == "npy", hasChannelsLast(shape) { sketch.lines.append("channels_last: true   # \(shape)") }
+        if format == "npy", hasChannelsLast(shape) { sketch.lines.append("channels_last: true\t# \(shape)") }
         sketch.decide(wishes)
         return sketch
     }
@@ -108,7 +108,7 @@ extension DataSketch {
             sketch.hasValidation = true
         }
         let shape = try file.array(train.inputs).shape.dimensions
-        if hasChannelsLast(shape) { sketch.lines.append("channels_last: true   # \(shape)") }
+        if hasChannelsLast(shape) { sketch.lines.append("channels_last: true\t# \(shape)") }
         sketch.decide(wishes)
         return sketch
     }
@@ -155,7 +155,7 @@ extension DataSketch {
             }
         }
         sketch.lines.append(
-            isGrey ? "channels: 1                  # all are grey" : "channels: 3                  # red, green, blue")
+            isGrey ? "channels: 1\t# all are grey" : "channels: 3\t# red, green, blue")
         let heights = sizes.flatMap { Array(repeating: $0.key[0], count: $0.value) }.sorted()
         let widths = sizes.flatMap { Array(repeating: $0.key[1], count: $0.value) }.sorted()
         let (height, width) = (heights[heights.count / 2], widths[widths.count / 2])
@@ -164,9 +164,9 @@ extension DataSketch {
             let scale = min(1, Double(longestSide) / Double(longest))
             func scaled(_ side: Int) -> Int { max(8, Int((Double(side) * scale).rounded())) }
             sketch.lines.append(
-                "size: [\(scaled(height)), \(scaled(width))]               # scaled to this height and width; larger tells more and takes longer"
+                "size: [\(scaled(height)), \(scaled(width))]\t# scaled to this height and width; larger tells more and takes longer"
             )
-            sketch.lines.append("crop: true                   # cut at the longer side, so that proportions stay")
+            sketch.lines.append("crop: true\t# cut at the longer side, so that proportions stay")
             sketch.notes.append(
                 "\(train): images of \(heights[0])×\(widths[0]) to \(heights[heights.count - 1])×\(widths[widths.count - 1]) pixels (height × "
                     + "width) are scaled to \(scaled(height))×\(scaled(width))")

@@ -41,9 +41,9 @@ extension DataSketch {
             .text,
             [
                 "format: text", "train: {path: \(yamlText(path))}",
-                "validation_fraction: 0.1     # the end of the text",
-                isLettered ? "tokens: characters" : "tokens: bytes                # it has more than 256 different characters",
-                "context: \(context)                  # how far back the network looks"
+                "validation_fraction: 0.1\t# the end of the text",
+                isLettered ? "tokens: characters" : "tokens: bytes\t# it has more than 256 different characters",
+                "context: \(context)\t# how far back the network looks"
             ])
         sketch.hasValidation = true
         return sketch
@@ -70,16 +70,16 @@ extension DataSketch {
         let isLabelledText = choice.sentences != nil && choice.features.isEmpty && wishes.targets == nil
         var options: [String] = ["path: \(yamlText(path))"]
         if let targets = wishes.targets {
-            options.append("targets: \(yamlText(targets))          # a file of their own, row by row")
+            options.append("targets: \(yamlText(targets))\t# a file of their own, row by row")
         } else if let target = choice.target {
-            options.append("target: \(table.selector(target))" + "          # what to predict")
+            options.append("target: \(table.selector(target))" + "\t# what to predict")
         }
         if isLabelledText, let text = choice.sentences { options.append("text: \(table.selector(text))") }
         if !isLabelledText, choice.leavesOut {
             options.append(
-                "features: [\(choice.features.map(table.selector).joined(separator: ", "))]   # what to predict from")
+                "features: [\(choice.features.map(table.selector).joined(separator: ", "))]\t# what to predict from")
         }
-        if let weight = choice.weight { options.append("weight: \(table.selector(weight))   # what a row counts") }
+        if let weight = choice.weight { options.append("weight: \(table.selector(weight))\t# what a row counts") }
         options += format.lines
         var sketch = DataSketch(
             isLabelledText ? .labelledTexts : .table,
@@ -87,14 +87,14 @@ extension DataSketch {
         if isLabelledText, let text = choice.sentences {
             let profile = profiles[text]
             let length = min(profile.mostWords, max(16, 3 * profile.wordCount / max(profile.textCount, 1)), 256)
-            sketch.lines += ["tokens: words", "length: \(length)                  # words of a text; longer ones are cut"]
+            sketch.lines += ["tokens: words", "length: \(length)\t# words of a text; longer ones are cut"]
         }
         if let names = form.classNames, let target = choice.target, names.count == profiles[target].numbers.count {
             sketch.lines.append("class_names: \(yamlList(names))")
         }
         let features = choice.features.map { profiles[$0] }
         if !isLabelledText, features.contains(where: { $0.missingCount > 0 }) {
-            sketch.lines.append("missing: mean                # of the column, where a number is missing")
+            sketch.lines.append("missing: mean\t# of the column, where a number is missing")
         }
         sketch.wantsClasses =
             try wishes.wantsClasses ?? choice.target.map { profiles[$0].makesClasses } ?? makesClasses(wishes.targets, format)
@@ -176,7 +176,7 @@ extension CSVFormat {
     fileprivate var lines: [String] {
         let usual = CSVFormat()
         var lines: [String] = []
-        if !header { lines.append("header: false              # no line names the columns; they have numbers, from 0") }
+        if !header { lines.append("header: false\t# no line names the columns; they have numbers, from 0") }
         if skipLines > 0 { lines.append("skip_lines: \(skipLines)") }
         if !quotes { lines.append("quotes: false") }
         if delimiter != usual.delimiter {

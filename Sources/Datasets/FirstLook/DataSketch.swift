@@ -25,7 +25,7 @@ package struct DataSketch: Sendable {
     }
 
     package var samples: Samples
-    /// The lines of the section, without the indentation that they get in the file.
+    /// The lines of the section, without the indentation that they get in the file; comments stand behind a tab.
     package var lines: [String]
     /// What was decided from what the data look like, a line each.
     package var notes: [String] = []
@@ -128,6 +128,16 @@ extension String {
     fileprivate func replacingCharacters(in range: Range<String.Index>, with text: String) -> String {
         self[..<range.lowerBound] + text + self[range.upperBound...]
     }
+}
+
+/// Lines of a configuration, with what stands behind a tab, comments, below each other where there is room.
+package func configurationText(_ lines: [String]) -> String {
+    lines.map { line in
+        // No value holds a tab: `yamlText` escapes it.
+        guard let tab = line.firstIndex(of: "\t") else { return line }
+        let value = line[..<tab]
+        return value + String(repeating: " ", count: max(2, 36 - value.count)) + line[line.index(after: tab)...]
+    }.joined(separator: "\n") + "\n"
 }
 
 /// A text as a value in YAML, also between braces.

@@ -51,7 +51,7 @@ package struct FirstConfiguration {
     private static func traits(of sketch: DataSketch, path: String) throws -> (DataTraits, notes: [String]) {
         let lines = sketch.lines + (sketch.hasValidation ? [] : ["validation_fraction: 0.2"])
         let document = try SettingsDocument(
-            text: "data:\n" + lines.map { "  \($0)\n" }.joined(), name: "the configuration for \(path)", overrides: [])
+            text: configurationText(["data:"] + lines.map { " " + $0 }), name: "the configuration for \(path)", overrides: [])
         let root = try document.root
         let data = try DataConfiguration(try root.section("data"))
         try root.finish()

@@ -34,39 +34,44 @@ struct TrainingPlan {
         }
     }
 
+    private let indent = "  "
+
     /// Everything behind the first lines.
     var text: String {
         var lines = ["data:"] + sketch.lines.map { "  " + $0 }
         if !sketch.hasValidation {
             lines.append(
-                "  validation_fraction: 0.2     # a fifth is held back, to see how good the network is on what it hasn't seen")
+                indent
+                    + "validation_fraction: 0.2\t# a fifth is held back, to see how good the network is on what it hasn't seen")
         }
         lines += normalization.map { "  " + $0 }
         lines +=
-            ["model:"] + (sketch.samples == .text ? ["  initializer: gpt2"] : []) + ["  layers:"] + layers.map { "    " + $0 }
+            ["model:"] + (sketch.samples == .text ? [indent + "initializer: gpt2"] : []) + [indent + "layers:"]
+            + layers.map { indent + indent + $0 }
         lines += [loss, optimizer]
         lines += groups
         lines.append(
             sketch.samples == .text
                 ? "schedule: {cosine: {minimum: 0.0001, warmup_steps: 100}}"
-                : "schedule: cosine               # the rate falls to 0 by the end")
+                : "schedule: cosine\t# the rate falls to 0 by the end")
         if sketch.samples == .text || sketch.samples == .labelledTexts { lines.append("gradient_clipping: {norm: 1.0}") }
         lines.append("metrics: [\(metrics.joined(separator: ", "))]")
         if sketch.samples == .text {
             lines += [
-                "training:", "  max_steps: \(textSteps)", "  global_batch_size: 24        # windows of text in a step",
-                "  micro_batch_size: 6          # four of these make a step, so that as many ranks have something to do",
-                "  log_every: 50", "validation: {every_steps: \(textSteps / 4)}"
+                "training:", indent + "max_steps: \(textSteps)", indent + "global_batch_size: 24\t# windows of text in a step",
+                indent + "micro_batch_size: 6\t# four of these make a step, so that as many ranks have something to do",
+                indent + "log_every: 50", "validation: {every_steps: \(textSteps / 4)}"
             ]
         } else {
             lines += [
-                "early_stopping: {patience: \(max(5, epochs / 3))}   # epochs without a better validation loss; checkpoints/best has the best",
-                "training:", "  epochs: \(epochs)",
-                "  global_batch_size: \(batchSize)        # samples in a step",
-                "  micro_batch_size: \(batchSize / 4)          # four of these make a step, so that as many ranks have something to do"
+                "early_stopping: {patience: \(max(5, epochs / 3))}\t# epochs without a better validation loss; checkpoints/best has the best",
+                "training:", indent + "epochs: \(epochs)",
+                indent + "global_batch_size: \(batchSize)\t# samples in a step",
+                indent
+                    + "micro_batch_size: \(batchSize / 4)\t# four of these make a step, so that as many ranks have something to do"
             ]
         }
-        return lines.joined(separator: "\n") + "\n"
+        return configurationText(lines)
     }
 
     // MARK: - Data
@@ -78,15 +83,15 @@ struct TrainingPlan {
         }
         switch sketch.samples {
         case .text, .labelledTexts: return []
-        case .table: return ["standardize: true            # each input gets mean 0 and deviation 1"]
+        case .table: return ["standardize: true\t# each input gets mean 0 and deviation 1"]
         case .arrays where traits.shape.dimensions.count == 1 && !traits.areBytes:
-            return ["standardize: true            # each input gets mean 0 and deviation 1"]
+            return ["standardize: true\t# each input gets mean 0 and deviation 1"]
         case .images, .arrays:
             let scale = traits.areBytes ? 255.0 : 1
             let deviations = traits.inputs.map { $0.deviation > 0 ? $0.deviation / scale : 1 }
             return [
                 "normalize: {\(traits.areBytes ? "scale: 255, " : "")mean: \(list(traits.inputs.map { $0.mean / scale })), std: "
-                    + "\(list(deviations))}   # mean 0 and deviation 1 over the training samples"
+                    + "\(list(deviations))}\t# mean 0 and deviation 1 over the training samples"
             ]
         }
     }
@@ -107,8 +112,8 @@ struct TrainingPlan {
     private var lastLayer: String {
         "- dense: {units: \(outputs)}"
             + (isBinary
-                ? "            # one output: how likely the second class is"
-                : classCount == nil ? "" : "            # one for each class")
+                ? "\t# one output: how likely the second class is"
+                : classCount == nil ? "" : "\t# one for each class")
     }
 
     /// Where the last layer stands in the list.
@@ -173,10 +178,11 @@ struct TrainingPlan {
         let width = isSmallText ? 64 : 128
         return [
             "- embedding: {units: \(width), name: tokens}", "- positional_embedding",
-            "- repeat:", "    times: \(isSmallText ? 2 : 4)", "    layers:",
-            "      - transformer_block: {heads: 4, hidden: \(4 * width), causal: true, dropout: \(isSmallText ? "0.1" : "0.0"), bias: false}",
+            "- repeat:", indent + indent + "times: \(isSmallText ? 2 : 4)", indent + indent + "layers:",
+            indent + indent + indent
+                + "- transformer_block: {heads: 4, hidden: \(4 * width), causal: true, dropout: \(isSmallText ? "0.1" : "0.0"), bias: false}",
             "- layer_norm: {bias: false}",
-            "- dense: {units: vocabulary, bias: false, tie: tokens}   # the weight of the embedding once more"
+            "- dense: {units: vocabulary, bias: false, tie: tokens}\t# the weight of the embedding once more"
         ]
     }
 
@@ -197,12 +203,12 @@ struct TrainingPlan {
         if isBinary {
             guard isUneven, counts[1] > 0 else { return "loss: binary_cross_entropy" }
             return "loss: {binary_cross_entropy: {pos_weight: " + String(format: "%.3g", Double(counts[0]) / Double(counts[1]))
-                + "}}   # the classes are uneven (\(counts[0]) and \(counts[1])); so each counts as much"
+                + "}}\t# the classes are uneven (\(counts[0]) and \(counts[1])); so each counts as much"
         }
         guard isUneven else { return "loss: cross_entropy" }
         let weights = counts.map { String(format: "%.3g", $0 > 0 ? total / Double(count) / Double($0) : 1) }
         return
-            "loss: {cross_entropy: {class_weights: [\(weights.joined(separator: ", "))]}}   # uneven classes; so each counts as much"
+            "loss: {cross_entropy: {class_weights: [\(weights.joined(separator: ", "))]}}\t# uneven classes; so each counts as much"
     }
 
     private var metrics: [String] {
@@ -220,7 +226,7 @@ struct TrainingPlan {
         }
         let isSmallTable = sides == nil && traits.trainCount < 1000
         return isSmallTable
-            ? "optimizer: {adamw: {learning_rate: 0.01, weight_decay: 0.3}}   # the decay keeps so few samples from being learned by heart"
+            ? "optimizer: {adamw: {learning_rate: 0.01, weight_decay: 0.3}}\t# the decay keeps so few samples from being learned by heart"
             : "optimizer: {adamw: {learning_rate: \(traits.trainCount < 20_000 ? "0.003" : "0.002"), weight_decay: 0.05}}"
     }
 
@@ -232,10 +238,10 @@ struct TrainingPlan {
         guard distance > 3 || scale < 0.3, scale > 0 else { return [] }
         func text(_ number: Double) -> String { String(format: "%.3g", number) }
         return [
-            "parameter_groups:                # the targets have mean \(text(traits.targets[0].mean)) and deviation "
+            "parameter_groups:\t# the targets have mean \(text(traits.targets[0].mean)) and deviation "
                 + "\(text(traits.targets[0].deviation)): the last layer goes as much faster",
-            "  - \(lastIndex).bias: {learning_rate_factor: \(text(distance)), weight_decay: 0}",
-            "  - \(lastIndex).weight: {learning_rate_factor: \(text(scale)), weight_decay: 0}"
+            indent + "- \(lastIndex).bias: {learning_rate_factor: \(text(distance)), weight_decay: 0}",
+            indent + "- \(lastIndex).weight: {learning_rate_factor: \(text(scale)), weight_decay: 0}"
         ]
     }
 
