@@ -128,6 +128,8 @@ let package = Package(
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
         room(
+            "Pages", ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Training"]),
+        room(
             "Examination",
             [
                 "Diagnostics", "CProcesses", "Files", "Storage", "Threads", "Timing", "Kernels", "Collectives", "Reporting",
@@ -140,7 +142,7 @@ let package = Package(
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
-                "Tokenization", "Watching", "CAllocations"
+                "Tokenization", "Watching", "CAllocations", "Pages"
             ], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
@@ -169,6 +171,7 @@ let package = Package(
         tests(of: "Checkpointing", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Metrics", ["Diagnostics", "Settings", "Storage"]),
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
+        tests(of: "Pages", ["Reporting"]),
         tests(of: "Launching", ["Diagnostics", "TestSupport"]),
         tests(of: "Watching", ["Diagnostics", "TestSupport"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),

@@ -9,11 +9,12 @@ extension Dataset {
     /// - Parameters:
     ///   - normalization: that of the data set.
     ///   - samples: the first of the epoch's order.
+    ///   - isStretched: shows bytes, too, from the least to the largest: those of a file may use few of the 256 levels.
     ///   - batches: the samples of the first steps: augmented as training does. None: as they are.
     /// - Throws: 78 where samples are no images.
-    package func sheet(of samples: ArraySlice<Int32>, _ normalization: Normalization, in batches: [DrawnBatch] = []) throws
-        -> [UInt8]
-    {
+    package func sheet(
+        of samples: ArraySlice<Int32>, _ normalization: Normalization, isStretched: Bool = false, in batches: [DrawnBatch] = []
+    ) throws -> [UInt8] {
         guard let (channels, height, width) = imageSizes else {
             throw Failure(
                 .badConfiguration,
@@ -40,7 +41,9 @@ extension Dataset {
         }
         var (low, high) = (0.0, 255.0)
         let areBytes = if case .encoded(let stored, _) = inputs { stored.type == .unsigned8 } else { false }
-        if !areBytes, let least = numbers.min(), let most = numbers.max() { (low, high) = (least, max(most, least + 1e-30)) }
+        if isStretched || !areBytes, let least = numbers.min(), let most = numbers.max() {
+            (low, high) = (least, max(most, least + 1e-30))
+        }
         // Tiny images so that they can be seen.
         let zoom = max(1, 64 / max(height, width))
         let columns = Int(Double(samples.count).squareRoot().rounded(.up))

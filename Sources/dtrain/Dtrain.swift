@@ -18,7 +18,8 @@ struct Dtrain: ParsableCommand {
         subcommands: [
             TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
             VerifyCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self, DataCommand.self,
-            PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self, WatchCommand.self
+            PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self, ReportCommand.self,
+            WatchCommand.self
         ],
         defaultSubcommand: TrainCommand.self)
 

@@ -15,12 +15,12 @@ package final class TrainedModel {
     package let state: TrainingState
     package let configuration: TrainingConfiguration
     package let network: Network
-    private let targets: TargetForm
-    private let metrics: MetricSet
+    let targets: TargetForm
+    let metrics: MetricSet
     private let weights: AlignedBuffer<Float>
     /// The weights of the checkpoint.
     var parameters: ParameterView { weights.weights(network.layout).readOnly }
-    private let workspace = Workspace()
+    let workspace = Workspace()
     /// What the tokens of texts that `predict` foresees stand for; nil for other samples.
     private var codec: TextCodec?
 
@@ -254,7 +254,7 @@ package final class TrainedModel {
         values.indices.reduce(values.startIndex) { values[$1] > values[$0] ? $1 : $0 } - values.startIndex
     }
 
-    private func className(_ index: Int) -> String {
+    func className(_ index: Int) -> String {
         guard let names = state.preprocessing.classNames, names.indices.contains(index) else { return String(index) }
         return names[index]
     }

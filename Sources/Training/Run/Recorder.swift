@@ -15,6 +15,7 @@ final class Recorder {
     private let reporter: ProgressReporter
     private let output = StreamOutput(.output)
     private var log: LogWriter?
+    private var times: TimesLog?
     private var checkpoints: CheckpointWriter?
     private var checkpointCount = 0
     private var hasLostBest = false
@@ -24,6 +25,8 @@ final class Recorder {
     private var safe = (step: -1, digest: "")
     private let startSeconds = MonotonicClock.seconds
     private var stepMetrics: [Double]
+    /// Samples of the steps behind the last that was logged.
+    private var samplesSinceLog = 0
 
     init(_ experiment: Experiment, place: RunPlace, options: TrainingOptions, totalSteps: Int, log: RankLog?) {
         self.experiment = experiment
@@ -111,6 +114,9 @@ final class Recorder {
             "\(place.path): \(HumanText.count(state.parameterCount)) parameters, "
                 + "\(HumanText.count(sampler.sampleCount)) samples to train\(validation), "
                 + "\(rankCount) rank\(rankCount == 1 ? "" : "s")")
+        if let directory = try? place.directory() {
+            times = TimesLog(in: directory, step: state.step, ranks: rankCount)
+        }
         for note in experiment.splits.notes { reporter.note(note) }
         if let fused = experiment.network.fusedActivation {
             reporter.note(
@@ -123,6 +129,11 @@ final class Recorder {
     // MARK: - Steps
 
     func step(_ outcome: StepOutcome, batch: Batch, state: TrainingState, loss: Double, learningRate: Double, logs: Bool) {
+        samplesSinceLog += batch.sampleCount
+        if logs {
+            times?.step(state.step, samples: samplesSinceLog)
+            samplesSinceLog = 0
+        }
         stepMetrics.withUnsafeMutableBufferPointer {
             experiment.metrics.scalarValues(UnsafeBufferPointer(rebasing: outcome.sums[1...]), into: $0)
         }
@@ -151,8 +162,15 @@ final class Recorder {
     }
 
     /// Stops the clock of samples per second while something else is done.
-    func pause() { reporter.pause() }
-    func resume() { reporter.resume() }
+    func pause() {
+        reporter.pause()
+        times?.pause()
+    }
+
+    func resume() {
+        reporter.resume()
+        times?.resume()
+    }
 
     func validation(_ result: Evaluator.Result, epoch: Int, state: TrainingState, withinEpoch: Bool) {
         append(LogLine(.validation, step: state.step, epoch: epoch, fields: fields(of: result)))
@@ -240,6 +258,8 @@ final class Recorder {
         append(LogLine(.end, step: state.step, fields: fields))
         let logFailure = log?.close()
         log = nil
+        times?.end()
+        if let failure = times?.failure { reporter.warning("the times of steps are incomplete: \(failure)") }
         if let text = state.stopReason { reporter.line("stopped early: \(text)") }
         if state.step > plannedSteps {
             reporter.note(
@@ -295,6 +315,9 @@ final class Recorder {
         checkpoints?.waitUntilIdle()
         log?.close()
     }
+
+    /// Keeps what the ranks' time went into, seconds by phase.
+    func phases(_ ranks: [(host: String, seconds: [(name: String, seconds: Double)])]) { times?.phases(ranks) }
 
     private func append(_ line: LogLine) { warn(log?.append(line)) }
 
