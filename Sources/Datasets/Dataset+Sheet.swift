@@ -8,11 +8,12 @@ extension Dataset {
     /// - Parameters:
     ///   - normalization: that of the data set.
     ///   - samples: the first of the epoch's order.
+    ///   - isStretched: shows bytes, too, from the least to the largest: those of a file may use few of the 256 levels.
     ///   - batches: the samples of the first steps: augmented as training does. None: as they are.
     /// - Throws: 78 where samples are no images.
-    package func sheet(of samples: ArraySlice<Int32>, _ normalization: Normalization, in batches: [DrawnBatch] = []) throws
-        -> Picture
-    {
+    package func sheet(
+        of samples: ArraySlice<Int32>, _ normalization: Normalization, isStretched: Bool = false, in batches: [DrawnBatch] = []
+    ) throws -> Picture {
         guard let (channels, height, width) = imageSizes else {
             throw Failure(
                 .badConfiguration,
@@ -39,7 +40,9 @@ extension Dataset {
         }
         var (low, high) = (0.0, 255.0)
         let areBytes = if case .encoded(let stored, _) = inputs { stored.type == .unsigned8 } else { false }
-        if !areBytes, let least = numbers.min(), let most = numbers.max() { (low, high) = (least, most) }
+        if isStretched || !areBytes, let least = numbers.min(), let most = numbers.max() {
+            (low, high) = (least, max(most, least + 1e-30))
+        }
         let cell = (channels: channels, height: height, width: width)
         return try Picture(grid: samples.count, of: cell, values: low...high) { numbers[$0 * count + $1] }
     }

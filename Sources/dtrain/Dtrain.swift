@@ -19,7 +19,7 @@ struct Dtrain: ParsableCommand {
             InitCommand.self, TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
             VerifyCommand.self, LsCommand.self, DiffCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self,
             DataCommand.self, PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self,
-            ExplainCommand.self, CompletionCommand.self, ManualCommand.self, WatchCommand.self
+            ReportCommand.self, ExplainCommand.self, CompletionCommand.self, ManualCommand.self, WatchCommand.self
         ],
         defaultSubcommand: TrainCommand.self)
 

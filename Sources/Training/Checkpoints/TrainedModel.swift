@@ -15,8 +15,8 @@ package final class TrainedModel {
     package let state: TrainingState
     package let configuration: TrainingConfiguration
     package let network: Network
-    private let targets: TargetForm
-    private let metrics: MetricSet
+    let targets: TargetForm
+    let metrics: MetricSet
     private let weights: AlignedBuffer<Float>
     /// The weights of the checkpoint.
     var parameters: ParameterView { weights.weights(network.layout).readOnly }
@@ -273,7 +273,7 @@ package final class TrainedModel {
         values.indices.reduce(values.startIndex) { values[$1] > values[$0] ? $1 : $0 } - values.startIndex
     }
 
-    private func className(_ index: Int) -> String { state.preprocessing.className(index) }
+    func className(_ index: Int) -> String { state.preprocessing.className(index) }
 }
 
 extension Preprocessing {

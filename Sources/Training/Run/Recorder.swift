@@ -21,6 +21,7 @@ final class Recorder {
     private var log: LogWriter?
     /// What is written for TensorBoard; nil where that isn't asked for, or can't be had.
     private var tensorBoard: TensorBoardLog?
+    private var times: TimesLog?
     private var checkpoints: CheckpointWriter?
     private var checkpointCount = 0
     private var hasLostBest = false
@@ -30,6 +31,8 @@ final class Recorder {
     private var safe = (step: -1, digest: "")
     private let startSeconds = MonotonicClock.seconds
     private var stepMetrics: [Double]
+    /// Samples of the steps behind the last that was logged.
+    private var samplesSinceLog = 0
 
     init(_ experiment: Experiment, place: RunPlace, options: TrainingOptions, totalSteps: Int, log: RankLog?) {
         self.experiment = experiment
@@ -126,6 +129,9 @@ final class Recorder {
             "\(place.path): \(HumanText.count(state.parameterCount)) parameters, "
                 + "\(HumanText.count(sampler.sampleCount)) samples to train\(validation), "
                 + "\(rankCount) rank\(rankCount == 1 ? "" : "s")")
+        if let directory = try? place.directory() {
+            times = TimesLog(in: directory, step: state.step, ranks: rankCount)
+        }
         for note in experiment.splits.notes { reporter.note(note) }
         if let fused = experiment.network.fusedActivation {
             reporter.note(
@@ -138,6 +144,11 @@ final class Recorder {
     // MARK: - Steps
 
     func step(_ outcome: StepOutcome, batch: Batch, state: TrainingState, loss: Double, learningRate: Double, logs: Bool) {
+        samplesSinceLog += batch.sampleCount
+        if logs {
+            times?.step(state.step, samples: samplesSinceLog)
+            samplesSinceLog = 0
+        }
         stepMetrics.withUnsafeMutableBufferPointer {
             experiment.metrics.scalarValues(UnsafeBufferPointer(rebasing: outcome.sums[1...]), into: $0)
         }
@@ -168,8 +179,15 @@ final class Recorder {
     }
 
     /// Stops the clock of samples per second while something else is done.
-    func pause() { reporter.pause() }
-    func resume() { reporter.resume() }
+    func pause() {
+        reporter.pause()
+        times?.pause()
+    }
+
+    func resume() {
+        reporter.resume()
+        times?.resume()
+    }
 
     func validation(_ result: Evaluator.Result, epoch: Int, state: TrainingState, withinEpoch: Bool) {
         append(LogLine(.validation, step: state.step, epoch: epoch, fields: fields(of: result)))
@@ -290,6 +308,8 @@ final class Recorder {
         let logFailure = log?.close()
         log = nil
         closeTensorBoard(state.step, interrupted ? .unknown : .success)
+        times?.end()
+        if let failure = times?.failure { reporter.warning("the times of steps are incomplete: \(failure)") }
         if let text = state.stopReason { reporter.line("stopped early: \(text)") }
         if state.step > plannedSteps {
             reporter.note(
@@ -351,6 +371,9 @@ final class Recorder {
         warn(tensorBoard?.close(step: max(0, step), ending))
         tensorBoard = nil
     }
+
+    /// Keeps what the ranks' time went into, seconds by phase.
+    func phases(_ ranks: [(host: String, seconds: [(name: String, seconds: Double)])]) { times?.phases(ranks) }
 
     private func append(_ line: LogLine) { warn(log?.append(line)) }
 

@@ -154,6 +154,7 @@ package struct TrainingRun {
         try logs.open(in: place, warn: trainer.warn)
         let ending = try trainer.run()
         try trace?.write()
+        if let totals = try trace?.totals() { trainer.recorder?.phases(totals) }
         try logs.end("step \(trainer.completedSteps), \(ending)", in: place, warn: trainer.warn)
         try communicator.barrier()
         trainer.close()
