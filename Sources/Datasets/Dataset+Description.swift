@@ -42,7 +42,9 @@ extension Dataset {
         let isImage =
             preprocessing.table == nil && preprocessing.tokenKinds == nil && preprocessing.series == nil
             && preprocessing.ucr == nil
-        if isImage, let png = try? sheet(of: [sample], preprocessing.normalization, isStretched: true) { return .picture(png) }
+        if isImage, let png = try? sheet(of: [sample], preprocessing.normalization, isStretched: true) {
+            return .picture(png.png)
+        }
         let buffer = AlignedBuffer<Float>(count: inputShape.count)
         gatherInputs([sample], into: buffer.matrix(rows: 1, columns: inputShape.count))
         if let table = preprocessing.table { return .fields(Self.fields(table, buffer.elements, preprocessing.normalization)) }
