@@ -9,10 +9,8 @@ no difference on the small workload, whose gradients fit into one bucket. Networ
 """
 
 import os
-import subprocess
 import sys
 import tempfile
-import time
 
 import workloads
 
@@ -158,16 +156,7 @@ def main():
         sys.stdout.flush()
         os._exit(0)
     with tempfile.TemporaryDirectory() as directory:
-        meeting = ["--meeting", os.path.join(directory, "meeting")]
-        processes = [subprocess.Popen([sys.executable] + sys.argv + meeting + ["--rank", str(rank)])
-                     for rank in range(arguments.ranks)]
-        # One that fails would leave the other waiting for it.
-        while any(process.poll() is None for process in processes):
-            if any(process.poll() for process in processes):
-                for process in processes:
-                    process.kill()
-            time.sleep(0.02)
-        sys.exit(1 if any(process.returncode for process in processes) else 0)
+        workloads.run_ranks(arguments.ranks, os.path.join(directory, "meeting"))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ package final class Workspace: @unchecked Sendable {
     private var stack = AlignedBuffer<Float>(count: 0)
     private var scratch = AlignedBuffer<Float>(count: 0)
 
+    /// What `rememberWeights` remembers.
+    var packedWeights: PackedWeights?
+
     /// The loops of the matrix products, and of convolutions.
     let tiles: TileLoops
     let convolutions: ConvolutionLoops

@@ -74,6 +74,7 @@ package final class TextGenerator {
         stateCount = single?.stateCount ?? 0
         states = AlignedBuffer(count: stateCount)
         logits = AlignedBuffer(count: kinds)
+        workspace.rememberWeights()
         if !isStepwise { try checkCausality() }
     }
 

@@ -23,8 +23,9 @@ final class OwnerSynchronizer: Synchronizer {
     private let callback = Callback()
     private let communicator: any Communicator
     private let agreement: StepAgreement
-    /// The averaged gradient of some blocks, or of the whole slice where there are two passes.
+    /// The averaged gradient of some blocks, or of the whole slice where there are two passes and it isn't averaged in place.
     private let sliceGradient: AlignedBuffer<Float>
+    private let averagesInPlace: Bool
     private let blockSquares: AlignedBuffer<Double>
     private let blockSize = ParameterLayout.blockSize
     /// Blocks that are combined before they are stepped: 32 KB, so that the gradient stays near.
@@ -72,9 +73,17 @@ final class OwnerSynchronizer: Synchronizer {
         engine = UpdateEngine(
             optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice, average: average,
             keepsGradient: isDelayed)
-        sliceGradient = AlignedBuffer(count: agreesFirst ? exchange.slice.count : Self.blocksAtOnce * blockSize)
+        averagesInPlace =
+            agreesFirst && Self.averagesInPlace(rankCount: communicator.size, subtrees: subtrees.own, isDelayed: isDelayed)
+        sliceGradient = AlignedBuffer(
+            count: agreesFirst && !averagesInPlace ? exchange.slice.count : Self.blocksAtOnce * blockSize)
         blockSquares = AlignedBuffer(count: exchange.slice.count / blockSize, repeating: 0)
         callback.synchronizer = self
+    }
+
+    /// Whether a slice's averaged gradient, where it has to be kept as a whole, takes the place of the only one that it is made of.
+    static func averagesInPlace(rankCount: Int, subtrees: Int, isDelayed: Bool) -> Bool {
+        rankCount == 1 && subtrees == 1 && !isDelayed
     }
 
     var weights: MutableParameterView { exchange.weights }
@@ -223,6 +232,11 @@ final class OwnerSynchronizer: Synchronizer {
             end = blocks.lowerBound
             for index in blocks {
                 let gradient = gradient(index..<index + 1, groupStart: blocks.lowerBound)
+                // Gaps between parameters are zeros that no backward pass writes: nothing but a number may be multiplied with them.
+                if averagesInPlace, applied?.factor.isFinite == false {
+                    blockSquares[index] = .nan
+                    continue
+                }
                 blockSquares[index] = sum(index, piece: piece, into: gradient)
                 guard engine.hasPenalties, !isCollecting else { continue }
                 engine.addPenalties(to: gradient, range: range(index..<index + 1), weights: weights.readOnly)
@@ -271,6 +285,7 @@ final class OwnerSynchronizer: Synchronizer {
         if isCollecting, let pending = engine.pendingGradient {
             return pending[columns: blocks.lowerBound * blockSize..<blocks.upperBound * blockSize]
         }
+        if averagesInPlace { return exchange.gradients(0)[range(blocks)] }
         return sliceGradient.matrix(
             rows: 1, columns: blocks.count * blockSize,
             offset: (blocks.lowerBound - (agreesFirst ? 0 : groupStart)) * blockSize)
