@@ -3,15 +3,15 @@ import Storage
 import TestSupport
 import Testing
 
+private let positions = 700
+private let heads = 4, keyHeads = 2, width = 12
+/// A whole sample, one that ends within a tile, one of a single position, one of none.
+private let lengths: [Int32] = [700, 333, 1, 0]
+private let rows = 700 * 4
+
 /// Attention over many positions, in several tiles of queries, against its definition in Double.
 @Suite("Attention over long sequences")
 struct LongAttentionTests {
-    private static let positions = 700
-    private static let heads = 4, keyHeads = 2, width = 12
-    /// A whole sample, one that ends within a tile, one of a single position, one of none.
-    private static let lengths: [Int32] = [700, 333, 1, 0]
-    private static var rows: Int { positions * lengths.count }
-
     /// Queries, keys, values, and the gradient of the results.
     private struct Operands {
         let queries = Guarded(
@@ -37,17 +37,17 @@ struct LongAttentionTests {
 
     private func compute(_ operands: Operands, isCausal: Bool, in workspace: Workspace) -> Found {
         let attention = Attention(
-            positions: Self.positions, heads: Self.heads, keyHeads: Self.keyHeads, width: Self.width, isCausal: isCausal)
+            positions: positions, heads: heads, keyHeads: keyHeads, width: width, isCausal: isCausal)
         let found = Found()
-        let statistics = Guarded(rows: Self.rows, columns: 2 * Self.heads)
-        Self.lengths.withUnsafeBufferPointer { lengths in
-            let lengths = SequenceLengths(lengths)
+        let statistics = Guarded(rows: rows, columns: 2 * heads)
+        lengths.withUnsafeBufferPointer { lengths in
+            let own = SequenceLengths(lengths)
             workspace.attend(
                 attention, queries: operands.queries.readOnly, keys: operands.keys.readOnly, values: operands.values.readOnly,
-                lengths: lengths, dropout: nil, statistics: statistics.view, into: found.output.view)
+                lengths: own, dropout: nil, statistics: statistics.view, into: found.output.view)
             workspace.attendGradient(
                 attention, operands.gradient.readOnly, queries: operands.queries.readOnly, keys: operands.keys.readOnly,
-                values: operands.values.readOnly, lengths: lengths, dropout: nil, statistics: statistics.readOnly,
+                values: operands.values.readOnly, lengths: own, dropout: nil, statistics: statistics.readOnly,
                 output: found.output.readOnly, into: found.queries.view, found.keys.view, found.values.view)
         }
         return found
@@ -55,18 +55,17 @@ struct LongAttentionTests {
 
     /// What `Found` should be, by the definition: P = softmax(Q·Kᵀ/√w), O = P·V; ∂V = Pᵀ·∂O, ∂S = P ∘ (∂O·Vᵀ − rows of ∂O·O).
     private func defined(_ operands: Operands, isCausal: Bool) -> [[Double]] {
-        let (heads, keyHeads, width) = (Self.heads, Self.keyHeads, Self.width)
         let q = operands.queries.values.map(Double.init), k = operands.keys.values.map(Double.init)
         let v = operands.values.values.map(Double.init), g = operands.gradient.values.map(Double.init)
         var output = [Double](repeating: 0, count: q.count), queries = output
         var keys = [Double](repeating: 0, count: k.count), values = keys
         let scale = 1 / Double(width).squareRoot()
-        for (sample, length) in Self.lengths.enumerated() {
+        for (sample, length) in lengths.enumerated() {
             for head in 0..<heads {
                 for query in 0..<Int(length) {
-                    let row = ((sample * Self.positions + query) * heads + head) * width
+                    let row = ((sample * positions + query) * heads + head) * width
                     func place(_ key: Int) -> Int {
-                        ((sample * Self.positions + key) * keyHeads + head / (heads / keyHeads)) * width
+                        ((sample * positions + key) * keyHeads + head / (heads / keyHeads)) * width
                     }
                     let count = isCausal ? query + 1 : Int(length)
                     var weights = (0..<count).map { key in
@@ -115,7 +114,7 @@ struct LongAttentionTests {
                 }
                 first = bits
                 // A sum of so many terms, none of which adds up to more than this many units.
-                let bound = 4 * Double(Self.positions) * 0x1p-24
+                let bound = 4 * Double(positions) * 0x1p-24
                 for ((name, matrix), numbers) in zip(found.all, expected) {
                     let off = zip(matrix.values, numbers).map { abs(Double($0) - $1) }.max() ?? .infinity
                     #expect(off <= bound, "\(name): \(off), \(bound) allowed")

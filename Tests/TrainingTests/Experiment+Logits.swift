@@ -16,7 +16,7 @@ extension Experiment {
         let inputs = input.matrix(rows: samples, columns: network.inputShape.count)
         let first = (0..<Int32(samples)).map { $0 }[...]
         splits.train.gatherInputs(first, into: inputs)
-        let lengths = AlignedBuffer<Int32>(count: samples)
+        let lengths = AlignedBuffer<Int32>(count: samples, repeating: 0)
         if splits.train.hasLengths { splits.train.gatherLengths(first, into: lengths.first(samples)) }
         network.layers.forward(
             inputs.readOnly, into: output.matrix(rows: samples, columns: network.outputShape.count),
