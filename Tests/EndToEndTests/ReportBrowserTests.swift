@@ -2,20 +2,21 @@ import Foundation
 import TestSupport
 import Testing
 
+/// A browser of the PATH, nil where there is none.
+private let browser: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":").flatMap {
+    folder in
+    ["chromium", "google-chrome", "google-chrome-stable", "chromium-browser"].map { "\(folder)/\($0)" }
+}.first { FileManager.default.isExecutableFile(atPath: $0) }
+
 /// The page of `dtrain report` in headless Chromium, where there is one.
 @Suite(
     "Reports in a browser", .serialized,
-    .enabled(if: ReportBrowserTests.browser != nil, "no chromium or google-chrome is installed"))
+    .enabled(if: browser != nil, "no chromium or google-chrome is installed"))
 struct ReportBrowserTests {
-    static let browser: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":").flatMap {
-        folder in
-        ["chromium", "google-chrome", "google-chrome-stable", "chromium-browser"].map { "\(folder)/\($0)" }
-    }.first { FileManager.default.isExecutableFile(atPath: $0) }
-
     /// Opens a page: the document that it has become, and what its console and log say.
     private func open(_ bench: Workbench, _ page: String) throws -> ChildProcess.Result {
         try bench.run(
-            Self.browser ?? "",
+            browser ?? "",
             [
                 "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                 "--user-data-dir=\(bench.path("profile"))", "--enable-logging=stderr", "--virtual-time-budget=3000",
