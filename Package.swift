@@ -125,7 +125,8 @@ let package = Package(
             "Training",
             [
                 "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
-                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "TensorBoard", "Threads", "Timing", "Tokenization", "Watching"
+                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "TensorBoard", "Threads", "Timing",
+                "Tokenization", "Watching"
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
         room(
