@@ -109,10 +109,15 @@ package struct RunSummary: Sendable {
                         run.path, run.state.rawValue, run.step.map { HumanText.count($0) + total } ?? "-",
                         run.best.map { "\($0.monitor) \(HumanText.figure($0.value))" } ?? "-",
                         run.best.map { HumanText.count($0.step) } ?? "-",
-                        run.seconds.map { $0 == 0 ? "< 1 s" : HumanText.duration(seconds: Double($0)) } ?? "-",
+                        run.seconds.map(time) ?? "-",
                         messageLine(run.reason ?? "")
                     ]
                 })
+    }
+
+    /// Whole seconds are all that is known.
+    private static func time(_ seconds: Int) -> String {
+        seconds == 0 ? "< 1 s" : seconds < 10 ? "\(seconds) s" : HumanText.duration(seconds: Double(seconds))
     }
 
     // MARK: - Files
