@@ -17,9 +17,9 @@ struct Dtrain: ParsableCommand {
         version: versionText,
         subcommands: [
             InitCommand.self, TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
-            VerifyCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self, DataCommand.self,
-            PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self, ExplainCommand.self,
-            CompletionCommand.self, ManualCommand.self, WatchCommand.self
+            VerifyCommand.self, LsCommand.self, DiffCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self,
+            DataCommand.self, PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self,
+            ReportCommand.self, ExplainCommand.self, CompletionCommand.self, ManualCommand.self, WatchCommand.self
         ],
         defaultSubcommand: TrainCommand.self)
 

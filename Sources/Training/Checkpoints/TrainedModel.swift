@@ -15,8 +15,8 @@ package final class TrainedModel {
     package let state: TrainingState
     package let configuration: TrainingConfiguration
     package let network: Network
-    private let targets: TargetForm
-    private let metrics: MetricSet
+    let targets: TargetForm
+    let metrics: MetricSet
     private let weights: AlignedBuffer<Float>
     /// The weights of the checkpoint.
     var parameters: ParameterView { weights.weights(network.layout).readOnly }
@@ -82,7 +82,7 @@ package final class TrainedModel {
             try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
             metrics = try MetricSet(
                 configuration.metrics, task: targets.task,
-                likelihoods: targets.likelihoods(configuration.loss, state.preprocessing), choices: catalogue.metrics)
+                likelihoods: targets.likelihoods(configuration, state.preprocessing), choices: catalogue.metrics)
             // Whatever is asked of the model, all that training reads of its configuration has been read by now.
             try configuration.root.finish()
         }
@@ -273,7 +273,7 @@ package final class TrainedModel {
         values.indices.reduce(values.startIndex) { values[$1] > values[$0] ? $1 : $0 } - values.startIndex
     }
 
-    private func className(_ index: Int) -> String { state.preprocessing.className(index) }
+    func className(_ index: Int) -> String { state.preprocessing.className(index) }
 }
 
 extension Preprocessing {

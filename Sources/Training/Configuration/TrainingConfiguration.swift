@@ -25,6 +25,8 @@ package struct TrainingConfiguration {
     package let model: Settings
     package let metrics: [Settings.Variant]?
     package let initialize: InitializeSection?
+    /// What is written for TensorBoard; nil: nothing.
+    package let tensorBoard: TensorBoardSection?
 
     /// What it can name.
     let catalogue: Catalogue
@@ -46,6 +48,7 @@ package struct TrainingConfiguration {
         earlyStopping = try root.optionalSection("early_stopping").map(EarlyStopping.init)
         checkpoint = try CheckpointSection(try root.section("checkpoint"))
         initialize = try root.optionalSection("initialize").map(InitializeSection.init)
+        tensorBoard = try root.optionalSection("logging").flatMap(TensorBoardSection.init(logging:))
         // A slip of the keyboard shows before large files are read.
         try root.finish(leaving: ["model", "metrics"])
     }

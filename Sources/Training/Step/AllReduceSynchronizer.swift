@@ -187,6 +187,7 @@ final class AllReduceSynchronizer: Synchronizer {
     func close() {}
 
     var averagingEngine: UpdateEngine? { engine.averageSlice == nil ? nil : engine }
+    var steppingEngine: UpdateEngine? { engine }
 
     var stateParts: [StatePart] { engine.stateParts }
 

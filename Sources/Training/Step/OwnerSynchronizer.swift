@@ -321,6 +321,7 @@ final class OwnerSynchronizer: Synchronizer {
     }
 
     var averagingEngine: UpdateEngine? { engine.averageSlice == nil ? nil : engine }
+    var steppingEngine: UpdateEngine? { engine }
 
     var stateParts: [StatePart] { engine.stateParts }
 

@@ -19,6 +19,12 @@ final class UpdateEngine {
     /// Whether there is a gradient that a later step applies: the last of the states.
     private let keepsGradient: Bool
 
+    /// Where the averaged gradient of the slice is copied to by a step in which `watchesGradient` is true; empty where nobody asks.
+    private var watched = AlignedBuffer<Float>(count: 0)
+    private var canWatch = false
+    /// Whether the step that is being taken is watched.
+    var watchesGradient = false
+
     /// - Parameters:
     ///   - average: the average of the weights that is kept, if one is.
     ///   - keepsGradient: whether a gradient is kept among the states, `pending_gradient`, that a later step applies.
@@ -62,6 +68,15 @@ final class UpdateEngine {
     /// The gradient that a later step applies: of the whole slice.
     var pendingGradient: MutableMatrixView? { keepsGradient ? stateSlice(stateNames.count - 1) : nil }
 
+    /// Takes memory for a copy of the slice's gradient.
+    func prepareToWatch() {
+        watched = AlignedBuffer(count: slice.count, repeating: 0)
+        canWatch = true
+    }
+
+    /// The gradient that the newest watched step has applied, with its penalties, before clipping; nil where none can be watched.
+    var watchedGradient: MatrixView? { canWatch ? watched.matrix(rows: 1, columns: slice.count).readOnly : nil }
+
     /// Works out what the step's updates have in common.
     func prepare(step: Int, learningRate: Double) {
         rule.prepare(step: step, learningRate: learningRate)
@@ -79,6 +94,10 @@ final class UpdateEngine {
     /// Updates the weights of `range`, a part of the slice, and their average, by the averaged gradient, which elementwise clipping
     /// and the norm's factor may change.
     func update(_ range: Range<Int>, weights: MutableParameterView, gradient: MutableMatrixView, normFactor: Float?) {
+        if watchesGradient, canWatch {
+            watched.matrix(rows: 1, columns: range.count, offset: range.lowerBound - slice.lowerBound).copy(
+                from: gradient.readOnly)
+        }
         if let normFactor { Updates.scale(gradient, by: normFactor) }
         if case .value(let limit) = rules.clipping { Updates.clip(gradient, to: Float(limit)) }
         let weights = weights[range]
