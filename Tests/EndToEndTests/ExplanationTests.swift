@@ -73,6 +73,40 @@ struct ExplanationTests {
         }
     }
 
+    /// What `Tests/References/explanation.py` writes.
+    private struct Reference: Decodable {
+        let pixels: [Int]
+        let output: Int
+        let value: Double
+        let baseline: Double
+        let gradient: [Double]
+        let integratedGradients: [Double]
+    }
+
+    @Test("gradients and integrated gradients are those of PyTorch's autograd")
+    func autograd() throws {
+        try withWorkbench { bench in
+            let references = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+                .appendingPathComponent("References").path
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            let expected = try decoder.decode(Reference.self, from: bench.bytes(references + "/explanation.json"))
+            expectSuccess(
+                try bench.dtrain(
+                    "train", references + "/follow/adam.yaml", "--run", "run", "--initialize",
+                    references + "/follow/initial.safetensors",
+                    "--steps", "0", "--quiet"))
+            try bench.write("d.csv", expected.pixels.map(String.init).joined(separator: ",") + "\n")
+            for (method, numbers) in [("gradient", expected.gradient), ("integrated_gradients", expected.integratedGradients)] {
+                let found = try explain(bench, "run", "d.csv", "--class", "\(expected.output)", "--method", method)
+                #expect(abs(found.value - expected.value) < 1e-5 && abs(found.baseline - expected.baseline) < 1e-5)
+                #expect(found.attributions.count == 64)
+                let distance = zip(found.attributions, numbers).map { abs($0 - $1) }.max() ?? .infinity
+                #expect(distance < 1e-5, "\(method): \(distance)")
+            }
+        }
+    }
+
     @Test("shuffling what counts costs, shuffling what doesn't costs nothing; the list has the columns by what they count")
     func permutation() throws {
         try withWorkbench { bench in
