@@ -23,6 +23,8 @@ package final class TimesLog {
     private var file: (descriptor: Int32, logs: Directory, path: String)?
     private var samples = 0
     private var lastWritten = 0.0
+    /// A line that is being made.
+    private var line: [UInt8] = []
     private var lastStep: Int
     private var pausedSince: Double?
     private var paused = 0.0
@@ -37,6 +39,7 @@ package final class TimesLog {
         self.clock = clock
         began = clock()
         lastStep = step
+        line.reserveCapacity(256)
         let now = Date().timeIntervalSince1970
         write([
             .init("event", .text("start")), .init("step", .integer(step)), .init("ranks", .integer(ranks)),
@@ -82,28 +85,62 @@ package final class TimesLog {
         }
     }
 
-    private func writeTime(_ now: Double, event: String = "time") {
+    /// A step takes no memory, and this may be one of its parts.
+    private func writeTime(_ now: Double, event: StaticString = "time") {
         lastWritten = now
         let stopped = paused + (pausedSince.map { clock() - $0 } ?? 0)
-        write([
-            .init("event", .text(event)), .init("step", .integer(lastStep)), .init("seconds", .number(Self.rounded(now))),
-            .init("samples", .integer(samples)), .init("paused", .number(Self.rounded(stopped)))
-        ])
+        line.removeAll(keepingCapacity: true)
+        append("{\"event\":\"")
+        append(event)
+        append("\",\"step\":")
+        append(lastStep)
+        append(",\"seconds\":")
+        append(now)
+        append(",\"samples\":")
+        append(samples)
+        append(",\"paused\":")
+        append(stopped)
+        append("}\n")
+        line.withUnsafeBytes { write($0) }
     }
 
-    /// Microseconds are enough.
-    private static func rounded(_ seconds: Double) -> Double { (seconds * 1e6).rounded() / 1e6 }
+    private func append(_ text: StaticString) {
+        text.withUTF8Buffer { line.append(contentsOf: $0) }
+    }
+
+    private func append(_ number: Int) {
+        var scale = 1
+        while number / scale >= 10 { scale *= 10 }
+        while scale > 0 {
+            line.append(UInt8(48 + number / scale % 10))
+            scale /= 10
+        }
+    }
+
+    /// In microseconds, which are enough.
+    private func append(_ seconds: Double) {
+        let microseconds = Int(max(0, min(seconds * 1e6, 1e18)).rounded())
+        append(microseconds / 1_000_000)
+        append(".")
+        var scale = 100_000
+        while scale > 0 {
+            line.append(UInt8(48 + microseconds / scale % 10))
+            scale /= 10
+        }
+    }
 
     private func write(_ fields: [LogLine.Field]) {
+        var line = LogValue.object(fields).json + "\n"
+        line.withUTF8 { write(UnsafeRawBufferPointer($0)) }
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer) {
         guard failure == nil else { return }
         do {
             let file = try file ?? open()
             self.file = file
-            var line = LogValue.object(fields).json + "\n"
-            try line.withUTF8 { bytes in
-                try reportingSystemErrors {
-                    try file.logs.fileSystem.writeAll(UnsafeRawBufferPointer(bytes), to: file.descriptor, path: file.path)
-                }
+            try reportingSystemErrors {
+                try file.logs.fileSystem.writeAll(bytes, to: file.descriptor, path: file.path)
             }
         } catch {
             failure = "\(error)"

@@ -79,7 +79,13 @@ struct FollowedTransformerTests {
             #expect(Set(ours.tensors.map(\.name)) == Set(theirs.tensors.map(\.name)))
             for tensor in ours.tensors {
                 #expect(theirs.tensor(named: tensor.name)?.shape == tensor.shape, "\(tensor.name)")
-                let differences = try zip(ours.floats(tensor.name), theirs.floats(tensor.name)).map { abs($0 - $1) }
+                var differences = try zip(ours.floats(tensor.name), theirs.floats(tensor.name)).map { abs($0 - $1) }
+                // Softmax doesn't see what all keys of a query share, so the gradient of their bias is the noise of rounding, of
+                // which Adam makes steps of up to the learning rate.
+                if tensor.name.hasSuffix("self_attn.in_proj_bias") {
+                    let width = differences.count / 3
+                    differences.removeSubrange(width..<2 * width)
+                }
                 #expect(differences.max() ?? .infinity <= 1e-4, "\(tensor.name): \(differences.max() ?? .nan)")
             }
         }
