@@ -11,7 +11,9 @@ struct WatchingRunsTests {
     private func terminal(
         _ bench: Workbench, columns: Int, _ arguments: String, environment: String = "TERM=xterm"
     ) throws -> String {
-        let command = "stty cols \(columns) rows 24; \(environment) exec '\(Workbench.program)' \(arguments)"
+        // Whoever runs the tests may want no colours.
+        let command =
+            "stty cols \(columns) rows 24; unset NO_COLOR CLICOLOR CLICOLOR_FORCE; \(environment) exec '\(Workbench.program)' \(arguments)"
         return try bench.run(Self.script, ["-qec", command, "/dev/null"]).output
     }
 
@@ -45,7 +47,7 @@ struct WatchingRunsTests {
             let dumb = try terminal(bench, columns: 50, "--run dumb", environment: "TERM=dumb")
             #expect(!dumb.contains("\u{1b}") && rows(dumb).filter { $0.hasPrefix("Epoch ") }.count == 25)
             #expect(rows(dumb).filter { $0.hasPrefix("Epoch ") }.allSatisfy { $0.count < 50 })
-            let forced = try bench.dtrain(["--run", "forced"], environment: ["CLICOLOR_FORCE": "1"])
+            let forced = try bench.dtrain(["--run", "forced"], environment: ["CLICOLOR_FORCE": "1", "NO_COLOR": ""])
             #expect(forced.output.contains("\u{1b}[1mEpoch 1/25\u{1b}[0m"))
         }
     }
