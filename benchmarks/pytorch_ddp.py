@@ -8,9 +8,6 @@ no difference on the small workload, whose gradients fit into one bucket. Networ
     python benchmarks/pytorch_ddp.py --workload small --ranks 2 --seconds 3 --windows 5
 """
 
-import os
-import sys
-import tempfile
 
 import workloads
 
@@ -150,13 +147,7 @@ def main():
     parser.add_argument("--meeting", help="file by which the ranks meet, with --rank; made where it is missing")
     parser.add_argument("--rank", type=int, default=0)
     arguments = parser.parse_args()
-    if arguments.ranks == 1 or arguments.meeting:
-        train(arguments, arguments.rank)
-        # PyTorch's threads may still run while Python takes the interpreter down, which then ends with an abort.
-        sys.stdout.flush()
-        os._exit(0)
-    with tempfile.TemporaryDirectory() as directory:
-        workloads.run_ranks(arguments.ranks, os.path.join(directory, "meeting"))
+    workloads.train_ranks(arguments, train)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,6 @@ The second prints how many tokens a second one stream has, with the keys and val
 """
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
 
 import workloads
@@ -159,13 +155,7 @@ def main():
     parser.add_argument("--meeting", help="file by which the ranks meet, with --rank; made where it is missing")
     parser.add_argument("--rank", type=int, default=0)
     arguments = parser.parse_args()
-    if arguments.ranks == 1 or arguments.meeting:
-        train(arguments, arguments.rank)
-        # PyTorch's threads may still run while Python takes the interpreter down, which then ends with an abort.
-        sys.stdout.flush()
-        os._exit(0)
-    with tempfile.TemporaryDirectory() as directory:
-        workloads.run_ranks(arguments.ranks, os.path.join(directory, "meeting"))
+    workloads.train_ranks(arguments, train)
 
 
 if __name__ == "__main__":

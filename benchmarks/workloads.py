@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -151,6 +152,17 @@ def arguments_of(peer, known=("small", "large")):
     parser.add_argument("--seconds", type=float, default=3, help="length of a window")
     parser.add_argument("--windows", type=int, default=1)
     return parser
+
+
+def train_ranks(arguments, train):
+    """Calls `train(arguments, rank)` where this process is a rank or the only one, else starts the ranks; doesn't return."""
+    if arguments.ranks == 1 or arguments.meeting:
+        train(arguments, arguments.rank)
+        # PyTorch's threads may still run while Python takes the interpreter down, which then ends with an abort.
+        sys.stdout.flush()
+        os._exit(0)
+    with tempfile.TemporaryDirectory() as directory:
+        run_ranks(arguments.ranks, os.path.join(directory, "meeting"))
 
 
 def run_ranks(count, meeting):
