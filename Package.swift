@@ -93,6 +93,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CProcessor"),
         .target(name: "CAllocations"),
+        .target(name: "CEightBits", cSettings: inC),
         .target(name: "CImages", dependencies: ["CPNG", "CJPEG"], cSettings: inC),
         .target(name: "CProcesses"),
 
@@ -105,7 +106,7 @@ let package = Package(
         room("Tiles", ["CProcessor"]),
         .target(
             name: "Kernels",
-            dependencies: ["Diagnostics", "Storage", "Threads", "CProcessor", "Tiles"]
+            dependencies: ["Diagnostics", "Storage", "Threads", "CEightBits", "CProcessor", "Tiles"]
                 + wideTiles.map { .byName(name: $0.name) },
             swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
         room("Export", ["Files", "CZlib"]),
@@ -120,14 +121,18 @@ let package = Package(
         room("Checkpointing", ["Diagnostics", "Files", "Timing"]),
         room("Metrics", ["Diagnostics", "Kernels", "Settings", "Storage"]),
         room("Reporting", ["Diagnostics", "Files", "Storage", "Threads", "Timing"]),
+        room("TensorBoard", ["Diagnostics", "Files", "Storage", "Threads"]),
         room("Launching", ["Diagnostics", "Threads", "Timing", "CProcesses"], settings: mpi),
         room(
             "Training",
             [
                 "Diagnostics", "Export", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
-                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "Threads", "Timing", "Tokenization", "Watching"
+                "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "TensorBoard", "Threads", "Timing",
+                "Tokenization", "Watching"
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
+        room(
+            "Pages", ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Training"]),
         room(
             "Examination",
             [
@@ -141,7 +146,7 @@ let package = Package(
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
-                "Tokenization", "Watching", "CAllocations"
+                "Tokenization", "Watching", "CAllocations", "Pages"
             ], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
@@ -171,6 +176,8 @@ let package = Package(
         tests(of: "Checkpointing", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Metrics", ["Diagnostics", "Settings", "Storage"]),
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
+        tests(of: "TensorBoard", ["Diagnostics", "Files", "TestSupport"]),
+        tests(of: "Pages", ["Reporting"]),
         tests(of: "Launching", ["Diagnostics", "TestSupport"]),
         tests(of: "Watching", ["Diagnostics", "TestSupport"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
@@ -185,8 +192,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "dtrain", "Diagnostics", "Files", "Checkpointing", "Reporting",
-                "Storage", "Training", "TestSupport"
+                "dtrain", "Datasets", "Diagnostics", "Files", "Checkpointing", "Reporting",
+                "Settings", "Storage", "Training", "TestSupport"
             ], swiftSettings: swift),
         .testTarget(
             name: "ExactnessTests",

@@ -86,6 +86,12 @@ DDP_FORMS = {f"PyTorch DDP, gloo, 2 processes, {form}": Peer("pytorch_ddp.py", "
              for form, settings in FORMS.items()}
 SOLO_FORMS = {f"PyTorch, 1 process, {form}": Peer("pytorch_ddp.py", *settings) for form, settings in FORMS.items()}
 IMAGES = {"dtrain, 2 ranks": Dtrain(ranks=2), **DDP_FORMS, "dtrain, 1 rank": Dtrain(), **SOLO_FORMS}
+LANGUAGE = {
+    "dtrain, 2 ranks": Dtrain(ranks=2),
+    "PyTorch DDP, gloo, 2 processes × 1 thread": Peer("pytorch_gpt.py", "--ranks", "2"),
+    "dtrain, 1 rank": Dtrain(),
+    "PyTorch, 1 process × 1 thread": Peer("pytorch_gpt.py"),
+}
 PROGRAMS = {
     "small": {
         **TWO_RANKS,
@@ -102,6 +108,10 @@ PROGRAMS = {
     "resnet20": IMAGES,
     "lstm": {**TWO_RANKS, **ONE_RANK},
     "gru": {**TWO_RANKS, **ONE_RANK},
+    "gpt": LANGUAGE,
+    "gpt-large": LANGUAGE,
+    # Two would want 4 GB of each program.
+    "gpt2": {name: LANGUAGE[name] for name in ("dtrain, 1 rank", "PyTorch, 1 process × 1 thread")},
 }
 # Pairs of names: the ratio is the first one's samples per second to the second one's.
 ACROSS = [
@@ -121,6 +131,10 @@ ACROSS_IMAGES = [
     ("dtrain, 2 ranks", "dtrain, 1 rank"),
     *zip(DDP_FORMS, SOLO_FORMS),
 ]
+ACROSS_LANGUAGE = [
+    ("dtrain, 2 ranks", "PyTorch DDP, gloo, 2 processes × 1 thread"),
+    ("dtrain, 1 rank", "PyTorch, 1 process × 1 thread"),
+]
 COMPARISONS = {
     "small": ACROSS + [
         ("dtrain, 1 rank", "Keras on TensorFlow, 1 thread"),
@@ -134,6 +148,9 @@ COMPARISONS = {
     "resnet20": ACROSS_IMAGES,
     "lstm": ACROSS + SCALING,
     "gru": ACROSS + SCALING,
+    "gpt": ACROSS_LANGUAGE + SCALING,
+    "gpt-large": ACROSS_LANGUAGE + SCALING,
+    "gpt2": ACROSS_LANGUAGE[1:],
 }
 
 
@@ -160,7 +177,7 @@ def measure(workload, options):
             window = run(program.command(workload, options))
             windows[name].append(window)
             print(f"{workload}, round {turn + 1} of {options.windows}: {name}: "
-                  f"{window['samples_per_second']:,.0f} samples/s", file=sys.stderr)
+                  f"{rate(window['samples_per_second'])} samples/s", file=sys.stderr)
     return windows
 
 
@@ -185,8 +202,16 @@ def sgemm_fractions(workload, windows):
 
 # --- The table --------------------------------------------------------------------------------------------------------
 
+def rate(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def ratio(value):
+    return f"{value:.2f}"
+
+
 def spread(values, form):
-    return f"{form.format(statistics.median(values))} | {form.format(min(values))} to {form.format(max(values))}"
+    return f"{form(statistics.median(values))} | {form(min(values))} to {form(max(values))}"
 
 
 def tables(workload, windows):
@@ -199,16 +224,16 @@ def tables(workload, windows):
         # Of the first rank; the process's resident memory at its highest, the data included.
         memory = [window["peak_memory_bytes"] / 1e6 for window in of_program if "peak_memory_bytes" in window]
         peak = f"{statistics.median(memory):,.0f} MB" if memory else "–"
-        yield f"| {name} | {spread(rates(of_program), '{:,.0f}')} | {peak} |"
+        yield f"| {name} | {spread(rates(of_program), rate)} | {peak} |"
     yield ""
     yield "| ratio | median of the rounds | all rounds |"
     yield "|---|---:|---|"
     for first, second in COMPARISONS[workload]:
         ratios = [a / b for a, b in zip(rates(windows[first]), rates(windows[second]))]
-        yield f"| {first} : {second} | {spread(ratios, '{:.2f}')} |"
+        yield f"| {first} : {second} | {spread(ratios, ratio)} |"
     fractions = sgemm_fractions(workload, windows["dtrain, 1 rank"])
     if fractions:
-        yield f"| dtrain, 1 rank : the rate of sgemm measured beside it | {spread(fractions, '{:.2f}')} |"
+        yield f"| dtrain, 1 rank : the rate of sgemm measured beside it | {spread(fractions, ratio)} |"
     yield ""
 
 
@@ -229,7 +254,7 @@ def extra_table(path):
     yield "|---|---:|---:|---:|---:|---|"
     for (row, unit), pairs in rows.items():
         ours, theirs = (statistics.median(values) for values in zip(*pairs))
-        ratios = spread([peer / dtrain for dtrain, peer in pairs], "{:.2f}")
+        ratios = spread([peer / dtrain for dtrain, peer in pairs], ratio)
         yield f"| {row} | {len(pairs)} | {ours:g} {unit} | {theirs:g} {unit} | {ratios} |"
     yield ""
 
@@ -290,7 +315,7 @@ def main():
              f"* command: `{shlex.join(['launch/bench.sh', *sys.argv[1:]])}`",
              f"* {options.windows} rounds, each with a window of {options.seconds:g} s of every program, in an order "
              "that rotates",
-             "* data in memory; Adam, for cnn, resnet20, lstm and gru AdamW (JAX: Adam); cross entropy, float32 unless it says bfloat16; one core for "
+             "* data in memory; Adam, for all but small and large AdamW (JAX: Adam); cross entropy, float32 unless it says bfloat16; one core for "
              "each rank, process or peer", ""]
     for workload, windows in results.items():
         lines += tables(workload, windows)

@@ -8,11 +8,6 @@ no difference on the small workload, whose gradients fit into one bucket. Networ
     python benchmarks/pytorch_ddp.py --workload small --ranks 2 --seconds 3 --windows 5
 """
 
-import os
-import subprocess
-import sys
-import tempfile
-import time
 
 import workloads
 
@@ -152,22 +147,7 @@ def main():
     parser.add_argument("--meeting", help="file by which the ranks meet, with --rank; made where it is missing")
     parser.add_argument("--rank", type=int, default=0)
     arguments = parser.parse_args()
-    if arguments.ranks == 1 or arguments.meeting:
-        train(arguments, arguments.rank)
-        # PyTorch's threads may still run while Python takes the interpreter down, which then ends with an abort.
-        sys.stdout.flush()
-        os._exit(0)
-    with tempfile.TemporaryDirectory() as directory:
-        meeting = ["--meeting", os.path.join(directory, "meeting")]
-        processes = [subprocess.Popen([sys.executable] + sys.argv + meeting + ["--rank", str(rank)])
-                     for rank in range(arguments.ranks)]
-        # One that fails would leave the other waiting for it.
-        while any(process.poll() is None for process in processes):
-            if any(process.poll() for process in processes):
-                for process in processes:
-                    process.kill()
-            time.sleep(0.02)
-        sys.exit(1 if any(process.returncode for process in processes) else 0)
+    workloads.train_ranks(arguments, train)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ import json
 import math
 import os
 import struct
+import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -21,6 +23,13 @@ WORKLOADS = {
              "cell": "lstm", "units": 128, "layers": 1},
     "gru": {"title": "GRU of 256 units in two layers on 100 steps of 64 features, 10", "batch": 32, "shape": (100, 64),
             "cell": "gru", "units": 256, "layers": 2},
+    # Windows of `context` tokens; `shape` is that of a sample.
+    "gpt": {"title": "GPT of 4 blocks of width 128, 65 tokens, windows of 64", "batch": 12, "shape": (64,),
+            "vocabulary": 65, "width": 128, "heads": 4, "blocks": 4, "bias": False},
+    "gpt-large": {"title": "GPT of 6 blocks of width 384, 65 tokens, windows of 256", "batch": 8, "shape": (256,),
+                  "vocabulary": 65, "width": 384, "heads": 6, "blocks": 6, "bias": False},
+    "gpt2": {"title": "GPT-2 small, windows of 256", "batch": 2, "shape": (256,),
+             "vocabulary": 50257, "width": 768, "heads": 12, "blocks": 12, "bias": True},
 }
 INPUTS = 784
 LEARNING_RATE = 1e-3
@@ -33,6 +42,25 @@ COLOUR_MEANS, COLOUR_DEVIATIONS = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2
 
 def is_colour(workload):
     return WORKLOADS[workload]["shape"][0] == 3
+
+
+def is_language(workload):
+    return "vocabulary" in WORKLOADS[workload]
+
+
+def token_file(workload):
+    """A file of random tokens of 16 bits, made here once."""
+    path = os.path.join(ROOT, ".build", "benchmarks-data", f"tokens-{WORKLOADS[workload]['vocabulary']}.bin")
+    if not os.path.exists(path):
+        import random
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        generator = random.Random(0)
+        vocabulary = WORKLOADS[workload]["vocabulary"]
+        draft = f"{path}.{os.getpid()}"
+        with open(draft, "wb") as file:
+            file.write(struct.pack("<1048577H", *(generator.randrange(vocabulary) for _ in range(1048577))))
+        os.replace(draft, path)
+    return path
 
 
 def data_files(workload):
@@ -75,6 +103,8 @@ def data_files(workload):
 
 def settings_of(workload):
     """What a configuration of benchmarks/configs must be told where its files aren't those that it names."""
+    if is_language(workload):
+        return [f"data.train.path={os.path.relpath(token_file(workload), ROOT)}"]
     files = [os.path.relpath(path, ROOT) for path in data_files(workload)]
     if len(files) == 2:
         return [f"data.train.inputs={files[0]}", f"data.train.targets={files[1]}"]
@@ -83,6 +113,8 @@ def settings_of(workload):
 
 def source(workload):
     """The data in words."""
+    if is_language(workload):
+        return "random tokens"
     if WORKLOADS[workload]["shape"] == (100, 64):
         return "random bytes"
     if ".build" in os.path.relpath(data_files(workload)[0], ROOT):
@@ -122,6 +154,30 @@ def arguments_of(peer, known=("small", "large")):
     return parser
 
 
+def train_ranks(arguments, train):
+    """Calls `train(arguments, rank)` where this process is a rank or the only one, else starts the ranks; doesn't return."""
+    if arguments.ranks == 1 or arguments.meeting:
+        train(arguments, arguments.rank)
+        # PyTorch's threads may still run while Python takes the interpreter down, which then ends with an abort.
+        sys.stdout.flush()
+        os._exit(0)
+    with tempfile.TemporaryDirectory() as directory:
+        run_ranks(arguments.ranks, os.path.join(directory, "meeting"))
+
+
+def run_ranks(count, meeting):
+    """Runs this script once for each rank, with the file by which they meet, and ends with 1 where one of them fails."""
+    processes = [subprocess.Popen([sys.executable] + sys.argv + ["--meeting", meeting, "--rank", str(rank)])
+                 for rank in range(count)]
+    # One that fails would leave the other waiting for it.
+    while any(process.poll() is None for process in processes):
+        if any(process.poll() for process in processes):
+            for process in processes:
+                process.kill()
+        time.sleep(0.02)
+    sys.exit(1 if any(process.returncode for process in processes) else 0)
+
+
 def pin(rank=0):
     """Binds this process, and all threads that it will start, to one core of its own. Call it before the import of a
     library that sizes its thread pools by the cores it finds."""
@@ -156,6 +212,6 @@ def measure(arguments, run, *, peer, ranks, versions, agree=lambda count: count,
         elapsed = time.perf_counter() - begin
         if is_first:
             print(json.dumps({"peer": peer, "workload": arguments.workload, "ranks": ranks,
-                              "samples_per_second": round(done * batch * ranks / elapsed, 1),
+                              "samples_per_second": round(done * batch * ranks / elapsed, 3),
                               "peak_memory_bytes": peak_memory(), "versions": versions}))
             sys.stdout.flush()

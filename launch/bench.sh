@@ -3,14 +3,14 @@
 # best settings; PyTorch in bfloat16 too, where the processor multiplies that.
 #
 #   launch/bench.sh --setup      installs the peers into .build/benchmarks-venv (7 GB; once)
-#   launch/bench.sh [--quick] [--workload small|large|cnn|resnet20|lstm|gru] [--windows N] [--seconds S] [--output FILE] [--extra FILE]
+#   launch/bench.sh [--quick] [--workload small|large|cnn|resnet20|lstm|gru|gpt|gpt-large|gpt2] [--windows N] [--seconds S] [--output FILE] [--extra FILE]
 #                   [--program FILE]
 #
 # Programs run alternately, one window of S seconds each in a round, N rounds; the medians go to standard output and to
 # benchmarks/RESULTS.md or FILE. --quick: 5 rounds with windows of a second instead of 7 with 3. --extra adds rows that
 # were measured elsewhere (benchmarks/compare.py says how they are written), --program measures another dtrain than
 # this repository's release build. MNIST is used where launch/fetch-data.sh has brought it, CIFAR-10 where it lies in
-# data/cifar10/cifar-10-batches-bin, else random bytes of the same shape. All of it takes three quarters of an hour, in which nothing else should run.
+# data/cifar10/cifar-10-batches-bin, else random bytes of the same shape. All of it takes an hour and a half, in which nothing else should run.
 set -euo pipefail
 unset CDPATH
 

@@ -90,6 +90,9 @@ make_bundle() {
     strip --strip-debug -o "$stage/$name/bin/dtrain" "$program"
     cp -r -- configs README.md LICENSE "$stage/$name/"
     cp -- launch/local.sh launch/hosts.sh launch/slurm.sbatch launch/fetch-data.sh "$stage/$name/launch/"
+    # shellcheck source=launch/manual.sh
+    . launch/manual.sh
+    install_manual "$PWD/$program" "$stage/$name/share"
     copy_licences "$stage/$name/licences"
     # The same files make the same archive, whoever makes it and when.
     draft=$(mktemp -- "$file.XXXXXX")

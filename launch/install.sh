@@ -4,7 +4,7 @@
 #   launch/install.sh [PREFIX]
 #   launch/install.sh --bundle [FILE]
 #
-# The first builds and installs PREFIX/bin/dtrain. Without PREFIX: /usr/local where that can be written, or else ~/.local.
+# The first builds and installs PREFIX/bin/dtrain, with its manual page and the completion of bash, zsh and fish in PREFIX/share. Without PREFIX: /usr/local where that can be written, or else ~/.local.
 #
 # --bundle makes one archive, FILE or else dtrain-VERSION-linux-MACHINE.tar.gz here, with the program, its configurations and the
 # scripts that start ranks. Swift's library, zlib, libpng, libjpeg, libcrypto and libstdc++ are inside the program, since
@@ -71,6 +71,9 @@ chmod 755 "$draft"
 # Onto the name itself, also where that is a link; a directory of that name is an error.
 mv -fT "$draft" "$prefix/bin/dtrain"
 say "installed $prefix/bin/dtrain"
+# shellcheck source=launch/manual.sh
+. launch/manual.sh
+install_manual "$prefix/bin/dtrain" "$prefix/share" || say "$prefix/share can't be written: no manual page and no completion"
 
 case :$PATH: in
     *:"$prefix/bin":*)

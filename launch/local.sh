@@ -22,7 +22,8 @@
 # this script is killed, mpirun and the ranks are killed too. What is ignored at the start (nohup) stays ignored.
 #
 # Environment: OMPI_MCA_hwloc_base_binding_policy (whether ranks are pinned; chosen unless set), OMP_NUM_THREADS and
-# OPENBLAS_NUM_THREADS (1 unless set), DTRAIN_TERMINAL (1 or 0: whether the output is a terminal; found out unless set),
+# OPENBLAS_NUM_THREADS (1 unless set), DTRAIN_TERMINAL and DTRAIN_COLOR (1 or 0: whether the output is a terminal, and may have colours;
+# found out unless set),
 # TMPDIR (where /dev/shm has too little room).
 set -euo pipefail
 unset CDPATH
@@ -152,11 +153,11 @@ flags=(-np "$ranks")
 export OMPI_MCA_orte_execute_quiet=${OMPI_MCA_orte_execute_quiet:-1}
 # On other hosts mpirun itself sees to it that none gets more ranks than slots.
 if [[ -z $hostfile ]]; then flags+=(--oversubscribe); fi
-flags+=(-x DTRAIN_TERMINAL -x DTRAIN_COLUMNS -x OMP_NUM_THREADS -x OPENBLAS_NUM_THREADS)
+flags+=(-x DTRAIN_TERMINAL -x DTRAIN_COLUMNS -x DTRAIN_COLOR -x OMP_NUM_THREADS -x OPENBLAS_NUM_THREADS)
 if [[ -n $hostfile ]]; then
     flags+=(--hostfile "$hostfile" -x PATH)
     while IFS= read -r name; do
-        if [[ $name == DTRAIN_* && $name != DTRAIN_TERMINAL && $name != DTRAIN_COLUMNS ]]; then flags+=(-x "$name"); fi
+        if [[ $name == DTRAIN_* && $name != DTRAIN_TERMINAL && $name != DTRAIN_COLUMNS && $name != DTRAIN_COLOR ]]; then flags+=(-x "$name"); fi
     done < <(compgen -e)
     cores=$ranks
     # A connection between hosts that brings nothing any more counts as broken after four seconds, instead of eight minutes.
@@ -187,13 +188,23 @@ export OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1}
 
 # Under mpirun a rank's standard output is always a terminal of mpirun's making, so the ranks are told about ours.
 if [[ -z ${DTRAIN_TERMINAL:-} ]]; then
-    if [[ -t 1 ]]; then DTRAIN_TERMINAL=1; else DTRAIN_TERMINAL=0; fi
+    if [[ -t 1 && ${TERM:-} != dumb ]]; then DTRAIN_TERMINAL=1; else DTRAIN_TERMINAL=0; fi
 fi
 if [[ -z ${DTRAIN_COLUMNS:-} ]]; then
     DTRAIN_COLUMNS=80
     if [[ -t 1 ]] && size=$(stty size 2> /dev/null <&1) && ((${size#* } > 0)); then DTRAIN_COLUMNS=${size#* }; fi
 fi
-export DTRAIN_TERMINAL DTRAIN_COLUMNS
+if [[ -z ${DTRAIN_COLOR:-} ]]; then
+    DTRAIN_COLOR=0
+    if [[ -z ${NO_COLOR:-} ]]; then
+        if [[ -n ${CLICOLOR_FORCE:-} && $CLICOLOR_FORCE != 0 ]]; then
+            DTRAIN_COLOR=1
+        elif [[ $DTRAIN_TERMINAL == 1 && ${CLICOLOR:-1} != 0 ]]; then
+            DTRAIN_COLOR=1
+        fi
+    fi
+fi
+export DTRAIN_TERMINAL DTRAIN_COLUMNS DTRAIN_COLOR
 
 # --- The session: a directory for everything that Open MPI would leave behind -----------------------------------------
 

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Kills a training run again and again and shows that nothing is lost.
 #
-#   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent|workers] [--program FILE]
+#   launch/torture.sh [--kills N] [--seed S] [--network dense|convolutional|recurrent|language|workers] [--program FILE]
 #   launch/torture.sh --hosts H [--kills N] [--seed S]
 #
 # Starts a run of about 5 M parameters (of dense layers, unless --network says otherwise; recurrent: an LSTM whose state goes on
-# from step to step over streams of a text; workers: 1.2 M, three workers that meet every five steps) on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank,
-# mpirun or every process of the job with SIGKILL, mostly while a checkpoint is being written, and resumes at once on
-# another number of ranks; N times (25 unless given). What comes out at the end is compared, byte for byte, with a run
-# that was left alone: weights, optimizer state, the best checkpoint, the line of every step. S (1 unless given) fixes
-# the sequence of choices; the timing of the machine remains its own.
+# from step to step over streams of a text; language: a GPT with dropout, tied ends and AdamW; workers: 1.2 M, three workers that
+# meet every five steps) on 1 to 4 ranks (launch/local.sh, dtrain --ranks or plain dtrain), kills a rank, mpirun or every process
+# of the job with SIGKILL, mostly while a checkpoint is being written, and resumes at once on another number of ranks; N times (25
+# unless given). What comes out at the end is compared, byte for byte, with a run that was left alone: weights, optimizer state,
+# the best checkpoint, the line of every step. S (1 unless given) fixes the sequence of choices; the timing of the machine remains
+# its own.
 #
 # --hosts: the same over H hosts (2 or more) that launch/lab.sh makes, on which also mpirun's helper is killed, a cable cut and a
 # whole host left without power; dtrain --restart goes on with the hosts that answer. See launch/torture-hosts.sh.
@@ -27,7 +28,7 @@
 set -euo pipefail
 unset CDPATH
 
-readonly usage="usage: launch/torture.sh [--hosts H] [--kills N] [--seed S] [--network dense|convolutional|recurrent|workers] [--program FILE]"
+readonly usage="usage: launch/torture.sh [--hosts H] [--kills N] [--seed S] [--network dense|convolutional|recurrent|language|workers] [--program FILE]"
 repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 readonly repository
 
@@ -57,8 +58,8 @@ while (($# > 0)); do
             shift 2
             ;;
         --network)
-            [[ ${2:-} == dense || ${2:-} == convolutional || ${2:-} == recurrent || \
-                ${2:-} == workers ]] || refuse 64 "--network wants dense, convolutional, recurrent or workers, found \"${2:-}\"; $usage"
+            [[ ${2:-} =~ ^(dense|convolutional|recurrent|language|workers)$ ]] \
+                || refuse 64 "--network wants dense, convolutional, recurrent, language or workers, found \"${2:-}\"; $usage"
             network=$2
             shift 2
             ;;
@@ -122,6 +123,7 @@ readonly max_steps=$((kills * 1000))
 data="{format: digits}"
 stateful=false
 synchronization=owner
+optimizer="{adam: {learning_rate: 0.0005}}"
 case $network in
     workers)
         synchronization="{local: {workers: 3, steps: 5, outer: nesterov}}"
@@ -152,6 +154,18 @@ case $network in
     - lstm: {units: 700, output: all, layers: 2, dropout: 0.1}
     - dense: {units: 11}"
         ;;
+    language)
+        seq 600 > "$work/numbers.txt"
+        data="{format: text, train: {path: \"$work/numbers.txt\"}, validation_fraction: 0.1, context: 8}"
+        optimizer="{adamw: {learning_rate: 0.0005, weight_decay: 0.1, decay: matrices}}"
+        layers="
+    - embedding: {units: 256, name: tokens}
+    - positional_embedding
+    - dropout: {rate: 0.1}
+    - repeat: {times: 6, layers: [{transformer_block: {heads: 4, causal: true, dropout: 0.1}}]}
+    - layer_norm
+    - dense: {units: vocabulary, bias: false, tie: tokens}"
+        ;;
     convolutional)
         layers="
     - reshape: {shape: [1, 8, 8]}
@@ -166,14 +180,14 @@ case $network in
     - dense: {units: 10}"
         ;;
 esac
-readonly layers data stateful synchronization
+readonly layers data optimizer stateful synchronization
 
 cat > "$work/torture.yaml" << END
 data: $data
 model:
   layers:$layers
 loss: cross_entropy
-optimizer: {adam: {learning_rate: 0.0005}}
+optimizer: $optimizer
 schedule: {cosine: {warmup_steps: 10}}
 gradient_clipping: {norm: 1.0}
 metrics: [accuracy]

@@ -133,6 +133,16 @@ package struct RunDirectory: Sendable, Equatable {
     /// Whether `directory` is this one, whatever path it was opened by.
     func isSame(as directory: Directory) -> Bool { identity == directory.identity }
 
+    /// Whether a job, or a launcher that may start one again, is at work in a run's directory; false also where that can't be told.
+    package static func isInUse(_ directory: Directory) -> Bool {
+        let place = directory.at(lock)
+        let fileSystem = directory.fileSystem
+        guard let descriptor = try? fileSystem.open(place) else { return false }
+        defer { try? fileSystem.close(descriptor, path: place.path) }
+        guard (try? fileSystem.status(ofDescriptor: descriptor, path: place.path))?.kind == .file else { return false }
+        return (try? fileSystem.isLockedElsewhere(descriptor, bytes: 0..<Int.max, path: place.path)) ?? false
+    }
+
     private static func numbered(_ name: String, _ number: Int) -> String {
         number == 1 ? name : "\(name)-\(number)"
     }

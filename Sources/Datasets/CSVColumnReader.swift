@@ -139,16 +139,8 @@ struct CSVColumnReader {
 
     // MARK: - Missing cells
 
-    /// Empty, or one of the markers of the format.
     private func isMissing(_ cell: CSVScanner.Cell, _ scanner: CSVScanner) -> Bool {
-        if cell.range.isEmpty { return true }
-        if let markers = file.format.missingValues {
-            return markers.contains { scanner.bytes[cell.range].elementsEqual($0.utf8) }
-        }
-        guard !cell.isQuoted, cell.range.count <= 4 else { return false }
-        if cell.range.count == 1 { return scanner.bytes[cell.range.lowerBound] == UInt8(ascii: "?") }
-        let word = String(decoding: scanner.bytes[cell.range], as: UTF8.self).lowercased()
-        return ["na", "n/a", "nan", "null"].contains(word)
+        file.format.isMissing(cell, in: scanner)
     }
 
     private func missing(_ scanner: CSVScanner) throws -> Double {

@@ -32,6 +32,16 @@ struct CSVFormat: Hashable, Sendable {
         }
         return nil
     }
+
+    /// Whether nothing stands in a cell: it is empty, or one of the markers.
+    func isMissing(_ cell: CSVScanner.Cell, in scanner: CSVScanner) -> Bool {
+        if cell.range.isEmpty { return true }
+        if let missingValues { return missingValues.contains { scanner.bytes[cell.range].elementsEqual($0.utf8) } }
+        guard !cell.isQuoted, cell.range.count <= 4 else { return false }
+        if cell.range.count == 1 { return scanner.bytes[cell.range.lowerBound] == UInt8(ascii: "?") }
+        let word = String(decoding: scanner.bytes[cell.range], as: UTF8.self).lowercased()
+        return ["na", "n/a", "nan", "null"].contains(word)
+    }
 }
 
 /// What stands between the cells of a row.

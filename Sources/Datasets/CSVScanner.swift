@@ -56,7 +56,7 @@ struct CSVScanner {
     /// Refuses a file that begins as no text in UTF-8 does.
     static func requireText(_ beginning: some Collection<UInt8>, path: String, expected: String = "CSV") throws {
         if beginning.starts(with: [0xFF, 0xFE]) || beginning.starts(with: [0xFE, 0xFF]) {
-            throw Failure(.badData, "\(path): text in UTF-16; save it as \(expected) in UTF-8")
+            throw Failure(.badData, "\(path): text in UTF-16; save it \(expected == "text" ? "" : "as \(expected) ")in UTF-8")
         }
         guard !beginning.contains(0) else {
             throw Failure(.badData, "\(path): not a text file (it holds zero bytes); expected \(expected)")

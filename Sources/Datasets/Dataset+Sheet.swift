@@ -2,18 +2,18 @@ import Diagnostics
 import Storage
 
 extension Dataset {
-    /// A picture of samples side by side, as PNG: rows of as many as make it about square, with a gap between them, small
-    /// images enlarged. Numbers are turned back to those of the file; bytes are shown as they are, others from the least to
+    /// A picture of samples side by side. Numbers are turned back to those of the file; bytes are shown as they are, others from the least to
     /// the largest of all.
     ///
     /// - Parameters:
     ///   - normalization: that of the data set.
     ///   - samples: the first of the epoch's order.
+    ///   - isStretched: shows bytes, too, from the least to the largest: those of a file may use few of the 256 levels.
     ///   - batches: the samples of the first steps: augmented as training does. None: as they are.
     /// - Throws: 78 where samples are no images.
-    package func sheet(of samples: ArraySlice<Int32>, _ normalization: Normalization, in batches: [DrawnBatch] = []) throws
-        -> [UInt8]
-    {
+    package func sheet(
+        of samples: ArraySlice<Int32>, _ normalization: Normalization, isStretched: Bool = false, in batches: [DrawnBatch] = []
+    ) throws -> Picture {
         guard let (channels, height, width) = imageSizes else {
             throw Failure(
                 .badConfiguration,
@@ -40,32 +40,15 @@ extension Dataset {
         }
         var (low, high) = (0.0, 255.0)
         let areBytes = if case .encoded(let stored, _) = inputs { stored.type == .unsigned8 } else { false }
-        if !areBytes, let least = numbers.min(), let most = numbers.max() { (low, high) = (least, max(most, least + 1e-30)) }
-        // Tiny images so that they can be seen.
-        let zoom = max(1, 64 / max(height, width))
-        let columns = Int(Double(samples.count).squareRoot().rounded(.up))
-        let rows = (samples.count + columns - 1) / columns
-        let (cellHeight, cellWidth) = (height * zoom + 2, width * zoom + 2)
-        let (sheetHeight, sheetWidth) = (rows * cellHeight + 2, columns * cellWidth + 2)
-        var pixels = [UInt8](repeating: 255, count: sheetHeight * sheetWidth * channels)
-        for sample in 0..<samples.count {
-            let (top, left) = (sample / columns * cellHeight + 2, sample % columns * cellWidth + 2)
-            for y in 0..<height * zoom {
-                for x in 0..<width * zoom {
-                    for channel in 0..<channels {
-                        let place = (channel * height + y / zoom) * width + x / zoom
-                        let level = (numbers[sample * count + place] - low) / (high - low) * 255
-                        pixels[((top + y) * sheetWidth + left + x) * channels + channel] =
-                            level.isFinite ? UInt8(min(max(level.rounded(), 0), 255)) : 0
-                    }
-                }
-            }
+        if isStretched || !areBytes, let least = numbers.min(), let most = numbers.max() {
+            (low, high) = (least, max(most, least + 1e-30))
         }
-        return try PixelImage(width: sheetWidth, height: sheetHeight, channels: channels, pixels: pixels).png()
+        let cell = (channels: channels, height: height, width: width)
+        return try Picture(grid: samples.count, of: cell, values: low...high) { numbers[$0 * count + $1] }
     }
 
     /// Channels, height and width of a sample; a row of numbers counts as a square where it is one, as the built-in digits.
-    private var imageSizes: (Int, Int, Int)? {
+    package var imageSizes: (channels: Int, height: Int, width: Int)? {
         let sizes = inputShape.dimensions
         if sizes.contains(where: { $0 > 1 << 14 }) { return nil }
         switch sizes.count {

@@ -9,7 +9,9 @@ package struct RunningStatistics: Sendable {
     package private(set) var mean = 0.0
     private var squares = 0.0
 
-    mutating func add(_ number: Double) {
+    package init() {}
+
+    package mutating func add(_ number: Double) {
         count += 1
         least = min(least, number)
         largest = max(largest, number)

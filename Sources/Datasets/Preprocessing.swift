@@ -31,8 +31,10 @@ package struct Preprocessing: Hashable, Codable, Sendable {
     /// How many different tokens the inputs are made of; nil where they are made of numbers.
     package var tokenKinds: Int? { text?.kinds ?? texts?.vocabulary.kinds }
 
-    /// How many bytes of UTF-8 each token that is a target stands for; nil where targets are no tokens of a text.
-    package var targetByteCounts: [Int]? { text?.byteCounts }
+    /// How many bytes of UTF-8 each token that is a target stands for; nil where targets are no tokens of a text that is known.
+    ///
+    /// - Throws: 66 and 65 where tokens are those of a tokenizer that isn't there, or isn't the one of training.
+    package func targetByteCounts() throws -> [Int]? { try text?.byteCounts() }
 
     /// Whether arrays of numbers can be samples: they are made of numbers that are normalised as in training whatever file they come
     /// from.

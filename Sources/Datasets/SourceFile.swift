@@ -110,10 +110,12 @@ final class SourceFile {
 
     /// The whole content, which has to be text. 71 where it takes more memory than there is, however small its file:
     /// nothing says beforehand how much gzip holds.
-    func readText() throws -> [UInt8] {
+    ///
+    /// - Parameter expected: what a message calls such files.
+    func readText(expected: String = "CSV") throws -> [UInt8] {
         // What is no text is refused before the rest is read.
         let beginning = try readBytes(min(4096, largestContent))
-        try CSVScanner.requireText(beginning, path: path)
+        try CSVScanner.requireText(beginning, path: path, expected: expected)
         guard isCompressed else {
             try requireMemory(forText: byteCount)
             let content = try rest(after: beginning, count: byteCount)

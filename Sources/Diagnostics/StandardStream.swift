@@ -83,6 +83,14 @@ package struct StandardStream: Sendable {
     /// nobody left to tell, and the exit status has to do.
     package static func tell(_ label: String, _ text: String) { try? errors.write("\(label): \(messageLine(text))\n") }
 
+    /// How many columns this process's controlling terminal has (tty(4)), wherever its output leads; nil where there is none.
+    package static var controllingTerminalColumns: Int? {
+        let descriptor = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        return StandardStream(descriptor: descriptor, name: "the terminal").columns
+    }
+
     /// How many columns the terminal behind it has (`TIOCGWINSZ`, tty_ioctl(4)); nil where there is none or it doesn't
     /// know.
     package var columns: Int? {

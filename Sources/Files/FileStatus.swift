@@ -33,6 +33,8 @@ package struct FileStatus: Equatable, Sendable {
     package let owner: uid_t, group: gid_t
     /// The permission bits.
     package let mode: mode_t
+    /// When its content was changed last, seconds since 1970.
+    package let modified: Int
 
     init(_ information: stat) {
         kind =
@@ -50,5 +52,6 @@ package struct FileStatus: Equatable, Sendable {
         owner = information.st_uid
         group = information.st_gid
         mode = information.st_mode & 0o7777
+        modified = Int(information.st_mtim.tv_sec)
     }
 }

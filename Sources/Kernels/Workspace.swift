@@ -1,3 +1,4 @@
+import CEightBits
 import Diagnostics
 import Storage
 
@@ -31,6 +32,13 @@ package final class Workspace: @unchecked Sendable {
     private var stack = AlignedBuffer<Float>(count: 0)
     private var scratch = AlignedBuffer<Float>(count: 0)
 
+    /// What `rememberWeights` remembers.
+    var packedWeights: PackedWeights?
+    /// What `computeInEightBits` was told of; nil where nobody has.
+    var eightBits: EightBitTable?
+    /// The loops of products in 8 bits.
+    let eightBitLoops: dtrain_eight_bits_loops
+
     /// The loops of the matrix products, and of convolutions.
     let tiles: TileLoops
     let convolutions: ConvolutionLoops
@@ -54,6 +62,7 @@ package final class Workspace: @unchecked Sendable {
         self.threadCount = threadCount
         tiles = TileLoops.of(vectors)
         convolutions = ConvolutionLoops.of(vectors)
+        eightBitLoops = dtrain_eight_bits_best(vectors == .narrow ? 1 : 0)
         self.team = team
     }
 

@@ -22,10 +22,11 @@ package struct LaunchPlan: Equatable, Sendable {
     ///   - inherited: the environment to start from.
     ///   - isRoot: mpirun refuses root unless told twice.
     ///   - isTerminal: whether our own standard output is a terminal, and how wide.
+    ///   - usesColor: whether what ranks print there may have colours.
     package init(
         mpirun: String, of library: MPILibrary = .built, program: String, arguments: [String], ranks: Int, threadsPerRank: Int,
         cores: Int, hosts: HostList? = nil, hasAgents: Bool = true, session: String, inherited: [String: String],
-        isRoot: Bool, isTerminal: Bool, columns: Int
+        isRoot: Bool, isTerminal: Bool, columns: Int, usesColor: Bool = false
     ) {
         precondition(ranks > 0 && threadsPerRank > 0, "\(ranks) ranks of \(threadsPerRank) threads")
         let isOversubscribed = hosts == nil && ranks > cores
@@ -44,6 +45,7 @@ package struct LaunchPlan: Equatable, Sendable {
         set("OMP_NUM_THREADS", unlessSet: "1")
         set("OPENBLAS_NUM_THREADS", unlessSet: "1")
         set("DTRAIN_TERMINAL", unlessSet: isTerminal ? "1" : "0")
+        set("DTRAIN_COLOR", unlessSet: usesColor ? "1" : "0")
         set("DTRAIN_COLUMNS", unlessSet: String(columns))
         variables[Session.variable] = session
         if hosts != nil, library == .openMPI {

@@ -12,6 +12,11 @@ package struct LauncherEnvironment: Sendable {
     /// Whether a person watches the output. Under a launcher a rank's standard output is a terminal of the launcher's
     /// making, so there only the launcher's word counts (`DTRAIN_TERMINAL`), and without it the answer is no.
     package let isTerminal: Bool
+    /// Whether what is printed may have colours: NO_COLOR forbids them (<https://no-color.org>), CLICOLOR_FORCE asks for them, also in
+    /// a file, CLICOLOR=0 forbids them on a terminal, and so does TERM=dumb. Under a launcher `DTRAIN_COLOR` tells what it found.
+    package let usesColor: Bool
+    /// Whether the terminal can't draw over what stands there (TERM=dumb).
+    package let isDumb: Bool
     /// What the environment says of its width in columns, which a launcher passes on.
     private let declaredColumns: Int?
     private let fallbackColumns: Int?
@@ -39,15 +44,30 @@ package struct LauncherEnvironment: Sendable {
         case "0": isTerminal = false
         default: isTerminal = isUnderLauncher ? false : outputIsTerminal()
         }
+        isDumb = environment["TERM"] == "dumb"
+        func isSet(_ name: String) -> Bool { !(environment[name] ?? "").isEmpty }
+        if isUnderLauncher, let declared = environment["DTRAIN_COLOR"], !declared.isEmpty {
+            usesColor = declared == "1"
+        } else if isSet("NO_COLOR") {
+            usesColor = false
+        } else if isSet("CLICOLOR_FORCE"), environment["CLICOLOR_FORCE"] != "0" {
+            usesColor = true
+        } else {
+            usesColor = isTerminal && !isDumb && environment["CLICOLOR"] != "0"
+        }
         func width(_ name: String) -> Int? { number([name]).flatMap { (1...10_000).contains($0) ? $0 : nil } }
         declaredColumns = width("DTRAIN_COLUMNS")
         fallbackColumns = width("COLUMNS")
     }
 
     /// Width of the terminal that a person watches, in columns: as the launcher declares it, as the terminal itself tells
-    /// it (it may change), as `COLUMNS` has it, else 80.
+    /// it (it may change), as `COLUMNS` has it, else 80. Under a launcher on the terminal's own machine a terminal that has become
+    /// narrower since the start is seen too.
     package var columns: Int {
-        declaredColumns ?? (isUnderLauncher ? nil : StandardStream.output.columns) ?? fallbackColumns ?? 80
+        if isUnderLauncher, isTerminal, let declaredColumns {
+            return min(declaredColumns, StandardStream.controllingTerminalColumns ?? declaredColumns)
+        }
+        return declaredColumns ?? (isUnderLauncher ? nil : StandardStream.output.columns) ?? fallbackColumns ?? 80
     }
 
     /// Refuses to go on when several ranks or tasks were started and MPI knows of one: each of them would take itself for

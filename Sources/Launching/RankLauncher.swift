@@ -173,7 +173,8 @@ package struct RankLauncher: Sendable {
             mpirun: mpirun, program: program, arguments: start.arguments, ranks: start.ranks,
             threadsPerRank: threadsPerRank, cores: availableCores(), hosts: start.hosts,
             hasAgents: HostAgent.canBeStarted(program) && !HostCheck.isLeftToBatchSystem(environment), session: session.path,
-            inherited: inherited, isRoot: geteuid() == 0, isTerminal: launcher.isTerminal, columns: launcher.columns)
+            inherited: inherited, isRoot: geteuid() == 0, isTerminal: launcher.isTerminal && !launcher.isDumb,
+            columns: launcher.columns, usesColor: launcher.usesColor)
         return try withExtendedLifetime(session) {
             let job = try Job(plan)
             let code = MPILibrary.built.exitCode(job.wait(forwarding: signals))

@@ -16,7 +16,8 @@ package protocol AddedMetric: Sendable {
     /// Whether a larger number is the better one.
     var higherIsBetter: Bool { get }
 
-    /// Adds the rows of a micro-batch to `statistics`, in order, without allocating.
+    /// Adds rows of a micro-batch to `statistics`, in order, without allocating: all of them, or where the loss ignores a class
+    /// those of the others, as many at once as follow each other.
     func accumulate(outputs: MatrixView, targets: TargetView, into statistics: UnsafeMutableBufferPointer<Double>)
 
     /// What the sums over `rows` rows come to; NaN where that isn't defined.

@@ -1,10 +1,11 @@
 import Storage
 
-/// What metrics of probabilities (`perplexity`, `bits_per_byte`) need to know beside outputs and targets.
+/// What metrics need to know beside outputs and targets where outputs are logits of classes: which rows count, and for
+/// `bits_per_byte` what they stand for.
 package struct Likelihoods: Sendable {
-    /// The class whose rows don't count.
+    /// The class whose rows don't count, for no metric.
     let ignoredClass: Int?
-    /// How many bytes of text each class stands for; nil where classes are no tokens.
+    /// How many bytes of text each class stands for; nil where that isn't known.
     let byteCounts: [Int]?
 
     package init(ignoredClass: Int? = nil, byteCounts: [Int]? = nil) {

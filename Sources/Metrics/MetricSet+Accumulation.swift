@@ -5,7 +5,7 @@ extension MetricSet {
     ///
     /// The predicted class is the largest output of a row, the first of equals; an answer is yes where the logit is
     /// above 0. A row (an answer) with a NaN counts as wrong and as no prediction at all. Class indices have been
-    /// checked against the number of classes when the data were read.
+    /// checked against the number of classes when the data were read. Rows of a class that the loss ignores are left out.
     ///
     /// - Parameter crossEntropies: −log softmax(x)_c of each row, where `needsCrossEntropies` says so; of rows whose class is
     ///   ignored it isn't looked at.
@@ -17,18 +17,41 @@ extension MetricSet {
         precondition(
             statistics.count == statisticsCount,
             "\(statistics.count) statistics for metrics that have \(statisticsCount)")
+        precondition(
+            layout.likelihood == nil || crossEntropies?.count == outputs.rows,
+            "\(crossEntropies?.count ?? 0) cross entropies of \(outputs.rows) rows")
+        var first = 0
+        while let rows = countedRows(targets, from: first) {
+            accumulateCounted(
+                outputs[rows: rows], targets[rows: rows],
+                crossEntropies.map { UnsafeBufferPointer(rebasing: $0[rows]) }, statistics)
+            first = rows.upperBound
+        }
+    }
+
+    /// The next rows behind each other that count; nil where there are none from `first` on.
+    private func countedRows(_ targets: TargetView, from first: Int) -> Range<Int>? {
+        guard first < targets.rows else { return nil }
+        guard let ignored = likelihoods?.ignoredClass, case .classes(let classes) = targets else { return first..<targets.rows }
+        var start = first
+        while start < classes.count, classes[start] == ignored { start += 1 }
+        guard start < classes.count else { return nil }
+        var end = start + 1
+        while end < classes.count, classes[end] != ignored { end += 1 }
+        return start..<end
+    }
+
+    private func accumulateCounted(
+        _ outputs: MatrixView, _ targets: TargetView, _ crossEntropies: UnsafeBufferPointer<Double>?,
+        _ statistics: UnsafeMutableBufferPointer<Double>
+    ) {
         statistics[0] += Double(outputs.rows)
         switch task {
         case .classification: accumulateClasses(outputs, targets, statistics)
         case .binary: accumulateAnswers(outputs, targets, statistics)
         case .regression: accumulateNumbers(outputs, targets, statistics)
         }
-        if let at = layout.likelihood {
-            guard let crossEntropies, crossEntropies.count == outputs.rows else {
-                preconditionFailure("\(crossEntropies?.count ?? 0) cross entropies of \(outputs.rows) rows")
-            }
-            accumulate(crossEntropies, targets, statistics, at: at)
-        }
+        if let at = layout.likelihood, let crossEntropies { accumulate(crossEntropies, targets, statistics, at: at) }
         for index in added.indices {
             added[index].accumulate(
                 outputs: outputs, targets: targets,
@@ -45,6 +68,7 @@ extension MetricSet {
             switch task {
             case .classification(let classes):
                 precondition(classes == 2, "ROC AUC of \(classes) classes")
+                guard trueClass(targets, row) != likelihoods?.ignoredClass else { continue }
                 let logits = outputs.row(row)
                 scores.append(
                     ScoredLabel(
@@ -103,7 +127,6 @@ extension MetricSet {
     ) {
         for row in crossEntropies.indices {
             let actual = trueClass(targets, row)
-            guard actual != likelihoods?.ignoredClass else { continue }
             statistics[at + LikelihoodSum.crossEntropy] += crossEntropies[row]
             statistics[at + LikelihoodSum.rows] += 1
             if let bytes = likelihoods?.byteCounts?[actual] { statistics[at + LikelihoodSum.bytes] += Double(bytes) }

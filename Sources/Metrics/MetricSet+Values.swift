@@ -94,13 +94,13 @@ extension MetricSet {
     }
 
     /// The unweighted mean over the classes that occur among the true or the predicted ones, as scikit-learn's
-    /// `average="macro"`; over all outputs where they are yes/no answers.
+    /// `average="macro"`, but for one that the loss ignores; over all outputs where they are yes/no answers.
     private func macroAverage(_ metric: Metric, _ statistics: UnsafeBufferPointer<Double>) -> Double {
         guard let start = layout.perClass else { return .nan }
         let skipsAbsent = if case .classification = task { true } else { false }
         var sum = 0.0
         var count = 0.0
-        for index in 0..<classCount {
+        for index in 0..<classCount where index != likelihoods?.ignoredClass {
             let occurs = statistics[start + 3 * index + 1] + statistics[start + 3 * index + 2] > 0
             guard occurs || !skipsAbsent else { continue }
             sum += perClass(metric, index, statistics)

@@ -168,8 +168,8 @@ package struct MetricSet: Sendable {
         guard fitting.contains(name) else {
             if name == "bits_per_byte", likelihoods != nil {
                 throw variant.options.failure(
-                    "the metric bits_per_byte needs classes that are characters or bytes of a text (data.format: text); use perplexity"
-                )
+                    "the metric bits_per_byte needs classes that are tokens of a text, and a tokenizer where they aren't characters or "
+                        + "bytes (data.format: text, or data.tokenizer); use perplexity")
             }
             let count = "\(task.outputs) \(task.outputs == 1 ? "output" : "outputs")"
             throw variant.options.failure(

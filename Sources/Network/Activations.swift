@@ -10,14 +10,14 @@ package struct Activations: ~Copyable {
     private let workBuffer: AlignedBuffer<Float>
 
     /// - Parameters:
-    ///   - rows: rounded up, so that every matrix begins on a cache line.
+    ///   - rows: rounded up where it costs little, so that every matrix begins on a cache line.
     ///   - leafRows: rows of a leaf.
     ///   - training: whether `backward` follows `forward`; else nothing is kept for it.
     package init(_ layers: Sequential, rows: Int, leafRows: Int, training: Bool) {
-        rowCapacity = Self.roundedRows(rows)
         self.leafRows = leafRows
         isTraining = training
         need = Self.need(of: layers, training: training)
+        rowCapacity = Self.roundedRows(rows, need: need)
         keptBuffer = AlignedBuffer(count: need.kept.count(rows: rowCapacity, leafRows: leafRows))
         workBuffer = AlignedBuffer(count: need.work.count(rows: rowCapacity, leafRows: leafRows))
     }
@@ -34,8 +34,8 @@ package struct Activations: ~Copyable {
 
     /// The bytes that `init` takes: what is kept for backward, and what passes need for themselves.
     package static func byteCount(of layers: Sequential, rows: Int, leafRows: Int, training: Bool) -> (kept: Int, work: Int) {
-        let rows = roundedRows(rows)
         let need = need(of: layers, training: training)
+        let rows = roundedRows(rows, need: need)
         return (
             AlignedBuffer<Float>.byteCount(need.kept.count(rows: rows, leafRows: leafRows)),
             AlignedBuffer<Float>.byteCount(need.work.count(rows: rows, leafRows: leafRows))
@@ -46,7 +46,15 @@ package struct Activations: ~Copyable {
         (training ? layers.memory.kept : .none, layers.memory.work(training: training))
     }
 
-    private static func roundedRows(_ rows: Int) -> Int { (max(rows, 1) + 15) / 16 * 16 }
+    /// A sample of a large network is megabytes, of which room for some more would be as much again; its matrices are of whole
+    /// cache lines mostly, or lose little.
+    private static let mostPadding = 1 << 20
+
+    private static func roundedRows(_ rows: Int, need: (kept: MemoryNeed, work: MemoryNeed)) -> Int {
+        let rows = max(rows, 1), rounded = (rows + 15) / 16 * 16
+        let perRow = (need.kept.perSample + need.work.perSample) * MemoryLayout<Float>.stride
+        return (rounded - rows) * perRow <= mostPadding ? rounded : rows
+    }
 
     var memory: PassMemory {
         PassMemory(

@@ -15,7 +15,9 @@ package struct GPT2Architecture: Sendable {
 
     /// A product or a normalisation: its weight and its bias.
     package struct Parameters: Sendable {
-        package let weight: ParameterSlot, bias: ParameterSlot
+        package let weight: ParameterSlot
+        /// Nil where the network has none, as nanoGPT's.
+        package let bias: ParameterSlot?
     }
 
     /// A Transformer block.
@@ -41,6 +43,8 @@ package struct GPT2Architecture: Sendable {
     /// As the configuration calls it: `gelu_tanh`.
     package let activation: String
     package let epsilon: Double
+    /// Whether products and normalisations have biases, as all of OpenAI's.
+    package let hasBias: Bool
     /// Of the blocks, and behind the embeddings.
     package let dropout: Double, embeddingDropout: Double
 
@@ -92,15 +96,20 @@ package struct GPT2Architecture: Sendable {
         self.blocks = blocks.map(\.found.parameters)
         (heads, hidden, dropout) = (front.found.heads, front.found.form.hidden, front.found.form.dropout)
         (activation, epsilon) = (front.found.form.activation, front.found.epsilon)
+        hasBias = front.found.form.hasBias
 
         let behind = try next("a layer_norm")
-        guard let norm = behind.layer as? LayerNorm, let weight = norm.rows.weight, let bias = norm.rows.bias,
-            weight.shape.dimensions.count == 1
-        else { throw behind.misfit("GPT-2 has a layer_norm with weight and bias behind its blocks") }
+        guard let norm = behind.layer as? LayerNorm, let weight = norm.rows.weight, weight.shape.dimensions.count == 1 else {
+            throw behind.misfit("GPT-2 has a layer_norm with a weight behind its blocks")
+        }
+        guard (norm.rows.bias != nil) == hasBias else {
+            throw behind.misfit(
+                "all of GPT-2's layers have bias: true, and all of nanoGPT's true or false, but its blocks have \(hasBias)")
+        }
         guard norm.rows.epsilon == epsilon else {
             throw behind.misfit("its epsilon is \(norm.rows.epsilon), but that of the blocks is \(epsilon); GPT-2 has one")
         }
-        self.norm = Parameters(weight: weight, bias: bias)
+        self.norm = Parameters(weight: weight, bias: norm.rows.bias)
         head = Self.head(Array(stages), tokens)
     }
 
@@ -137,7 +146,6 @@ private struct FoundBlock {
         guard form.isFirst else { throw stage.misfit("GPT-2's blocks have norm: pre") }
         guard norms.count == 2 else { throw stage.misfit("GPT-2's blocks have normalization: layer_norm") }
         guard !form.isGated else { throw stage.misfit("GPT-2's blocks have gated: false") }
-        guard form.hasBias else { throw stage.misfit("GPT-2's blocks have bias: true") }
         guard let attention = attentions.first, attention.attention.isCausal else {
             throw stage.misfit("GPT-2's blocks have causal: true")
         }
@@ -151,10 +159,8 @@ private struct FoundBlock {
             func slot(_ name: String) -> ParameterSlot? {
                 stage.slots.lazy.map { layout.slots[$0] }.first { $0.name == "\(stage.path).\(name)" }
             }
-            guard let weight = slot(weight), let bias = slot(bias) else {
-                throw stage.misfit("GPT-2's blocks have \(weight) and \(bias)")
-            }
-            return GPT2Architecture.Parameters(weight: weight, bias: bias)
+            guard let weight = slot(weight) else { throw stage.misfit("GPT-2's blocks have \(weight)") }
+            return GPT2Architecture.Parameters(weight: weight, bias: slot(bias))
         }
         self.parameters = GPT2Architecture.Block(
             norm1: try parameters("norm1.weight", "norm1.bias"),
@@ -172,6 +178,7 @@ private struct FoundBlock {
         }
         return apart("heads", heads, other.heads) ?? apart("hidden", form.hidden, other.form.hidden)
             ?? apart("activation", form.activation, other.form.activation) ?? apart("epsilon", epsilon, other.epsilon)
+            ?? apart("bias", form.hasBias, other.form.hasBias)
     }
 }
 

@@ -209,6 +209,19 @@ package struct Sequential: Sendable {
         return result
     }
 
+    /// The layers up to the one of this path in the list as configured, that one included; nil where there is none. A final activation
+    /// that the loss contains is no layer of a network's.
+    package func prefix(through path: String) -> Sequential? {
+        guard let place = configured.firstIndex(where: { $0.path == path }) else { return nil }
+        let count = configured[...place].count { !$0.layer.isIdentity }
+        guard count <= computed.count else { return nil }
+        var result = self
+        result.computed.removeLast(computed.count - count)
+        result.outputShape = configured[place].layer.outputShape
+        result.layOut()
+        return result
+    }
+
     /// The last fused stage for one of `parts` equal parts of a sample, and the layers in front of it as a network of their
     /// own; nil where that stage can't be cut into parts.
     package func splittingLast(into parts: Int) -> (body: Sequential, head: Sequential)? {

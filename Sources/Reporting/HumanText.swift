@@ -23,18 +23,20 @@ package enum HumanText {
         return String(format: "%.1f ", size) + unit
     }
 
-    /// `0:07`, `1:02:03`: whole seconds, the rest cut off; below one, `0.2 s`, `43 ms`.
+    /// `43 ms`, `0.3 s`, `7.9 s`, `12 s`, `4 min 10 s`, `1 h 2 min`, `3 d 4 h`: what is less than the last unit is cut off, but
+    /// below a second rounded. `-` for what is no time.
     package static func duration(seconds: Double) -> String {
-        guard seconds.isFinite, seconds >= 0 else { return "-:--" }
+        guard seconds.isFinite, seconds >= 0 else { return "-" }
         if seconds == 0 { return "0 s" }
-        if seconds < 0.1 { return String(format: "%.0f ms", seconds * 1000) }
-        if seconds < 1 { return String(format: "%.1f s", seconds) }
+        if seconds < 0.0995 { return String(format: "%.0f ms", seconds * 1000) }
+        if seconds < 0.95 { return String(format: "%.1f s", seconds) }
+        if seconds < 10 { return String(format: "%.1f s", max(1, (seconds * 10).rounded(.down) / 10)) }
         // Thirty years are long enough, and keep the conversion from trapping.
         let whole = Int(min(seconds, 1e9))
-        let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60)
-        let tail = rest < 10 ? "0\(rest)" : "\(rest)"
-        if hours == 0 { return "\(minutes):\(tail)" }
-        return "\(count(hours)):\(minutes < 10 ? "0" : "")\(minutes):\(tail)"
+        let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60)
+        if days > 0 { return "\(count(days)) d \(hours) h" }
+        if hours > 0 { return "\(hours) h \(minutes) min" }
+        return minutes > 0 ? "\(minutes) min \(whole % 60) s" : "\(whole) s"
     }
 
     /// A loss or metric: `0.1234`, or `1.2345e-05` below 1e-4 and from 1e5 on.

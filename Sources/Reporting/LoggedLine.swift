@@ -10,6 +10,8 @@ package struct LoggedLine: Sendable, Equatable {
     package let epoch: Int?
     /// Every value that is a single number, `step` and `epoch` too. Null (NaN in training) is left out.
     package let numbers: [String: Double]
+    /// Every value that is a text, but for `event`: how the run ended, a digest, a change.
+    package let texts: [String: String]
     /// Its line number in the file, from 1.
     package let line: Int
 
@@ -21,6 +23,7 @@ package struct LoggedLine: Sendable, Equatable {
         step = content.step
         epoch = content.epoch
         numbers = content.numbers
+        texts = content.texts
         self.line = line
     }
 
@@ -29,6 +32,7 @@ package struct LoggedLine: Sendable, Equatable {
         var step: Int?
         var epoch: Int?
         var numbers: [String: Double] = [:]
+        var texts: [String: String] = [:]
 
         init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: Key.self)
@@ -39,7 +43,11 @@ package struct LoggedLine: Sendable, Equatable {
                 case "epoch": epoch = try? container.decode(Int.self, forKey: key)
                 default: break
                 }
-                if let number = try? container.decode(Double.self, forKey: key) { numbers[key.stringValue] = number }
+                if let number = try? container.decode(Double.self, forKey: key) {
+                    numbers[key.stringValue] = number
+                } else if key.stringValue != "event", let text = try? container.decode(String.self, forKey: key) {
+                    texts[key.stringValue] = text
+                }
             }
         }
     }
@@ -75,6 +83,20 @@ extension MetricsLog {
             }
             return line
         }
+    }
+
+    /// The lines of the log in a run directory that can be read, and the numbers of those that can't, from 1. No lines where there
+    /// is no log yet. A last line without its newline, as one that is being written, is passed over.
+    /// - Throws: `Failure`: 65 for anything but a file in the log's place, 74 where it can't be read.
+    package static func readableLines(in directory: Directory) throws -> (lines: [LoggedLine], damaged: [Int]) {
+        guard try reportingSystemErrors({ try directory.status(of: fileName) }) != nil else { return ([], []) }
+        let input = try InputFile(directory.at(fileName), fileSystem: directory.fileSystem)
+        var lines: [LoggedLine] = []
+        var damaged: [Int] = []
+        for (index, bytes) in completeLines(of: try contents(of: input)).enumerated() {
+            if let line = LoggedLine(bytes, line: index + 1) { lines.append(line) } else { damaged.append(index + 1) }
+        }
+        return (lines, damaged)
     }
 
     /// All bytes of a log.

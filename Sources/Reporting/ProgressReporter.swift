@@ -1,4 +1,5 @@
 import Diagnostics
+import Foundation
 import Timing
 
 /// What one optimizer step came to, for the progress line.
@@ -35,8 +36,10 @@ package final class ProgressReporter {
         /// A progress line redrawn in place. Whether there is a terminal is for the caller to know: under mpirun a
         /// rank's output is a pty even when mpirun's is a file.
         case terminal
-        /// Whole lines only.
+        /// Whole lines only, as wide as they are: a file.
         case lines
+        /// Whole lines that fit: a terminal that can't draw over what stands there.
+        case fittingLines
         /// Errors only.
         case quiet
     }
@@ -60,6 +63,7 @@ package final class ProgressReporter {
     static let redrawSeconds = 0.1
 
     private let style: Style
+    private let usesColor: Bool
     private let plan: Plan
     private let metricNames: [String]
     private let output: any TextOutput
@@ -73,8 +77,16 @@ package final class ProgressReporter {
     private var lastDrawn = -Double.infinity
     private var printed: Set<String> = []
 
+    /// When the first epoch began, and the steps since then.
+    private var begin: Double?
+    private var stepsInAll = 0
+    /// The best validation so far.
+    private var best: Double?
+
     // The epoch so far.
     private var epochStart = 0.0
+    /// Seconds of training in the epochs before.
+    private var earlierSeconds = 0.0
     private var pausedSince: Double?
     private var pausedSeconds = 0.0
     private var stepsSeen = 0
@@ -84,13 +96,15 @@ package final class ProgressReporter {
     private var learningRate = 0.0
 
     /// `metricNames` are the training metrics that come with each step. `columns` is the terminal's width. `clock` can be
-    /// replaced in tests. `log` gets every note and warning, also when quiet.
+    /// replaced in tests. `usesColor` is whether lines have colours. `log` gets every note and warning, also when quiet.
     package init(
-        style: Style, plan: Plan, metricNames: [String] = [], output: any TextOutput, errors: any TextOutput,
+        style: Style, usesColor: Bool = false, plan: Plan, metricNames: [String] = [], output: any TextOutput,
+        errors: any TextOutput,
         columns: @escaping () -> Int, log: RankLog? = nil,
         clock: @escaping () -> Double = { MonotonicClock.seconds }
     ) {
         self.style = style
+        self.usesColor = usesColor
         self.plan = plan
         self.metricNames = metricNames
         self.output = output
@@ -106,6 +120,8 @@ package final class ProgressReporter {
 
     /// Begins the clock and the means of an epoch.
     package func beginEpoch() {
+        begin = begin ?? clock()
+        earlierSeconds += trainingSeconds(clock())
         epochStart = clock()
         pausedSince = nil
         pausedSeconds = 0
@@ -121,6 +137,7 @@ package final class ProgressReporter {
         precondition(values.count == metricSums.count, "\(values.count) metrics for \(metricSums.count) names")
         let weight = Double(figures.samples)
         stepsSeen += 1
+        stepsInAll += 1
         samplesSeen += weight
         lossSum += weight * figures.loss
         for index in values.indices { metricSums[index] += weight * values[index] }
@@ -129,7 +146,7 @@ package final class ProgressReporter {
         let now = clock()
         guard now - lastDrawn >= Self.redrawSeconds else { return }
         lastDrawn = now
-        draw(line(figures, now).text(columns: columns() - 1))
+        draw(line(figures, now).text(columns: columns() - 1, colors: usesColor))
     }
 
     /// The same with metrics in an array.
@@ -147,6 +164,9 @@ package final class ProgressReporter {
         if let since = pausedSince { pausedSeconds += clock() - since }
         pausedSince = nil
     }
+
+    /// Says which value of what is monitored is the best so far; nil: there is none.
+    package func noteBest(_ value: Double?) { best = value }
 
     /// Ends an epoch with its line. `training` are name and value of the epoch's training figures, the loss first, where
     /// the caller knows them better than the mean over the steps seen here (after a resume, or for metrics that aren't
@@ -175,12 +195,30 @@ package final class ProgressReporter {
                 shortTitle: short, validation: Self.figures(values)))
     }
 
+    /// Seconds of training in the epochs so far, without validations and checkpoints.
+    package var trainedSeconds: Double { earlierSeconds + trainingSeconds(clock()) }
+
     // MARK: - Other lines
 
     /// A line to standard output, above the progress line; not when quiet.
     package func line(_ text: String) {
         guard style != .quiet else { return }
         above { output.write(printable(text) + "\n") }
+    }
+
+    /// Lines of what is said of each rank, as many on a line as fit; not when quiet.
+    package func ranks(_ items: [String]) {
+        guard style != .quiet else { return }
+        let width = style == .lines ? 100 : max(1, columns() - 1)
+        var row = ""
+        for item in items {
+            if !row.isEmpty, row.count + 3 + item.count > width {
+                line(row)
+                row = ""
+            }
+            row += (row.isEmpty ? "" : " | ") + item
+        }
+        if !row.isEmpty { line(row) }
     }
 
     /// `note: …` to standard error; a text that was printed before isn't repeated. Not when quiet.
@@ -192,7 +230,7 @@ package final class ProgressReporter {
     /// Takes the progress line away: at the end of the run, or before somebody else prints.
     package func clear() {
         guard !drawn.isEmpty else { return }
-        output.write("\r" + String(repeating: " ", count: min(drawn.count, max(0, columns() - 1))) + "\r")
+        output.write("\r" + String(repeating: " ", count: min(Color.width(of: drawn), max(0, columns() - 1))) + "\r")
         drawn = ""
     }
 
@@ -208,7 +246,12 @@ package final class ProgressReporter {
         guard style != .quiet else { return }
         clear()
         // A file has no width, and what isn't known isn't guessed.
-        output.write(line.text(columns: style == .terminal ? columns() - 1 : nil) + "\n")
+        let text = line.text(columns: style == .lines ? nil : columns() - 1)
+        if usesColor, let end = text.range(of: "  ")?.lowerBound {
+            output.write(Color.bold(String(text[..<end])) + text[end...] + "\n")
+        } else {
+            output.write(text + "\n")
+        }
         lastDrawn = -.infinity
     }
 
@@ -222,7 +265,7 @@ package final class ProgressReporter {
 
     /// Draws over what stood there. Spaces wipe the rest, since not every terminal knows escape sequences.
     private func draw(_ text: String) {
-        let leftover = min(drawn.count, max(0, columns() - 1)) - text.count
+        let leftover = min(Color.width(of: drawn), max(0, columns() - 1)) - Color.width(of: text)
         output.write("\r" + text + String(repeating: " ", count: max(0, leftover)))
         drawn = text
     }
@@ -238,12 +281,16 @@ package final class ProgressReporter {
             plan.epochs == nil
             ? (figures.step, plan.totalSteps) : (figures.stepInEpoch, plan.stepsPerEpoch)
         let seconds = trainingSeconds(now)
-        let timeLeft = Double(max(0, total - done)) * seconds / Double(max(1, stepsSeen))
+        // Of the whole run, with its validations and checkpoints.
+        let elapsed = now - (begin ?? now)
+        let timeLeft = Double(max(0, plan.totalSteps - figures.step)) * elapsed / Double(max(1, stepsInAll))
         return ProgressLine(
             title: plan.epochs == nil ? "Step" : title(epoch: figures.epoch), done: done, total: total,
-            figures: means(), learningRate: "lr \(HumanText.learningRate(figures.learningRate))",
+            figures: means(), best: best.map { "best \(HumanText.figure($0))" },
+            learningRate: "lr \(HumanText.learningRate(figures.learningRate))",
             rate: HumanText.rate(samplesPerSecond: seconds > 0 ? samplesSeen / seconds : .nan),
-            timeLeft: "\(HumanText.duration(seconds: timeLeft)) left")
+            timeLeft: "\(HumanText.duration(seconds: timeLeft)) left",
+            totalTime: "of \(HumanText.duration(seconds: elapsed + timeLeft))")
     }
 
     /// Seconds of the epoch so far without its pauses.

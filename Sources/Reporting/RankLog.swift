@@ -155,7 +155,8 @@ package final class RankLog {
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").suffix(count).map(String.init)
     }
 
-    private static func made(in run: Directory) throws -> Directory {
+    /// The directory of logs in a run's, made where it is missing.
+    static func made(in run: Directory) throws -> Directory {
         if let logs = try run.directory(directoryName, orFailWith: .cannotCreate) { return logs }
         return try reportingSystemErrors {
             try run.fileSystem.makeDirectory(run.at(directoryName))
@@ -171,7 +172,8 @@ package final class RankLog {
         return found == Array(mark.utf8)
     }
 
-    private static func openFile(_ name: String, in logs: Directory) throws -> Int32 {
+    /// Opens a file of `logs` to append. One of a stranger's kind is refused; one with a second name, or too long, is moved aside.
+    static func openFile(_ name: String, in logs: Directory) throws -> Int32 {
         let place = logs.at(name)
         return try reportingSystemErrors {
             if let status = try logs.status(of: name), status.kind == .file,

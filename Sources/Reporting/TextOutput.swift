@@ -17,9 +17,15 @@ package final class StreamOutput: TextOutput {
     package init(_ stream: StandardStream) { self.stream = stream }
 
     package func write(_ text: String) {
+        var text = text
+        text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// The same with bytes.
+    package func write(_ bytes: UnsafeRawBufferPointer) {
         guard hasReader else { return }
         do {
-            try stream.write(text)
+            try stream.write(bytes)
         } catch let error as Failure {
             // The next one is tried: a disk may have room again.
             failure = failure ?? error

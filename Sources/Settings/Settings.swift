@@ -196,6 +196,9 @@ package final class Settings {
         find(key)?.mapping?.contains { $0.key.string == inner } ?? false
     }
 
+    /// Whether the key holds a section.
+    package func hasSection(_ key: String) -> Bool { find(key)?.mapping != nil }
+
     /// A section whose keys all have defaults, or are asked for one by one; empty where missing.
     package func section(_ key: String) throws -> Settings {
         try optionalSection(key) ?? record(key, Settings(document: document, path: path(of: key), node: nil, line: line))

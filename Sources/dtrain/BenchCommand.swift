@@ -19,7 +19,8 @@ struct BenchCommand: ParsableCommand {
         abstract: "How fast a configuration trains, where the time goes, and what the machine could do.",
         discussion: "Trains without run directory, log, checkpoint and validation, in one process or on the ranks of mpirun.")
 
-    @Argument(help: "The configuration (YAML); without it, the built-in digits.")
+    @Argument(
+        help: "The configuration (YAML); without it, the built-in digits.", completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @OptionGroup var options: ConfigurationOptions

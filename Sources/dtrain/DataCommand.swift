@@ -10,7 +10,8 @@ struct DataCommand: ParsableCommand {
         commandName: "data",
         abstract: "What the data of a configuration are like: samples per class, shapes, ranges, means; a picture of samples.")
 
-    @Argument(help: "The configuration (YAML); without it, the built-in digits.")
+    @Argument(
+        help: "The configuration (YAML); without it, the built-in digits.", completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @OptionGroup var options: ConfigurationOptions

@@ -15,7 +15,9 @@ struct DoctorCommand: ParsableCommand {
         discussion: "Looks at one process, or at the ranks of a launcher. Ends with 1 where something should be mended "
             + "(errors and warnings, not notes).")
 
-    @Argument(help: "A configuration (YAML) whose needs are compared with what is there; its data are read.")
+    @Argument(
+        help: "A configuration (YAML) whose needs are compared with what is there; its data are read.",
+        completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @OptionGroup var options: ConfigurationOptions

@@ -13,14 +13,18 @@ struct Dtrain: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dtrain",
         abstract: "Trains neural networks data-parallel over MPI ranks.",
-        discussion: "Without a command it trains; without a configuration, on the built-in digits.",
+        discussion: introduction + "\n\n" + Examples.text,
         version: versionText,
         subcommands: [
-            TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
-            VerifyCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self, DataCommand.self,
-            PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self, WatchCommand.self
+            InitCommand.self, TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
+            VerifyCommand.self, LsCommand.self, DiffCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self,
+            DataCommand.self, PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self,
+            ReportCommand.self, ExplainCommand.self, CompletionCommand.self, ManualCommand.self, WatchCommand.self
         ],
         defaultSubcommand: TrainCommand.self)
+
+    /// What `--help` and the manual page begin with.
+    static let introduction = "Without a command it trains; without a configuration, on the built-in digits."
 
     /// Matrix products are our own; OpenBLAS is what the tests hold them against.
     private static var versionText: String {

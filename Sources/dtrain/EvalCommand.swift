@@ -11,7 +11,7 @@ struct EvalCommand: ParsableCommand {
         commandName: "eval",
         abstract: "Loss and metrics of a checkpoint on a data split.")
 
-    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
+    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).", completion: .directory)
     var checkpoint: String
 
     @Option(help: "The split: validation or train (default: validation).")
@@ -23,13 +23,30 @@ struct EvalCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The file of targets that belongs to --data, where they are not in it.", valueName: "file"))
     var targets: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Also accuracy, positive rate and true-positive rate of each group that a column of the table makes.",
+            valueName: "column"))
+    var group: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "With --group: the class whose predictions are counted (default: the second of two).", valueName: "class"))
+    var positive: String?
+
+    @Flag(help: "Also how well the stated probabilities are kept: a reliability table and the expected calibration error.")
+    var calibration = false
+
     @Flag(help: "Print one JSON object.")
     var json = false
 
     @Flag(help: "Use the average of the weights that training kept (training.ema).")
     var ema = false
 
-    @Flag(help: "Judge the network with weights in 8 bits too: a table of size, speed, loss and metrics.")
+    @Flag(
+        help:
+            "Judge the network with weights in 8 bits and products of whole numbers too: a table of size, speed, loss and metrics."
+    )
     var int8 = false
 
     @Option(
@@ -43,7 +60,12 @@ struct EvalCommand: ParsableCommand {
 
     func validate() throws {
         if targets != nil, data == nil { throw ValidationError("--targets: the targets of which inputs? Give --data as well") }
-        if int8, json { throw ValidationError("--int8 and --json exclude each other: --int8 prints a table") }
+        if int8, json || group != nil || calibration {
+            throw ValidationError("--int8 prints a table of its own; leave out --json, --group and --calibration")
+        }
+        if positive != nil, group == nil {
+            throw ValidationError("--positive belongs to --group; give that as well, or leave it out")
+        }
         if split != nil, data != nil {
             throw ValidationError("--split and --data exclude each other: one names a split, the other a file")
         }
@@ -54,18 +76,20 @@ struct EvalCommand: ParsableCommand {
         let split: TrainedModel.Split =
             data.map { .file($0, targets: targets) } ?? (self.split ?? .validation == .train ? .train : .validation)
         if int8 {
-            let comparison = try model.compareInt8(split) { StandardStream.tell("note", $0) }
+            let comparison = try model.compareInt8(split, integers: true) { StandardStream.tell("note", $0) }
             return try comparison.lines.forEach(StandardStream.output.line)
         }
         let (count, loss, metrics) = try model.evaluate(split) {
             StandardStream.tell("note", $0)
         }
+        let judged = try judgements(model, split)
         if json {
             var bytes: [UInt8] = []
             LogLine(
                 .validation, step: model.state.step,
                 fields: [.init("loss", .number(loss)), .init("samples", .integer(count))]
-                    + metrics.map { .init($0.name, $0.logValue) }
+                    + metrics.map { .init($0.name, $0.logValue) } + (judged.groups?.fields ?? [])
+                    + (judged.calibration?.fields ?? [])
             ).write(to: &bytes)
             try bytes.withUnsafeBytes { try StandardStream.output.write($0) }
             return
@@ -76,6 +100,26 @@ struct EvalCommand: ParsableCommand {
                 + "\(HumanText.count(count)) samples")
         try output.line("loss \(MetricValue.text(of: loss))")
         for metric in metrics { try metric.lines.forEach(output.line) }
+        for line in (judged.groups?.lines(column: group ?? "", positive: judged.positive) ?? [])
+            + (judged.calibration?.lines ?? [])
+        {
+            try output.line(line)
+        }
+    }
+}
+
+extension EvalCommand {
+    /// What is asked for of single samples.
+    private func judgements(
+        _ model: TrainedModel, _ split: TrainedModel.Split
+    ) throws -> (groups: GroupReport?, positive: String?, calibration: Calibration?) {
+        guard group != nil || calibration else { return (nil, nil, nil) }
+        let positive = try model.positiveClass(positive)
+        let judgements = try model.judgements(split)
+        let groups = try group.map {
+            GroupReport(judgements, groups: try model.groups($0, of: split, count: judgements.count), positive: positive)
+        }
+        return (groups, positive.map(model.name), calibration ? Calibration(judgements) : nil)
     }
 }
 

@@ -19,10 +19,10 @@ struct ExportCommand: ParsableCommand {
         case onnx, safetensors, npz, gpt2
     }
 
-    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
+    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).", completion: .directory)
     var checkpoint: String
 
-    @Argument(help: "The file to write; of gpt2 the folder, which isn't there yet.")
+    @Argument(help: "The file to write; of gpt2 the folder, which isn't there yet.", completion: .file())
     var output: String
 
     @Option(help: ArgumentHelp("The form to write.", valueName: "name"))

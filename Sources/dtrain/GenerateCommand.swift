@@ -14,7 +14,7 @@ struct GenerateCommand: ParsableCommand {
             "Without --prompt every line of standard input is a prompt, and its text ends with a line feed. The same seed gives the same "
             + "text.")
 
-    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
+    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).", completion: .directory)
     var checkpoint: String
 
     @Option(help: ArgumentHelp("The beginning of the text.", valueName: "text"))

@@ -11,7 +11,8 @@ struct GradcheckCommand: ParsableCommand {
         abstract: "Analytic against numeric gradients, layer by layer.",
         discussion: "Ends with status 1 if any parameter's gradient is wrong.")
 
-    @Argument(help: "The configuration (YAML); without it, the built-in digits.")
+    @Argument(
+        help: "The configuration (YAML); without it, the built-in digits.", completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @OptionGroup var options: ConfigurationOptions

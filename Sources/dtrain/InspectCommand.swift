@@ -13,7 +13,8 @@ struct InspectCommand: ParsableCommand {
         commandName: "inspect",
         abstract: "Layers, shapes, parameter counts, memory and the effective configuration.")
 
-    @Argument(help: "A configuration (YAML), a checkpoint or a run directory; without it, the built-in digits.")
+    @Argument(
+        help: "A configuration (YAML), a checkpoint or a run directory; without it, the built-in digits.", completion: .file())
     var subject: String?
 
     @OptionGroup var options: ConfigurationOptions
@@ -40,6 +41,7 @@ struct InspectCommand: ParsableCommand {
             try output.line()
             try printLayers(model.network, microBatchSize: model.configuration.training.microBatchSize)
             if plan { try printPlan(PlanReport(model.network)) }
+            try printSparsity(model)
             try output.line()
             try output.line("digest \(model.checkpoint.digest)")
             try output.line()
@@ -93,52 +95,25 @@ struct InspectCommand: ParsableCommand {
         for line in report.lines { try output.line(line) }
     }
 
-    private func printLayers(_ network: Network, microBatchSize: Int) throws {
-        func kept(_ need: MemoryNeed?) -> String {
-            let bytes = need?.bytes(rows: microBatchSize, leafRows: microBatchSize) ?? 0
-            return bytes == 0 ? "" : HumanText.bytes(bytes)
+    /// How many weights are 0, where some are.
+    private func printSparsity(_ model: TrainedModel) throws {
+        let total = model.totalSparsity
+        guard total.zeroCount > 0 else { return }
+        let rows = (model.sparsity + [("total", total)]).map { name, zeros in
+            [
+                name, HumanText.count(zeros.zeroCount), "of \(HumanText.count(zeros.count))",
+                String(format: "%.1f %%", 100 * Double(zeros.zeroCount) / Double(max(1, zeros.count)))
+            ]
         }
-        var rows = [
-            ["layer", "kind", "output", "parameters", "operations", "kept"],
-            ["input", "", "\(network.inputShape)", "", "", ""]
-        ]
-        addLayers(network.layers, of: network, depth: 0, behindTrained: false, kept: kept, to: &rows)
-        rows.append([
-            "total", "", "", HumanText.count(network.layout.parameterCount), HumanText.count(network.productOperations),
-            kept(network.layers.memory.kept)
-        ])
-        for row in Self.aligned(rows) { try output.line(row) }
-        try output.line("operations: of the products of one sample, forward and backward")
-        let samples = microBatchSize == 1 ? "1 sample" : "\(HumanText.count(microBatchSize)) samples"
-        try output.line(
-            "kept: for backward, of a micro-batch of \(samples); layers that are computed together show it at the first")
-        if let fused = network.fusedActivation { try output.line("the final \(fused.kind) is part of the loss") }
+        try output.line()
+        try output.line("weights that are 0")
+        for row in Self.aligned(rows, numbers: [1, 3]) { try output.line("  " + row) }
     }
 
-    /// A row for each layer, and below it those of the layers inside it.
-    ///
-    /// - Parameters:
-    ///   - behindTrained: whether something in front of them is trained, so that their input's gradient is computed.
-    ///   - kept: what the memory that a layer keeps is as a cell.
-    private func addLayers(
-        _ layers: Sequential, of network: Network, depth: Int, behindTrained: Bool, kept: (MemoryNeed?) -> String,
-        to rows: inout [[String]]
-    ) {
-        let space = String(repeating: " ", count: 2 * depth)
-        var behindTrained = behindTrained
-        for (stage, need) in zip(layers.configured, layers.keptByLayer) {
-            let count = stage.slots.reduce(0) { $0 + network.layout.slots[$1].shape.count }
-            let operations = stage.layer.productOperations(withInputGradient: behindTrained)
-            rows.append([
-                space + printable(stage.path), type(of: stage.layer).kind, "\(stage.layer.outputShape)",
-                count == 0 ? "" : HumanText.count(count), operations == 0 ? "" : HumanText.count(operations), kept(need)
-            ])
-            for branch in stage.layer.branches {
-                addLayers(
-                    branch.layers, of: network, depth: depth + 1, behindTrained: behindTrained, kept: kept, to: &rows)
-            }
-            behindTrained = behindTrained || stage.slots.contains { network.layout.slots[$0].region == .trained }
-        }
+    private func printLayers(_ network: Network, microBatchSize: Int) throws {
+        let table = LayerTable(network, microBatchSize: microBatchSize)
+        for row in Self.aligned([LayerTable.header] + table.rows) { try output.line(row) }
+        for note in table.notes { try output.line(note) }
     }
 
     /// Lines of cells below each other; columns of `numbers` end below each other.

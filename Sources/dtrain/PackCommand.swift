@@ -11,10 +11,10 @@ struct PackCommand: ParsableCommand {
             "data: {format: packed, train: {path: FILE}} trains on it with the digest of the folder. It is mapped, so that "
             + "the ranks of a machine share it.")
 
-    @Argument(help: "A folder with a folder of images for each class, or a configuration (YAML).")
+    @Argument(help: "A folder with a folder of images for each class, or a configuration (YAML).", completion: .file())
     var source: String
 
-    @Argument(help: "The file to write.")
+    @Argument(help: "The file to write.", completion: .file())
     var file: String
 
     @Option(help: "The split of a configuration: train or validation (default: train).")

@@ -15,10 +15,10 @@ struct PredictCommand: ParsableCommand {
             + "sample: the predicted class and the probability of each, the predicted numbers, or the characters foreseen in a text; of "
             + "series a line for each step behind the end of each.")
 
-    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).")
+    @Argument(help: "A checkpoint, or a run directory (its newest checkpoint).", completion: .directory)
     var checkpoint: String
 
-    @Argument(help: "The inputs, of the kind that training read, .gz or plain.")
+    @Argument(help: "The inputs, of the kind that training read, .gz or plain.", completion: .file())
     var input: String
 
     @Option(help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
@@ -27,7 +27,7 @@ struct PredictCommand: ParsableCommand {
     @Flag(help: "Use the average of the weights that training kept (training.ema).")
     var ema = false
 
-    @Flag(help: "Compute with the weights of dense layers, convolutions and attention as 8 bits hold them.")
+    @Flag(help: "Compute dense layers, convolutions and attention's projections in 8 bits.")
     var int8 = false
 
     @Option(
@@ -43,7 +43,7 @@ struct PredictCommand: ParsableCommand {
 
     func run() throws {
         let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema)
-        if int8 { StandardStream.tell("note", try model.quantize().line) }
+        if int8 { StandardStream.tell("note", model.computeInIntegers(try model.quantize()).line) }
         let file = try output.map { try OutputFile(path: $0) }
         var text = model.columnNames.map(CSVText.cell).joined(separator: ",") + "\n"
         func flush() throws {

@@ -11,7 +11,7 @@ struct TokenizeCommand: ParsableCommand {
             "With --train a tokenizer.json, as Hugging Face's tokenizers reads it; with --tokenizer a file of tokens for "
             + "data: {format: tokens}, as nanoGPT and llm.c read it.")
 
-    @Argument(help: "Texts in UTF-8, .gz or plain.")
+    @Argument(help: "Texts in UTF-8, .gz or plain.", completion: .file())
     var texts: [String]
 
     @Option(help: ArgumentHelp("Learn a tokenizer of so many tokens, all 256 bytes included.", valueName: "n"))

@@ -13,7 +13,8 @@ struct TrainCommand: ParsableCommand {
         commandName: "train",
         abstract: "Train a network, in one process or on the ranks of mpirun.")
 
-    @Argument(help: "The configuration (YAML); without it, the built-in digits.")
+    @Argument(
+        help: "The configuration (YAML); without it, the built-in digits.", completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @OptionGroup var options: ConfigurationOptions
@@ -59,6 +60,12 @@ struct TrainCommand: ParsableCommand {
     @Flag(help: "Print nothing but warnings, errors and the digest.")
     var quiet = false
 
+    @Flag(help: "Print the lines of metrics.jsonl as they come, and nothing else on standard output.")
+    var json = false
+
+    @Flag(help: "Say behind each epoch how fast each rank computed, and how long it waited for others.")
+    var rankRates = false
+
     @Flag(name: .customLong("no-mpi"), help: "Train in this one process, whatever launched it.")
     var withoutMPI = false
 
@@ -73,6 +80,11 @@ struct TrainCommand: ParsableCommand {
                 throw ValidationError(
                     "--restart \(restart): it is the launcher that starts a job again: use it with --ranks or --hosts")
             }
+        }
+        if json, quiet { throw ValidationError("--json and --quiet exclude each other: take one of them out") }
+        if rankRates, json || quiet {
+            throw ValidationError(
+                "--rank-rates prints lines that \(json ? "--json" : "--quiet") leaves out: take one of them out")
         }
         if resume == "", CommandLine.arguments.contains(where: { $0.isEmpty || $0 == "--resume=" }) {
             throw ValidationError("--resume: an empty path; name a checkpoint or a run, or leave the path out")
@@ -114,7 +126,10 @@ struct TrainCommand: ParsableCommand {
 
     /// What of the command line all ranks must agree on, besides what concerns the run itself.
     private var agreedItems: [Agreement.Item] {
-        [.init("the command", "train"), .init("--stall-timeout", stallTimeout.map { String($0) })]
+        [
+            .init("the command", "train"), .init("--rank-rates", rankRates ? "" : nil),
+            .init("--stall-timeout", stallTimeout.map { String($0) })
+        ]
     }
 
     /// What the command line asks for.
@@ -127,7 +142,11 @@ struct TrainCommand: ParsableCommand {
         run.options.availableCores = availableCores()
         run.options.stopAfterStep = steps
         run.options.columns = { environment.columns }
-        run.options.style = quiet ? .quiet : environment.isTerminal ? .terminal : .lines
+        run.options.style =
+            quiet || json ? .quiet : !environment.isTerminal ? .lines : environment.isDumb ? .fittingLines : .terminal
+        run.options.usesColor = environment.usesColor
+        run.options.printsJSON = json
+        run.options.showsRankRates = rankRates
         let restarting = ProcessInfo.processInfo.environment[RankLauncher.restartingVariable]
         run.belongsToLauncher = restarting != nil
         run.mustGoOn = restarting == "goes on"

@@ -14,10 +14,10 @@ struct VerifyCommand: ParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "A run directory (its newest valid checkpoint), a checkpoint, or a safetensors file.",
-            valueName: "a"))
+            valueName: "a"), completion: .file())
     var first: String
 
-    @Argument(help: ArgumentHelp("What to compare it with.", valueName: "b"))
+    @Argument(help: ArgumentHelp("What to compare it with.", valueName: "b"), completion: .file())
     var second: String
 
     @Flag(help: "Print nothing; the exit status tells.")

@@ -191,11 +191,6 @@ struct TextMetricTests {
                 "eval", "run", "--json", "--set", "loss={cross_entropy: {label_smoothing: 0}}")
             expectSuccess(outcome)
             let trained = try bench.dtrain("eval", "run", "--json")
-            func value(_ key: String, _ outcome: Outcome) throws -> Double {
-                let parts = outcome.output.split(separator: "\"\(key)\":")
-                let number = try #require(parts.last).prefix { $0 != "," && $0 != "}" }
-                return try #require(Double(number))
-            }
             let loss = try value("loss", outcome)
             for judged in [outcome, trained] {
                 let perplexity = try value("perplexity", judged)
@@ -204,7 +199,59 @@ struct TextMetricTests {
                 let bits = try value("bits_per_byte", judged)
                 #expect(abs(bits - loss / log(2) / 2.5) < 1e-9 * bits)
             }
-            #expect((try value("loss", trained) == loss) == (smoothing == 0))
+            let isPlain = try value("loss", trained) == loss
+            #expect(isPlain == (smoothing == 0))
         }
+    }
+
+    @Test("bits per byte of tokens count the bytes that a tokenizer says, and none for special tokens")
+    func tokenizer() throws {
+        try withWorkbench { bench in
+            // Tokens of many lengths; the first one, which is nobody's target, is a byte that nothing is merged with.
+            let text =
+                "Q" + (0..<300).map { $0 % 4 == 0 ? "line \($0) of a text é that comes again\n" : "\($0 * 7919)\n" }.joined()
+            try bench.write("t.txt", text)
+            expectSuccess(
+                try bench.dtrain(
+                    "tokenize", "t.txt", "--train", "300", "--special-token", "<|endoftext|>", "--output", "tokenizer.json"))
+            expectSuccess(
+                try bench.dtrain(
+                    "tokenize", "t.txt", "t.txt", "--tokenizer", "tokenizer.json", "--end", "<|endoftext|>", "--output", "t.bin"
+                ))
+            func configuration(_ data: String) -> String {
+                """
+                data: {\(data), context: 1}
+                model: {layers: [embedding: {embedding_dim: 4}, dense: {units: vocabulary}]}
+                metrics: [bits_per_byte]
+                training: {max_steps: 3, global_batch_size: 6}
+
+                """
+            }
+            let asText = "format: text, train: {path: t.txt}, tokens: {tokenizer: tokenizer.json}"
+            let asTokens = "format: tokens, train: {path: t.bin}, tokenizer: tokenizer.json"
+            for (name, data, byteCount, tokenCount) in [
+                ("tokens", asTokens, 2 * text.utf8.count, bench.bytes("t.bin").count / 2),
+                ("text", asText, text.utf8.count, bench.bytes("t.bin").count / 4 - 1)
+            ] {
+                try bench.write("\(name).yaml", configuration(data))
+                expectSuccess(try bench.dtrain("train", "\(name).yaml", "--run", name, "--quiet"))
+                let judged = try bench.dtrain("eval", name, "--split", "train", "--json")
+                expectSuccess(judged)
+                let bits = try value("bits_per_byte", judged) * Double(byteCount - 1)
+                let expected = try value("loss", judged) * Double(tokenCount - 1) / log(2)
+                #expect(abs(bits - expected) < 1e-9 * bits, "\(judged)")
+            }
+            // Whoever doesn't ask for it needs no tokenizer to be judged on tokens.
+            try bench.remove("tokenizer.json")
+            expectRefusal(try bench.dtrain("eval", "tokens", "--data", "t.bin"), .missingInput, ["tokenizer.json"])
+            expectSuccess(try bench.dtrain("eval", "tokens", "--data", "t.bin", "--set", "metrics=[accuracy]"))
+        }
+    }
+
+    /// A number of what `eval --json` printed.
+    private func value(_ key: String, _ outcome: Outcome) throws -> Double {
+        let parts = outcome.output.split(separator: "\"\(key)\":")
+        let number = try #require(parts.last).prefix { $0 != "," && $0 != "}" }
+        return try #require(Double(number))
     }
 }

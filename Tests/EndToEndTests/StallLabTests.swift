@@ -34,7 +34,7 @@ struct StallLabTests {
                 """
                 set -u
                 on() { local host=$1; shift; ssh -F "$DTRAIN_LAB_SSH_CONFIG" "$host" "$@"; }
-                await() { for ((n = 0; n < 400; n++)); do grep -q "$1" errors && return; sleep 0.05; done; echo "no $1" >&2; }
+                await() { for ((n = 0; n < 800; n++)); do grep -q "$1" errors && return; sleep 0.05; done; echo "no $1" >&2; }
                 \(start) train c.yaml --run r --quiet \(options) 2> errors &
                 job=$!
                 for ((n = 0; n < 400; n++)); do grep -q '"step":3,' r/metrics.jsonl 2> /dev/null && break; sleep 0.05; done
@@ -44,7 +44,7 @@ struct StallLabTests {
                 cat errors >&2
                 exit $code
                 """
-            ], directory: bench.folder, environment: ["DTRAIN_IDLE_SECONDS": String(idleSeconds)], timeLimitSeconds: 60)
+            ], directory: bench.folder, environment: ["DTRAIN_IDLE_SECONDS": String(idleSeconds)], timeLimitSeconds: 90)
         let running = try child.start()
         let result = running.wait()
         return Outcome(result: result, survivors: running.awaitProcesses(seconds: 5).map(\.identifier))
@@ -104,12 +104,13 @@ struct StallLabTests {
     @Test("a rank that gets on slower than those of other hosts is named once, with its host, pid there and phase")
     func straggler() throws {
         try withWorkbench { bench in
-            // The watcher's minute is 3.75 s; the rank is slow for more than another one.
+            // The watcher's minute is 3.75 s; the rank has a tenth of the time for more than another one. launch/test.sh runs this
+            // behind the other tests: beside them any rank may be the slowest one.
             let outcome = try train(
                 bench, ranksEach: 1, idleSeconds: 0.5, hosts: 3, units: 1024, batch: 384, microBatch: 64,
                 """
                 victim=$(on lab2 'pgrep -x dtrain')
-                on lab2 "while kill -STOP $victim; do sleep 0.06; kill -CONT $victim; sleep 0.02; done 2> /dev/null" &
+                on lab2 "while kill -STOP $victim; do sleep 0.09; kill -CONT $victim; sleep 0.01; done 2> /dev/null" &
                 await 'makes the others wait'
                 sleep 5
                 echo "victim $victim"

@@ -106,7 +106,7 @@ struct CheckTests {
             $0.need = need
             $0.directory?.freeBytes = 500_000_000
         },
-        Spoilt(testDescription: "a slow fsync", check: "run_directory", severity: .note, says: ["fsync", "0:02"]) {
+        Spoilt(testDescription: "a slow fsync", check: "run_directory", severity: .note, says: ["fsync", "2.5 s"]) {
             $0.directory?.syncSeconds = 2.5
         },
         Spoilt(

@@ -53,7 +53,8 @@ struct LaunchPlanTests {
         let plan = plan(ranks: 6, hosts: try HostList("a:2,b:4"), inherited: ["DTRAIN_SIMD": "256", "OTHER": "x"])
         #expect(
             plan.commandLine == [
-                "/usr/bin/mpirun", "-np", "6", "--host", "a:2,b:4", "-x", "DTRAIN_COLUMNS", "-x", "DTRAIN_SIMD", "-x",
+                "/usr/bin/mpirun", "-np", "6", "--host", "a:2,b:4", "-x", "DTRAIN_COLOR", "-x", "DTRAIN_COLUMNS", "-x",
+                "DTRAIN_SIMD", "-x",
                 "DTRAIN_TERMINAL", "-x", "OMP_NUM_THREADS", "-x", "OPENBLAS_NUM_THREADS", "--bind-to", "core:overload-allowed",
                 "/opt/dtrain", "train", "a b.yaml"
             ])

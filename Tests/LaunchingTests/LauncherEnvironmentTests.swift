@@ -94,6 +94,21 @@ struct LauncherEnvironmentTests {
         try LauncherEnvironment(["OMPI_COMM_WORLD_SIZE": "1", "PMIX_RANK": "0"], outputIsTerminal: false).check(size: 1)
     }
 
+    @Test(
+        "NO_COLOR goes before CLICOLOR_FORCE, that before the terminal, CLICOLOR=0 and TERM=dumb",
+        arguments: [
+            ([:], true), (["TERM": "xterm"], true), (["TERM": "dumb"], false), (["CLICOLOR": "0"], false),
+            (["CLICOLOR": "1"], true), (["NO_COLOR": "1"], false), (["NO_COLOR": ""], true),
+            (["NO_COLOR": "1", "CLICOLOR_FORCE": "1"], false), (["CLICOLOR_FORCE": "1", "CLICOLOR": "0", "TERM": "dumb"], true),
+            (["CLICOLOR_FORCE": "0", "CLICOLOR": "0"], false),
+            (["OMPI_COMM_WORLD_SIZE": "2", "DTRAIN_TERMINAL": "1", "DTRAIN_COLOR": "0"], false)
+        ] as [([String: String], Bool)])
+    func colors(_ environment: [String: String], onTerminal: Bool) {
+        #expect(LauncherEnvironment(environment, outputIsTerminal: true).usesColor == onTerminal)
+        let forced = onTerminal && environment["CLICOLOR_FORCE"] == "1"
+        #expect(LauncherEnvironment(environment, outputIsTerminal: false).usesColor == forced)
+    }
+
     @Test("under a launcher only DTRAIN_TERMINAL makes the output a terminal")
     func terminal() {
         let rank = ["OMPI_COMM_WORLD_SIZE": "2"]

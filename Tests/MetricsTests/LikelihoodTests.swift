@@ -61,6 +61,30 @@ struct LikelihoodTests {
         #expect(none == ["perplexity": Double?.none, "bits_per_byte": Double?.none])
     }
 
+    @Test("neither do they for any other metric, whatever lies beside them")
+    func ignoredElsewhere() throws {
+        let set = try metricSet(
+            "[accuracy, {top_k: {k: 2}}, precision, recall, f1, confusion_matrix]", Self.task, Likelihoods(ignoredClass: 1))
+        let classes: [Int32] = [1, 0, 0, 1, 1, 2, 0, 1]
+        let outputs: [Float] =
+            [0, 9, 0, 3, 2, 1, 2, 1, 3, 9, 0, 0, 0, 0, 9, 1, 2, 0, 0, 2, 1, 0, 9, 0]
+        for piece in [1, 3, 8] {
+            var statistics = [Double](repeating: 0, count: set.statisticsCount)
+            accumulate(set, outputs, .classes(classes), piece: piece, into: &statistics)
+            let found = set.values(statistics)
+            func scalar(_ name: String) -> Double { found.first { $0.name == name }?.scalar ?? .nan }
+            // What counts: 0 as 0, 0 as 2 (0 is second), 2 as 1 and 0 as 1 (last both).
+            #expect(scalar("accuracy") == 0.25 && scalar("top_2_accuracy") == 0.5, "\(found)")
+            // Class 0: one of one foreseen, one of three found; class 2: none of one. The ignored class has no part in the means.
+            #expect(scalar("precision") == 0.5 && scalar("f1") == 0.25, "\(found)")
+            #expect(abs(scalar("recall") - 1.0 / 6) < 1e-15, "\(found)")
+            #expect(found.last?.content == .matrix([[1, 1, 1], [0, 0, 0], [0, 1, 0]]), "\(found)")
+        }
+        var none = [Double](repeating: 0, count: set.statisticsCount)
+        accumulate(set, [0, 9, 0], .classes([1]), into: &none)
+        #expect(set.values(none).first?.content == .scalar(nil))
+    }
+
     @Test("a cross entropy that isn't finite gives none, or one that isn't either")
     func notFinite() throws {
         let set = try metricSet("[perplexity]", Self.task, Likelihoods())
@@ -74,7 +98,7 @@ struct LikelihoodTests {
         arguments: [
             ("perplexity", false, "the metric perplexity doesn't fit classification with 3 outputs"),
             ("bits_per_byte", false, "the metric bits_per_byte doesn't fit classification with 3 outputs"),
-            ("bits_per_byte", true, "needs classes that are characters or bytes of a text")
+            ("bits_per_byte", true, "needs classes that are tokens of a text, and a tokenizer")
         ])
     func refused(name: String, hasLogits: Bool, message: String) throws {
         let failure = #expect(throws: Failure.self) {

@@ -28,7 +28,9 @@ struct StepwiseTests {
         let variants: [[Any]] = [
             ["positional_embedding", ["repeat": ["times": 2, "layers": [["transformer_block": Self.block]]]]],
             [["positional_embedding": ["kind": "sinusoidal"]], ["transformer_block": Self.grouped]],
-            [["residual": ["layers": ["layer_norm", ["multi_head_attention": ["heads": 2, "causal": true]]]]], "gelu"]
+            [["residual": ["layers": ["layer_norm", ["multi_head_attention": ["heads": 2, "causal": true]]]]], "gelu"],
+            [["lstm": ["units": 5, "layers": 2, "dropout": 0.1, "output": "all"]], ["gru": ["units": 7, "output": "all"]]],
+            [["transformer_block": Self.block], ["simple_rnn": ["units": 8, "output": "all"]]]
         ]
         for variant in variants {
             let layers = [["embedding": ["units": 8]]] + variant + ["rms_norm", ["dense": ["units": 11]]]
@@ -37,7 +39,9 @@ struct StepwiseTests {
             let weights = AlignedBuffer<Float>(count: whole.layout.weightCount)
             whole.initialize(weights.weights(whole.layout), seed: 5)
             let tokens = (0..<context).map { Float(($0 * 7 + 3) % 11) }
+            let states = AlignedBuffer<Float>(count: 64)
             func run(_ network: Network, _ tokens: ArraySlice<Float>, _ cache: StepCache?) -> [UInt32] {
+                #expect(network.stateCount <= states.count)
                 #expect(network.layout.weightCount == whole.layout.weightCount)
                 let activations = Activations(network.layers, rows: 1, leafRows: 1, training: false)
                 let input = AlignedBuffer<Float>(count: tokens.count), output = AlignedBuffer<Float>(count: 11 * tokens.count)
@@ -47,7 +51,9 @@ struct StepwiseTests {
                     into: output.matrix(rows: 1, columns: 11 * tokens.count), using: activations,
                     in: ForwardPass(
                         weights: weights.weights(network.layout).readOnly, workspace: Workspace(), purpose: .evaluation,
-                        leafRows: 1, cache: cache))
+                        leafRows: 1,
+                        states: network.stateCount > 0 ? states.matrix(rows: 1, columns: network.stateCount) : nil, cache: cache
+                    ))
                 return output.elements.map(\.bitPattern)
             }
             let expected = run(whole, tokens[...], nil)
@@ -67,7 +73,7 @@ struct StepwiseTests {
     func others() throws {
         let others: [Any] = [
             ["transformer_block": ["heads": 2]], ["layer_norm": ["dimensions": 2]], ["permute": ["dimensions": [2, 1]]],
-            ["lstm": ["units": 3, "output": "all"]]
+            ["lstm": ["units": 3, "output": "all", "bidirectional": true]], ["gru": ["units": 3]]
         ]
         for layer in others {
             #expect(try !network([["embedding": ["units": 8]], layer], steps: 4).isStepwise, "\(layer)")

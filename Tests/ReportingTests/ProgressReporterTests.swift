@@ -53,10 +53,10 @@ final class Stage {
 
     func reporter(
         _ style: ProgressReporter.Style, epochs: Int? = 5, stepsPerEpoch: Int = 375, totalSteps: Int = 1875,
-        metrics: [String] = ["accuracy"]
+        metrics: [String] = ["accuracy"], usesColor: Bool = false
     ) -> ProgressReporter {
         ProgressReporter(
-            style: style,
+            style: style, usesColor: usesColor,
             plan: .init(epochs: epochs, stepsPerEpoch: stepsPerEpoch, totalSteps: totalSteps),
             metricNames: metrics, output: output, errors: errors, columns: { self.columns },
             clock: { self.seconds })
@@ -88,17 +88,21 @@ struct ProgressReporterTests {
             (
                 200,
                 "Epoch 3/5  120/375 [========>.....................] "
-                    + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"
+                    + "loss 0.1234 accuracy 0.9512 best 0.1111 lr 1.00e-03 45,714 samples/s 4.9 s left of 5.2 s"
+            ),
+            (
+                120,
+                "Epoch 3/5  120/375 [=>.......] "
+                    + "loss 0.1234 accuracy 0.9512 best 0.1111 lr 1.00e-03 45,714 samples/s 4.9 s left of 5.2 s"
             ),
             (
                 104,
                 "Epoch 3/5  120/375 [===>..........] "
-                    + "loss 0.1234 accuracy 0.9512 lr 1.00e-03 45,714 samples/s 0.7 s left"
+                    + "loss 0.1234 accuracy 0.9512 best 0.1111 45,714 samples/s 4.9 s left"
             ),
-            (90, "Epoch 3/5  120/375 [==>.........] loss 0.1234 accuracy 0.9512 45,714 samples/s 0.7 s left"),
-            (80, "Epoch 3/5  120/375 [====>.............] loss 0.1234 45,714 samples/s 0.7 s left"),
-            (60, "Epoch 3/5  120/375 [===>...........] loss 0.1234 0.7 s left"),
-            (50, "Epoch 3/5  120/375 loss 0.1234 0.7 s left"),
+            (80, "Epoch 3/5  120/375 [======>................] loss 0.1234 best 0.1111 4.9 s left"),
+            (60, "Epoch 3/5  120/375 [===>...........] loss 0.1234 4.9 s left"),
+            (50, "Epoch 3/5  120/375 loss 0.1234 4.9 s left"),
             (40, "Epoch 3/5  120/375 loss 0.1234"),
             (30, "Epoch 3/5  120/375"),
             (10, "Epoch 3/5"),
@@ -108,6 +112,7 @@ struct ProgressReporterTests {
         let stage = Stage()
         stage.columns = columns
         let reporter = stage.reporter(.terminal)
+        reporter.noteBest(0.1111)
         run(stage, reporter)
         #expect(stage.output.screen == [expected])
         #expect(stage.output.longestRow < columns)
@@ -135,7 +140,8 @@ struct ProgressReporterTests {
         stage.seconds += 1
         reporter.step(figures(2, loss: 0), metrics: [0.5])
         #expect(stage.output.screen.count == 1)
-        #expect(stage.output.screen[0].hasSuffix("left"))
+        let visible = stage.output.screen[0].prefix(59).reversed().drop { $0 == " " }.reversed()
+        #expect(String(visible).hasSuffix("left"))
         #expect(stage.output.text.split(separator: "\r").last.map { $0.count < 60 } == true)
     }
 
@@ -143,6 +149,7 @@ struct ProgressReporterTests {
     func epochLine() {
         for (style, rows) in [(ProgressReporter.Style.terminal, 2), (.lines, 2)] {
             let stage = Stage()
+            stage.columns = 140
             let reporter = stage.reporter(style)
             reporter.beginEpoch()
             reporter.step(figures(1, loss: 1, samples: 300), metrics: [0.5])
@@ -155,7 +162,7 @@ struct ProgressReporterTests {
             #expect(stage.output.screen.count == rows)
             #expect(
                 stage.output.screen[0] == "Epoch 3/5  loss 1.5000 accuracy 0.6000 | validation loss 1.0000e-05 "
-                    + "accuracy 0.9467 | lr 1.00e-03 200 samples/s 1:03")
+                    + "accuracy 0.9467 | lr 1.00e-03 200 samples/s 1 min 3 s")
         }
     }
 
@@ -165,19 +172,19 @@ struct ProgressReporterTests {
             (
                 200,
                 "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"
-                    + " | lr 1.00e-03 200 samples/s 0:02"
+                    + " | lr 1.00e-03 200 samples/s 2.0 s"
             ),
             (
                 125,
                 "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"
-                    + " | 200 samples/s 0:02"
+                    + " | 200 samples/s 2.0 s"
             ),
             (
                 110,
-                "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"
+                "Epoch 3/25  loss 1.5000 accuracy 0.6000 f1 0.5500 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 2.0 s"
             ),
-            (100, "Epoch 3/25  loss 1.5000 accuracy 0.6000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
-            (90, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 0:02"),
+            (100, "Epoch 3/25  loss 1.5000 accuracy 0.6000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 2.0 s"),
+            (90, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111 | 2.0 s"),
             (80, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467 f1 0.9111"),
             (70, "Epoch 3/25  loss 1.5000 | validation loss 1.2500 accuracy 0.9467"),
             (60, "Epoch 3/25  loss 1.5000 | validation loss 1.2500"),
@@ -259,7 +266,7 @@ struct ProgressReporterTests {
         #expect(
             stage.output.screen == [
                 "Epoch 3/5  loss 0.1234 accuracy 0.9512 | lr 1.00e-03 45,714 samples/s 0.3 s",
-                "Epoch 4/5  loss 2.0000 | lr 1.00e-03 4.0 samples/s 0:01", ""
+                "Epoch 4/5  loss 2.0000 | lr 1.00e-03 4.0 samples/s 1.0 s", ""
             ])
     }
 
@@ -293,11 +300,11 @@ struct ProgressReporterTests {
         reporter.step(figures(5, step: 5000))
         #expect(
             stage.output.screen == [
-                "Step   5,000/20,000 [======>.......................] loss 0.1234 lr 1.00e-03 "
-                    + "128 samples/s 4:10:00 left"
+                "Step   5,000/20,000 [======>......................] loss 0.1234 lr 1.00e-03 "
+                    + "128 samples/s 4 h 10 min left of 4 h 10 min"
             ])
         reporter.endEpoch(501)
-        #expect(stage.output.screen == ["Epoch 501  loss 0.1234 | lr 1.00e-03 128 samples/s 0:01", ""])
+        #expect(stage.output.screen == ["Epoch 501  loss 0.1234 | lr 1.00e-03 128 samples/s 1.0 s", ""])
     }
 
     @Test("is not torn by messages, which come once")
@@ -306,7 +313,7 @@ struct ProgressReporterTests {
         stage.columns = 60
         let reporter = stage.reporter(.terminal)
         run(stage, reporter)
-        let line = "Epoch 3/5  120/375 [===>...........] loss 0.1234 0.7 s left"
+        let line = "Epoch 3/5  120/375 [===>...........] loss 0.1234 4.9 s left"
         #expect(stage.output.screen == [line])
         reporter.warning("the disk is full")
         reporter.warning("the disk is full")
@@ -314,6 +321,41 @@ struct ProgressReporterTests {
         #expect(stage.output.screen == ["warning: the disk is full", "note: short", line])
         reporter.clear()
         #expect(stage.output.screen == ["warning: the disk is full", "note: short", ""])
+    }
+
+    @Test("colours take no columns, and leave the same text")
+    func colors() {
+        for columns in [40, 80, 200] {
+            let (plain, painted) = (Stage(), Stage())
+            for stage in [plain, painted] {
+                stage.columns = columns
+                let reporter = stage.reporter(.terminal, usesColor: stage === painted)
+                run(stage, reporter)
+                reporter.endEpoch(3, validation: [("loss", 0.25)])
+            }
+            #expect(painted.output.text.contains("\u{1b}[1mEpoch 3/5\u{1b}[0m"))
+            let stripped = painted.output.text.replacing(/\u{1b}\[\d+m/, with: "")
+            #expect(stripped == plain.output.text)
+        }
+    }
+
+    @Test("a terminal that can't draw over what stands there gets whole lines that fit")
+    func dumbTerminal() {
+        let stage = Stage()
+        stage.columns = 40
+        let reporter = stage.reporter(.fittingLines, epochs: 25)
+        run(stage, reporter)
+        reporter.endEpoch(3, validation: [("loss", 1.25), ("accuracy", 0.9467)])
+        #expect(stage.output.text == "Epoch 3/25  validation loss 1.2500\n")
+    }
+
+    @Test("what is said of ranks is on as many lines as it takes")
+    func ranks() {
+        let stage = Stage()
+        stage.columns = 30
+        let reporter = stage.reporter(.terminal)
+        reporter.ranks(["rank 0 12 x", "rank 1 13 x", "rank 2 14 x"])
+        #expect(stage.output.screen == ["rank 0 12 x | rank 1 13 x", "rank 2 14 x", ""])
     }
 
     @Test("quiet shows nothing but warnings")
@@ -343,10 +385,10 @@ struct HumanTextTests {
                 == ["0 bytes", "999 bytes", "1.0 KB", "38.1 KB", "999.9 KB", "1.0 MB", "2.4 MB", "1.6 GB", "7881.3 TB"])
         #expect(
             [7.9, 60, 3599, 3723, 360_000, -1, .nan, .infinity].map(HumanText.duration(seconds:))
-                == ["0:07", "1:00", "59:59", "1:02:03", "100:00:00", "-:--", "-:--", "-:--"])
+                == ["7.9 s", "1 min 0 s", "59 min 59 s", "1 h 2 min", "4 d 4 h", "-", "-", "-"])
         #expect(
             [0, 0.0001, 0.0014, 0.0996, 0.1, 0.249, 0.94, 0.99, 1, 1.9].map(HumanText.duration(seconds:))
-                == ["0 s", "0 ms", "1 ms", "100 ms", "0.1 s", "0.2 s", "0.9 s", "1.0 s", "0:01", "0:01"])
+                == ["0 s", "0 ms", "1 ms", "0.1 s", "0.1 s", "0.2 s", "0.9 s", "1.0 s", "1.0 s", "1.9 s"])
         #expect(
             [45_678.4, 10, 9.96, 0, .nan, 1e300].map(HumanText.rate(samplesPerSecond:))
                 == [

@@ -146,7 +146,7 @@ package let signalsAreHeard: Void = {
 /// Variables that would tell a child of a launcher or a terminal; only what a test says itself counts, wherever the tests
 /// were started.
 package let launcherVariables = [
-    "DTRAIN_TERMINAL", "DTRAIN_COLUMNS", "DTRAIN_JOB", "DTRAIN_SESSION", "OMPI_COMM_WORLD_SIZE",
+    "DTRAIN_TERMINAL", "DTRAIN_COLUMNS", "DTRAIN_COLOR", "DTRAIN_JOB", "DTRAIN_SESSION", "OMPI_COMM_WORLD_SIZE",
     "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_SIZE",
     "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"
 ]

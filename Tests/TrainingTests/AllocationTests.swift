@@ -15,6 +15,7 @@ struct AllocationTests {
             "data.target_kind=input", "model.layers.2.dense.units=64", "loss=mean_squared_error",
             "data.augmentation=[gaussian_noise: {std: 0.1}, masking_noise: {rate: 0.1}, salt_and_pepper: {rate: 0.1}]"
         ],
+        ["training.log_every=1", "logging.tensorboard=true"],
         ["training.on_nonfinite=skip", "optimizer={sgd: {momentum: 0.9}}", "regularization={l2: 0.01}"],
         [
             "model={freeze: ['1.*', '2.*'], layers: [flatten, {dense: {units: 24}}, batch_norm, relu, "

@@ -105,20 +105,6 @@ struct GPT2Bench {
 
     /// The outputs for the first samples of the text.
     func logits(_ weights: [Float], samples: Int) throws -> [Float] {
-        let experiment = try experiment()
-        let network = experiment.network
-        let buffer = AlignedBuffer<Float>(count: weights.count)
-        for (index, weight) in weights.enumerated() { buffer[index] = weight }
-        let input = AlignedBuffer<Float>(count: samples * network.inputShape.count)
-        let output = AlignedBuffer<Float>(count: samples * network.outputShape.count)
-        let inputs = input.matrix(rows: samples, columns: network.inputShape.count)
-        experiment.splits.train.gatherInputs((0..<Int32(samples)).map { $0 }[...], into: inputs)
-        network.layers.forward(
-            inputs.readOnly, into: output.matrix(rows: samples, columns: network.outputShape.count),
-            using: Activations(network.layers, rows: samples, leafRows: samples, training: false),
-            in: ForwardPass(
-                weights: buffer.weights(network.layout).readOnly, workspace: Workspace(), purpose: .evaluation,
-                leafRows: samples))
-        return Array(output.elements)
+        try experiment().logits(weights, samples: samples)
     }
 }

@@ -66,6 +66,82 @@ struct GPT2WeightsTests {
         }
     }
 
+    /// The same weights in the form of nanoGPT.
+    private func nanoGPT(_ bench: GPT2Bench, paddedTo rows: Int = 65, hasBias: Bool = true) throws -> [GPT2Bench.Tensor] {
+        let tensors = try bench.tensors().filter { hasBias || !$0.name.hasSuffix(".bias") }.map { tensor in
+            var tensor = tensor
+            if tensor.name.contains(".c_") && tensor.shape.count == 2 {
+                let (inputs, outputs) = (tensor.shape[0], tensor.shape[1])
+                tensor.shape = [outputs, inputs]
+                tensor.values = (0..<inputs * outputs).map { tensor.values[$0 % inputs * outputs + $0 / inputs] }
+            }
+            if tensor.name.hasSuffix("wte.weight") {
+                tensor.shape[0] = rows
+                tensor.values += Array(repeating: 9, count: (rows - 65) * 24)
+            }
+            return tensor
+        }
+        let tokens = try #require(tensors.first { $0.name.hasSuffix("wte.weight") })
+        return tensors + [GPT2Bench.Tensor(name: "lm_head.weight", shape: tokens.shape, values: tokens.values)]
+    }
+
+    @Test("may be nanoGPT's: not transposed, with rows of padding or without, with both kinds of gelu")
+    func formOfNanoGPT() throws {
+        try GPT2Bench.with { bench in
+            let weights = try bench.load().weights
+            let plain = try nanoGPT(bench), padded = try nanoGPT(bench, paddedTo: 128)
+            let others = try [66, 127, 192].map { try nanoGPT(bench, paddedTo: $0) }
+            try bench.remove("config.json")
+            for (tensors, rest) in [
+                (plain, "for them"), (padded, "for them; the last 63 of the 128 rows of wte.weight, padding")
+            ] {
+                try bench.write(tensors)
+                let found = try bench.load()
+                #expect(found.weights == weights)
+                #expect(
+                    found.notes.count == 1 && found.notes[0].contains("read as nanoGPT stores it; no config.json")
+                        && found.notes[0].contains("3 and gelu_tanh, as the configuration says, are taken " + rest),
+                    "\(found.notes)")
+            }
+            let exact = try bench.load(nil, [("gelu_tanh", "gelu")])
+            #expect(exact.weights == weights && exact.notes[0].contains("3 and gelu, as"), "\(exact.notes)")
+            // A last layer of its own is cut as well.
+            let untied = [(", tie: tokens", ", name: last")]
+            let layout = try bench.experiment(untied).network.layout
+            let head = try #require(layout.slots.first { $0.name == "last.weight" })
+            let tokens = try #require(layout.slots.first { $0.name == "tokens.weight" })
+            let own = try bench.load(nil, untied).weights
+            #expect(own[layout.range(of: head)] == own[layout.range(of: tokens)])
+            for other in others {
+                try bench.write(other)
+                let failure = #expect(throws: Failure.self) { try bench.load() }
+                #expect(failure?.message.contains("but the network has 65 tokens") == true, "\(String(describing: failure))")
+            }
+        }
+    }
+
+    @Test("of nanoGPT without biases are those of a network without any, and of no other")
+    func withoutBiases() throws {
+        try GPT2Bench.with { bench in
+            let bare = [("dropout: 0", "dropout: 0, bias: false"), ("- layer_norm", "- layer_norm: {bias: false}")]
+            let all = try bench.load()
+            let whole = try nanoGPT(bench), tensors = try nanoGPT(bench, hasBias: false)
+            try bench.remove("config.json")
+            try bench.write(tensors)
+            let layout = try bench.experiment().network.layout, own = try bench.experiment(bare).network.layout
+            let weights = try bench.load(nil, bare).weights
+            for slot in own.slots {
+                let other = try #require(layout.slots.first { $0.name == slot.name })
+                #expect(weights[own.range(of: slot)] == all.weights[layout.range(of: other)], "\(slot.name)")
+            }
+            let missing = #expect(throws: Failure.self) { try bench.load() }
+            #expect(missing?.message.contains("a network with bias: false") == true, "\(String(describing: missing))")
+            try bench.write(whole)
+            let extra = #expect(throws: Failure.self) { try bench.load(nil, bare) }
+            #expect(extra?.message.contains("but the network has bias: false") == true, "\(String(describing: extra))")
+        }
+    }
+
     /// A last layer of its own, which the file has or hasn't.
     @Test("have a last layer of their own where the network has one")
     func untied() throws {

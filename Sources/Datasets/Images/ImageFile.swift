@@ -60,6 +60,11 @@ struct ImageFile {
     var height: Int { Int(orientation.swapsSides ? header.width : header.height) }
     var width: Int { Int(orientation.swapsSides ? header.height : header.width) }
 
+    /// Whether it has no colours, by its header.
+    var isGrey: Bool {
+        [DTRAIN_GREY, DTRAIN_GREY_ALPHA, DTRAIN_GREY16].contains(dtrain_pixel(UInt32(header.pixel)))
+    }
+
     /// The pixels, with 1 or 3 channels, as Pillow's `convert("L")` and `convert("RGB")` make them.
     ///
     /// - Throws: `ImageDamage`, or 71 where memory doesn't suffice.

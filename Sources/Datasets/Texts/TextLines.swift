@@ -11,7 +11,7 @@ struct TextLines {
 
     init(path: String) throws {
         self.path = path
-        bytes = try SourceFile(path: path).readText()
+        bytes = try SourceFile(path: path).readText(expected: "text")
     }
 
     /// Calls `body` with every text and its line, counted from 1.

@@ -95,6 +95,11 @@ package struct TextCodec: Sendable {
         }
     }
 
+    /// Whether a token is a mark between texts, and no text itself.
+    func isSpecial(_ token: Int32) -> Bool {
+        if case .tokenizer(let tokenizer) = kind { Int(token) < tokenizer.count && tokenizer.isSpecial(token) } else { false }
+    }
+
     /// Turns tokens that come one by one into whole characters.
     package var decoder: TokenDecoder { TokenDecoder { bytes(of: $0) } }
 
@@ -155,7 +160,7 @@ package struct TextCodec: Sendable {
 
     /// The code points of a file, without a byte order mark.
     static func scalars(of path: String) throws -> String.UnicodeScalarView {
-        let bytes = try SourceFile(path: path).readText()
+        let bytes = try SourceFile(path: path).readText(expected: "text")
         guard let text = String(validating: bytes, as: UTF8.self) else {
             let place = bytes.withUnsafeBufferPointer { UTF8Validation.end(of: $0, from: 0) }
             throw Failure(

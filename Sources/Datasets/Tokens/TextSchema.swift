@@ -56,12 +56,17 @@ package struct TextSchema: Hashable, Sendable {
         }
     }
 
-    /// How many bytes of UTF-8 each token stands for; nil where only a tokenizer knows, or nobody.
-    var byteCounts: [Int]? {
+    /// How many bytes of UTF-8 each token stands for: special ones for none, as they are no text. Nil where nobody knows.
+    ///
+    /// - Throws: as `TextCodec` where the tokenizer can't be read, or isn't the one of training.
+    func byteCounts() throws -> [Int]? {
         switch vocabulary {
-        case .characters(let characters): characters.map { Unicode.Scalar($0).map(UTF8.width) ?? 0 }
-        case .bytes: Array(repeating: 1, count: 256)
-        case .tokenizer, .numbers: nil
+        case .characters(let characters): return characters.map { Unicode.Scalar($0).map(UTF8.width) ?? 0 }
+        case .bytes: return Array(repeating: 1, count: 256)
+        case .tokenizer:
+            let codec = try TextCodec(self)
+            return (0..<Int32(kinds)).map { codec.isSpecial($0) ? 0 : codec.bytes(of: $0).count }
+        case .numbers: return nil
         }
     }
 

@@ -64,7 +64,8 @@ struct RecurrentLevels: Sendable {
                 "bidirectional",
                 "training.stateful: true carries the state forward, where nothing comes back; take one of them out")
         }
-        stateOffset = site.carriesState ? site.reserveState(count * cell.states * units) : nil
+        // A sequence that is continued goes on with it too.
+        stateOffset = site.carriesState || site.context != nil ? site.reserveState(count * cell.states * units) : nil
         sequence = site.sequence
         let steps = site.inputShape.dimensions[0]
         let width = units * directions
@@ -203,6 +204,9 @@ struct RecurrentLevels: Sendable {
             inputBias: direction.inputBias.map { weights.matrix($0) }, stateBias: direction.stateBias.map { weights.matrix($0) }
         )
     }
+
+    /// Whether a step depends on those before it alone, and every step has an output.
+    var isStepwise: Bool { givesAll && levels[0].count == 1 }
 
     private func counts(_ lengths: SequenceLengths?) -> StepCounts {
         StepCounts(most: steps, lengths: lengths, sequence: sequence)
@@ -347,6 +351,7 @@ extension RecurrentLayer {
     package var outputShape: Shape { levels.outputShape }
     package var memory: LayerMemory { levels.memory }
     package var backwardOperands: BackwardOperands { .input }
+    package var isStepwise: Bool { levels.isStepwise }
 
     package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? { levels.sequence(behind: input) }
 

@@ -4,12 +4,14 @@ import Files
 import Network
 import Storage
 
-/// GPT-2's weights in a file of Hugging Face's transformers, which is known by its names: `wte.weight`, `h.0.attn.c_attn.weight`, …,
-/// with or without `transformer.` in front.
+/// GPT-2's weights in a file of Hugging Face's transformers, or of nanoGPT, which are known by their names: `wte.weight`,
+/// `h.0.attn.c_attn.weight`, …, with or without `transformer.` in front. The shape of the latter, 3 · width on one of its sides,
+/// says which of both it is.
 struct GPT2File {
     private let file: SafetensorsFile
     /// In front of the names of the body, and of the last layer's.
     private let prefix: String, headPrefix: String
+    private let form: GPT2Form
     /// What lies beside the file.
     private let configuration: GPT2Configuration?
     private let configurationPath: String
@@ -25,6 +27,8 @@ struct GPT2File {
         guard let prefix = found else { return nil }
         self.file = file
         self.prefix = prefix
+        let shape = file.tensor(named: prefix + marks[2])?.shape ?? []
+        form = shape.count == 2 && shape[0] == 3 * shape[1] ? .nanoGPT : .transformers
         headPrefix = prefix.hasSuffix(Self.modelPrefix) ? String(prefix.dropLast(Self.modelPrefix.count)) : prefix
         configurationPath = parentDirectory(of: file.path) + "/config.json"
         configuration = try GPT2Configuration.read(configurationPath)
@@ -43,10 +47,28 @@ struct GPT2File {
 
     /// What a person is told of what was read, besides the file's name.
     func note(for network: GPT2Architecture) -> String {
-        "GPT-2 of \(network.blocks.count) layers, width \(network.width), read as transformers stores it"
-            + (configuration == nil
-                ? "; no config.json beside it says how many heads it has: \(network.heads), as the configuration says, is taken "
-                    + "for it" : "")
+        let untold =
+            form == .transformers
+            ? "how many heads it has: \(network.heads), as the configuration says, is taken for it"
+            : "how many heads and which activation it has: \(network.heads) and \(network.activation), as the configuration says, are "
+                + "taken for them"
+        let padding = paddedRows(network)
+        return
+            "GPT-2 of \(network.blocks.count) layers, width \(network.width), read as "
+            + "\(form == .transformers ? "transformers" : "nanoGPT") stores it"
+            + (configuration == nil ? "; no config.json beside it says \(untold)" : "")
+            + (padding > 0
+                ? "; the last \(padding) of the \(network.vocabulary + padding) rows of \(GPT2Architecture.tokensName), padding that "
+                    + "no token has, are left out" : "")
+    }
+
+    /// How many rows of the embedding are there to make a round number: up to the next multiple of 64 or 128, as nanoGPT's 50,304.
+    private func paddedRows(_ network: GPT2Architecture) -> Int {
+        let count = network.vocabulary
+        guard let rows = file.tensor(named: prefix + GPT2Architecture.tokensName)?.shape.first,
+            [64, 128].contains(where: { (count + $0 - 1) / $0 * $0 == rows })
+        else { return 0 }
+        return rows - count
     }
 
     private func fullName(_ tensor: GPT2Tensor) -> String {
@@ -66,7 +88,7 @@ struct GPT2File {
         if choice == nil { try checkBlocks(network) }
         if takes(network.tokens) { try checkTokens(network) }
         if takes(network.positions) { try checkPositions(network) }
-        let body = network.bodyTensors
+        let body = network.bodyTensors(form)
         if body.dropFirst(2).contains(where: { takes($0.slot) }) { try checkHidden(network) }
 
         var chosen = body.filter { takes($0.slot) }.map { (name: fullName($0), tensor: $0) }
@@ -82,15 +104,20 @@ struct GPT2File {
                 "\"\(ownHead)\" and \"\(prefix)\(GPT2Architecture.tokensName)\" aren't the same numbers, but the network has one "
                     + "weight for both; leave out tie")
         }
+        let padding = paddedRows(network)
         for (name, tensor) in chosen {
             guard let found = file.tensor(named: name) else {
-                throw bad("no tensor \"\(name)\" of shape \(tensor.shape), which GPT-2 has; the file isn't complete")
+                throw bad(
+                    "no tensor \"\(name)\" of shape \(tensor.shape), which GPT-2 has; the file isn't complete"
+                        + (name.hasSuffix(".bias") ? ", or is of a network with bias: false" : ""))
             }
-            guard found.shape == tensor.shape else {
-                throw bad("\"\(name)\" has the shape \(found.shape), but for this network it would be \(tensor.shape)")
+            var expected = tensor.shape
+            if tensor.slot.index == network.tokens.index || tensor.name == GPT2Architecture.headName { expected[0] += padding }
+            guard found.shape == expected else {
+                throw bad("\"\(name)\" has the shape \(found.shape), but for this network it would be \(expected)")
             }
         }
-        if choice == nil { try checkOthers(Set(body.map(fullName) + [headName])) }
+        if choice == nil { try checkOthers(Set(body.map(fullName) + [headName]), hasBias: network.hasBias) }
         return chosen
     }
 
@@ -131,11 +158,11 @@ struct GPT2File {
                 "GPT-2 of width \(found.columns), but the network's embedding_dim is \(network.width); set it to \(found.columns), and "
                     + "hidden of the blocks as the file has it")
         }
-        guard found.rows != network.vocabulary else { return }
+        guard found.rows != network.vocabulary + paddedRows(network) else { return }
         let advice =
             found.rows > network.vocabulary
-            ? "if the last rows of \(GPT2Architecture.tokensName) are padding, as of nanoGPT's 50304, cut them off, else train on data "
-                + "with the model's own tokens"
+            ? "if the last rows of \(GPT2Architecture.tokensName) are padding, which is left out up to the next multiple of 64 or 128, cut "
+                + "them off, else train on data with the model's own tokens"
             : "train on data with the model's own tokens"
         throw bad("GPT-2 with a vocabulary of \(found.rows), but the network has \(network.vocabulary) tokens; \(advice)")
     }
@@ -152,7 +179,8 @@ struct GPT2File {
 
     /// What the blocks are, besides their number.
     private func checkHidden(_ network: GPT2Architecture) throws {
-        let found = try shape(GPT2Architecture.openingName(0))
+        var found = try shape(GPT2Architecture.openingName(0))
+        if form == .nanoGPT { found = (found.columns, found.rows) }
         guard found.rows == network.width else {
             throw bad("GPT-2 of width \(found.rows), but the network's blocks are of width \(network.width)")
         }
@@ -165,7 +193,8 @@ struct GPT2File {
             Failure(.badData, "\(configurationPath): \(what): \(theirs), but the network has \(ours); \(advice)")
         }
         guard let configuration else {
-            guard network.activation == "gelu_tanh" else {
+            // nanoGPT has had both.
+            guard network.activation == "gelu_tanh" || form == .nanoGPT && network.activation == "gelu" else {
                 throw bad(
                     "GPT-2's activation is gelu_tanh, but the network's blocks have \(network.activation); set activation: "
                         + "gelu_tanh, or put the config.json of the model that says otherwise beside the file")
@@ -203,14 +232,19 @@ struct GPT2File {
     }
 
     /// Refuses tensors that are nothing of GPT-2's. Its masks are in older files, and follow from its shape.
-    private func checkOthers(_ known: Set<String>) throws {
+    private func checkOthers(_ known: Set<String>, hasBias: Bool) throws {
         let other = file.tensors.first { tensor in
             let isMask =
                 layerNumber(in: tensor.name) != nil
                 && [".attn.bias", ".attn.masked_bias"].contains { tensor.name.hasSuffix($0) }
             return !known.contains(tensor.name) && !isMask
         }
-        if let other { throw bad("the tensor \"\(other.name)\" has no place in GPT-2") }
+        guard let other else { return }
+        if !hasBias, other.name.hasSuffix(".bias") {
+            throw bad(
+                "it has the tensor \"\(other.name)\", but the network has bias: false; set bias: true in blocks and layer_norm")
+        }
+        throw bad("the tensor \"\(other.name)\" has no place in GPT-2")
     }
 
     // MARK: - Reading
@@ -224,6 +258,11 @@ struct GPT2File {
             let elements = weights.matrix(tensor.slot).elements
             if tensor.isTransposed {
                 try file.floats(name).withUnsafeBufferPointer { transpose($0, rows: tensor.shape[0], into: elements) }
+            } else if file.tensor(named: name)?.elementCount != elements.count {
+                // Without the padding at its end.
+                try file.floats(name).withUnsafeBufferPointer {
+                    _ = elements.update(fromContentsOf: $0.prefix(elements.count))
+                }
             } else {
                 try file.copy(name, into: elements)
             }

@@ -2,12 +2,20 @@ import Checkpointing
 import Network
 import Storage
 
-/// A parameter of GPT-2 as Hugging Face's transformers stores it.
+/// How a file has the matrices of GPT-2's blocks.
+enum GPT2Form: Sendable {
+    /// Hugging Face's transformers: inputs × outputs, as its `Conv1D` is.
+    case transformers
+    /// nanoGPT: outputs × inputs, as PyTorch's `Linear` is.
+    case nanoGPT
+}
+
+/// A parameter of GPT-2 in a file.
 struct GPT2Tensor {
     /// Without what stands in front of it: `h.0.attn.c_attn.weight`.
     let name: String
     let slot: ParameterSlot
-    /// Whether it is stored as inputs × outputs, as transformers' `Conv1D` is.
+    /// Whether it is stored as inputs × outputs.
     let isTransposed: Bool
 
     fileprivate init(_ name: String, _ slot: ParameterSlot, isTransposed: Bool = false) {
@@ -26,12 +34,10 @@ extension GPT2Architecture {
     static func openingName(_ block: Int) -> String { "h.\(block).mlp.c_fc.weight" }
 
     /// All but the last layer's weight.
-    var bodyTensors: [GPT2Tensor] {
+    func bodyTensors(_ form: GPT2Form) -> [GPT2Tensor] {
         func pair(_ name: String, _ parameters: Parameters, isTransposed: Bool = false) -> [GPT2Tensor] {
-            [
-                GPT2Tensor(name + ".weight", parameters.weight, isTransposed: isTransposed),
-                GPT2Tensor(name + ".bias", parameters.bias)
-            ]
+            [GPT2Tensor(name + ".weight", parameters.weight, isTransposed: isTransposed && form == .transformers)]
+                + (parameters.bias.map { [GPT2Tensor(name + ".bias", $0)] } ?? [])
         }
         let inBlocks = blocks.enumerated().flatMap { index, block in
             pair("h.\(index).ln_1", block.norm1)
@@ -52,7 +58,7 @@ extension GPT2Architecture {
 
     /// Hands on the tensors of a file for transformers; their bytes are there while `body` runs.
     func withTensors(_ weights: ParameterView, _ body: ([TensorSource]) throws -> Void) rethrows {
-        let all = bodyTensors + (headTensor.map { [$0] } ?? [])
+        let all = bodyTensors(.transformers) + (headTensor.map { [$0] } ?? [])
         let turned = AlignedBuffer<Float>(count: max(1, all.reduce(0) { $0 + ($1.isTransposed ? $1.slot.shape.count : 0) }))
         var used = 0
         let sources = all.map { tensor in

@@ -87,7 +87,8 @@ package struct InitialWeights {
                 _ = try architecture.head.get()
                 return architecture
             }
-            let known = (architecture.bodyTensors + (architecture.headTensor.map { [$0] } ?? [])).map(\.slot.name)
+            let known = (architecture.bodyTensors(.transformers) + (architecture.headTensor.map { [$0] } ?? [])).map(
+                \.slot.name)
             if let stray = names.first(where: { choice.contains($0) && !known.contains($0) }) {
                 throw Failure(
                     .badConfiguration,

@@ -22,6 +22,12 @@ extension TrainedModel {
                 "\(checkpoint.path): the network isn't GPT-2, so that it can't be written as one: \(misfit.place): "
                     + misfit.problem)
         }
+        guard architecture.hasBias else {
+            throw Failure(
+                .badData,
+                "\(checkpoint.path): the network has bias: false, as nanoGPT's, but GPT-2 as transformers writes it has biases everywhere; "
+                    + "train one with bias: true")
+        }
         try architecture.withTensors(parameters) { tensors in
             try folder.write("model.safetensors") { try Safetensors.encode(tensors, to: $0) }
         }

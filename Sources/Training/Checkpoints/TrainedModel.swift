@@ -16,7 +16,7 @@ package final class TrainedModel {
     package let configuration: TrainingConfiguration
     package let network: Network
     let targets: TargetForm
-    private let metrics: MetricSet
+    let metrics: MetricSet
     /// Whether the weights are the average that training kept.
     package let usesAverage: Bool
     private let weights: AlignedBuffer<Float>
@@ -28,7 +28,7 @@ package final class TrainedModel {
     }
     /// The same as one row, padding included.
     var allWeights: UnsafeBufferPointer<Float> { UnsafeBufferPointer(weights.elements) }
-    private let workspace = Workspace()
+    let workspace = Workspace()
     /// What the tokens of texts that `predict` foresees stand for; nil for other samples.
     private var codec: TextCodec?
 
@@ -91,7 +91,7 @@ package final class TrainedModel {
             try targets.check(configuration.loss, outputs: network.outputShape.count, settings: configuration.root)
             metrics = try MetricSet(
                 configuration.metrics, task: targets.task,
-                likelihoods: targets.likelihoods(configuration.loss, state.preprocessing), choices: catalogue.metrics)
+                likelihoods: targets.likelihoods(configuration, state.preprocessing), choices: catalogue.metrics)
             // Whatever is asked of the model, all that training reads of its configuration has been read by now.
             try configuration.root.finish()
         }
@@ -122,11 +122,11 @@ package final class TrainedModel {
     package func evaluate(_ split: Split, note: (String) -> Void = { _ in }) throws -> (
         sampleCount: Int, loss: Double, metrics: [MetricValue]
     ) {
-        try evaluate(dataset(of: split, note: note))
+        try evaluate(try judged(split, note: note))
     }
 
-    /// The samples of a split, which fit what the network was trained for.
-    func dataset(of split: Split, note: (String) -> Void) throws -> Dataset {
+    /// The samples of a split with their targets, which fit the loss.
+    func judged(_ split: Split, note: (String) -> Void) throws -> Dataset {
         let dataset: Dataset
         switch split {
         case .file(let path, let targets):
@@ -145,7 +145,7 @@ package final class TrainedModel {
         return dataset
     }
 
-    /// Loss and metrics of samples.
+    /// Loss and metrics of samples that `judged` has given.
     func evaluate(_ dataset: Dataset) throws -> (sampleCount: Int, loss: Double, metrics: [MetricValue]) {
         let judged = JudgedNetwork(
             network: network, loss: configuration.loss, metrics: metrics, targets: targets,
@@ -192,6 +192,19 @@ package final class TrainedModel {
         let dataset = try state.preprocessing.inputs(
             from: path, options: configuration.data.tableOptions, formats: configuration.catalogue.dataFormats, note: note)
         codec = try state.preprocessing.text.map { try TextCodec($0, tokenizer: configuration.data.tokenizerPath) }
+        try forEachOutput(of: dataset) { sample, values in
+            if let forecast = dataset.forecast(of: sample, state.preprocessing) {
+                try forEachStep(of: forecast, values, body)
+            } else {
+                try body(prediction(Array(values)))
+            }
+        }
+    }
+
+    /// Calls `body` with every sample and its outputs, behind softmax or sigmoid, in order.
+    func forEachOutput(
+        of dataset: Dataset, _ body: (Int32, UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
         let samples = (0..<Int32(dataset.count)).map { $0 }
         let bytes = Activations.bytesPerSample(of: network.layers, leafRows: 1, training: false)
         let rowsAtOnce = max(1, min(512, RowMemory.activationBudget / max(1, bytes)))
@@ -213,11 +226,7 @@ package final class TrainedModel {
                     purpose: .evaluation, leafRows: rowsAtOnce, lengths: lengths?.current))
             transform(output)
             for row in 0..<chunk.count {
-                if let forecast = dataset.forecast(of: chunk[chunk.startIndex + row], state.preprocessing) {
-                    try forEachStep(of: forecast, output.row(row), body)
-                } else {
-                    try body(prediction(Array(output.row(row))))
-                }
+                try body(chunk[chunk.startIndex + row], output.row(row))
             }
         }
     }
@@ -273,8 +282,13 @@ package final class TrainedModel {
         values.indices.reduce(values.startIndex) { values[$1] > values[$0] ? $1 : $0 } - values.startIndex
     }
 
-    private func className(_ index: Int) -> String {
-        guard let names = state.preprocessing.classNames, names.indices.contains(index) else { return String(index) }
-        return names[index]
+    func className(_ index: Int) -> String { state.preprocessing.className(index) }
+}
+
+extension Preprocessing {
+    /// What a class is called; its number where it has no name.
+    func className(_ index: Int) -> String {
+        guard let classNames, classNames.indices.contains(index) else { return String(index) }
+        return classNames[index]
     }
 }

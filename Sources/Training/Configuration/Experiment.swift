@@ -55,7 +55,7 @@ package struct Experiment {
             ? targets.mixed(for: configuration.loss, settings: configuration.root) : targets
         metrics = try MetricSet(
             configuration.metrics, task: targets.task,
-            likelihoods: targets.likelihoods(configuration.loss, splits.preprocessing), choices: configuration.catalogue.metrics
+            likelihoods: targets.likelihoods(configuration, splits.preprocessing), choices: configuration.catalogue.metrics
         )
         try configuration.root.finish()
         for dataset in [splits.train, splits.validation] {

@@ -128,10 +128,16 @@ package struct TargetForm: Sendable {
         }
     }
 
-    /// What metrics of probabilities need to know; nil where the loss doesn't take outputs for logits of classes.
-    func likelihoods(_ loss: any Loss, _ preprocessing: Preprocessing) -> Likelihoods? {
+    /// What metrics need to know beside outputs and targets; nil where the loss doesn't take outputs for logits of classes.
+    ///
+    /// - Throws: 66 and 65 for a tokenizer that a metric asks for.
+    func likelihoods(_ configuration: TrainingConfiguration, _ preprocessing: Preprocessing) throws -> Likelihoods? {
+        let loss = configuration.loss
         guard loss.outputTransform == .softmax, case .classification(let classes) = task else { return nil }
-        let byteCounts = preprocessing.targetByteCounts
+        // A tokenizer is read for whom it matters to alone.
+        let asks = configuration.metrics?.contains { $0.name == "bits_per_byte" } ?? false
+        let byteCounts =
+            try asks ? preprocessing.with(tokenizer: configuration.data.tokenizerPath).targetByteCounts() : nil
         precondition(byteCounts?.count ?? classes == classes, "\(byteCounts?.count ?? 0) lengths of \(classes) tokens")
         return Likelihoods(ignoredClass: loss.ignoredClass, byteCounts: byteCounts)
     }

@@ -25,6 +25,8 @@ package struct TrainingConfiguration {
     package let model: Settings
     package let metrics: [Settings.Variant]?
     package let initialize: InitializeSection?
+    /// What is written for TensorBoard; nil: nothing.
+    package let tensorBoard: TensorBoardSection?
 
     /// What it can name.
     let catalogue: Catalogue
@@ -46,6 +48,7 @@ package struct TrainingConfiguration {
         earlyStopping = try root.optionalSection("early_stopping").map(EarlyStopping.init)
         checkpoint = try CheckpointSection(try root.section("checkpoint"))
         initialize = try root.optionalSection("initialize").map(InitializeSection.init)
+        tensorBoard = try root.optionalSection("logging").flatMap(TensorBoardSection.init(logging:))
         // A slip of the keyboard shows before large files are read.
         try root.finish(leaving: ["model", "metrics"])
     }
@@ -124,6 +127,8 @@ package struct TrainingSection: Sendable {
     package let audit: Bool
     /// The average of the weights that is kept beside them; nil: none.
     package let average: WeightAverage?
+    /// Which weights become 0 while training; nil: none.
+    package let pruning: Pruning?
 
     /// - Parameter context: the tokens of a sample; nil where samples are made of others.
     init(_ settings: Settings, context: Int?) throws {
@@ -162,6 +167,19 @@ package struct TrainingSection: Sendable {
         verifyEvery = try settings.int("verify_every", default: 100)
         audit = try settings.bool("audit", default: false)
         average = try settings.optionalSection("ema").map(WeightAverage.init)
+        pruning = try settings.optionalSection("pruning").map(Pruning.init)
+        guard pruning == nil || synchronization != .owner || delay == 0 && exchange == .float32 else {
+            throw settings.failure(
+                "pruning",
+                "training.pruning needs each step's weights as they are; training.\(delay == 0 ? "exchange: bfloat16" : "delay: \(delay)") "
+                    + "changes them by something else. Take one of them out")
+        }
+        guard pruning == nil || local == nil else {
+            throw settings.failure(
+                "pruning",
+                "training.pruning looks at weights that all ranks share; the workers of synchronization: local have their own. Take one of "
+                    + "them out")
+        }
         guard local == nil || average == nil else {
             throw settings.failure(
                 "ema",

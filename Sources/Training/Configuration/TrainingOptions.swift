@@ -10,6 +10,11 @@ package struct TrainingOptions: Sendable {
     /// The global step after which to stop; the run can be resumed.
     package var stopAfterStep: Int?
     package var style = ProgressReporter.Style.lines
+    package var usesColor = false
+    /// Whether rank 0 prints the lines of `metrics.jsonl`, and nothing else.
+    package var printsJSON = false
+    /// Whether each epoch ends with a line of how fast each rank computed.
+    package var showsRankRates = false
     /// The width of the terminal that a person watches, which may change meanwhile.
     package var columns: @Sendable () -> Int = { 80 }
 

@@ -141,9 +141,9 @@ package struct DataReport {
         let order = EpochOrder(sampler, epoch: 0)
         let shown = order.prefix(samples)[...]
         let steps = (shown.count + sampler.globalBatchSize - 1) / sampler.globalBatchSize
-        let png = try splits.train.sheet(
+        let picture = try splits.train.sheet(
             of: shown, splits.preprocessing.normalization,
             in: (0..<steps).map { order.drawn(sampler.batch(completedSteps: $0)) })
-        return (png, "the first \(HumanText.count(shown.count)) samples of epoch 1 as training gets them")
+        return (picture.png, "the first \(HumanText.count(shown.count)) samples of epoch 1 as training gets them")
     }
 }

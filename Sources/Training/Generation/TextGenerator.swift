@@ -7,7 +7,7 @@ import Storage
 /// Lets a trained network continue texts, token by token.
 ///
 /// Where every layer treats steps alike or looks back only (`Layer.isStepwise`), each token costs one step, since keys and values
-/// of the steps before are remembered; otherwise the whole window is computed for each token. A window that is full is begun anew with its last
+/// of the steps before, and the states of recurrent layers, are remembered; otherwise the whole window is computed for each token. A window that is full is begun anew with its last
 /// half.
 package final class TextGenerator {
     /// How the next token is chosen among those that the network foresees.
@@ -36,6 +36,9 @@ package final class TextGenerator {
     /// Networks for some steps at once; empty where whole windows are computed.
     private var parts: [Int: Part] = [:]
     private let cache: StepCache?
+    /// What recurrent layers know of the steps that `cache` counts; a row, empty where there are none.
+    private let states: AlignedBuffer<Float>
+    private let stateCount: Int
     /// The tokens of the window.
     private var window: [Int32] = []
     private let logits: AlignedBuffer<Float>
@@ -66,12 +69,12 @@ package final class TextGenerator {
         context = text.context
         kinds = text.kinds
         let isStepwise = model.network.isStepwise
-        cache =
-            isStepwise
-            ? StepCache(
-                samples: 1, positions: text.context, perPosition: try model.network(steps: 1, context: text.context).cacheCount)
-            : nil
+        let single = try isStepwise ? model.network(steps: 1, context: text.context) : nil
+        cache = single.map { StepCache(samples: 1, positions: text.context, perPosition: $0.cacheCount) }
+        stateCount = single?.stateCount ?? 0
+        states = AlignedBuffer(count: stateCount)
         logits = AlignedBuffer(count: kinds)
+        workspace.rememberWeights()
         if !isStepwise { try checkCausality() }
     }
 
@@ -95,7 +98,13 @@ package final class TextGenerator {
     /// Forgets the text so far.
     package func begin() {
         window = []
+        forget()
+    }
+
+    /// Begins the window anew.
+    private func forget() {
         cache?.clear()
+        states.elements.update(repeating: 0)
     }
 
     /// Adds tokens of a prompt to the text. At least one is there before `next` is asked for.
@@ -105,7 +114,7 @@ package final class TextGenerator {
         if window.count > context {
             // What has no place is forgotten, and room is left for what comes.
             window.removeFirst(window.count - max(1, context / 2))
-            cache?.clear()
+            forget()
         }
         guard let cache else { return }
         let rest = window[cache.count...]
@@ -149,7 +158,8 @@ package final class TextGenerator {
             part.input.matrix(rows: 1, columns: part.input.count).readOnly,
             into: part.output.matrix(rows: 1, columns: part.output.count), using: part.activations,
             in: ForwardPass(
-                weights: model.currentWeights, workspace: workspace, purpose: .evaluation, leafRows: 1, cache: cache))
+                weights: model.currentWeights, workspace: workspace, purpose: .evaluation, leafRows: 1,
+                states: stateCount > 0 ? states.matrix(rows: 1, columns: stateCount) : nil, cache: cache))
     }
 
     /// Draws a token: from the `topK` most probable ones, of these from the fewest that make `topP`; of equals the first counts as more

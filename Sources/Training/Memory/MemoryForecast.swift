@@ -68,6 +68,10 @@ package struct MemoryForecast: Sendable {
                 name: "copy for checkpoints", bytes: rank == 0 && writesCheckpoints ? step.checkpoint : 0,
                 isShared: false),
             Part(
+                name: "copy for TensorBoard",
+                bytes: Self.histograms(experiment, rank: rank, rankCount: rankCount, writes: writesCheckpoints),
+                isShared: false),
+            Part(
                 name: "carried states",
                 bytes: Self.bytes(experiment.sampler.globalBatchSize * experiment.network.stateCount)
                     * (rank == 0 && writesCheckpoints ? 2 : 1), isShared: false),
@@ -121,6 +125,18 @@ package struct MemoryForecast: Sendable {
     private static let touchedLater = 6 << 20
     /// Open MPI 4.1 on one machine: measured, 6 to 10 MB.
     private static let messagePassing = 9 << 20
+
+    /// The gradient that each rank keeps of its slice for histograms, and rank 0's copy of all weights and gradients.
+    private static func histograms(_ experiment: Experiment, rank: Int, rankCount: Int, writes: Bool) -> Double {
+        guard experiment.configuration.tensorBoard?.hasHistograms ?? false else { return 0 }
+        let layout = experiment.network.layout
+        let copies = rank == 0 && writes ? layout.weightCount + layout.trainedCount : 0
+        switch experiment.configuration.training.synchronization {
+        case .owner: return bytes(copies + layout.slice(of: rank, ownerCount: rankCount).count)
+        case .allreduce: return bytes(copies + layout.trainedCount)
+        case .local: return bytes(copies)
+        }
+    }
 
     private static func bytes(_ count: Int) -> Double { Double(count) * Double(MemoryLayout<Float>.stride) }
 

@@ -43,7 +43,7 @@ package struct PlanReport {
         }
         if let validation { row("order of the samples", 0, validation.samples) }
         row("in all", training.byteCount, validation.map { $0.rows.byteCount + $0.samples })
-        lines.append("Room is for whole cache lines, and passes have it for samples in sixteens.")
+        lines.append("Room is for whole cache lines; where that is little, for samples in sixteens.")
     }
 
     private mutating func addLists(_ plan: MemoryPlan, indent: Int) {

@@ -45,7 +45,9 @@ struct StepMemory {
             sharesWeights = !neighbours.isEmpty
             self.gradients = gradients * Double(copies)
             self.neighbours = Self.bytes(neighbours.reduce(0) { $0 + shares.subtreeCount(of: $1) } * slice * copies)
-            optimizer = Self.bytes((states + copies - 1 + (agreesFirst ? 1 : 0)) * slice)
+            let inPlace = OwnerSynchronizer.averagesInPlace(
+                rankCount: rankCount, subtrees: shares.mostSubtrees, isDelayed: training.delay > 0)
+            optimizer = Self.bytes((states + copies - 1 + (agreesFirst && !inPlace ? 1 : 0)) * slice)
             average = Self.bytes(averages * slice)
             checkpoint = weights + Self.bytes(layout.trainedCount * (states + copies - 1 + averages))
             // Sums for the owners on other hosts, and theirs for this rank.

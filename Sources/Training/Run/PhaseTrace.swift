@@ -50,6 +50,17 @@ package struct PhaseTrace {
         }
     }
 
+    /// What each rank's time went into, seconds by phase, with its host. Collective.
+    func totals() throws -> [(host: String, seconds: [(name: String, seconds: Double)])] {
+        let own = Phase.allCases.map { clock.seconds($0) }
+        let all = try communicator.allGather(own.withUnsafeBytes { Array($0) })
+        let hosts = try communicator.hostNames()
+        return zip(all, hosts).map { bytes, host in
+            let seconds = bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+            return (host, zip(Phase.allCases, seconds).map { ($0.name, $1) })
+        }
+    }
+
     /// The events of `rank`, on rank 0.
     private func exchange(_ own: [PhaseEvent], from rank: Int, count: Int) throws -> [PhaseEvent] {
         if rank == 0 || count == 0 { return communicator.rank == rank ? own : [] }

@@ -4,6 +4,8 @@ import Files
 import Foundation
 import Metrics
 import Reporting
+import Storage
+import TensorBoard
 import Threads
 import Timing
 
@@ -13,8 +15,13 @@ final class Recorder {
     private let place: RunPlace
     private let plannedSteps: Int
     private let reporter: ProgressReporter
+    /// With `--json` the log's thread has it, until the log is closed.
     private let output = StreamOutput(.output)
+    private let printsJSON: Bool
     private var log: LogWriter?
+    /// What is written for TensorBoard; nil where that isn't asked for, or can't be had.
+    private var tensorBoard: TensorBoardLog?
+    private var times: TimesLog?
     private var checkpoints: CheckpointWriter?
     private var checkpointCount = 0
     private var hasLostBest = false
@@ -24,14 +31,17 @@ final class Recorder {
     private var safe = (step: -1, digest: "")
     private let startSeconds = MonotonicClock.seconds
     private var stepMetrics: [Double]
+    /// Samples of the steps behind the last that was logged.
+    private var samplesSinceLog = 0
 
     init(_ experiment: Experiment, place: RunPlace, options: TrainingOptions, totalSteps: Int, log: RankLog?) {
         self.experiment = experiment
         self.place = place
         plannedSteps = totalSteps
+        printsJSON = options.printsJSON
         let training = experiment.configuration.training
         reporter = ProgressReporter(
-            style: options.style,
+            style: options.style, usesColor: options.usesColor,
             plan: .init(
                 epochs: training.maxSteps == nil ? training.epochs : nil,
                 stepsPerEpoch: experiment.sampler.stepsPerEpoch, totalSteps: totalSteps),
@@ -66,13 +76,21 @@ final class Recorder {
             warning("\(place.path)/\(RunDirectory.log): \(damaged) unreadable line\(damaged == 1 ? " was" : "s were") removed")
         }
         cut = nil
-        let log = try LogWriter(sink: try MetricsLog(in: directory), metricNames: experiment.metrics.names)
+        var sink: any LogSink = try MetricsLog(in: directory)
+        if printsJSON { sink = EchoingLog(sink, to: output) }
+        let log = try LogWriter(sink: sink, metricNames: experiment.metrics.names)
         self.log = log
         checkpoints = try CheckpointWriter(
             store: place.store, contents: contents,
             keep: experiment.configuration.checkpoint.keep, hasOlder: hasCheckpoint
         ) {
             log.flush(sync: true)
+        }
+        guard let section = experiment.configuration.tensorBoard else { return }
+        do {
+            tensorBoard = try TensorBoardLog(experiment, section, in: directory, state: state)
+        } catch let failure as Failure {
+            warning("\(failure.message); nothing is written for TensorBoard, training goes on")
         }
     }
 
@@ -111,6 +129,9 @@ final class Recorder {
             "\(place.path): \(HumanText.count(state.parameterCount)) parameters, "
                 + "\(HumanText.count(sampler.sampleCount)) samples to train\(validation), "
                 + "\(rankCount) rank\(rankCount == 1 ? "" : "s")")
+        if let directory = try? place.directory() {
+            times = TimesLog(in: directory, step: state.step, ranks: rankCount)
+        }
         for note in experiment.splits.notes { reporter.note(note) }
         if let fused = experiment.network.fusedActivation {
             reporter.note(
@@ -123,6 +144,11 @@ final class Recorder {
     // MARK: - Steps
 
     func step(_ outcome: StepOutcome, batch: Batch, state: TrainingState, loss: Double, learningRate: Double, logs: Bool) {
+        samplesSinceLog += batch.sampleCount
+        if logs {
+            times?.step(state.step, samples: samplesSinceLog)
+            samplesSinceLog = 0
+        }
         stepMetrics.withUnsafeMutableBufferPointer {
             experiment.metrics.scalarValues(UnsafeBufferPointer(rebasing: outcome.sums[1...]), into: $0)
         }
@@ -131,12 +157,14 @@ final class Recorder {
                 StepFigures(
                     epoch: batch.epoch + 1, stepInEpoch: batch.indexInEpoch + 1, step: state.step,
                     samples: batch.sampleCount, loss: loss, learningRate: learningRate), metrics: $0)
+            tensorBoard?.count(samples: batch.sampleCount)
             guard logs else { return }
-            warn(
-                log?.push(
-                    StepRecord(
-                        step: state.step, epoch: batch.epoch + 1, loss: loss, learningRate: learningRate,
-                        gradientNorm: outcome.gradientNorm), metrics: $0))
+            let record = StepRecord(
+                step: state.step, epoch: batch.epoch + 1, loss: loss, learningRate: learningRate,
+                gradientNorm: outcome.gradientNorm)
+            warn(log?.push(record, metrics: $0))
+            tensorBoard?.step(record, metrics: $0, seconds: reporter.trainedSeconds)
+            warn(tensorBoard?.takeFailure())
         }
     }
 
@@ -151,11 +179,19 @@ final class Recorder {
     }
 
     /// Stops the clock of samples per second while something else is done.
-    func pause() { reporter.pause() }
-    func resume() { reporter.resume() }
+    func pause() {
+        reporter.pause()
+        times?.pause()
+    }
+
+    func resume() {
+        reporter.resume()
+        times?.resume()
+    }
 
     func validation(_ result: Evaluator.Result, epoch: Int, state: TrainingState, withinEpoch: Bool) {
         append(LogLine(.validation, step: state.step, epoch: epoch, fields: fields(of: result)))
+        tensorBoard?.validation(result.scalars, step: state.step)
         if withinEpoch { reporter.validation(afterStep: state.step, epoch: epoch, result.scalars) }
     }
 
@@ -169,6 +205,34 @@ final class Recorder {
         }
         reporter.endEpoch(epoch, training: training, validation: validation?.scalars ?? [])
         reporter.beginEpoch()
+    }
+
+    /// Hands weights and gradient to TensorBoard's thread, for histograms.
+    ///
+    /// - Parameter gather: fills the whole gradient, of which the other ranks send their parts; false where there is none.
+    func histograms(
+        of weights: ParameterView, state: TrainingState, gather: (UnsafeMutableBufferPointer<Float>) throws -> Bool
+    ) throws {
+        guard let tensorBoard else {
+            // No file could be made. The other ranks don't know, and send.
+            let unused = AlignedBuffer<Float>(count: experiment.network.layout.trainedCount)
+            _ = try gather(unused.elements)
+            return
+        }
+        try tensorBoard.histograms(of: weights, step: state.step, gather: gather)
+    }
+
+    /// Says which value is the best of what is monitored; nil: none.
+    func noteBest(_ value: Double?) { reporter.noteBest(value) }
+
+    /// How fast each rank has computed, and how much of its time it waited for others.
+    func rankRates(_ figures: [(samples: Double, computing: Double, waiting: Double)]) {
+        reporter.ranks(
+            figures.enumerated().map { rank, figures in
+                let all = figures.computing + figures.waiting
+                return "rank \(rank) \(HumanText.rate(samplesPerSecond: figures.samples / figures.computing)), "
+                    + String(format: "%.0f %% waiting", all > 0 ? 100 * figures.waiting / all : 0)
+            })
     }
 
     // MARK: - Checkpoints
@@ -236,10 +300,16 @@ final class Recorder {
         var fields: [LogLine.Field] = []
         if let validation { fields += validation.scalars.map { .init("validation_" + $0.name, .number($0.value)) } }
         let reason = interrupted ? "interrupted" : state.stopReason ?? "complete"
-        fields += [.init("reason", .text(reason)), .init("digest", .text(safe.digest))]
+        fields += [
+            .init("reason", .text(reason)), .init("total_steps", .integer(experiment.totalSteps)),
+            .init("digest", .text(safe.digest))
+        ]
         append(LogLine(.end, step: state.step, fields: fields))
         let logFailure = log?.close()
         log = nil
+        closeTensorBoard(state.step, interrupted ? .unknown : .success)
+        times?.end()
+        if let failure = times?.failure { reporter.warning("the times of steps are incomplete: \(failure)") }
         if let text = state.stopReason { reporter.line("stopped early: \(text)") }
         if state.step > plannedSteps {
             reporter.note(
@@ -268,8 +338,8 @@ final class Recorder {
             )
         }
         reporter.line("checkpoint: \(place.store.path(ofStep: state.step))\(waiting)")
-        // Also when quiet: it is the result.
-        output.line("digest \(safe.digest)")
+        // Also when quiet: it is the result. In JSON it stands in the last line.
+        if !printsJSON { output.line("digest \(safe.digest)") }
         do {
             if let logFailure { throw logFailure }
             // Whoever waits for the status of an interrupted run needs to know that, and has got the rest.
@@ -294,7 +364,16 @@ final class Recorder {
         reporter.clear()
         checkpoints?.waitUntilIdle()
         log?.close()
+        closeTensorBoard(safe.step, .failure)
     }
+
+    private func closeTensorBoard(_ step: Int, _ ending: Hyperparameters.Ending) {
+        warn(tensorBoard?.close(step: max(0, step), ending))
+        tensorBoard = nil
+    }
+
+    /// Keeps what the ranks' time went into, seconds by phase.
+    func phases(_ ranks: [(host: String, seconds: [(name: String, seconds: Double)])]) { times?.phases(ranks) }
 
     private func append(_ line: LogLine) { warn(log?.append(line)) }
 

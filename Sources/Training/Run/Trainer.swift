@@ -59,6 +59,8 @@ package final class Trainer {
     /// Handed to every backward pass; made once.
     private let gradientsFinished: (Int) -> Void
     private var order: EpochOrder
+    /// Samples that this rank has computed since rates of ranks were shown last.
+    private var computedSamples = 0
 
     /// Builds everything that a run needs; nothing is written yet. Collective.
     package init(
@@ -114,6 +116,7 @@ package final class Trainer {
         let synchronizer = try configuration.synchronizer(
             over: communicator, layout: experiment.network.layout, subtrees: subtrees, worker: worker)
         self.synchronizer = synchronizer
+        if configuration.tensorBoard?.hasHistograms ?? false { synchronizer.steppingEngine?.prepareToWatch() }
         worker.awaitWeights = synchronizer.awaitWeights
         worker.summed = synchronizer.gradientsSummed
         gradientsFinished = {
@@ -162,6 +165,7 @@ package final class Trainer {
         warnOfLostSteps()
         let lastStep = min(totalSteps, options.stopAfterStep ?? Int.max)
         var interrupted = false
+        recorder?.noteBest(state.bestValue)
         recorder?.begin(state, sampler: sampler, rankCount: communicator.size)
         while state.step < lastStep, state.stopReason == nil, !interrupted {
             let batch = sampler.batch(completedSteps: state.step)
@@ -199,6 +203,8 @@ package final class Trainer {
         clock?.beginStep(state.step + 1)
         pulse.begin(step: state.step + 1)
         let weight = try divisor(of: batch, program)
+        // The step before has been settled: nobody looks at this but the thread that changes it.
+        if histogramsAreDue(afterStep: state.step + 1) { synchronizer.steppingEngine?.watchesGradient = true }
         try synchronizer.begin(
             StepRequest(
                 plan: plan, factor: Float(1 / weight), divisors: divisors.ofSubtrees,
@@ -211,7 +217,7 @@ package final class Trainer {
                 subtrees, of: program, of: batch, order: order, weights: synchronizer.weights.readOnly,
                 gradients: { synchronizer.gradients($0) }, sums: { synchronizer.subtreeSums($0) }, next: nextStep,
                 finished: gradientsFinished)
-            pulse.ran(samples: batch.rows(of: program.leaves(of: subtrees)).count)
+            ran(batch.rows(of: program.leaves(of: subtrees)).count)
             try totals.check()
         } else {
             for (place, index) in subtrees.enumerated() {
@@ -222,7 +228,7 @@ package final class Trainer {
                     into: synchronizer.gradients(place), sums: synchronizer.subtreeSums(place),
                     next: isLast ? nextStep : GradientWorker.Subtree(leaves: program.subtrees[index + 1], batch: batch),
                     finished: isLast ? gradientsFinished : nil)
-                pulse.ran(samples: batch.rows(of: program.subtrees[index]).count)
+                ran(batch.rows(of: program.subtrees[index]).count)
             }
         }
         do {
@@ -270,6 +276,24 @@ package final class Trainer {
         }
     }
 
+    private func ran(_ samples: Int) {
+        pulse.ran(samples: samples)
+        computedSamples += samples
+    }
+
+    /// Says how fast each rank has computed since it was said last. Collective.
+    private func showRankRates() throws {
+        guard let clock else { return }
+        let waited = clock.seconds(.wait)
+        let all = Phase.allCases.reduce(0) { $0 + clock.seconds($1) }
+        let figures = try communicator.allGather("\(computedSamples) \(all - waited) \(waited)").map { text in
+            text.split(separator: " ").map { Double($0) ?? 0 }
+        }
+        clock.resetTotals()
+        computedSamples = 0
+        recorder?.rankRates(figures.map { (samples: $0[0], computing: $0[1], waiting: $0[2]) })
+    }
+
     /// What a step of this epoch begins with on this rank.
     private func firstSubtree(completedSteps: Int, epoch: Int) -> GradientWorker.Subtree? {
         let batch = sampler.batch(completedSteps: completedSteps)
@@ -309,6 +333,33 @@ package final class Trainer {
     private func isFollowed(_ batch: Batch) -> Bool {
         afterStep != nil || experiment.configuration.training.audit || verifiesReplicas(at: batch, isLast: false)
             || checkpointIsDue || validationIsDue(after: batch)
+            || histogramsAreDue(afterStep: state.step) || histogramsAreDue(afterStep: state.step + 1)
+    }
+
+    private func histogramsAreDue(afterStep step: Int) -> Bool {
+        experiment.configuration.tensorBoard?.histogramsAreDue(afterStep: step, stepsPerEpoch: sampler.stepsPerEpoch) ?? false
+    }
+
+    /// Brings the step's gradient together on rank 0, which has histograms made of it and of the weights. Collective.
+    private func makeHistograms() throws {
+        let gather: (UnsafeMutableBufferPointer<Float>?) throws -> Bool = { [self] flat in
+            guard let gradient = synchronizer.steppingEngine?.watchedGradient else { return false }
+            // Each rank has a slice of it, or all have all.
+            if experiment.configuration.training.synchronization == .owner {
+                try communicator.gather(gradient, into: flat) {
+                    [layout = experiment.network.layout, size = communicator.size] in
+                    layout.slice(of: $0, ownerCount: size)
+                }
+            } else if let flat {
+                _ = flat.update(fromContentsOf: gradient.row(0))
+            }
+            return true
+        }
+        guard let recorder else {
+            _ = try gather(nil)
+            return
+        }
+        try recorder.histograms(of: weights, state: state, gather: gather)
     }
 
     /// What follows a step: validation, the epoch's end, a checkpoint, in this order, so that a checkpoint holds all that
@@ -316,6 +367,12 @@ package final class Trainer {
     private func finish(_ batch: Batch, isLast: Bool) throws {
         var places: CheckpointPlaces = []
         var result: Evaluator.Result?
+        if histogramsAreDue(afterStep: state.step) {
+            recorder?.pause()
+            synchronizer.steppingEngine?.watchesGradient = false
+            try makeHistograms()
+            recorder?.resume()
+        }
         if validationIsDue(after: batch), let evaluator {
             recorder?.pause()
             pulse.turn(to: .validation)
@@ -329,7 +386,10 @@ package final class Trainer {
             if judge(evaluated) { places.insert(.best) }
             recorder?.resume()
         }
-        if epochEnds { recorder?.endEpoch(batch.epoch + 1, state: state, validation: result) }
+        if epochEnds {
+            recorder?.endEpoch(batch.epoch + 1, state: state, validation: result)
+            if options.showsRankRates { try showRankRates() }
+        }
         if checkpointIsDue || isLast { places.insert(.numbered) }
         if !places.isEmpty {
             recorder?.pause()
@@ -361,6 +421,7 @@ package final class Trainer {
         if isBest {
             state.bestValue = value
             state.bestStep = state.step
+            recorder?.noteBest(value)
         }
         return isBest
     }

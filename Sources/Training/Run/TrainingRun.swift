@@ -3,6 +3,7 @@ import Collectives
 import Diagnostics
 import Foundation
 import Reporting
+import Timing
 
 /// A run as a value, from its configuration to its end: directory and lock, agreement of the ranks, start or resume, training,
 /// checkpoints. For the command line, for what runs many of them, and for a Swift program of one's own.
@@ -147,12 +148,13 @@ package struct TrainingRun {
         let trainer = try Trainer(
             agreed, communicator: communicator, options: options, place: isFirst ? place : nil,
             log: logs.own, stopRequested: stopRequested)
-        trainer.clock = trace?.clock
+        trainer.clock = trace?.clock ?? (options.showsRankRates ? PhaseClock() : nil)
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
         try begin(trainer, opened, place, communicator)
         try logs.open(in: place, warn: trainer.warn)
         let ending = try trainer.run()
         try trace?.write()
+        if let totals = try trace?.totals() { trainer.recorder?.phases(totals) }
         try logs.end("step \(trainer.completedSteps), \(ending)", in: place, warn: trainer.warn)
         try communicator.barrier()
         trainer.close()

@@ -23,8 +23,9 @@ final class OwnerSynchronizer: Synchronizer {
     private let callback = Callback()
     private let communicator: any Communicator
     private let agreement: StepAgreement
-    /// The averaged gradient of some blocks, or of the whole slice where there are two passes.
+    /// The averaged gradient of some blocks, or of the whole slice where there are two passes and it isn't averaged in place.
     private let sliceGradient: AlignedBuffer<Float>
+    private let averagesInPlace: Bool
     private let blockSquares: AlignedBuffer<Double>
     private let blockSize = ParameterLayout.blockSize
     /// Blocks that are combined before they are stepped: 32 KB, so that the gradient stays near.
@@ -54,7 +55,8 @@ final class OwnerSynchronizer: Synchronizer {
     ///   - subtrees: the most subtrees that this rank has in a step, and that any rank has.
     init(
         communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-        average: WeightAverage? = nil, skipsNonFinite: Bool, followsTree: Bool, subtrees: (own: Int, most: Int), sumCount: Int,
+        average: WeightAverage? = nil, pruning: Pruning? = nil, skipsNonFinite: Bool, followsTree: Bool,
+        subtrees: (own: Int, most: Int), sumCount: Int,
         layerSumCount: Int, isDelayed: Bool = false, format: ExchangeFormat = .float32
     ) throws {
         self.communicator = communicator
@@ -71,10 +73,18 @@ final class OwnerSynchronizer: Synchronizer {
         ) { [callback] in callback.synchronizer?.combine(piece: $0, $1, marksTime: $2) ?? false }
         engine = UpdateEngine(
             optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice, average: average,
-            keepsGradient: isDelayed)
-        sliceGradient = AlignedBuffer(count: agreesFirst ? exchange.slice.count : Self.blocksAtOnce * blockSize)
+            pruning: pruning, keepsGradient: isDelayed)
+        averagesInPlace =
+            agreesFirst && Self.averagesInPlace(rankCount: communicator.size, subtrees: subtrees.own, isDelayed: isDelayed)
+        sliceGradient = AlignedBuffer(
+            count: agreesFirst && !averagesInPlace ? exchange.slice.count : Self.blocksAtOnce * blockSize)
         blockSquares = AlignedBuffer(count: exchange.slice.count / blockSize, repeating: 0)
         callback.synchronizer = self
+    }
+
+    /// Whether a slice's averaged gradient, where it has to be kept as a whole, takes the place of the only one that it is made of.
+    static func averagesInPlace(rankCount: Int, subtrees: Int, isDelayed: Bool) -> Bool {
+        rankCount == 1 && subtrees == 1 && !isDelayed
     }
 
     var weights: MutableParameterView { exchange.weights }
@@ -103,6 +113,11 @@ final class OwnerSynchronizer: Synchronizer {
         } else {
             applied = request
             engine.prepare(step: request.step, learningRate: request.learningRate)
+            if engine.takesWeights(step: request.step) {
+                // All of them, which nobody changes before this rank has passed them backward.
+                try exchange.settle()
+                engine.findThresholds(step: request.step, weights: weights.readOnly)
+            }
         }
         // As the gradients of `applied` are numbered: beginning the step changes sets.
         appliedPlan = applied.map { $0.plan.exchange[exchange.gradientSet] }
@@ -223,8 +238,13 @@ final class OwnerSynchronizer: Synchronizer {
             end = blocks.lowerBound
             for index in blocks {
                 let gradient = gradient(index..<index + 1, groupStart: blocks.lowerBound)
+                // Gaps between parameters are zeros that no backward pass writes: nothing but a number may be multiplied with them.
+                if averagesInPlace, applied?.factor.isFinite == false {
+                    blockSquares[index] = .nan
+                    continue
+                }
                 blockSquares[index] = sum(index, piece: piece, into: gradient)
-                guard engine.hasPenalties, !isCollecting else { continue }
+                guard engine.changesGradients, !isCollecting else { continue }
                 engine.addPenalties(to: gradient, range: range(index..<index + 1), weights: weights.readOnly)
                 blockSquares[index] = sumOfSquares(gradient.readOnly)
             }
@@ -271,6 +291,7 @@ final class OwnerSynchronizer: Synchronizer {
         if isCollecting, let pending = engine.pendingGradient {
             return pending[columns: blocks.lowerBound * blockSize..<blocks.upperBound * blockSize]
         }
+        if averagesInPlace { return exchange.gradients(0)[range(blocks)] }
         return sliceGradient.matrix(
             rows: 1, columns: blocks.count * blockSize,
             offset: (blocks.lowerBound - (agreesFirst ? 0 : groupStart)) * blockSize)
@@ -306,6 +327,7 @@ final class OwnerSynchronizer: Synchronizer {
     }
 
     var averagingEngine: UpdateEngine? { engine.averageSlice == nil ? nil : engine }
+    var steppingEngine: UpdateEngine? { engine }
 
     var stateParts: [StatePart] { engine.stateParts }
 

@@ -77,6 +77,9 @@ protocol Synchronizer: AnyObject {
     /// Keeps the average of this rank's slice of the weights; nil where there is none.
     var averagingEngine: UpdateEngine? { get }
 
+    /// Applies the gradients of this rank's slice, for who wants to look at them; nil where there is more than one gradient.
+    var steppingEngine: UpdateEngine? { get }
+
     /// What a checkpoint holds beside the weights.
     var stateParts: [StatePart] { get }
 
@@ -100,6 +103,7 @@ extension Synchronizer {
     func weights(of subtree: Int) -> MutableParameterView { weights }
     func end(step: Int) {}
     var averagingEngine: UpdateEngine? { nil }
+    var steppingEngine: UpdateEngine? { nil }
 }
 
 extension ParameterLayout {
