@@ -18,6 +18,7 @@ final class Recorder {
     /// With `--json` the log's thread has it, until the log is closed.
     private let output = StreamOutput(.output)
     private let printsJSON: Bool
+    private let printsDigest: Bool
     private var log: LogWriter?
     /// What is written for TensorBoard; nil where that isn't asked for, or can't be had.
     private var tensorBoard: TensorBoardLog?
@@ -39,6 +40,7 @@ final class Recorder {
         self.place = place
         plannedSteps = totalSteps
         printsJSON = options.printsJSON
+        printsDigest = options.printsDigest && !options.printsJSON
         let training = experiment.configuration.training
         reporter = ProgressReporter(
             style: options.style, usesColor: options.usesColor,
@@ -196,14 +198,7 @@ final class Recorder {
     }
 
     func endEpoch(_ epoch: Int, state: TrainingState, validation: Evaluator.Result?) {
-        var training: [(name: String, value: Double)] = []
-        if let lossSum = state.epochSums.first, state.epochSamples > 0 {
-            training.append(
-                ("loss", lossSum / (state.epochDivisor ?? experiment.divisor.sum(rows: state.epochSamples) ?? .nan)))
-            let values = experiment.metrics.values(Array(state.epochSums.dropFirst()))
-            training += values.compactMap { value in value.scalar.map { (value.name, $0) } }
-        }
-        reporter.endEpoch(epoch, training: training, validation: validation?.scalars ?? [])
+        reporter.endEpoch(epoch, training: experiment.epochFigures(state), validation: validation?.scalars ?? [])
         reporter.beginEpoch()
     }
 
@@ -339,7 +334,7 @@ final class Recorder {
         }
         reporter.line("checkpoint: \(place.store.path(ofStep: state.step))\(waiting)")
         // Also when quiet: it is the result. In JSON it stands in the last line.
-        if !printsJSON { output.line("digest \(safe.digest)") }
+        if printsDigest { output.line("digest \(safe.digest)") }
         do {
             if let logFailure { throw logFailure }
             // Whoever waits for the status of an interrupted run needs to know that, and has got the rest.

@@ -36,6 +36,10 @@ package final class Trainer {
     var savedStep = -1
     /// For tests of what happens when a rank's memory goes wrong.
     package var afterStep: ((_ step: Int, _ weights: MutableParameterView) -> Void)?
+    /// Who is told of steps and epochs.
+    package var observer = RunObserver()
+    /// Whether it has asked for the run to stop.
+    private var observerStops = false
     /// Where the time of steps is marked; nil where nobody measures.
     package var clock: PhaseClock? {
         didSet {
@@ -238,7 +242,7 @@ package final class Trainer {
             throw error
         }
         pulse.turn(to: .combining)
-        let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
+        let outcome = try synchronizer.complete(stopRequested: stopRequested() || observerStops) {
             clock?.mark(.wait)
             if let nextStep { worker.gatherNext(nextStep, order: order) }
             clock?.mark(.load)
@@ -265,6 +269,13 @@ package final class Trainer {
         recorder?.step(
             outcome, batch: batch, state: state, loss: outcome.sums[0] / weight, learningRate: learningRate,
             logs: state.step % experiment.configuration.training.logEvery == 0)
+        if let told = observer.step {
+            let news = StepNews(
+                step: state.step, epoch: batch.epoch + 1, samples: batch.sampleCount,
+                figures: experiment.stepFigures(outcome.sums, loss: outcome.sums[0] / weight), learningRate: learningRate,
+                gradientNorm: outcome.gradientNorm)
+            if told(news) { observerStops = true }
+        }
         return outcome
     }
 
@@ -388,6 +399,12 @@ package final class Trainer {
         }
         if epochEnds {
             recorder?.endEpoch(batch.epoch + 1, state: state, validation: result)
+            if let told = observer.epoch {
+                let news = EpochNews(
+                    epoch: batch.epoch + 1, step: state.step, training: experiment.epochFigures(state),
+                    validation: result?.scalars ?? [])
+                if told(news) { observerStops = true }
+            }
             if options.showsRankRates { try showRankRates() }
         }
         if checkpointIsDue || isLast { places.insert(.numbered) }

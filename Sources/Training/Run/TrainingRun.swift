@@ -39,6 +39,8 @@ package struct TrainingRun {
     package var mustGoOn = false
     /// Asked after every step: whether this rank is to stop.
     package var stopRequested: () -> Bool = { false }
+    /// Told of steps and epochs.
+    package var observer = RunObserver()
     private let readConfiguration: () throws -> TrainingConfiguration
 
     package init(name: String, configuration: @escaping () throws -> TrainingConfiguration) {
@@ -149,6 +151,7 @@ package struct TrainingRun {
             agreed, communicator: communicator, options: options, place: isFirst ? place : nil,
             log: logs.own, stopRequested: stopRequested)
         trainer.clock = trace?.clock ?? (options.showsRankRates ? PhaseClock() : nil)
+        trainer.observer = observer
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
         try begin(trainer, opened, place, communicator)
         try logs.open(in: place, warn: trainer.warn)

@@ -42,7 +42,7 @@ struct PredictCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema)
+        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema, catalogue: .inForce)
         if int8 { StandardStream.tell("note", model.computeInIntegers(try model.quantize()).line) }
         let file = try output.map { try OutputFile(path: $0) }
         var text = model.columnNames.map(CSVText.cell).joined(separator: ",") + "\n"

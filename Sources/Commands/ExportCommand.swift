@@ -44,7 +44,7 @@ struct ExportCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: [], usesAverage: ema)
+        let model = try TrainedModel(path: checkpoint, overrides: [], usesAverage: ema, catalogue: .inForce)
         switch format {
         case .onnx:
             let table = int8 ? try model.judgedInt8() : nil

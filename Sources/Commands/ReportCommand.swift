@@ -50,7 +50,7 @@ struct ReportCommand: ParsableCommand {
             let records = try runs.map { try RunRecord(path: $0) }
             let views = records.map { record -> ModelView? in
                 if let known = models[record.path], known.checkpoints == record.checkpoints { return known.view }
-                let view = ModelView(run: record.path, overrides: overrides, readsData: !leavesDataOut)
+                let view = ModelView(run: record.path, overrides: overrides, readsData: !leavesDataOut, catalogue: .inForce)
                 models[record.path] = (record.checkpoints, view)
                 return view
             }
