@@ -156,7 +156,8 @@ let package = Package(
         room(
             "DTrain",
             [
-                "Commands", "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Metrics", "Datasets", "Collectives", "Launching",
+                "Commands", "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Metrics", "Datasets", "Collectives",
+                "Launching",
                 "Training", "Checkpointing"
             ]),
 
