@@ -96,6 +96,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CProcessor"),
         .target(name: "CAllocations"),
+        .target(name: "CEightBits", cSettings: inC),
         .target(name: "CImages", dependencies: ["CPNG", "CJPEG"], cSettings: inC),
         .target(name: "CProcesses"),
 
@@ -108,10 +109,11 @@ let package = Package(
         room("Tiles", ["CProcessor"]),
         .target(
             name: "Kernels",
-            dependencies: ["Diagnostics", "Storage", "Threads", "CProcessor", "Tiles"]
+            dependencies: ["Diagnostics", "Storage", "Threads", "CEightBits", "CProcessor", "Tiles"]
                 + wideTiles.map { .byName(name: $0.name) },
             swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
-        room("Network", ["Diagnostics", "Settings", "Storage", "Kernels", "Timing"]),
+        room("Export", ["Files", "CZlib"]),
+        room("Network", ["Diagnostics", "Export", "Settings", "Storage", "Kernels", "Timing"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Watching", ["Diagnostics", "Storage", "Timing", "CProcesses", "CProcessor"]),
         room(
@@ -127,7 +129,7 @@ let package = Package(
         room(
             "Training",
             [
-                "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
+                "Diagnostics", "Export", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                 "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "TensorBoard", "Threads", "Timing",
                 "Tokenization", "Watching"
             ]),
@@ -177,7 +179,8 @@ let package = Package(
         tests(of: "Examination", ["Collectives", "Diagnostics", "Files", "TestSupport", "Training"]),
         tests(of: "Benchmarking", ["Collectives", "Settings", "Timing", "Training"]),
         tests(of: "Kernels", ["Storage", "COpenBLAS", "TestSupport"]),
-        tests(of: "Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
+        tests(of: "Export"),
+        tests(of: "Network", ["Diagnostics", "Export", "Settings", "Storage", "Kernels", "TestSupport"]),
         tests(of: "Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         tests(of: "Tokenization", ["Diagnostics", "Files"]),
         tests(of: "Datasets", ["Diagnostics", "Settings", "Storage", "Tokenization", "CZlib"]),
