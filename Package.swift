@@ -156,8 +156,8 @@ let package = Package(
         room(
             "DTrain",
             [
-                "Commands", "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Metrics", "Datasets", "Collectives", "Launching",
-                "Training", "Checkpointing"
+                "Commands", "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Metrics", "Datasets", "Collectives",
+                "Launching", "Training", "Checkpointing"
             ]),
 
         // What tests that start programs share, and the program that they start under mpirun.
@@ -169,6 +169,10 @@ let package = Package(
                 "Kernels", "Training", "CAllocations", "CMPI", "Timing", "Watching"
             ],
             path: "Tests/RankScenarios", swiftSettings: swift),
+
+        // A program as one outside is: it imports the library alone.
+        .executableTarget(
+            name: "library-program", dependencies: ["DTrain"], path: "Tests/LibraryProgram", swiftSettings: swift),
 
         tests(of: "Diagnostics", ["TestSupport"]),
         tests(of: "Threads", ["Diagnostics"]),
@@ -199,6 +203,7 @@ let package = Package(
                 "Optimization", "Settings", "Storage", "TestSupport", "rank-scenarios"
             ]),
         tests(of: "FuzzTargets", ["TestSupport"]),
+        tests(of: "DTrain", ["TestSupport", "library-program"]),
         .testTarget(name: "MessageTests", exclude: ["Messages.txt"]),
         .testTarget(
             name: "EndToEndTests",
