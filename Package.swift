@@ -61,7 +61,7 @@ let fuzzing: [Target] =
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Reporting", "Settings", "Storage",
+                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Pages", "Reporting", "Settings", "Storage",
                 "Tokenization", "Training"
             ],
             path: "Tests/Fuzzing/Targets", swiftSettings: swift)
