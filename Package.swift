@@ -130,7 +130,15 @@ let package = Package(
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
         room(
-            "Pages", ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Training"]),
+            "Sweeping",
+            [
+                "Diagnostics", "Files", "Settings", "Storage", "Kernels", "Collectives", "Checkpointing", "Reporting",
+                "Training",
+                "Timing"
+            ]),
+        room(
+            "Pages",
+            ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Sweeping", "Training"]),
         room(
             "Examination",
             [
@@ -144,7 +152,7 @@ let package = Package(
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
-                "Tokenization", "Watching", "CAllocations", "Pages"
+                "Tokenization", "Watching", "CAllocations", "Pages", "Sweeping"
             ], swiftSettings: swift),
 
         // What tests that start programs share, and the program that they start under mpirun.
@@ -175,6 +183,7 @@ let package = Package(
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
         tests(of: "TensorBoard", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Pages", ["Reporting"]),
+        tests(of: "Sweeping", ["Diagnostics", "Files", "Reporting", "Settings", "TestSupport", "Training"]),
         tests(of: "Launching", ["Diagnostics", "TestSupport"]),
         tests(of: "Watching", ["Diagnostics", "TestSupport"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),

@@ -18,6 +18,7 @@ final class Recorder {
     /// With `--json` the log's thread has it, until the log is closed.
     private let output = StreamOutput(.output)
     private let printsJSON: Bool
+    private let printsDigest: Bool
     private var log: LogWriter?
     /// What is written for TensorBoard; nil where that isn't asked for, or can't be had.
     private var tensorBoard: TensorBoardLog?
@@ -39,6 +40,7 @@ final class Recorder {
         self.place = place
         plannedSteps = totalSteps
         printsJSON = options.printsJSON
+        printsDigest = !printsJSON && options.style != .silent
         let training = experiment.configuration.training
         reporter = ProgressReporter(
             style: options.style, usesColor: options.usesColor,
@@ -339,7 +341,7 @@ final class Recorder {
         }
         reporter.line("checkpoint: \(place.store.path(ofStep: state.step))\(waiting)")
         // Also when quiet: it is the result. In JSON it stands in the last line.
-        if !printsJSON { output.line("digest \(safe.digest)") }
+        if printsDigest { output.line("digest \(safe.digest)") }
         do {
             if let logFailure { throw logFailure }
             // Whoever waits for the status of an interrupted run needs to know that, and has got the rest.
