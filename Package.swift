@@ -135,7 +135,14 @@ let package = Package(
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
         room(
-            "Pages", ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Training"]),
+            "Sweeping",
+            [
+                "Diagnostics", "Files", "Settings", "Storage", "Kernels", "Collectives", "Checkpointing", "Reporting",
+                "Training"
+            ]),
+        room(
+            "Pages",
+            ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Sweeping", "Training"]),
         room(
             "Examination",
             [
@@ -149,7 +156,7 @@ let package = Package(
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
-                "Tokenization", "Watching", "CAllocations", "Pages"
+                "Tokenization", "Watching", "CAllocations", "Pages", "Sweeping"
             ]),
         // The folder has another name than the target, which would be that of the library where case doesn't count.
         .executableTarget(name: "dtrain", dependencies: ["Commands"], path: "Sources/Program", swiftSettings: swift),
@@ -193,6 +200,7 @@ let package = Package(
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
         tests(of: "TensorBoard", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Pages", ["Reporting"]),
+        tests(of: "Sweeping", ["Diagnostics", "Files", "Reporting", "Settings", "TestSupport", "Training"]),
         tests(of: "Launching", ["Diagnostics", "TestSupport"]),
         tests(of: "Watching", ["Diagnostics", "TestSupport"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
