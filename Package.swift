@@ -61,7 +61,7 @@ let fuzzing: [Target] =
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Reporting", "Settings", "Storage",
+                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Pages", "Reporting", "Settings", "Storage",
                 "Tokenization", "Training"
             ],
             path: "Tests/Fuzzing/Targets", swiftSettings: swift)
@@ -135,7 +135,14 @@ let package = Package(
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
         room(
-            "Pages", ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Training"]),
+            "Sweeping",
+            [
+                "Diagnostics", "Files", "Settings", "Storage", "Kernels", "Collectives", "Checkpointing", "Reporting",
+                "Training"
+            ]),
+        room(
+            "Pages",
+            ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Sweeping", "Training"]),
         room(
             "Examination",
             [
@@ -149,7 +156,7 @@ let package = Package(
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
-                "Tokenization", "Watching", "CAllocations", "Pages"
+                "Tokenization", "Watching", "CAllocations", "Pages", "Sweeping"
             ]),
         // The folder has another name than the target, which would be that of the library where case doesn't count.
         .executableTarget(name: "dtrain", dependencies: ["Commands"], path: "Sources/Program", swiftSettings: swift),
@@ -157,8 +164,7 @@ let package = Package(
             "DTrain",
             [
                 "Commands", "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Metrics", "Datasets", "Collectives",
-                "Launching",
-                "Training", "Checkpointing"
+                "Launching", "Training", "Checkpointing"
             ]),
 
         // What tests that start programs share, and the program that they start under mpirun.
@@ -170,6 +176,10 @@ let package = Package(
                 "Kernels", "Training", "CAllocations", "CMPI", "Timing", "Watching"
             ],
             path: "Tests/RankScenarios", swiftSettings: swift),
+
+        // A program as one outside is: it imports the library alone.
+        .executableTarget(
+            name: "library-program", dependencies: ["DTrain"], path: "Tests/LibraryProgram", swiftSettings: swift),
 
         tests(of: "Diagnostics", ["TestSupport"]),
         tests(of: "Threads", ["Diagnostics"]),
@@ -190,6 +200,7 @@ let package = Package(
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
         tests(of: "TensorBoard", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Pages", ["Reporting"]),
+        tests(of: "Sweeping", ["Diagnostics", "Files", "Reporting", "Settings", "TestSupport", "Training"]),
         tests(of: "Launching", ["Diagnostics", "TestSupport"]),
         tests(of: "Watching", ["Diagnostics", "TestSupport"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),
@@ -200,6 +211,7 @@ let package = Package(
                 "Optimization", "Settings", "Storage", "TestSupport", "rank-scenarios"
             ]),
         tests(of: "FuzzTargets", ["TestSupport"]),
+        tests(of: "DTrain", ["TestSupport", "library-program"]),
         .testTarget(name: "MessageTests", exclude: ["Messages.txt"]),
         .testTarget(
             name: "EndToEndTests",

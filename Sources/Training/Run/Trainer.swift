@@ -62,9 +62,11 @@ package final class Trainer {
     let plans: [SummationTree: StepPlan]
     /// Handed to every backward pass; made once.
     private let gradientsFinished: (Int) -> Void
+    /// After which step to stop before the run's own end.
+    private let stopStep: Int?
     private var order: EpochOrder
     /// Samples that this rank has computed since rates of ranks were shown last.
-    private var computedSamples = 0
+    var computedSamples = 0
 
     /// Builds everything that a run needs; nothing is written yet. Collective.
     package init(
@@ -140,7 +142,8 @@ package final class Trainer {
             configuration.training.average?.validates ?? false && evaluator != nil
             ? AveragedWeights(
                 synchronizer, communicator: communicator, isShared: configuration.training.synchronization == .owner) : nil
-        let steps = min(totalSteps, options.stopAfterStep ?? Int.max)
+        stopStep = options.stopStep(stepsPerEpoch: sampler.stepsPerEpoch)
+        let steps = min(totalSteps, stopStep ?? Int.max)
         recorder = place.map { Recorder(experiment, place: $0, options: options, totalSteps: steps, log: log) }
         if let note = synchronizer.note {
             // The other ranks have no recorder, which logs what it says.
@@ -167,7 +170,7 @@ package final class Trainer {
     package func run() throws -> Ending {
         warnOfIdleRanks()
         warnOfLostSteps()
-        let lastStep = min(totalSteps, options.stopAfterStep ?? Int.max)
+        let lastStep = min(totalSteps, stopStep ?? Int.max)
         var interrupted = false
         recorder?.noteBest(state.bestValue)
         recorder?.begin(state, sampler: sampler, rankCount: communicator.size)
@@ -292,19 +295,6 @@ package final class Trainer {
         computedSamples += samples
     }
 
-    /// Says how fast each rank has computed since it was said last. Collective.
-    private func showRankRates() throws {
-        guard let clock else { return }
-        let waited = clock.seconds(.wait)
-        let all = Phase.allCases.reduce(0) { $0 + clock.seconds($1) }
-        let figures = try communicator.allGather("\(computedSamples) \(all - waited) \(waited)").map { text in
-            text.split(separator: " ").map { Double($0) ?? 0 }
-        }
-        clock.resetTotals()
-        computedSamples = 0
-        recorder?.rankRates(figures.map { (samples: $0[0], computing: $0[1], waiting: $0[2]) })
-    }
-
     /// What a step of this epoch begins with on this rank.
     private func firstSubtree(completedSteps: Int, epoch: Int) -> GradientWorker.Subtree? {
         let batch = sampler.batch(completedSteps: completedSteps)
@@ -345,32 +335,6 @@ package final class Trainer {
         afterStep != nil || experiment.configuration.training.audit || verifiesReplicas(at: batch, isLast: false)
             || checkpointIsDue || validationIsDue(after: batch)
             || histogramsAreDue(afterStep: state.step) || histogramsAreDue(afterStep: state.step + 1)
-    }
-
-    private func histogramsAreDue(afterStep step: Int) -> Bool {
-        experiment.configuration.tensorBoard?.histogramsAreDue(afterStep: step, stepsPerEpoch: sampler.stepsPerEpoch) ?? false
-    }
-
-    /// Brings the step's gradient together on rank 0, which has histograms made of it and of the weights. Collective.
-    private func makeHistograms() throws {
-        let gather: (UnsafeMutableBufferPointer<Float>?) throws -> Bool = { [self] flat in
-            guard let gradient = synchronizer.steppingEngine?.watchedGradient else { return false }
-            // Each rank has a slice of it, or all have all.
-            if experiment.configuration.training.synchronization == .owner {
-                try communicator.gather(gradient, into: flat) {
-                    [layout = experiment.network.layout, size = communicator.size] in
-                    layout.slice(of: $0, ownerCount: size)
-                }
-            } else if let flat {
-                _ = flat.update(fromContentsOf: gradient.row(0))
-            }
-            return true
-        }
-        guard let recorder else {
-            _ = try gather(nil)
-            return
-        }
-        try recorder.histograms(of: weights, state: state, gather: gather)
     }
 
     /// What follows a step: validation, the epoch's end, a checkpoint, in this order, so that a checkpoint holds all that
@@ -417,38 +381,12 @@ package final class Trainer {
         try recorder?.reviewCheckpoints()
     }
 
-    /// Lets schedule, early stopping and the choice of the best checkpoint know; true if this one is the best so far.
-    private func judge(_ result: Evaluator.Result) -> Bool {
-        let values = Dictionary(result.scalars.map { ("validation_" + $0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
-        if let rule = experiment.configuration.schedule.plateau, var plateau = state.plateau {
-            rule.report(
-                values[rule.monitor] ?? .nan, higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false,
-                to: &plateau)
-            state.plateau = plateau
-        }
-        if let rule = experiment.configuration.earlyStopping {
-            state.stopReason = state.earlyStopping.report(
-                values[rule.monitor] ?? .nan, rule: rule,
-                higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false)
-        }
-        let monitor = experiment.bestMonitor
-        let value = values[monitor] ?? .nan
-        let higherIsBetter = experiment.higherIsBetter(monitor) ?? false
-        let isBest = state.bestValue.map { higherIsBetter ? value > $0 : value < $0 } ?? !value.isNaN
-        if isBest {
-            state.bestValue = value
-            state.bestStep = state.step
-            recorder?.noteBest(value)
-        }
-        return isBest
-    }
-
     /// The end of the run: the last checkpoint, what the weights are worth, the digest.
     private func end(interrupted: Bool) throws {
         pulse.turn(to: .end)
         try saveLastCheckpoint()
         let result =
-            interrupted || options.stopAfterStep.map({ $0 <= state.step }) ?? false
+            interrupted || stopStep.map({ $0 <= state.step }) ?? false
             ? nil : try evaluator?.evaluate(weights: try judgedWeights())
         try communicator.agree { try recorder?.end(state, validation: result, interrupted: interrupted) }
     }
