@@ -61,7 +61,7 @@ let fuzzing: [Target] =
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Reporting", "Settings", "Storage",
+                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Pages", "Reporting", "Settings", "Storage",
                 "Tokenization", "Training"
             ],
             path: "Tests/Fuzzing/Targets", swiftSettings: swift)
@@ -96,6 +96,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CProcessor"),
         .target(name: "CAllocations"),
+        .target(name: "CEightBits", cSettings: inC),
         .target(name: "CImages", dependencies: ["CPNG", "CJPEG"], cSettings: inC),
         .target(name: "CProcesses"),
 
@@ -108,10 +109,11 @@ let package = Package(
         room("Tiles", ["CProcessor"]),
         .target(
             name: "Kernels",
-            dependencies: ["Diagnostics", "Storage", "Threads", "CProcessor", "Tiles"]
+            dependencies: ["Diagnostics", "Storage", "Threads", "CEightBits", "CProcessor", "Tiles"]
                 + wideTiles.map { .byName(name: $0.name) },
             swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
-        room("Network", ["Diagnostics", "Settings", "Storage", "Kernels", "Timing"]),
+        room("Export", ["Files", "CZlib"]),
+        room("Network", ["Diagnostics", "Export", "Settings", "Storage", "Kernels", "Timing"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Watching", ["Diagnostics", "Storage", "Timing", "CProcesses", "CProcessor"]),
         room(
@@ -127,13 +129,20 @@ let package = Package(
         room(
             "Training",
             [
-                "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
+                "Diagnostics", "Export", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                 "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "TensorBoard", "Threads", "Timing",
                 "Tokenization", "Watching"
             ]),
         room("Benchmarking", ["Diagnostics", "Storage", "Timing", "Kernels", "Network", "Training", "Reporting"]),
         room(
-            "Pages", ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Training"]),
+            "Sweeping",
+            [
+                "Diagnostics", "Files", "Settings", "Storage", "Kernels", "Collectives", "Checkpointing", "Reporting",
+                "Training"
+            ]),
+        room(
+            "Pages",
+            ["Diagnostics", "Checkpointing", "Datasets", "Files", "Metrics", "Reporting", "Settings", "Sweeping", "Training"]),
         room(
             "Examination",
             [
@@ -147,7 +156,7 @@ let package = Package(
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
-                "Tokenization", "Watching", "CAllocations", "Pages"
+                "Tokenization", "Watching", "CAllocations", "Pages", "Sweeping"
             ]),
         // The folder has another name than the target, which would be that of the library where case doesn't count.
         .executableTarget(name: "dtrain", dependencies: ["Commands"], path: "Sources/Program", swiftSettings: swift),
@@ -181,7 +190,8 @@ let package = Package(
         tests(of: "Examination", ["Collectives", "Diagnostics", "Files", "TestSupport", "Training"]),
         tests(of: "Benchmarking", ["Collectives", "Settings", "Timing", "Training"]),
         tests(of: "Kernels", ["Storage", "COpenBLAS", "TestSupport"]),
-        tests(of: "Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
+        tests(of: "Export"),
+        tests(of: "Network", ["Diagnostics", "Export", "Settings", "Storage", "Kernels", "TestSupport"]),
         tests(of: "Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         tests(of: "Tokenization", ["Diagnostics", "Files"]),
         tests(of: "Datasets", ["Diagnostics", "Settings", "Storage", "Tokenization", "CZlib"]),
@@ -190,6 +200,7 @@ let package = Package(
         tests(of: "Reporting", ["Diagnostics", "Files", "TestSupport", "Timing"]),
         tests(of: "TensorBoard", ["Diagnostics", "Files", "TestSupport"]),
         tests(of: "Pages", ["Reporting"]),
+        tests(of: "Sweeping", ["Diagnostics", "Files", "Reporting", "Settings", "TestSupport", "Training"]),
         tests(of: "Launching", ["Diagnostics", "TestSupport"]),
         tests(of: "Watching", ["Diagnostics", "TestSupport"]),
         tests(of: "Collectives", ["Diagnostics", "TestSupport", "rank-scenarios"]),

@@ -15,7 +15,7 @@ struct Dtrain: ParsableCommand {
         discussion: introduction + "\n\n" + Examples.text,
         version: versionText,
         subcommands: [
-            InitCommand.self, TrainCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
+            InitCommand.self, TrainCommand.self, SweepCommand.self, EvalCommand.self, PredictCommand.self, InspectCommand.self,
             VerifyCommand.self, LsCommand.self, DiffCommand.self, GradcheckCommand.self, BenchCommand.self, DoctorCommand.self,
             DataCommand.self, PackCommand.self, TokenizeCommand.self, GenerateCommand.self, ExportCommand.self,
             ReportCommand.self, ExplainCommand.self, CompletionCommand.self, ManualCommand.self, WatchCommand.self

@@ -4,17 +4,18 @@ import Files
 import Foundation
 import Pages
 import Reporting
+import Sweeping
 
 /// `dtrain report RUN [RUN…]`.
 struct ReportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report",
-        abstract: "A page of HTML on one or several runs: curves, mistakes, times, settings that differ.",
+        abstract: "A page of HTML on one or several runs, or a sweep: curves, mistakes, times, settings that differ.",
         discussion:
             "The page needs no network and no other file. Runs may still be going on; nothing is changed in them but for the page."
     )
 
-    @Argument(help: "Run directories.")
+    @Argument(help: "Run directories, or the directory of a sweep.", completion: .directory)
     var runs: [String]
 
     @Option(help: ArgumentHelp("Where the page goes (default: report.html in the first run directory).", valueName: "file"))
@@ -46,6 +47,7 @@ struct ReportCommand: ParsableCommand {
         var models: [String: (checkpoints: [String], view: ModelView)] = [:]
         var told: Set<String> = []
         let path = output ?? trimmingSlashes(runs[0]) + "/report.html"
+        if let sweep = runs.first(where: SweepDirectory.isSweep) { return try report(sweep: sweep, to: path) }
         while true {
             let records = try runs.map { try RunRecord(path: $0) }
             let views = records.map { record -> ModelView? in
@@ -60,6 +62,30 @@ struct ReportCommand: ParsableCommand {
             if told.insert("written").inserted { try StandardStream.output.line(path) }
             // The last page doesn't reload itself.
             guard report.isFollowing, report.isRunning else { return }
+            wait()
+        }
+    }
+
+    /// The page of a sweep.
+    private func report(sweep: String, to path: String) throws {
+        guard runs.count == 1 else {
+            throw Failure(
+                .usage, "\(sweep): a sweep has a page of its own; name it alone, or name runs in it (\(sweep)/trial-0000)")
+        }
+        guard overrides.isEmpty, !leavesDataOut else {
+            throw Failure(.usage, "\(sweep): the page of a sweep reads no data; leave out --set and --no-data")
+        }
+        var isFirst = true
+        while true {
+            let directory = try SweepDirectory(reading: sweep)
+            let table = try directory.table(.inForce)
+            let isFollowing = follow && !table.isComplete && !StopSignal.isRaised
+            let report = SweepReport(
+                path: directory.path, table, bestConfiguration: try directory.bestConfiguration(), isFollowing: isFollowing)
+            try write(try report.page().html(), to: path)
+            if isFirst { try StandardStream.output.line(path) }
+            isFirst = false
+            guard isFollowing else { return }
             wait()
         }
     }

@@ -42,6 +42,9 @@ extension Page {
         .c3 { stroke: var(--c3); } .c4 { stroke: var(--c4); } .c5 { stroke: var(--c5); }
         .m0, .t0 { fill: var(--c0); } .m1, .t1 { fill: var(--c1); } .m2, .t2 { fill: var(--c2); }
         .m3, .t3 { fill: var(--c3); } .m4, .t4 { fill: var(--c4); } .m5, .t5 { fill: var(--c5); }
+        .parallel { overflow-x: auto; } .parallel svg { min-width: 38rem; }
+        .parallel .tick { paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
+        .axis-name { fill: var(--ink); font-size: 13px; font-weight: 600; }
         .wide { overflow-x: auto; margin: 0.6rem 0; }
         table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
         caption { text-align: left; color: var(--quiet); padding-bottom: 0.3rem; }

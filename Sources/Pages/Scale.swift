@@ -8,8 +8,11 @@ package struct Scale: Sendable, Equatable {
 
     /// Around the finite ones of these numbers, and a little beyond.
     ///
-    /// - Parameter prefersLogarithm: where all are above 0 and they lie more than fiftyfold apart.
-    package init(around numbers: some Sequence<Double>, prefersLogarithm: Bool = false, padding: Double = 0.05) {
+    /// - Parameters:
+    ///   - prefersLogarithm: where all are above 0 and they lie more than `leastRatio` times apart.
+    package init(
+        around numbers: some Sequence<Double>, prefersLogarithm: Bool = false, padding: Double = 0.05, leastRatio: Double = 50
+    ) {
         var low = Double.infinity
         var high = -Double.infinity
         for number in numbers where number.isFinite {
@@ -17,7 +20,7 @@ package struct Scale: Sendable, Equatable {
             high = max(high, number)
         }
         if low > high { (low, high) = (0, 1) }
-        isLogarithmic = prefersLogarithm && low > 0 && high / low > 50
+        isLogarithmic = prefersLogarithm && low > 0 && high / low > leastRatio
         if isLogarithmic {
             let share = (high / low).squareRoot().squareRoot().squareRoot().squareRoot()
             (self.low, self.high) = (max(low / share, .leastNonzeroMagnitude), min(high * share, .greatestFiniteMagnitude))

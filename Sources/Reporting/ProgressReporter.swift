@@ -42,6 +42,8 @@ package final class ProgressReporter {
         case fittingLines
         /// Errors only.
         case quiet
+        /// Nothing: whoever runs many runs tells of them. What there is to say stands in the ranks' logs.
+        case silent
     }
 
     /// How far the run goes.
@@ -63,6 +65,7 @@ package final class ProgressReporter {
     static let redrawSeconds = 0.1
 
     private let style: Style
+    private var isQuiet: Bool { style == .quiet || style == .silent }
     private let usesColor: Bool
     private let plan: Plan
     private let metricNames: [String]
@@ -202,13 +205,13 @@ package final class ProgressReporter {
 
     /// A line to standard output, above the progress line; not when quiet.
     package func line(_ text: String) {
-        guard style != .quiet else { return }
+        guard !isQuiet else { return }
         above { output.write(printable(text) + "\n") }
     }
 
     /// Lines of what is said of each rank, as many on a line as fit; not when quiet.
     package func ranks(_ items: [String]) {
-        guard style != .quiet else { return }
+        guard !isQuiet else { return }
         let width = style == .lines ? 100 : max(1, columns() - 1)
         var row = ""
         for item in items {
@@ -238,12 +241,12 @@ package final class ProgressReporter {
         let line = "\(kind.rawValue): \(messageLine(text))\n"
         guard printed.insert(line).inserted else { return }
         log?.add(kind, text)
-        if kind == .note, style == .quiet { return }
+        if style == .silent || kind == .note && isQuiet { return }
         above { errors.write(line) }
     }
 
     private func finalLine(_ line: EpochLine) {
-        guard style != .quiet else { return }
+        guard !isQuiet else { return }
         clear()
         // A file has no width, and what isn't known isn't guessed.
         let text = line.text(columns: style == .lines ? nil : columns() - 1)

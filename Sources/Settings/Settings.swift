@@ -169,6 +169,19 @@ package final class Settings {
         } ?? [fallback]
     }
 
+    /// The keys that the section has, in the order of the text.
+    package var keys: [String] { entries.map(\.key) }
+
+    /// A list of values of any kind, each as the text that `--set` takes for it. The key is required.
+    package func valueTexts(_ key: String) throws -> [String] {
+        try required(
+            key,
+            try value(key, default: nil) { node in
+                guard let sequence = node.sequence else { throw mismatch(key, expected: "a list of values", node) }
+                return sequence.map { SettingsDocument.overrideText(of: $0) }
+            }, "a list of values")
+    }
+
     /// One of the given names.
     package func choice(_ key: String, of names: [String], default fallback: String? = nil) throws -> String {
         let name = try string(key, default: fallback)
@@ -255,6 +268,9 @@ package final class Settings {
             return variants
         }
     }
+
+    /// Lets keys stand that nothing reads.
+    package func allow(_ keys: [String]) { knownKeys += keys.filter { !knownKeys.contains($0) } }
 
     /// Refuses keys, here and in every section that was opened, that nothing has read.
     ///

@@ -50,15 +50,20 @@ package struct SettingsDocument {
 
     /// Reads the file at `path`; 66 if it isn't there, 78 if it isn't a configuration.
     package init(path: String, overrides: [String] = []) throws {
+        try self.init(text: try Self.text(path: path), name: path, overrides: overrides)
+    }
+
+    /// The text of the file at `path`, which may be read only once (a pipe); 66 if it isn't there, 78 if it isn't a text.
+    package static func text(path: String) throws -> String {
         // A word alone may be a misspelt command.
         let isWord = !path.contains("/") && !path.contains(".")
         let file = SmallFile(
-            isWord ? "command or configuration" : "configuration", largestByteCount: Self.largestByteCount,
+            isWord ? "command or configuration" : "configuration", largestByteCount: largestByteCount,
             misfit: .badConfiguration)
         guard let text = String(validating: try file.bytes(at: path), as: UTF8.self) else {
             throw Failure(.badConfiguration, "\(path): not a text file in UTF-8; expected a configuration (YAML)")
         }
-        try self.init(text: text, name: path, overrides: overrides)
+        return text
     }
 
     /// The outermost section.

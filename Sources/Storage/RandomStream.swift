@@ -9,6 +9,8 @@ package struct RandomStream: Sendable {
     package enum Purpose: UInt32, Sendable {
         case initialization = 1
         case shuffle, dropout, split, gradientCheck, augmentation, partners, generation
+        /// What a trial of a sweep gets; the layer tells parameters apart, the ordinal is the trial.
+        case trials
         /// The order of windows on tokens (layer 0), and where the first one begins (layer 1).
         case windows = 32
     }

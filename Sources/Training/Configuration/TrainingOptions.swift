@@ -9,6 +9,8 @@ package struct TrainingOptions: Sendable {
     package var initialWeights: String?
     /// The global step after which to stop; the run can be resumed.
     package var stopAfterStep: Int?
+    /// The epoch after which to stop, likewise.
+    package var stopAfterEpoch: Int?
     package var style = ProgressReporter.Style.lines
     package var usesColor = false
     /// Whether rank 0 prints the lines of `metrics.jsonl`, and nothing else.
@@ -27,6 +29,15 @@ package struct TrainingOptions: Sendable {
     package var writesCheckpoints = true
 
     package init() {}
+
+    /// The global step after which to stop before the run's own end; nil: at its end only.
+    func stopStep(stepsPerEpoch: Int) -> Int? {
+        let byEpoch = stopAfterEpoch.map { epochs in
+            let steps = epochs.multipliedReportingOverflow(by: stepsPerEpoch)
+            return steps.overflow ? Int.max : steps.partialValue
+        }
+        return [stopAfterStep, byEpoch].compactMap { $0 }.min()
+    }
 }
 
 /// Where a run lives and what it goes on from.

@@ -40,7 +40,7 @@ final class Recorder {
         self.place = place
         plannedSteps = totalSteps
         printsJSON = options.printsJSON
-        printsDigest = options.printsDigest && !options.printsJSON
+        printsDigest = options.printsDigest && !options.printsJSON && options.style != .silent
         let training = experiment.configuration.training
         reporter = ProgressReporter(
             style: options.style, usesColor: options.usesColor,

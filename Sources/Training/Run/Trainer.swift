@@ -62,6 +62,8 @@ package final class Trainer {
     let plans: [SummationTree: StepPlan]
     /// Handed to every backward pass; made once.
     private let gradientsFinished: (Int) -> Void
+    /// After which step to stop before the run's own end.
+    private let stopStep: Int?
     private var order: EpochOrder
     /// Samples that this rank has computed since rates of ranks were shown last.
     var computedSamples = 0
@@ -140,7 +142,8 @@ package final class Trainer {
             configuration.training.average?.validates ?? false && evaluator != nil
             ? AveragedWeights(
                 synchronizer, communicator: communicator, isShared: configuration.training.synchronization == .owner) : nil
-        let steps = min(totalSteps, options.stopAfterStep ?? Int.max)
+        stopStep = options.stopStep(stepsPerEpoch: sampler.stepsPerEpoch)
+        let steps = min(totalSteps, stopStep ?? Int.max)
         recorder = place.map { Recorder(experiment, place: $0, options: options, totalSteps: steps, log: log) }
         if let note = synchronizer.note {
             // The other ranks have no recorder, which logs what it says.
@@ -167,7 +170,7 @@ package final class Trainer {
     package func run() throws -> Ending {
         warnOfIdleRanks()
         warnOfLostSteps()
-        let lastStep = min(totalSteps, options.stopAfterStep ?? Int.max)
+        let lastStep = min(totalSteps, stopStep ?? Int.max)
         var interrupted = false
         recorder?.noteBest(state.bestValue)
         recorder?.begin(state, sampler: sampler, rankCount: communicator.size)
@@ -383,7 +386,7 @@ package final class Trainer {
         pulse.turn(to: .end)
         try saveLastCheckpoint()
         let result =
-            interrupted || options.stopAfterStep.map({ $0 <= state.step }) ?? false
+            interrupted || stopStep.map({ $0 <= state.step }) ?? false
             ? nil : try evaluator?.evaluate(weights: try judgedWeights())
         try communicator.agree { try recorder?.end(state, validation: result, interrupted: interrupted) }
     }

@@ -37,6 +37,8 @@ package struct TrainingRun {
     package var belongsToLauncher = false
     /// Whether a resume without any checkpoint is refused instead of beginning anew.
     package var mustGoOn = false
+    /// Whether the process goes on where all ranks know of the run's failure; it gives back then what the ranks share.
+    package var outlivesFailure = false
     /// Asked after every step: whether this rank is to stop.
     package var stopRequested: () -> Bool = { false }
     /// Told of steps and epochs.
@@ -153,15 +155,22 @@ package struct TrainingRun {
         trainer.clock = trace?.clock ?? (options.showsRankRates ? PhaseClock() : nil)
         trainer.observer = observer
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
-        try begin(trainer, opened, place, communicator)
-        try logs.open(in: place, warn: trainer.warn)
-        let ending = try trainer.run()
-        try trace?.write()
-        if let totals = try trace?.totals() { trainer.recorder?.phases(totals) }
-        try logs.end("step \(trainer.completedSteps), \(ending)", in: place, warn: trainer.warn)
-        try communicator.barrier()
-        trainer.close()
-        return Result(ending: ending, path: place.path, step: trainer.completedSteps)
+        do {
+            try begin(trainer, opened, place, communicator)
+            try logs.open(in: place, warn: trainer.warn)
+            let ending = try trainer.run()
+            try trace?.write()
+            if let totals = try trace?.totals() { trainer.recorder?.phases(totals) }
+            try logs.end("step \(trainer.completedSteps), \(ending)", in: place, warn: trainer.warn)
+            try communicator.barrier()
+            trainer.close()
+            return Result(ending: ending, path: place.path, step: trainer.completedSteps)
+        } catch let failure as AgreedFailure where outlivesFailure {
+            // All ranks are at the same place, so they can do this together.
+            trainer.recorder?.close()
+            trainer.close()
+            throw failure
+        }
     }
 
     /// Begins anew, or with the checkpoint to go on from.
