@@ -11,7 +11,7 @@ struct OwnCatalogueTests {
         "loss": "own_squares",
         "metrics": ["largest"],
         "optimizer": ["adam": ["learning_rate": 0.05]],
-        "training": ["epochs": 40, "global_batch_size": 16, "micro_batch_size": 4]
+        "training": ["epochs": 200, "global_batch_size": 16, "micro_batch_size": 4]
     ]
 
     private static let catalogue = Catalogue(
