@@ -77,7 +77,10 @@ let fuzzing: [Target] =
 
 let package = Package(
     name: "dtrain",
-    products: [.executable(name: "dtrain", targets: ["dtrain"])],
+    products: [
+        .executable(name: "dtrain", targets: ["dtrain"]),
+        .library(name: "DTrain", targets: ["DTrain"])
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0")
@@ -133,8 +136,7 @@ let package = Package(
             "Sweeping",
             [
                 "Diagnostics", "Files", "Settings", "Storage", "Kernels", "Collectives", "Checkpointing", "Reporting",
-                "Training",
-                "Timing"
+                "Training"
             ]),
         room(
             "Pages",
@@ -146,14 +148,23 @@ let package = Package(
                 "Training"
             ]),
 
-        .executableTarget(
-            name: "dtrain",
-            dependencies: [
+        room(
+            "Commands",
+            [
                 arguments, "Diagnostics", "Settings", "Storage", "Network",
                 "Collectives", "Metrics", "Files", "Checkpointing", "Reporting",
                 "Launching", "Threads", "Training", "Timing", "Benchmarking", "Examination",
                 "Tokenization", "Watching", "CAllocations", "Pages", "Sweeping"
-            ], swiftSettings: swift),
+            ]),
+        // The folder has another name than the target, which would be that of the library where case doesn't count.
+        .executableTarget(name: "dtrain", dependencies: ["Commands"], path: "Sources/Program", swiftSettings: swift),
+        room(
+            "DTrain",
+            [
+                "Commands", "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Metrics", "Datasets", "Collectives",
+                "Launching",
+                "Training", "Checkpointing"
+            ]),
 
         // What tests that start programs share, and the program that they start under mpirun.
         .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport", swiftSettings: mpi),

@@ -72,7 +72,7 @@ extension DataConfiguration {
     }
 
     /// `stored`, which has to describe samples like those that were found.
-    private static func require(
+    static func require(
         _ stored: Preprocessing, toFit found: Preprocessing,
         name: String
     ) throws -> Preprocessing {

@@ -38,7 +38,7 @@ package struct Preprocessing: Hashable, Codable, Sendable {
 
     /// Whether arrays of numbers can be samples: they are made of numbers that are normalised as in training whatever file they come
     /// from.
-    var takesArrays: Bool { tokenKinds == nil && series == nil && ucr == nil }
+    package var takesArrays: Bool { tokenKinds == nil && series == nil && ucr == nil }
 
     /// Whether samples are sequences of different lengths.
     package var hasLengths: Bool { texts != nil || ucr?.hasLengths ?? false }

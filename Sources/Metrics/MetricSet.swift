@@ -141,7 +141,7 @@ package struct MetricSet: Sendable {
 
     // MARK: - Configuration
 
-    private static let allNames = [
+    package static let allNames = [
         "accuracy", "top_k", "precision", "recall", "f1", "confusion_matrix", "roc_auc",
         "mean_squared_error", "mean_absolute_error", "r2", "perplexity", "bits_per_byte"
     ]

@@ -44,6 +44,8 @@ package struct LayerSite {
         /// Whether layers go on with the state that a step left them, and how many numbers of a sample that is.
         var carriesState = false
         var stateCount = 0
+        /// Slots that have a row for each token.
+        var tokenTables: [ParameterSlot] = []
         /// Whose parameters stay as they were at the start.
         var frozen: [NamePattern] = []
 
@@ -149,6 +151,9 @@ package struct LayerSite {
         defer { blueprint.cacheCount += count }
         return blueprint.cacheCount
     }
+
+    /// Says that a parameter has a row for each token.
+    mutating func noteTokenTable(_ slot: ParameterSlot) { blueprint.tokenTables.append(slot) }
 
     /// Counts a Transformer block, and says which of its weights end a branch (`model.initializer: gpt2`).
     package mutating func countBlock(residualProjections names: [String]) {

@@ -18,6 +18,8 @@ package struct Network: Sendable {
     package let stateCount: Int
     /// Numbers that are remembered of each position of a sample where a sequence is continued (`StepCache`).
     package let cacheCount: Int
+    /// Parameters that have a row for each token.
+    package let tokenTables: [ParameterSlot]
     /// How many layers there are, those inside others included.
     let layerCount: Int
     /// The fewest rows that a leaf may have.
@@ -90,6 +92,7 @@ package struct Network: Sendable {
         leastBatchRows = blueprint.leastBatchRows
         stateCount = blueprint.stateCount
         cacheCount = blueprint.cacheCount
+        tokenTables = blueprint.tokenTables
         guard !carriesState || stateCount > 0 else {
             throw settings.failure(
                 "layers",

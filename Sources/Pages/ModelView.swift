@@ -22,9 +22,10 @@ package struct ModelView: Sendable {
     ///
     /// - Parameters:
     ///   - readsData: whether the samples of the run's validation split are looked at.
-    package init(run: String, overrides: [String], readsData: Bool) {
+    ///   - catalogue: what the run's configuration can name.
+    package init(run: String, overrides: [String], readsData: Bool, catalogue: Catalogue = .standard) {
         do {
-            let model = try TrainedModel(path: run, overrides: overrides)
+            let model = try TrainedModel(path: run, overrides: overrides, catalogue: catalogue)
             checkpoint = model.checkpoint.path
             step = model.state.step
             build = model.state.build

@@ -4,6 +4,7 @@ import Files
 import Foundation
 import Reporting
 import Settings
+import Training
 
 /// The directory of a sweep: what it is of, the runs of its trials, their results.
 ///
@@ -92,11 +93,12 @@ package final class SweepDirectory {
     }
 
     /// The trials as they are now, as the files of the sweep itself tell.
-    package func table() throws -> SweepTable {
+    package func table(_ catalogue: Catalogue) throws -> SweepTable {
         guard let text = try Self.text(Self.baseName, in: directory) else {
             throw Failure(.missingInput, "\(path)/\(Self.baseName): no such file, where the configuration of a sweep is")
         }
-        return try SweepTable(self, try SweepRungs(plan, SweepBase(name: "\(path)/\(Self.baseName)", text: text)))
+        let base = SweepBase(name: "\(path)/\(Self.baseName)", text: text, catalogue: catalogue)
+        return try SweepTable(self, try SweepRungs(plan, base))
     }
 
     /// `best.yaml`; nil where no trial has a value yet.

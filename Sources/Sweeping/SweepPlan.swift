@@ -164,19 +164,22 @@ package struct SweepBase: Sendable {
     /// What messages call it.
     package let name: String
     package let text: String
+    /// What it can name.
+    private let catalogue: Catalogue
 
-    package init(name: String, text: String) {
+    package init(name: String, text: String, catalogue: Catalogue = .standard) {
         self.name = name
         self.text = text
+        self.catalogue = catalogue
     }
 
     /// The one that the plan names.
-    package init(_ plan: SweepPlan) throws {
+    package init(_ plan: SweepPlan, catalogue: Catalogue) throws {
         guard let path = plan.configurationPath else {
-            self.init(name: "the built-in configuration", text: builtInConfiguration)
+            self.init(name: "the built-in configuration", text: builtInConfiguration, catalogue: catalogue)
             return
         }
-        self.init(name: path, text: try SettingsDocument.text(path: path))
+        self.init(name: path, text: try SettingsDocument.text(path: path), catalogue: catalogue)
     }
 
     /// With a trial's values, as `--set` would have them.
@@ -185,7 +188,7 @@ package struct SweepBase: Sendable {
     {
         let overrides = plan.overrides(of: trial, without: left)
         return try TrainingConfiguration(
-            try SettingsDocument(text: text, name: name, overrides: overrides), name: trial.name)
+            try SettingsDocument(text: text, name: name, overrides: overrides), name: trial.name, catalogue: catalogue)
     }
 
     /// All keys and values, whatever comments and blanks the text has.

@@ -8,7 +8,7 @@ struct EventFileTests {
     private let short = ["--set", "training.epochs=3", "--set", "training.log_every=5", "--set", "logging.tensorboard=true"]
 
     private func files(_ bench: Workbench, _ run: String) -> [String] {
-        bench.names(run + "/tensorboard").map { "\(run)/tensorboard/\($0)" }
+        bench.names(run + "/tensorboard").filter { $0.hasPrefix("events.out.tfevents.") }.map { "\(run)/tensorboard/\($0)" }
     }
 
     private func events(_ bench: Workbench, _ run: String) throws -> [EventReader.Event] {
@@ -147,6 +147,53 @@ struct EventFileTests {
         }
     }
 
+    /// A character model of a few letters, a blank, a line feed and a sign beyond ASCII.
+    private func writeText(_ bench: Workbench) throws {
+        try bench.write("text.txt", String(repeating: "ab \u{e9}\nba", count: 40))
+        try bench.write(
+            "text.yaml",
+            """
+            data: {format: text, train: {path: text.txt}, tokens: characters, context: 4}
+            model: {layers: [{embedding: {units: 3, name: letters}}, {dense: {units: vocabulary}}]}
+            loss: cross_entropy
+            training: {epochs: 1, global_batch_size: 8}
+            logging: {tensorboard: true}
+            """)
+    }
+
+    @Test("embeddings are tables for the projector, with a line of text for each token")
+    func embeddings() throws {
+        try withWorkbench { bench in
+            try writeText(bench)
+            expectSuccess(try bench.dtrain(["train", "text.yaml", "--run", "run", "--quiet"]))
+            let folder = "run/tensorboard/"
+            #expect(
+                bench.text(folder + "projector_config.pbtxt") == """
+                    embeddings {
+                      tensor_name: "letters.weight"
+                      tensor_path: "letters.weight.tsv"
+                      metadata_path: "letters.weight-labels.tsv"
+                    }
+
+                    """)
+            let labels = bench.text(folder + "letters.weight-labels.tsv").split(separator: "\n")
+            #expect(Set(labels) == ["a", "b", "\u{2423}", "\u{e9}", "\\n"] && labels.count == 5)
+            let rows = bench.text(folder + "letters.weight.tsv").split(separator: "\n").map { line in
+                line.split(separator: "\t").map { Float(String($0)) ?? .nan }
+            }
+            #expect(rows.map(\.count) == [3, 3, 3, 3, 3])
+            // As the histogram of the same weights says.
+            let weights = try events(bench, "run").flatMap(\.values).last { $0.tag == "weights/letters.weight" }?.histogram
+            let numbers = rows.joined().map(Double.init)
+            #expect(weights?.least == numbers.min() && weights?.largest == numbers.max())
+            let without = try bench.dtrain([
+                "train", "text.yaml", "--run", "without", "--quiet", "--set", "logging.tensorboard={embeddings: false}"
+            ])
+            expectSuccess(without)
+            #expect(bench.names("without/tensorboard").count == 1)
+        }
+    }
+
     /// Python with TensorBoard's own reader.
     private static let python = ProcessInfo.processInfo.environment["DTRAIN_PYTHON"]
     private static let hasReader: Bool = {
@@ -172,6 +219,23 @@ struct EventFileTests {
                 .appendingPathComponent("References/read_events.py").path
             let result = try bench.run(Self.python ?? "", [script, "run"])
             #expect(result.status == 0, "\(result)")
+            try writeText(bench)
+            expectSuccess(try bench.dtrain(["train", "text.yaml", "--run", "text", "--quiet"]))
+            let projector = try bench.run(
+                Self.python ?? "",
+                [
+                    "-c",
+                    """
+                    from google.protobuf import text_format
+                    from tensorboard.plugins.projector import projector_config_pb2, projector_plugin
+                    config = text_format.Parse(open("text/tensorboard/projector_config.pbtxt").read(), projector_config_pb2.ProjectorConfig())
+                    [table] = config.embeddings
+                    numbers = projector_plugin._read_tensor_tsv_file("text/tensorboard/" + table.tensor_path)
+                    assert numbers.shape == (5, 3), numbers.shape
+                    assert len(open("text/tensorboard/" + table.metadata_path).read().splitlines()) == 5
+                    """
+                ])
+            #expect(projector.status == 0, "\(projector)")
         }
     }
 }

@@ -39,6 +39,7 @@ package struct Embedding: Layer {
         let start = paddingIndex.map { Initializer.parted(initializer.weight, $0 * width..<($0 + 1) * width, value: 0) }
         weight = site.reserve(
             "weight", shape: Shape([kinds, width]), role: .weight, initializer: start ?? initializer.weight)
+        site.noteTokenTable(weight)
     }
 
     package func sequence(behind input: SequenceSteps, of shape: Shape) -> SequenceSteps? { input }

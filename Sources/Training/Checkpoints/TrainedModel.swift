@@ -248,7 +248,7 @@ package final class TrainedModel {
     /// Whether outputs are the inputs once more, whatever the loss makes of them: numbers, not answers.
     private var givesBackInputs: Bool { state.preprocessing.targetKind.areInputs }
 
-    private func prediction(_ values: [Float]) -> Prediction {
+    func prediction(_ values: [Float]) -> Prediction {
         if let codec {
             // The most probable token behind each position.
             let width = values.count / targets.positions

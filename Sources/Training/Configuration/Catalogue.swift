@@ -44,3 +44,7 @@ package struct Catalogue: Sendable {
         return result
     }
 }
+
+/// The protocols by names that are also theirs where the module of the network, whose name is that of a type in it, can't be named.
+package typealias NetworkLayer = Layer
+package typealias NetworkLoss = Loss

@@ -9,6 +9,8 @@ package struct TensorBoardSection: Sendable {
     package let images: Int
     /// Whether there is a picture of the first layer's filters with each set of histograms.
     package let filters: Bool
+    /// Whether the rows of embeddings are written for the *Projector* page with each set of histograms.
+    package let embeddings: Bool
 
     /// Nil where nothing is to be written.
     init?(logging: Settings) throws {
@@ -23,6 +25,7 @@ package struct TensorBoardSection: Sendable {
         histogramsEveryEpochs = epochs == 0 ? nil : epochs
         images = try settings.int("images", default: 16, in: 0...1024)
         filters = try settings.bool("filters", default: true)
+        embeddings = try settings.bool("embeddings", default: true)
     }
 
     /// Whether histograms are ever written.

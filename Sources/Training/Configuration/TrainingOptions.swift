@@ -15,6 +15,8 @@ package struct TrainingOptions: Sendable {
     package var usesColor = false
     /// Whether rank 0 prints the lines of `metrics.jsonl`, and nothing else.
     package var printsJSON = false
+    /// Whether the run ends with a line that has the digest of its weights, also when quiet.
+    package var printsDigest = true
     /// Whether each epoch ends with a line of how fast each rank computed.
     package var showsRankRates = false
     /// The width of the terminal that a person watches, which may change meanwhile.

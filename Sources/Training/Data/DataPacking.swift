@@ -14,7 +14,8 @@ package struct DataPacking {
     ///   - source: a configuration, or a folder with a folder of images for each class.
     ///   - overrides: of the configuration, or of the one that a folder stands for: `data.size=[64, 64]`.
     ///   - validates: packs the validation split.
-    package init(_ source: String, overrides: [String], validates: Bool) throws {
+    ///   - catalogue: what the configuration can name.
+    package init(_ source: String, overrides: [String], validates: Bool, catalogue: Catalogue = .standard) throws {
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: source, isDirectory: &isFolder), isFolder.boolValue {
             let path = source.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
@@ -27,7 +28,7 @@ package struct DataPacking {
             splits = try data.load()
         } else {
             let configuration = try TrainingConfiguration(
-                try SettingsDocument(path: source, overrides: overrides), name: "pack")
+                try SettingsDocument(path: source, overrides: overrides), name: "pack", catalogue: catalogue)
             splits = try configuration.data.load(preference: configuration.loss.targetPreference)
         }
         guard let dataset = validates ? splits.validation : splits.train else {

@@ -40,7 +40,7 @@ final class Recorder {
         self.place = place
         plannedSteps = totalSteps
         printsJSON = options.printsJSON
-        printsDigest = !printsJSON && options.style != .silent
+        printsDigest = options.printsDigest && !options.printsJSON && options.style != .silent
         let training = experiment.configuration.training
         reporter = ProgressReporter(
             style: options.style, usesColor: options.usesColor,
@@ -198,14 +198,7 @@ final class Recorder {
     }
 
     func endEpoch(_ epoch: Int, state: TrainingState, validation: Evaluator.Result?) {
-        var training: [(name: String, value: Double)] = []
-        if let lossSum = state.epochSums.first, state.epochSamples > 0 {
-            training.append(
-                ("loss", lossSum / (state.epochDivisor ?? experiment.divisor.sum(rows: state.epochSamples) ?? .nan)))
-            let values = experiment.metrics.values(Array(state.epochSums.dropFirst()))
-            training += values.compactMap { value in value.scalar.map { (value.name, $0) } }
-        }
-        reporter.endEpoch(epoch, training: training, validation: validation?.scalars ?? [])
+        reporter.endEpoch(epoch, training: experiment.epochFigures(state), validation: validation?.scalars ?? [])
         reporter.beginEpoch()
     }
 

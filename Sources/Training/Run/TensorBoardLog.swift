@@ -19,6 +19,8 @@ final class TensorBoardLog {
     private let name: String
     /// Copies of all weights and of the gradient, which jobs read; nil without histograms.
     private let snapshot: Snapshot?
+    /// Embeddings, whose files are written with the histograms; nil where there are none.
+    private let projector: Projector?
     private var validationTags: [String]?
 
     /// Since the last step that was written, for samples per second.
@@ -49,6 +51,7 @@ final class TensorBoardLog {
         // The first step that this start trains: TensorBoard forgets it and all behind it.
         writer = try EventWriter(file, tags: tags.map { "train/" + $0 }, firstStep: state.step + 1, wallTime: now)
         snapshot = section.hasHistograms ? Snapshot(experiment.network.layout) : nil
+        projector = section.hasHistograms && section.embeddings ? try? Projector(Self.tables(experiment), in: directory) : nil
         submitSettings(state)
         submitInputs(state)
     }
@@ -121,6 +124,19 @@ final class TensorBoardLog {
         .image(tag: tag, width: picture.width, height: picture.height, channels: picture.channels, png: picture.png)
     }
 
+    /// More numbers of an embedding would take long to write, and longer to look at.
+    private static let mostEmbeddingNumbers = 1 << 21
+
+    /// The embeddings of tokens whose text is known.
+    private static func tables(_ experiment: Experiment) throws -> [Projector.Table] {
+        try experiment.network.tokenTables.compactMap { slot in
+            let (rows, width) = (slot.shape.dimensions[0], slot.shape.dimensions[1])
+            let labels = try experiment.splits.preprocessing.tokenNames(
+                most: min(rows, mostEmbeddingNumbers / width), tokenizer: experiment.configuration.data.tokenizerPath)
+            return labels.map { Projector.Table(name: slot.name, width: width, labels: $0) }
+        }
+    }
+
     // MARK: - Steps
 
     /// Counts a step's samples; the clock of samples per second runs from the first step on.
@@ -161,6 +177,7 @@ final class TensorBoardLog {
         snapshot.weights.matrix(rows: 1, columns: count).copy(from: weights[0..<count])
         let hasGradient = try gather(snapshot.gradient.elements)
         let filters = section.filters ? FilterPicture(layout, images: experiment.splits.train.imageSizes) : nil
+        let (projector, tokenTables) = (projector, experiment.network.tokenTables)
         writer.submit(step: step, wallTime: Self.wallTime) {
             var values: [SummaryValue] = []
             for slot in layout.slots {
@@ -174,6 +191,9 @@ final class TensorBoardLog {
                 let picture = try filters.picture(
                     UnsafeBufferPointer(rebasing: snapshot.weights.elements[layout.range(of: filters.slot)]))
                 values.append(Self.image("filters/" + filters.slot.name, picture))
+            }
+            try projector?.write { table in
+                UnsafeBufferPointer(rebasing: snapshot.weights.elements[layout.range(of: tokenTables[table])])
             }
             return values
         }
@@ -190,39 +210,5 @@ final class TensorBoardLog {
         writer.submit(step: step, wallTime: now) { [.hyperparameters(.end(ending, wallTime: now))] }
         writer.close()
         return writer.takeFailure()
-    }
-}
-
-/// The weights of the first layer as images, where each output's weights are one: those of a convolution of 1 or 3 channels, or of a
-/// dense layer on images.
-struct FilterPicture: Sendable {
-    let slot: ParameterSlot
-    private let cell: (channels: Int, height: Int, width: Int)
-    private let count: Int
-    /// More would make a picture that nobody looks at.
-    private static let most = 256
-
-    /// - Parameter images: the sizes of samples that are images.
-    init?(_ layout: ParameterLayout, images: (channels: Int, height: Int, width: Int)?) {
-        guard let slot = layout.slots.first(where: { $0.role == .weight }) else { return nil }
-        let shape = slot.shape.dimensions
-        switch shape.count {
-        case 4 where [1, 3].contains(shape[1]) && shape[2] > 1 && shape[3] > 1: cell = (shape[1], shape[2], shape[3])
-        case 2:
-            guard let images, images.channels * images.height * images.width == shape[1] else { return nil }
-            cell = images
-        default: return nil
-        }
-        self.slot = slot
-        count = min(shape[0], Self.most)
-    }
-
-    /// Black is the least of all weights that are shown, white the largest.
-    func picture(_ weights: UnsafeBufferPointer<Float>) throws -> Picture {
-        let size = cell.channels * cell.height * cell.width
-        let shown = weights.prefix(count * size)
-        let low = Double(shown.min() ?? 0)
-        let high = Double(shown.max() ?? 0)
-        return try Picture(grid: count, of: cell, values: low...max(low, high)) { Double(weights[$0 * size + $1]) }
     }
 }

@@ -3,8 +3,9 @@ import Diagnostics
 import Kernels
 import Reporting
 import Storage
+import Timing
 
-/// Watching over the ranks: numbers that are none, weights that drift apart, samples that are left out, ranks without work.
+/// Watching over the ranks: numbers that are none, weights that drift apart, samples that are left out, ranks that are idle or slow.
 extension Trainer {
     /// Tells of ranks that a step has no work for.
     func warnOfIdleRanks() {
@@ -57,6 +58,19 @@ extension Trainer {
             .badData,
             "step \(state.step): loss \(HumanText.figure(outcome.sums[0] / weight)), \(place); lower the learning rate, "
                 + "clip the gradient (gradient_clipping) or look for extreme values in the data")
+    }
+
+    /// Says how fast each rank has computed since it was said last. Collective.
+    func showRankRates() throws {
+        guard let clock else { return }
+        let waited = clock.seconds(.wait)
+        let all = Phase.allCases.reduce(0) { $0 + clock.seconds($1) }
+        let figures = try communicator.allGather("\(computedSamples) \(all - waited) \(waited)").map { text in
+            text.split(separator: " ").map { Double($0) ?? 0 }
+        }
+        clock.resetTotals()
+        computedSamples = 0
+        recorder?.rankRates(figures.map { (samples: $0[0], computing: $0[1], waiting: $0[2]) })
     }
 
     /// Logs the hash of the samples that all ranks used in this step: over an epoch the hashes add up to that of every

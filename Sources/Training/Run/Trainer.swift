@@ -36,6 +36,10 @@ package final class Trainer {
     var savedStep = -1
     /// For tests of what happens when a rank's memory goes wrong.
     package var afterStep: ((_ step: Int, _ weights: MutableParameterView) -> Void)?
+    /// Who is told of steps and epochs.
+    package var observer = RunObserver()
+    /// Whether it has asked for the run to stop.
+    private var observerStops = false
     /// Where the time of steps is marked; nil where nobody measures.
     package var clock: PhaseClock? {
         didSet {
@@ -62,7 +66,7 @@ package final class Trainer {
     private let stopStep: Int?
     private var order: EpochOrder
     /// Samples that this rank has computed since rates of ranks were shown last.
-    private var computedSamples = 0
+    var computedSamples = 0
 
     /// Builds everything that a run needs; nothing is written yet. Collective.
     package init(
@@ -241,7 +245,7 @@ package final class Trainer {
             throw error
         }
         pulse.turn(to: .combining)
-        let outcome = try synchronizer.complete(stopRequested: stopRequested()) {
+        let outcome = try synchronizer.complete(stopRequested: stopRequested() || observerStops) {
             clock?.mark(.wait)
             if let nextStep { worker.gatherNext(nextStep, order: order) }
             clock?.mark(.load)
@@ -268,6 +272,13 @@ package final class Trainer {
         recorder?.step(
             outcome, batch: batch, state: state, loss: outcome.sums[0] / weight, learningRate: learningRate,
             logs: state.step % experiment.configuration.training.logEvery == 0)
+        if let told = observer.step {
+            let news = StepNews(
+                step: state.step, epoch: batch.epoch + 1, samples: batch.sampleCount,
+                figures: experiment.stepFigures(outcome.sums, loss: outcome.sums[0] / weight), learningRate: learningRate,
+                gradientNorm: outcome.gradientNorm)
+            if told(news) { observerStops = true }
+        }
         return outcome
     }
 
@@ -282,19 +293,6 @@ package final class Trainer {
     private func ran(_ samples: Int) {
         pulse.ran(samples: samples)
         computedSamples += samples
-    }
-
-    /// Says how fast each rank has computed since it was said last. Collective.
-    private func showRankRates() throws {
-        guard let clock else { return }
-        let waited = clock.seconds(.wait)
-        let all = Phase.allCases.reduce(0) { $0 + clock.seconds($1) }
-        let figures = try communicator.allGather("\(computedSamples) \(all - waited) \(waited)").map { text in
-            text.split(separator: " ").map { Double($0) ?? 0 }
-        }
-        clock.resetTotals()
-        computedSamples = 0
-        recorder?.rankRates(figures.map { (samples: $0[0], computing: $0[1], waiting: $0[2]) })
     }
 
     /// What a step of this epoch begins with on this rank.
@@ -339,32 +337,6 @@ package final class Trainer {
             || histogramsAreDue(afterStep: state.step) || histogramsAreDue(afterStep: state.step + 1)
     }
 
-    private func histogramsAreDue(afterStep step: Int) -> Bool {
-        experiment.configuration.tensorBoard?.histogramsAreDue(afterStep: step, stepsPerEpoch: sampler.stepsPerEpoch) ?? false
-    }
-
-    /// Brings the step's gradient together on rank 0, which has histograms made of it and of the weights. Collective.
-    private func makeHistograms() throws {
-        let gather: (UnsafeMutableBufferPointer<Float>?) throws -> Bool = { [self] flat in
-            guard let gradient = synchronizer.steppingEngine?.watchedGradient else { return false }
-            // Each rank has a slice of it, or all have all.
-            if experiment.configuration.training.synchronization == .owner {
-                try communicator.gather(gradient, into: flat) {
-                    [layout = experiment.network.layout, size = communicator.size] in
-                    layout.slice(of: $0, ownerCount: size)
-                }
-            } else if let flat {
-                _ = flat.update(fromContentsOf: gradient.row(0))
-            }
-            return true
-        }
-        guard let recorder else {
-            _ = try gather(nil)
-            return
-        }
-        try recorder.histograms(of: weights, state: state, gather: gather)
-    }
-
     /// What follows a step: validation, the epoch's end, a checkpoint, in this order, so that a checkpoint holds all that
     /// its step brought.
     private func finish(_ batch: Batch, isLast: Bool) throws {
@@ -391,6 +363,12 @@ package final class Trainer {
         }
         if epochEnds {
             recorder?.endEpoch(batch.epoch + 1, state: state, validation: result)
+            if let told = observer.epoch {
+                let news = EpochNews(
+                    epoch: batch.epoch + 1, step: state.step, training: experiment.epochFigures(state),
+                    validation: result?.scalars ?? [])
+                if told(news) { observerStops = true }
+            }
             if options.showsRankRates { try showRankRates() }
         }
         if checkpointIsDue || isLast { places.insert(.numbered) }
@@ -401,32 +379,6 @@ package final class Trainer {
             recorder?.resume()
         }
         try recorder?.reviewCheckpoints()
-    }
-
-    /// Lets schedule, early stopping and the choice of the best checkpoint know; true if this one is the best so far.
-    private func judge(_ result: Evaluator.Result) -> Bool {
-        let values = Dictionary(result.scalars.map { ("validation_" + $0.name, $0.value) }, uniquingKeysWith: { a, _ in a })
-        if let rule = experiment.configuration.schedule.plateau, var plateau = state.plateau {
-            rule.report(
-                values[rule.monitor] ?? .nan, higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false,
-                to: &plateau)
-            state.plateau = plateau
-        }
-        if let rule = experiment.configuration.earlyStopping {
-            state.stopReason = state.earlyStopping.report(
-                values[rule.monitor] ?? .nan, rule: rule,
-                higherIsBetter: experiment.higherIsBetter(rule.monitor) ?? false)
-        }
-        let monitor = experiment.bestMonitor
-        let value = values[monitor] ?? .nan
-        let higherIsBetter = experiment.higherIsBetter(monitor) ?? false
-        let isBest = state.bestValue.map { higherIsBetter ? value > $0 : value < $0 } ?? !value.isNaN
-        if isBest {
-            state.bestValue = value
-            state.bestStep = state.step
-            recorder?.noteBest(value)
-        }
-        return isBest
     }
 
     /// The end of the run: the last checkpoint, what the weights are worth, the digest.

@@ -41,6 +41,8 @@ package struct TrainingRun {
     package var outlivesFailure = false
     /// Asked after every step: whether this rank is to stop.
     package var stopRequested: () -> Bool = { false }
+    /// Told of steps and epochs.
+    package var observer = RunObserver()
     private let readConfiguration: () throws -> TrainingConfiguration
 
     package init(name: String, configuration: @escaping () throws -> TrainingConfiguration) {
@@ -151,6 +153,7 @@ package struct TrainingRun {
             agreed, communicator: communicator, options: options, place: isFirst ? place : nil,
             log: logs.own, stopRequested: stopRequested)
         trainer.clock = trace?.clock ?? (options.showsRankRates ? PhaseClock() : nil)
+        trainer.observer = observer
         if isFirst, let warning = opened.lock.warning { trainer.warn(warning) }
         do {
             try begin(trainer, opened, place, communicator)

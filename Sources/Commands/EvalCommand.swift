@@ -63,7 +63,7 @@ struct EvalCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema)
+        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema, catalogue: .inForce)
         let split: TrainedModel.Split =
             data.map { .file($0, targets: targets) } ?? (self.split ?? .validation == .train ? .train : .validation)
         let (count, loss, metrics) = try model.evaluate(split) {

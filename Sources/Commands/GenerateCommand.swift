@@ -63,7 +63,7 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema)
+        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema, catalogue: .inForce)
         let writer = try TextWriter(model, tokenizer: tokenizer)
         let sampling = TextGenerator.Sampling(temperature: temperature, topK: topK, topP: topP, seed: seed)
         func write(_ text: String) throws {

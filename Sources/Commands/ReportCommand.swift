@@ -52,7 +52,7 @@ struct ReportCommand: ParsableCommand {
             let records = try runs.map { try RunRecord(path: $0) }
             let views = records.map { record -> ModelView? in
                 if let known = models[record.path], known.checkpoints == record.checkpoints { return known.view }
-                let view = ModelView(run: record.path, overrides: overrides, readsData: !leavesDataOut)
+                let view = ModelView(run: record.path, overrides: overrides, readsData: !leavesDataOut, catalogue: .inForce)
                 models[record.path] = (record.checkpoints, view)
                 return view
             }
@@ -78,7 +78,7 @@ struct ReportCommand: ParsableCommand {
         var isFirst = true
         while true {
             let directory = try SweepDirectory(reading: sweep)
-            let table = try directory.table()
+            let table = try directory.table(.inForce)
             let isFollowing = follow && !table.isComplete && !StopSignal.isRaised
             let report = SweepReport(
                 path: directory.path, table, bestConfiguration: try directory.bestConfiguration(), isFollowing: isFollowing)

@@ -23,9 +23,10 @@ struct ConfigurationOptions: ParsableArguments {
             return try TrainingConfiguration(
                 try SettingsDocument(
                     text: builtInConfiguration, name: "the built-in configuration",
-                    overrides: all), name: "digits")
+                    overrides: all), name: "digits", catalogue: .inForce)
         }
-        return try TrainingConfiguration(try SettingsDocument(path: path, overrides: all), name: Self.runName(path))
+        return try TrainingConfiguration(
+            try SettingsDocument(path: path, overrides: all), name: Self.runName(path), catalogue: .inForce)
     }
 
     static func runName(_ path: String?) -> String {

@@ -46,7 +46,7 @@ struct SweepCommand: ParsableCommand {
             launch, config: sweep,
             threadsPerRank: {
                 let plan = try SweepPlan(path: sweep)
-                return try SweepBase(plan).configuration(plan, plan.trials[0]).training.threads
+                return try SweepBase(plan, catalogue: .inForce).configuration(plan, plan.trials[0]).training.threads
             })
         let environment = LauncherEnvironment()
         StopSignal.install(isLaunched: environment.isUnderLauncher)
@@ -61,7 +61,7 @@ struct SweepCommand: ParsableCommand {
     private func work(on world: any Communicator) throws {
         let (plan, base) = try world.agree {
             let plan = try SweepPlan(path: self.sweep)
-            return (plan, try SweepBase(plan))
+            return (plan, try SweepBase(plan, catalogue: .inForce))
         }
         try Agreement.check([.init("the sweep", plan.effective), .init("the configuration", base.text)], over: world)
         let groups = self.groups ?? 1

@@ -68,7 +68,7 @@ struct ExplainCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: [])
+        let model = try TrainedModel(path: checkpoint, overrides: [], catalogue: .inForce)
         func note(_ text: String) { StandardStream.tell("note", text) }
         if method == .permutation {
             let split = input.map { TrainedModel.Split.file($0, targets: nil) } ?? .validation

@@ -22,7 +22,8 @@ struct DiffCommand: ParsableCommand {
 
     func run() throws {
         let comparison = try SettingsComparison(first, second) { path in
-            try TrainingConfiguration(try SettingsDocument(path: path), name: ConfigurationOptions.runName(path))
+            try TrainingConfiguration(
+                try SettingsDocument(path: path), name: ConfigurationOptions.runName(path), catalogue: .inForce)
         }
         let output = StreamOutput(.output)
         (json ? comparison.json.map(\.json) : comparison.lines).forEach(output.line)

@@ -34,7 +34,7 @@ struct InspectCommand: ParsableCommand {
     func run() throws {
         var isDirectory: ObjCBool = false
         if let subject, FileManager.default.fileExists(atPath: subject, isDirectory: &isDirectory), isDirectory.boolValue {
-            let model = try TrainedModel(path: subject, overrides: options.overrides)
+            let model = try TrainedModel(path: subject, overrides: options.overrides, catalogue: .inForce)
             try output.line(
                 "\(model.checkpoint.path): step \(HumanText.count(model.state.step)), written by "
                     + model.state.build)

@@ -31,7 +31,7 @@ struct PackCommand: ParsableCommand {
     }
 
     func run() throws {
-        let packing = try DataPacking(source, overrides: overrides, validates: split == .validation)
+        let packing = try DataPacking(source, overrides: overrides, validates: split == .validation, catalogue: .inForce)
         for note in packing.splits.notes { StandardStream.tell("note", note) }
         try StandardStream.output.line(try packing.write(to: file))
     }

@@ -30,7 +30,7 @@ struct ExportCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: [])
+        let model = try TrainedModel(path: checkpoint, overrides: [], catalogue: .inForce)
         switch format {
         case .gpt2: try StandardStream.output.line(try model.exportGPT2(to: output))
         }

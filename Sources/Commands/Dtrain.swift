@@ -8,7 +8,6 @@ import Threads
 import Training
 
 /// The program: parses the command line, runs a command, and turns every failure into one message and an exit status.
-@main
 struct Dtrain: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dtrain",
@@ -31,26 +30,41 @@ struct Dtrain: ParsableCommand {
         "\(Build.identity), \(Build.processor), \(MPISession.libraryVersion), matrix products by dtrain's own kernels"
     }
 
-    static func main() {
+    /// Calls `work` where there is room for it, and ends the process where it throws.
+    static func run(_ work: () throws -> Void) {
         ignoreSignalsOfWriting()
-        withRoomForCalls(run)
+        withRoomForCalls {
+            do {
+                try StandardStream.secure()
+                try work()
+            } catch {
+                Foundation.exit(report(error))
+            }
+        }
     }
 
-    private static func run() {
-        do {
-            try StandardStream.secure()
-            try requireText()
-            // Not a command that a person uses: it isn't parsed, and stands in no help.
-            if CommandLine.arguments.dropFirst().first == HostAgent.command {
-                if CommandLine.arguments.dropFirst(2) == ["interfaces"] { return try HostNetworks.tell() }
-                Foundation.exit(try HostAgent(Array(CommandLine.arguments.dropFirst(2))).run())
-            }
-            try requireCommand()
-            var command = try parse(Array(CommandLine.arguments.dropFirst()))
-            try command.run()
-        } catch {
-            Foundation.exit(report(error))
+    /// Runs the command that the command line names.
+    static func runCommand() throws {
+        try requireText()
+        try runHiddenCommand()
+        try requireCommand()
+        var command = try parse(Array(CommandLine.arguments.dropFirst()))
+        try command.run()
+    }
+
+    /// Runs the commands that no person uses, of which the process is started anew: they stand in no help. Returns where it is none.
+    static func runHiddenCommand() throws {
+        guard let word = CommandLine.arguments.dropFirst().first else { return }
+        if word == WatchCommand.configuration.commandName {
+            try WatchCommand().run()
+            Foundation.exit(Diagnostics.ExitCode.success.rawValue)
         }
+        guard word == HostAgent.command else { return }
+        if CommandLine.arguments.dropFirst(2) == ["interfaces"] {
+            try HostNetworks.tell()
+            Foundation.exit(Diagnostics.ExitCode.success.rawValue)
+        }
+        Foundation.exit(try HostAgent(Array(CommandLine.arguments.dropFirst(2))).run())
     }
 
     /// A reader that has gone (`dtrain predict | head`) and a file that would pass its limit (`ulimit -f`) are errors of the

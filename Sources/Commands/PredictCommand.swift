@@ -39,7 +39,7 @@ struct PredictCommand: ParsableCommand {
     }
 
     func run() throws {
-        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema)
+        let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema, catalogue: .inForce)
         let file = try output.map { try OutputFile(path: $0) }
         var text = model.columnNames.map(CSVText.cell).joined(separator: ",") + "\n"
         func flush() throws {
