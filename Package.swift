@@ -61,7 +61,7 @@ let fuzzing: [Target] =
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Reporting", "Settings", "Storage",
+                "Checkpointing", "Datasets", "Diagnostics", "Files", "Network", "Pages", "Reporting", "Settings", "Storage",
                 "Tokenization", "Training"
             ],
             path: "Tests/Fuzzing/Targets", swiftSettings: swift)
@@ -96,6 +96,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CProcessor"),
         .target(name: "CAllocations"),
+        .target(name: "CEightBits", cSettings: inC),
         .target(name: "CImages", dependencies: ["CPNG", "CJPEG"], cSettings: inC),
         .target(name: "CProcesses"),
 
@@ -108,10 +109,11 @@ let package = Package(
         room("Tiles", ["CProcessor"]),
         .target(
             name: "Kernels",
-            dependencies: ["Diagnostics", "Storage", "Threads", "CProcessor", "Tiles"]
+            dependencies: ["Diagnostics", "Storage", "Threads", "CEightBits", "CProcessor", "Tiles"]
                 + wideTiles.map { .byName(name: $0.name) },
             swiftSettings: swift + (isWide ? [.define("WIDE_TILES")] : [])),
-        room("Network", ["Diagnostics", "Settings", "Storage", "Kernels", "Timing"]),
+        room("Export", ["Files", "CZlib"]),
+        room("Network", ["Diagnostics", "Export", "Settings", "Storage", "Kernels", "Timing"]),
         room("Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         room("Watching", ["Diagnostics", "Storage", "Timing", "CProcesses", "CProcessor"]),
         room(
@@ -127,7 +129,7 @@ let package = Package(
         room(
             "Training",
             [
-                "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
+                "Diagnostics", "Export", "Settings", "Storage", "Kernels", "Network", "Optimization", "Collectives",
                 "Datasets", "Metrics", "Files", "Checkpointing", "Reporting", "TensorBoard", "Threads", "Timing",
                 "Tokenization", "Watching"
             ]),
@@ -162,8 +164,7 @@ let package = Package(
             "DTrain",
             [
                 "Commands", "Diagnostics", "Settings", "Storage", "Kernels", "Network", "Metrics", "Datasets", "Collectives",
-                "Launching",
-                "Training", "Checkpointing"
+                "Launching", "Training", "Checkpointing"
             ]),
 
         // What tests that start programs share, and the program that they start under mpirun.
@@ -176,6 +177,10 @@ let package = Package(
             ],
             path: "Tests/RankScenarios", swiftSettings: swift),
 
+        // A program as one outside is: it imports the library alone.
+        .executableTarget(
+            name: "library-program", dependencies: ["DTrain"], path: "Tests/LibraryProgram", swiftSettings: swift),
+
         tests(of: "Diagnostics", ["TestSupport"]),
         tests(of: "Threads", ["Diagnostics"]),
         tests(of: "Settings", ["Diagnostics"]),
@@ -185,7 +190,8 @@ let package = Package(
         tests(of: "Examination", ["Collectives", "Diagnostics", "Files", "TestSupport", "Training"]),
         tests(of: "Benchmarking", ["Collectives", "Settings", "Timing", "Training"]),
         tests(of: "Kernels", ["Storage", "COpenBLAS", "TestSupport"]),
-        tests(of: "Network", ["Diagnostics", "Settings", "Storage", "Kernels"]),
+        tests(of: "Export"),
+        tests(of: "Network", ["Diagnostics", "Export", "Settings", "Storage", "Kernels", "TestSupport"]),
         tests(of: "Optimization", ["Diagnostics", "Settings", "Storage", "Kernels"]),
         tests(of: "Tokenization", ["Diagnostics", "Files"]),
         tests(of: "Datasets", ["Diagnostics", "Settings", "Storage", "Tokenization", "CZlib"]),
@@ -205,6 +211,7 @@ let package = Package(
                 "Optimization", "Settings", "Storage", "TestSupport", "rank-scenarios"
             ]),
         tests(of: "FuzzTargets", ["TestSupport"]),
+        tests(of: "DTrain", ["TestSupport", "library-program"]),
         .testTarget(name: "MessageTests", exclude: ["Messages.txt"]),
         .testTarget(
             name: "EndToEndTests",

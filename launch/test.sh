@@ -64,7 +64,7 @@ sources_are_formatted() {
         echo "this toolchain has no swift format"
         return 77
     fi
-    swift format lint --strict --recursive --parallel Package.swift Sources Tests
+    swift format lint --strict --recursive --parallel Package.swift Sources Tests Examples
 }
 
 # shellcheck disable=SC2317 # called by check
@@ -131,6 +131,8 @@ fi
 if (($# == 0)); then
     check "the scripts in launch/ pass shellcheck" scripts_are_clean
     check "the sources have the form that .swift-format states" sources_are_formatted
+    check "a package of its own with a layer and a data format more trains on 1, 2 and 3 ranks" launch/own-layer.sh
+    check "the library's documentation is made without a warning" launch/documentation.sh "$results/DTrain.doccarchive"
     check "a run killed 25 times ends in the bits of one left alone" launch/torture.sh --kills 25 --seed 1
     if [[ ${DTRAIN_TESTS:-} == full ]]; then
         check "the archive runs on bare Debian 12 and 13, with the same bits" archive_runs_elsewhere

@@ -66,13 +66,13 @@ package struct TensorSource: @unchecked Sendable {
 
 extension Safetensors {
     /// Gives the bytes of a file to `sink`, in order and canonical: the same tensors in the same order give the same
-    /// bytes, and nothing else is in the file but `{"format": "pt"}`, which PyTorch's loaders ask for.
+    /// bytes, and nothing else is in the file but `metadata` behind `{"format": "pt"}`, which PyTorch's loaders ask for.
     ///
     /// Wider elements come first, else the order is the given one: so every tensor lies on a multiple of its element
     /// size, as readers that map the file need it.
-    package static func encode(_ tensors: [TensorSource], to sink: ByteSink) throws {
+    package static func encode(_ tensors: [TensorSource], metadata: [(String, String)] = [], to sink: ByteSink) throws {
         let ordered = [8, 4, 2, 1].flatMap { width in tensors.filter { $0.type.byteCount == width } }
-        let header = header(of: ordered)
+        let header = header(of: ordered, metadata)
         let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
         try (length + header).withUnsafeBytes(sink)
         for tensor in ordered where !tensor.bytes.isEmpty { try sink(tensor.bytes) }
@@ -86,11 +86,12 @@ extension Safetensors {
     }
 
     /// The JSON of the header, filled with spaces to a multiple of 8 bytes.
-    private static func header(of tensors: [TensorSource]) -> [UInt8] {
+    private static func header(of tensors: [TensorSource], _ metadata: [(String, String)]) -> [UInt8] {
         precondition(
             Set(tensors.map(\.name)).count == tensors.count && !tensors.contains { $0.name == metadataKey },
             "two tensors of one name in \(tensors.map(\.name))")
-        var text = "{\(quoted(metadataKey)):{\"format\":\"pt\"}"
+        let more = metadata.map { ",\(quoted($0.0)):\(quoted($0.1))" }.joined()
+        var text = "{\(quoted(metadataKey)):{\"format\":\"pt\"\(more)}"
         var begin = 0
         for tensor in tensors {
             let end = begin + tensor.bytes.count

@@ -47,8 +47,8 @@ package enum Entry {
         StandardStream.tell("dtrain: error", message)
     }
 
-    /// Refuses to be one of several processes that a launcher started where nobody joins them as ranks.
-    package static func requireOneProcess() throws { try LauncherEnvironment().check(size: 1) }
+    /// Whether a launcher started this process, with others or alone.
+    package static var isLaunched: Bool { LauncherEnvironment().isUnderLauncher }
 }
 
 extension Catalogue {

@@ -43,6 +43,12 @@ struct EvalCommand: ParsableCommand {
     @Flag(help: "Use the average of the weights that training kept (training.ema).")
     var ema = false
 
+    @Flag(
+        help:
+            "Judge the network with weights in 8 bits and products of whole numbers too: a table of size, speed, loss and metrics."
+    )
+    var int8 = false
+
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp(
@@ -54,6 +60,9 @@ struct EvalCommand: ParsableCommand {
 
     func validate() throws {
         if targets != nil, data == nil { throw ValidationError("--targets: the targets of which inputs? Give --data as well") }
+        if int8, json || group != nil || calibration {
+            throw ValidationError("--int8 prints a table of its own; leave out --json, --group and --calibration")
+        }
         if positive != nil, group == nil {
             throw ValidationError("--positive belongs to --group; give that as well, or leave it out")
         }
@@ -66,6 +75,10 @@ struct EvalCommand: ParsableCommand {
         let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema, catalogue: .inForce)
         let split: TrainedModel.Split =
             data.map { .file($0, targets: targets) } ?? (self.split ?? .validation == .train ? .train : .validation)
+        if int8 {
+            let comparison = try model.compareInt8(split, integers: true) { StandardStream.tell("note", $0) }
+            return try comparison.lines.forEach(StandardStream.output.line)
+        }
         let (count, loss, metrics) = try model.evaluate(split) {
             StandardStream.tell("note", $0)
         }

@@ -41,6 +41,7 @@ struct InspectCommand: ParsableCommand {
             try output.line()
             try printLayers(model.network, microBatchSize: model.configuration.training.microBatchSize)
             if plan { try printPlan(PlanReport(model.network)) }
+            try printSparsity(model)
             try output.line()
             try output.line("digest \(model.checkpoint.digest)")
             try output.line()
@@ -92,6 +93,21 @@ struct InspectCommand: ParsableCommand {
     private func printPlan(_ report: PlanReport) throws {
         try output.line()
         for line in report.lines { try output.line(line) }
+    }
+
+    /// How many weights are 0, where some are.
+    private func printSparsity(_ model: TrainedModel) throws {
+        let total = model.totalSparsity
+        guard total.zeroCount > 0 else { return }
+        let rows = (model.sparsity + [("total", total)]).map { name, zeros in
+            [
+                name, HumanText.count(zeros.zeroCount), "of \(HumanText.count(zeros.count))",
+                String(format: "%.1f %%", 100 * Double(zeros.zeroCount) / Double(max(1, zeros.count)))
+            ]
+        }
+        try output.line()
+        try output.line("weights that are 0")
+        for row in Self.aligned(rows, numbers: [1, 3]) { try output.line("  " + row) }
     }
 
     private func printLayers(_ network: Network, microBatchSize: Int) throws {

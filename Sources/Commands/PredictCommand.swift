@@ -27,6 +27,9 @@ struct PredictCommand: ParsableCommand {
     @Flag(help: "Use the average of the weights that training kept (training.ema).")
     var ema = false
 
+    @Flag(help: "Compute dense layers, convolutions and attention's projections in 8 bits.")
+    var int8 = false
+
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp(
@@ -40,6 +43,7 @@ struct PredictCommand: ParsableCommand {
 
     func run() throws {
         let model = try TrainedModel(path: checkpoint, overrides: overrides, usesAverage: ema, catalogue: .inForce)
+        if int8 { StandardStream.tell("note", model.computeInIntegers(try model.quantize()).line) }
         let file = try output.map { try OutputFile(path: $0) }
         var text = model.columnNames.map(CSVText.cell).joined(separator: ",") + "\n"
         func flush() throws {

@@ -51,7 +51,8 @@ struct IDXFile: EncodedFile {
                 "\(path): truncated: the header promises \(written) elements of "
                     + "\(type.byteCount) bytes, more than \(file.byteCount) bytes on disk can hold; fetch the file again")
         }
-        if file.isCompressed, let free = SystemMemory.availableByteCount(), payload > free {
+        // The system isn't asked for what any machine has.
+        if file.isCompressed, payload >= 16 << 20, let free = SystemMemory.availableByteCount(), payload > free {
             throw Failure(
                 .systemRefused,
                 "\(path): the header promises \(written) elements of \(type.byteCount) bytes, but "

@@ -52,8 +52,7 @@ enum MappedFiles {
             if !isInstalled { install() }
             isInstalled = true
             guard let slot = (0..<capacity).first(where: { regions[$0].count == 0 }) else { return }
-            let shown = String(
-                String.UnicodeScalarView(name.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : $0 }))
+            let shown = String(decoding: name.utf8.map { $0 < 32 || $0 == 127 ? UInt8(ascii: "?") : $0 }, as: UTF8.self)
             let text = Array(
                 ("dtrain: error: \(shown): it can't be read any more: it shrank while it was in use, or its disk "
                     + "has a fault; go on with --resume when it is complete again\n").utf8)

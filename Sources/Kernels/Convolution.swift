@@ -27,7 +27,9 @@ extension Workspace {
             input.columns == shape.inputCount && output.columns == shape.outputCount && output.rows == input.rows
                 && weights.count == shape.weightCount && bias?.count ?? shape.filters == shape.filters,
             "\(input.rows)×\(input.columns) and \(weights.count) weights into \(output.rows)×\(output.columns) for \(shape)")
-        if shape.isDense {
+        if let weights = eightBits?.convolutions[weights.base] {
+            convolution(input, eightBits: weights, bias: bias, shape: shape, rectifies: activation == .relu, into: output)
+        } else if shape.isDense {
             innerProducts(
                 input, weights.reshaped(rows: shape.filters, columns: shape.filterCount), bias: bias,
                 activation: activation == .relu ? .relu : nil, into: output)

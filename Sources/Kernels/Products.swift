@@ -17,6 +17,11 @@ extension Workspace {
             "\(input.rows)×\(input.columns) times the transpose of \(weights.rows)×\(weights.columns) into "
                 + "\(output.rows)×\(output.columns)")
         precondition(bias?.count ?? weights.rows == weights.rows, "\(bias?.count ?? 0) biases for \(weights.rows) units")
+        if let weights = eightBits?.products[weights.base] {
+            innerProducts(input, eightBits: weights, bias: bias, rectifies: activation == .relu, into: output)
+            if let activation, activation != .relu { activate(activation, output.readOnly, into: output) }
+            return
+        }
         if let packedWeights, input.rows <= PackedWeights.mostRows {
             innerProducts(input, packed: weights, packedWeights, bias: bias, rectifies: activation == .relu, into: output)
             if let activation, activation != .relu { activate(activation, output.readOnly, into: output) }

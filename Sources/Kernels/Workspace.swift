@@ -1,3 +1,4 @@
+import CEightBits
 import Diagnostics
 import Storage
 
@@ -33,6 +34,10 @@ package final class Workspace: @unchecked Sendable {
 
     /// What `rememberWeights` remembers.
     var packedWeights: PackedWeights?
+    /// What `computeInEightBits` was told of; nil where nobody has.
+    var eightBits: EightBitTable?
+    /// The loops of products in 8 bits.
+    let eightBitLoops: dtrain_eight_bits_loops
 
     /// The loops of the matrix products, and of convolutions.
     let tiles: TileLoops
@@ -57,6 +62,7 @@ package final class Workspace: @unchecked Sendable {
         self.threadCount = threadCount
         tiles = TileLoops.of(vectors)
         convolutions = ConvolutionLoops.of(vectors)
+        eightBitLoops = dtrain_eight_bits_best(vectors == .narrow ? 1 : 0)
         self.team = team
     }
 

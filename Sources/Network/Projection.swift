@@ -3,9 +3,9 @@ import Storage
 
 /// y = x·Wᵀ + b on rows, for layers that have several such products. Shapes: W outputs × inputs, b outputs.
 struct Projection {
-    private let weight: ParameterSlot
-    private let bias: ParameterSlot?
-    private let inputs: Int, outputs: Int
+    let weight: ParameterSlot
+    let bias: ParameterSlot?
+    let inputs: Int, outputs: Int
 
     /// Reserves the parameters; by default the weight is uniform in ±√(6/(inputs + outputs)) (Glorot and Bengio, AISTATS 2010), as
     /// those of `torch.nn.MultiheadAttention`; the bias is 0.

@@ -4,8 +4,8 @@ import Storage
 
 /// The angles by which `rotary` turns queries and keys: t·base^(−2i/width) for position t and pair i (Su et al., arXiv:2104.09864).
 struct RotaryPositions: Sendable {
-    private let half: Int
-    private let cosines: [Float], sines: [Float]
+    let half: Int
+    let cosines: [Float], sines: [Float]
 
     /// Nil where the options don't ask for it: `rotary: true`, or `rotary: {base: 10000}`.
     init?(_ options: Settings, positions: Int, width: Int) throws {

@@ -8,13 +8,13 @@ import Storage
 /// Kept: μ and the scale of each position.
 struct RowNormalization {
     let outputShape: Shape
-    private let width: Int
-    private let positions: Int
+    let width: Int
+    let positions: Int
     /// Whether steps, on the first axis, are normalised one by one.
     let isStepwise: Bool
     let epsilon: Double
     /// Whether the mean is taken away.
-    private let centers: Bool
+    let centers: Bool
     let weight: ParameterSlot?
     let bias: ParameterSlot?
 

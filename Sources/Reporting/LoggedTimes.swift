@@ -45,6 +45,8 @@ package struct LoggedTimes: Sendable, Equatable {
     private static let mostBytes = 1 << 26
     /// More of anything than a run can have, and small enough for sums.
     private static let largestCount = 1 << 53
+    /// Longer than anything runs, and small enough for the sums of as many jobs as a file can tell of.
+    private static let mostSeconds = 1e12
 
     private struct Line: Decodable {
         let event: String
@@ -86,8 +88,10 @@ package struct LoggedTimes: Sendable, Equatable {
                 last = (0, 0, 0)
                 ranks.append(max(1, line.ranks ?? 1))
             case ("time", .time(let seconds)?), ("end", .time(let seconds)?):
-                guard let step = line.step, seconds.isFinite, seconds >= 0, let samples = line.samples else { continue }
                 let paused = line.paused ?? 0
+                guard let step = line.step, let samples = line.samples,
+                    [seconds, paused].allSatisfy((0...Self.mostSeconds).contains)
+                else { continue }
                 var rate: Double?
                 // The end includes what came behind the last step.
                 if let last, line.event == "time" {
@@ -101,7 +105,10 @@ package struct LoggedTimes: Sendable, Equatable {
             case ("phases", .phases(let seconds)?):
                 guard let rank = line.rank, rank >= 0 else { continue }
                 if rank == 0 { phases = [] }
-                phases.append(Phases(rank: rank, host: line.host ?? "", seconds: seconds.filter { $0.value >= 0 }))
+                phases.append(
+                    Phases(
+                        rank: rank, host: line.host ?? "", seconds: seconds.filter { (0...Self.mostSeconds).contains($0.value) }
+                    ))
             default: continue
             }
         }

@@ -25,10 +25,12 @@ enum BoundedYAML {
     /// The tree of the one document in `text`; nil where it is empty.
     /// - Throws: `Problem`, or the parser's `YamlError`.
     static func compose(_ text: String) throws -> Node? {
-        guard !text.contains(hiddenStar) else {
+        guard !mayHoldHiddenStar(text) || !text.unicodeScalars.contains("\u{E000}") else {
             throw Problem(line: nil, text: "it holds the character U+E000, which no configuration needs")
         }
-        let parser = try Parser(yaml: text.replacing("*", with: String(hiddenStar)))
+        let hidden = text.utf8.contains(UInt8(ascii: "*")) ? text.replacing("*", with: String(hiddenStar)) : text
+        // What a scalar is, a number or a text, is for who reads it: no tag is worked out, so that keys are equal where their texts are.
+        let parser = try Parser(yaml: hidden, resolver: .basic, encoding: .utf8)
         // The tree's nodes know their anchors only while the parser lives.
         return try withExtendedLifetime(parser) {
             guard let node = try parser.singleRoot() else { return nil }
@@ -38,7 +40,12 @@ enum BoundedYAML {
     }
 
     /// A name of the text as it was before stars were hidden, for messages.
-    static func restored(_ text: String) -> String { text.replacing(String(hiddenStar), with: "*") }
+    static func restored(_ text: String) -> String {
+        mayHoldHiddenStar(text) ? text.replacing(String(hiddenStar), with: "*") : text
+    }
+
+    /// Whether the stand-in's first byte is in a text; most have none, and a look at bytes takes no time.
+    private static func mayHoldHiddenStar(_ text: String) -> Bool { text.utf8.contains(0xEE) }
 
     /// Puts aliases in their places, in the order of the document.
     private struct Expansion {

@@ -20,7 +20,7 @@ package struct Choices<Choice: Sendable>: Sendable {
 
     /// Adds a choice under a name that no other has.
     package mutating func add(_ choice: Choice, named name: String) {
-        precondition(!names.contains(name), "two choices for the \(noun) \"\(name)\"")
+        precondition(!choices.contains { $0.name == name }, "two choices for the \(noun) \"\(name)\"")
         choices.append((name, choice))
     }
 

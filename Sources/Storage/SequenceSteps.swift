@@ -6,10 +6,10 @@ package struct SequenceSteps: Sendable, Equatable {
     /// A window that has moved over the steps.
     package struct Window: Sendable, Equatable {
         /// Steps from the first to the last that it sees.
-        let reach: Int
-        let stride: Int
+        package let reach: Int
+        package let stride: Int
         /// Steps that were added in front and behind.
-        let padding: Int
+        package let padding: Int
 
         package init(reach: Int, stride: Int, padding: Int) {
             self.reach = reach
@@ -20,7 +20,7 @@ package struct SequenceSteps: Sendable, Equatable {
 
     /// From 0, the axis of a sample.
     package var axis: Int
-    private var windows: [Window] = []
+    package private(set) var windows: [Window] = []
 
     package init(axis: Int) { self.axis = axis }
 

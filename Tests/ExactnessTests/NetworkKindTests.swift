@@ -10,7 +10,7 @@ struct NetworkKindTests {
     @Test(
         "a run leaves the same files at any rank count, and where ranks share no memory",
         arguments: networkKinds + convolutionKinds + recurrentKinds + delayedKinds + synchronizedKinds + languageKinds
-            + localKinds + averageKinds)
+            + localKinds + averageKinds + prunedKinds)
     func ranks(_ example: Example) throws {
         try withBench(example.text + "\n") { bench in
             try bench.train("plain")
@@ -31,7 +31,7 @@ struct NetworkKindTests {
     @Test(
         "a run that is stopped and goes on with other ranks ends the same",
         arguments: networkKinds + convolutionKinds + recurrentKinds + mixingKinds + delayedKinds + synchronizedKinds
-            + languageKinds + localKinds + averageKinds)
+            + languageKinds + localKinds + averageKinds + prunedKinds)
     func resume(_ example: Example) throws {
         try withBench(example.text + "\n") { bench in
             try bench.train("whole")

@@ -5,7 +5,7 @@
 
 Needs Python 3 alone. The pictures are those of Tests/References/images, the checkpoints' states are made by dtrain.
 """
-import glob, gzip, hashlib, io, json, os, shutil, struct, subprocess, sys, tempfile, zipfile
+import glob, gzip, hashlib, io, json, os, re, shutil, struct, subprocess, sys, tempfile, zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DTRAIN = os.path.abspath(sys.argv[1])
@@ -24,8 +24,8 @@ def compressed(content):
 
 # Configurations: those of the repository name all kinds of data, layers and optimizers.
 for path in sorted(glob.glob(os.path.join(HERE, "../../configs/*.yaml"))):
-    lines = [line for line in open(path) if not line.lstrip().startswith("#")]
-    if sum(map(len, lines)) < 4096:
+    lines = [re.sub(" +#.*", "", line) for line in open(path) if not line.lstrip().startswith("#")]
+    if sum(map(len, lines)) <= 1024:
         write("yaml", os.path.basename(path), "".join(lines))
 write("yaml", "forms.yaml", """\
 %YAML 1.1
@@ -186,22 +186,23 @@ write("safetensors", "halves.safetensors", safetensors(
 write("safetensors", "empty.safetensors", safetensors({}, b""))
 
 
-def gpt2():
-    """The weights of the network that the target has."""
+def gpt2(linear, prefix="transformer."):
+    """The weights of the network that the target has; `linear` is the order of sizes that products have."""
     shapes = {"wte.weight": [3, 2], "wpe.weight": [2, 2], "ln_f.weight": [2], "ln_f.bias": [2]} | {
         f"h.0.{name}": shape for name, shape in {
-            "ln_1.weight": [2], "ln_1.bias": [2], "attn.c_attn.weight": [2, 6], "attn.c_attn.bias": [6],
+            "ln_1.weight": [2], "ln_1.bias": [2], "attn.c_attn.weight": linear([2, 6]), "attn.c_attn.bias": [6],
             "attn.c_proj.weight": [2, 2], "attn.c_proj.bias": [2], "ln_2.weight": [2], "ln_2.bias": [2],
             "mlp.c_fc.weight": [2, 2], "mlp.c_fc.bias": [2], "mlp.c_proj.weight": [2, 2], "mlp.c_proj.bias": [2]}.items()}
     header, content = {}, b""
     for name, shape in shapes.items():
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        header["transformer." + name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(content), len(content) + 4 * count]}
+        header[prefix + name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(content), len(content) + 4 * count]}
         content += struct.pack(f"<{count}f", *[0.5] * count)
     return safetensors(header, content)
 
 
-write("gpt2", "model.safetensors", gpt2())
+write("gpt2", "model.safetensors", gpt2(list))
+write("gpt2", "nanogpt.safetensors", gpt2(lambda sizes: sizes[::-1], prefix="_orig_mod.transformer."))
 write("gpt2", "config.json", json.dumps({
     "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "layer_norm_epsilon": 1e-05, "model_type": "gpt2",
     "n_head": 1, "n_inner": None, "scale_attn_by_inverse_layer_idx": False, "scale_attn_weights": True}))
@@ -211,6 +212,42 @@ log = [{"event": "start", "ranks": 1}, {"event": "step", "step": 10, "epoch": 1,
        {"event": "change", "step": 20}, {"event": "end", "step": 20, "digest": "ab"}, {"event": "step", "step": 15, "loss": 1e300}]
 write("metrics", "log.jsonl", "".join(json.dumps(line) + "\n" for line in log))
 write("metrics", "cut.jsonl", json.dumps(log[1]) + "\n" + json.dumps(log[2])[:40])
+
+# What `report` reads: any of its files, or lines of all of them in one.
+times = [{"event": "start", "step": 0, "ranks": 2, "unix_seconds": 1790000000.5},
+         {"event": "time", "step": 1, "seconds": 0.021, "samples": 64, "paused": 0},
+         {"event": "time", "step": 10, "seconds": 0.25, "samples": 640, "paused": 0.01},
+         {"event": "end", "step": 20, "seconds": 0.5, "samples": 1280, "paused": 0.02},
+         {"event": "start", "step": 15, "ranks": 1}, {"event": "time", "step": 20, "seconds": 0.3, "samples": 64, "paused": 0},
+         {"event": "phases", "rank": 0, "host": "a<b", "seconds": {"forward": 0.25, "backward": 0.5}},
+         {"event": "phases", "rank": 1, "host": "b", "seconds": {"forward": 0.125, "wait": 0.625}}]
+ranks = ("2026-11-28T15:04:05Z start: dtrain 0.1.0 on host a, pid 7, 2 ranks\n2026-11-28T15:04:06Z warning: <script> & \"quotes\"\n"
+         "2026-11-28T15:04:07Z error: no space left\n2026-11-28T15:05:05Z start: dtrain 0.1.0\n2026-11-28T15:05:09Z end: complete\n")
+curves = [{"event": "step", "step": step, "epoch": 1, "loss": 2 / step, "accuracy": 0.1 * step, "learning_rate": 0.01} for step in range(1, 4)]
+curves += [{"event": "validation", "step": 3, "loss": 0.5, "accuracy": 0.75, "confusion_matrix": [[1, 2], [3, 4]]},
+           {"event": "end", "step": 3, "reason": "complete", "validation_loss": 0.5, "digest": "ab"}]
+write("report", "times.jsonl", "".join(json.dumps(line) + "\n" for line in times))
+write("report", "rank.txt", ranks)
+write("report", "run", ranks + "".join(json.dumps(line) + "\n" for line in curves + times[:4]))
+# Each finite, but not what they come to.
+write("report", "huge.jsonl", "".join(json.dumps(line) + "\n" for line in [
+    {"event": "start", "step": 0}, {"event": "time", "step": 1, "seconds": 1e308, "samples": 1, "paused": -1e308}, {"event": "start", "step": 1},
+    {"event": "time", "step": 2, "seconds": 1.7e308, "samples": 9, "paused": 1e308}, {"event": "step", "step": 2, "loss": 1e308},
+    {"event": "step", "step": 9, "loss": -1e308}]))
+
+# What `init` is pointed at.
+write("init", "images.idx", idx(8, [4, 2, 3], bytes(range(24))))
+write("init", "images.npy", npy("|u1", (4, 2, 2, 3), bytes(range(48))))
+write("init", "grey.png", open(os.path.join(HERE, "Seeds/png/grey8.png"), "rb").read())
+write("init", "grey.jpg", open(os.path.join(HERE, "Seeds/jpeg/grey.jpg"), "rb").read())
+write("init", "arrays.npz", open(os.path.join(HERE, "Seeds/npz/stored.npz"), "rb").read())
+write("init", "text.txt", "It was the best of times, it was the worst of times, it was the age of wisdom.\n" * 12)
+write("init", "table.csv", "# a table\na,b,color,id,y\n" + "".join(
+    f"{row % 7 / 2},{row * row % 11},{['red', 'blue', ''][row % 3]},{row},{['cat', 'dog'][row % 2]}\n" for row in range(24)))
+write("init", "numbers.txt", "".join(f"{row};{row * row % 13},5;{row % 5}\n" for row in range(20)))
+write("init", "summary.csv", "6,2,ant,bee\n" + "".join(f"{row},{row / 4},{row % 2}\n" for row in range(6)))
+write("init", "sentences.tsv", "text\tlabel\n" + "".join(
+    f"this is the sentence of {word}\t{'good' if place % 2 else 'bad'}\n" for place, word in enumerate("one two three four five six seven eight".split())))
 
 # What each of them is trained on, and a network of a few numbers.
 CHARACTERS = len(set(open(os.path.join(HERE, "Seeds/text/words.txt"), encoding="utf-8").read()))

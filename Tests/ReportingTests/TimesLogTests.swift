@@ -65,7 +65,10 @@ struct TimesLogTests {
             let lines = [
                 "{\"event\":\"time\",\"step\":-5,\"seconds\":1e999,\"samples\":1}", "[]", "{",
                 "{\"event\":\"phases\",\"rank\":-1,\"seconds\":{}}",
-                "{\"event\":\"time\",\"step\":9223372036854775807,\"seconds\":1,\"samples\":1}", "{\"event\":\"start\"}"
+                "{\"event\":\"time\",\"step\":9223372036854775807,\"seconds\":1,\"samples\":1}", "{\"event\":\"start\"}",
+                "{\"event\":\"time\",\"step\":1,\"seconds\":1e308,\"samples\":1}", "{\"event\":\"start\",\"step\":1}",
+                "{\"event\":\"time\",\"step\":2,\"seconds\":1.7e308,\"samples\":1}",
+                "{\"event\":\"time\",\"step\":3,\"seconds\":1,\"samples\":1,\"paused\":1e308}"
             ]
             try (lines.joined(separator: "\n") + "\n").write(
                 toFile: folder + "/logs/times.jsonl", atomically: true, encoding: .utf8)

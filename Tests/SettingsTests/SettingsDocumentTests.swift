@@ -32,10 +32,12 @@ struct SettingsDocumentTests {
         #expect(failure?.message.contains("\n") == false)
     }
 
-    @Test("a key that is given twice is refused")
-    func duplicates() {
-        let failure = #expect(throws: Failure.self) { try settings("a: 1\ntraining:\n  seed: 1\n  seed: 2\n") }
-        #expect(failure?.message.contains("the key \"seed\" is given twice") == true, "\(failure?.message ?? "")")
+    @Test(
+        "a key that is given twice is refused, however it is written",
+        arguments: [("seed", "seed", "seed"), ("1", "\"1\"", "1"), ("true", "'true'", "true")])
+    func duplicates(first: String, second: String, key: String) {
+        let failure = #expect(throws: Failure.self) { try settings("a: 1\ntraining:\n  \(first): 1\n  \(second): 2\n") }
+        #expect(failure?.message.contains("the key \"\(key)\" is given twice") == true, "\(failure?.message ?? "")")
     }
 
     @Test("nesting without end is refused, not followed", arguments: ["[", "{a: ", "- "])

@@ -27,6 +27,9 @@ public protocol Layer: Sendable {
     /// How many numbers of each sample `forward` keeps for `backward`, beside input and output; 0 by default.
     var keptCount: Int { get }
 
+    /// How many numbers of each sample `backward` needs to compute with (`Backward.work`); 0 by default.
+    var workCount: Int { get }
+
     /// Whether `backward` reads its input, and its output; both by default. What nobody reads takes no memory.
     var readsInputBackward: Bool { get }
     /// See `readsInputBackward`.
@@ -42,9 +45,10 @@ public protocol Layer: Sendable {
     ///
     /// - Parameters:
     ///   - outputGradient: the gradient of the summed loss with respect to the output, a sample a row.
-    ///   - inputGradient: nil where nobody wants it, as in a network's first layer.
+    ///   - inputGradient: what to assign the gradient of the input to, a sample a row; nil where nobody wants it, as in a network's first layer.
     ///   - input: what `forward` was given, where `readsInputBackward`.
     ///   - output: what it assigned, where `readsOutputBackward`.
+    ///   - pass: weights, what `forward` kept, and where parameter gradients are added up.
     func backward(
         _ outputGradient: Rows, into inputGradient: MutableRows?, input: Rows, output: Rows, in pass: Backward)
 }
@@ -52,6 +56,8 @@ public protocol Layer: Sendable {
 extension Layer {
     /// 0.
     public var keptCount: Int { 0 }
+    /// 0.
+    public var workCount: Int { 0 }
     /// It does.
     public var readsInputBackward: Bool { true }
     /// It does.

@@ -25,6 +25,7 @@ public struct LayerBuilder {
     ///
     /// - Parameters:
     ///   - name: letters, digits and `_`, another one for each parameter of the layer.
+    ///   - shape: of its numbers.
     ///   - initial: what it is before training.
     ///   - isWeight: whether penalties such as weight decay apply to it, which biases and gains have none of.
     public mutating func parameter(_ name: String, shape: Shape, initial: InitialValue, isWeight: Bool = false) throws

@@ -25,7 +25,10 @@ public protocol Loss: Sendable {
 
     /// The loss of one sample, or of one position of it where it has targets at positions.
     ///
-    /// - Parameter gradient: what to assign the gradient with respect to the outputs to; nil where nobody wants it.
+    /// - Parameters:
+    ///   - outputs: of the network for it.
+    ///   - target: what they should have been, of the kind that `targets` asks for.
+    ///   - gradient: what to assign the gradient with respect to the outputs to; nil where nobody wants it.
     func evaluate(_ outputs: Row, target: Target, gradient: MutableRow?) -> Double
 }
 

@@ -18,7 +18,10 @@ public protocol Metric: Sendable {
 
     /// Adds what a sample, or a position of it where targets are at positions, contributes. The sums begin with zeros.
     ///
-    /// - Parameter outputs: of the network, in front of softmax or sigmoid.
+    /// - Parameters:
+    ///   - outputs: of the network, in front of softmax or sigmoid.
+    ///   - target: what they should have been.
+    ///   - sums: `sumCount` numbers, of this micro-batch.
     func add(_ outputs: Row, target: Target, to sums: Sums)
 
     /// What the sums over `count` samples, or positions, come to; NaN where that isn't defined.

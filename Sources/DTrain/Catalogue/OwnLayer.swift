@@ -14,6 +14,7 @@ struct OwnLayer<Own: Layer>: NetworkLayer {
     private let parameterCount: Int
     private let products: [MatrixProduct]
     private let keptCount: Int
+    private let workCount: Int
 
     init(options: Settings, site: inout LayerSite) throws {
         var builder = LayerBuilder(site, options)
@@ -33,15 +34,18 @@ struct OwnLayer<Own: Layer>: NetworkLayer {
         outputShape = try site.shape(shape.dimensions) { options.failure("\(Own.self).outputShape: \($0)") }
         products = own.products
         keptCount = own.keptCount
-        guard keptCount >= 0, products.allSatisfy({ $0.inputs > 0 && $0.outputs > 0 }) else {
+        workCount = own.workCount
+        guard keptCount >= 0, workCount >= 0, products.allSatisfy({ $0.inputs > 0 && $0.outputs > 0 }) else {
             throw options.failure(
-                "\(Own.self): keptCount has to be 0 or more, inputs and outputs of products 1 or more; found \(keptCount), \(products)"
+                "\(Own.self): keptCount and workCount have to be 0 or more, inputs and outputs of products 1 or more; found \(keptCount), "
+                    + "\(workCount) and \(products)"
             )
         }
     }
 
     var memory: LayerMemory {
-        LayerMemory(kept: MemoryNeed(perSample: keptCount), backward: MemoryNeed(perLeaf: parameterCount))
+        LayerMemory(
+            kept: MemoryNeed(perSample: keptCount), backward: MemoryNeed(perSample: workCount, perLeaf: parameterCount))
     }
 
     var backwardOperands: BackwardOperands {
@@ -80,6 +84,7 @@ struct OwnLayer<Own: Layer>: NetworkLayer {
         let leaves = (rows + pass.summedRows - 1) / pass.summedRows
         let sums = memory.work.leaves(leaves, columns: parameterCount)
         let kept = memory.left.matrix(rows: rows, columns: keptCount).readOnly
+        let work = memory.work.matrix(rows: rows, columns: workCount)
         sums.fill(0)
         for leaf in 0..<leaves {
             let part = leaf * pass.summedRows..<min(rows, (leaf + 1) * pass.summedRows)
@@ -87,7 +92,8 @@ struct OwnLayer<Own: Layer>: NetworkLayer {
                 Rows(outputGradient[rows: part]), into: inputGradient.map { MutableRows($0[rows: part]) },
                 input: Rows(input[rows: part]), output: Rows(output[rows: part]),
                 in: Backward(
-                    kept: Rows(kept[rows: part]), weights: pass.weights, workspace: pass.workspace,
+                    kept: Rows(kept[rows: part]), work: MutableRows(work[rows: part]), weights: pass.weights,
+                    workspace: pass.workspace,
                     gradients: sums[rows: leaf..<leaf + 1]))
         }
         for parameter in parameters {

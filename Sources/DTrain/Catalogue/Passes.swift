@@ -26,6 +26,8 @@ public struct Forward {
 public struct Backward {
     /// What `forward` kept, `keptCount` numbers of each sample.
     public let kept: Rows
+    /// `workCount` numbers of each sample, whatever is in them, to compute with.
+    public let work: MutableRows
     let weights: ParameterView
     let workspace: Workspace
     /// The gradients of all parameters of the layer, one behind the other.

@@ -27,7 +27,9 @@ public struct Configuration: Sendable, ExpressibleByDictionaryLiteral {
 
     /// YAML.
     ///
-    /// - Parameter name: what messages call it.
+    /// - Parameters:
+    ///   - text: the configuration itself.
+    ///   - name: what messages call it.
     public init(yaml text: String, name: String = "the configuration") { source = .text(text, name: name) }
 
     /// Sections and what stands in them.

@@ -8,6 +8,7 @@ public final class Model {
     /// Opens a checkpoint, or the newest valid one of a run directory.
     ///
     /// - Parameters:
+    ///   - path: of the checkpoint or the run directory.
     ///   - catalogue: what its configuration can name.
     ///   - usesAverage: whether the weights are the average that training kept (`training.ema`).
     public init(_ path: String, catalogue: Catalogue = Catalogue(), usesAverage: Bool = false) throws(Failure) {

@@ -1,6 +1,7 @@
 import Checkpointing
 import Collectives
 import Commands
+import Diagnostics
 import Launching
 import Storage
 import Training
@@ -81,7 +82,12 @@ public struct Run {
     /// - Throws: what `train` would print.
     public func train(on ranks: Ranks? = nil) throws(Failure) -> Outcome {
         try forProgram {
-            if ranks == nil { try Entry.requireOneProcess() }
+            guard ranks != nil || !Entry.isLaunched else {
+                throw Diagnostics.Failure(
+                    .usage,
+                    "a launcher started this process as a rank, but the run was handed no ranks; use Program.perform and train(on: ranks)"
+                )
+            }
             Processor.flushDenormals()
             let result = try trainingRun()(on: ranks?.communicator ?? SoloCommunicator())
             return Outcome(wasInterrupted: result.ending == .interrupted, directory: result.path, step: result.step)

@@ -118,5 +118,8 @@ public struct MutableRows: RandomAccessCollection {
         return MutableRow(base: base + row * stride, count: width)
     }
 
+    /// The same rows, to be read.
+    public var readOnly: Rows { Rows(matrix.readOnly) }
+
     var matrix: MutableMatrixView { MutableMatrixView(base: base, rows: count, columns: width, stride: stride) }
 }

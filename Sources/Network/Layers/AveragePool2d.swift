@@ -7,8 +7,8 @@ import Storage
 package struct AveragePool2d: Layer {
     package static let kind = "average_pool2d"
     package let outputShape: Shape
-    private let shape: PoolingShape
-    private let countsPadding: Bool
+    let shape: PoolingShape
+    let countsPadding: Bool
 
     package init(options: Settings, site: inout LayerSite) throws {
         shape = try .read(options, site, kind: Self.kind)

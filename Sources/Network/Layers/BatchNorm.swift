@@ -27,8 +27,8 @@ package struct BatchNorm: Layer, ResidualEnding {
     let epsilon: Double
     let weight: ParameterSlot?
     let bias: ParameterSlot?
-    private let mean: ParameterSlot
-    private let variance: ParameterSlot
+    let mean: ParameterSlot
+    let variance: ParameterSlot
     /// Where among the leaf's sums its own begin.
     private let sums: Int
     /// Whether mean and variance are those of the whole batch of a step.

@@ -19,8 +19,8 @@ package struct Dense: Layer {
     static let largestParameterCount = 1 << 33
 
     package private(set) var outputShape: Shape
-    private let inputs: Int
-    private let units: Int
+    let inputs: Int
+    let units: Int
     /// Rows of the products per sample.
     private var positions: Int
     let weight: ParameterSlot

@@ -13,7 +13,7 @@ package struct Embedding: Layer {
 
     package let outputShape: Shape
     private let kinds: Int
-    private let width: Int
+    let width: Int
     let weight: ParameterSlot
     private let paddingIndex: Int?
 

@@ -52,7 +52,7 @@ package struct GlobalMaxPool2d: Layer {
 }
 
 /// What layers that pool over all steps have in common.
-private struct StepSite {
+struct StepSite {
     let channels: Int, steps: Int
     let sequence: SequenceSteps?
 
@@ -69,7 +69,7 @@ private struct StepSite {
 package struct GlobalAveragePool1d: Layer {
     package static let kind = "global_average_pool1d"
     package let outputShape: Shape
-    private let site: StepSite
+    let site: StepSite
 
     package init(options: Settings, site: inout LayerSite) throws {
         self.site = try StepSite(site, kind: Self.kind, options)
@@ -98,7 +98,7 @@ package struct GlobalAveragePool1d: Layer {
 package struct GlobalMaxPool1d: Layer {
     package static let kind = "global_max_pool1d"
     package let outputShape: Shape
-    private let site: StepSite
+    let site: StepSite
 
     package init(options: Settings, site: inout LayerSite) throws {
         self.site = try StepSite(site, kind: Self.kind, options)

@@ -12,7 +12,7 @@ import Storage
 package struct MaxPool2d: Layer {
     package static let kind = "max_pool2d"
     package let outputShape: Shape
-    private let shape: PoolingShape
+    let shape: PoolingShape
     /// Whether a largest number that isn't above 0 becomes 0.
     private var rectifies = false
 

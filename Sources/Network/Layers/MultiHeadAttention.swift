@@ -19,15 +19,15 @@ package struct MultiHeadAttention: Layer {
     package static let kind = "multi_head_attention"
     package let outputShape: Shape
     let attention: Attention
-    private let width: Int
+    let width: Int
     let rotary: RotaryPositions?
     /// Over the whole sequence, where the layer is built for some of its steps, and where keys and values are remembered.
     private let remembered: (attention: Attention, offset: Int)?
     private let dropoutRate: Double
     private let stream: RandomStream
     /// From x to columns of q, k and v.
-    private let inputs: [(columns: Range<Int>, projection: Projection)]
-    private let output: Projection
+    let inputs: [(columns: Range<Int>, projection: Projection)]
+    let output: Projection
 
     package init(options: Settings, site: inout LayerSite) throws {
         try self.init(options, &site, dropout: try options.double("dropout", default: 0, in: .fraction))

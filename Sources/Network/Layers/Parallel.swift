@@ -14,8 +14,8 @@ import Storage
 package struct Parallel: Layer {
     package static let kind = "parallel"
     package let outputShape: Shape
-    private let parts: [Sequential]
-    private let combination: Combination
+    let parts: [Sequential]
+    let combination: Combination
     private let inputCount: Int
     /// Numbers of the widest output of a branch.
     private let widest: Int

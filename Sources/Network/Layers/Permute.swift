@@ -8,7 +8,7 @@ import Storage
 package struct Permute: Layer {
     package static let kind = "permute"
     package let outputShape: Shape
-    private let order: [Int]
+    let order: [Int]
     private let permutation: AxisPermutation
     private let inverse: AxisPermutation
 

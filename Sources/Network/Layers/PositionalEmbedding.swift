@@ -11,12 +11,12 @@ import Storage
 package struct PositionalEmbedding: Layer {
     package static let kind = "positional_embedding"
     package let outputShape: Shape
-    private let steps: Int
-    private let width: Int
+    let steps: Int
+    let width: Int
     /// Nil where nothing is trained.
     let weight: ParameterSlot?
     /// Steps × features where nothing is trained.
-    private let table: [Float]
+    let table: [Float]
 
     package init(options: Settings, site: inout LayerSite) throws {
         guard site.inputShape.dimensions.count == 2, site.inputShape.count > 0 else {

@@ -17,22 +17,22 @@ import Storage
 /// Kept: what the cell needs of each step (`RecurrentCell.kept`), and what goes into the upper levels.
 struct RecurrentLevels: Sendable {
     /// One direction of a level.
-    private struct Direction: Sendable {
+    struct Direction: Sendable {
         let recurrence: Recurrence
         let inputWeight: ParameterSlot, stateWeight: ParameterSlot
         let inputBias: ParameterSlot?, stateBias: ParameterSlot?
     }
 
     let outputShape: Shape
-    private let levels: [[Direction]]
-    private let steps: Int
+    let levels: [[Direction]]
+    let steps: Int
     /// Numbers of a step's output.
-    private let width: Int
-    private let givesAll: Bool
+    let width: Int
+    let givesAll: Bool
     private let dropout: Double
     /// Of the masks above each level but the last.
     private let streams: [RandomStream]
-    private let sequence: SequenceSteps?
+    let sequence: SequenceSteps?
     /// Where the states lie that are carried from step to step; nil where none is.
     private let stateOffset: Int?
 

@@ -15,8 +15,8 @@ import Storage
 package struct Residual: Layer {
     package static let kind = "residual"
     package let outputShape: Shape
-    private let layers: Sequential
-    private let shortcut: Sequential?
+    let layers: Sequential
+    let shortcut: Sequential?
     /// Whether what isn't above 0 becomes 0.
     private var rectifies = false
 

@@ -7,7 +7,7 @@ import Storage
 package struct MaxPool1d: Layer {
     package static let kind = "max_pool1d"
     package let outputShape: Shape
-    private let shape: PoolingShape
+    let shape: PoolingShape
     private let window: SequenceSteps.Window
 
     package init(options: Settings, site: inout LayerSite) throws {
@@ -40,9 +40,9 @@ package struct MaxPool1d: Layer {
 package struct AveragePool1d: Layer {
     package static let kind = "average_pool1d"
     package let outputShape: Shape
-    private let shape: PoolingShape
+    let shape: PoolingShape
     private let window: SequenceSteps.Window
-    private let countsPadding: Bool
+    let countsPadding: Bool
 
     package init(options: Settings, site: inout LayerSite) throws {
         (shape, window) = try PoolingShape.readSteps(options, site, kind: Self.kind)

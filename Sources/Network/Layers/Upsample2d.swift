@@ -8,7 +8,7 @@ import Storage
 package struct Upsample2d: Layer {
     package static let kind = "upsample2d"
     package let outputShape: Shape
-    private let shape: UpsamplingShape
+    let shape: UpsamplingShape
 
     package init(options: Settings, site: inout LayerSite) throws {
         let image = try ImageSite(site, kind: Self.kind, options)

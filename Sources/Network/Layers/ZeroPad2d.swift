@@ -8,8 +8,8 @@ import Storage
 package struct ZeroPad2d: Layer {
     package static let kind = "zero_pad2d"
     package let outputShape: Shape
-    private let image: ImageSite
-    private let padding: ImagePadding
+    let image: ImageSite
+    let padding: ImagePadding
 
     package init(options: Settings, site: inout LayerSite) throws {
         let image = try ImageSite(site, kind: Self.kind, options)

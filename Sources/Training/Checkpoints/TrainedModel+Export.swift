@@ -1,5 +1,6 @@
 import Checkpointing
 import Diagnostics
+import Export
 import Files
 import Network
 import Storage
@@ -36,5 +37,33 @@ extension TrainedModel {
         return
             "\(path): model.safetensors (\(network.layout.parameterCount) parameters of step \(state.step)) and config.json, for "
             + "transformers.GPT2LMHeadModel.from_pretrained"
+    }
+
+    /// Writes all weights, under the names that they have in checkpoints, as one file of safetensors with what is known of the network
+    /// as metadata.
+    ///
+    /// - Returns: what was written, in a line.
+    /// - Throws: `Failure`: 73 where the file can't be made.
+    package func exportSafetensors(to path: String) throws -> String {
+        let tensors = CheckpointContents(layout: network.layout, parts: []).modelTensors(allWeights)
+        return try exportFile(path, count: tensors.count) { try Safetensors.encode(tensors, metadata: properties, to: $0) }
+    }
+
+    /// Likewise as NumPy's archive.
+    package func exportNumPy(to path: String) throws -> String {
+        let arrays = CheckpointContents(layout: network.layout, parts: []).modelTensors(allWeights).map {
+            ArchivedArray(name: $0.name, shape: $0.shape, values: $0.bytes.bindMemory(to: Float.self))
+        }
+        return try exportFile(path, count: arrays.count) { try NumPyArchive.encode(arrays, to: $0) }
+    }
+
+    private func exportFile(_ path: String, count: Int, _ content: (ByteSink) throws -> Void) throws -> String {
+        let file = try OutputFile(path: path)
+        try reportingSystemErrors {
+            try content { try file.write($0) }
+            try file.commit()
+        }
+        return "\(path): \(count) tensors, \(network.layout.parameterCount) parameters of step \(state.step)"
+            + (usesAverage ? ", the average of the weights" : "")
     }
 }

@@ -17,9 +17,17 @@ package final class TrainedModel {
     package let network: Network
     let targets: TargetForm
     let metrics: MetricSet
+    /// Whether the weights are the average that training kept.
+    package let usesAverage: Bool
     private let weights: AlignedBuffer<Float>
     /// The weights of the checkpoint.
     var parameters: ParameterView { weights.weights(network.layout).readOnly }
+    /// Where a parameter lies.
+    func memory(of slot: ParameterSlot) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(rebasing: weights.elements[network.layout.range(of: slot)])
+    }
+    /// The same as one row, padding included.
+    var allWeights: UnsafeBufferPointer<Float> { UnsafeBufferPointer(weights.elements) }
     let workspace = Workspace()
     /// What the tokens of texts that `predict` foresees stand for; nil for other samples.
     private var codec: TextCodec?
@@ -33,6 +41,7 @@ package final class TrainedModel {
         path: String, overrides: [String], usesAverage: Bool = false, catalogue: Catalogue = .standard
     ) throws {
         Processor.flushDenormals()
+        self.usesAverage = usesAverage
         checkpoint = try LoadedCheckpoint.open(checkpointOrRun: path).checkpoint
         var state = try TrainingState.decode(checkpoint)
         let parts: Parts

@@ -127,6 +127,8 @@ package struct TrainingSection: Sendable {
     package let audit: Bool
     /// The average of the weights that is kept beside them; nil: none.
     package let average: WeightAverage?
+    /// Which weights become 0 while training; nil: none.
+    package let pruning: Pruning?
 
     /// - Parameter context: the tokens of a sample; nil where samples are made of others.
     init(_ settings: Settings, context: Int?) throws {
@@ -165,6 +167,19 @@ package struct TrainingSection: Sendable {
         verifyEvery = try settings.int("verify_every", default: 100)
         audit = try settings.bool("audit", default: false)
         average = try settings.optionalSection("ema").map(WeightAverage.init)
+        pruning = try settings.optionalSection("pruning").map(Pruning.init)
+        guard pruning == nil || synchronization != .owner || delay == 0 && exchange == .float32 else {
+            throw settings.failure(
+                "pruning",
+                "training.pruning needs each step's weights as they are; training.\(delay == 0 ? "exchange: bfloat16" : "delay: \(delay)") "
+                    + "changes them by something else. Take one of them out")
+        }
+        guard pruning == nil || local == nil else {
+            throw settings.failure(
+                "pruning",
+                "training.pruning looks at weights that all ranks share; the workers of synchronization: local have their own. Take one of "
+                    + "them out")
+        }
         guard local == nil || average == nil else {
             throw settings.failure(
                 "ema",

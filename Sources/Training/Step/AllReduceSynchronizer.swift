@@ -37,12 +37,14 @@ final class AllReduceSynchronizer: Synchronizer {
     /// - Parameter subtrees: the most subtrees that this rank has in a step, and that any rank has.
     init(
         communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-        average: WeightAverage? = nil, skipsNonFinite: Bool, subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int
+        average: WeightAverage? = nil, pruning: Pruning? = nil, skipsNonFinite: Bool,
+        subtrees: (own: Int, most: Int), sumCount: Int, layerSumCount: Int
     ) {
         self.communicator = communicator
         self.layout = layout
         engine = UpdateEngine(
-            optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.trainedCount, average: average)
+            optimizer: optimizer, rules: rules, layout: layout, slice: 0..<layout.trainedCount, average: average,
+            pruning: pruning)
         agreement = StepAgreement(
             communicator: communicator, squareCount: layout.blockCount, subtrees: subtrees.most, sumCount: sumCount,
             layerSumCount: layerSumCount)
@@ -74,6 +76,7 @@ final class AllReduceSynchronizer: Synchronizer {
         self.request = request
         begunBuckets = 0
         engine.prepare(step: request.step, learningRate: request.learningRate)
+        engine.findThresholds(step: request.step, weights: weights.readOnly)
     }
 
     func gradients(_ subtree: Int) -> MutableParameterView {

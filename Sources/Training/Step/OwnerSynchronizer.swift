@@ -55,7 +55,8 @@ final class OwnerSynchronizer: Synchronizer {
     ///   - subtrees: the most subtrees that this rank has in a step, and that any rank has.
     init(
         communicator: any Communicator, layout: ParameterLayout, optimizer: OptimizerConfiguration, rules: GradientRules,
-        average: WeightAverage? = nil, skipsNonFinite: Bool, followsTree: Bool, subtrees: (own: Int, most: Int), sumCount: Int,
+        average: WeightAverage? = nil, pruning: Pruning? = nil, skipsNonFinite: Bool, followsTree: Bool,
+        subtrees: (own: Int, most: Int), sumCount: Int,
         layerSumCount: Int, isDelayed: Bool = false, format: ExchangeFormat = .float32
     ) throws {
         self.communicator = communicator
@@ -72,7 +73,7 @@ final class OwnerSynchronizer: Synchronizer {
         ) { [callback] in callback.synchronizer?.combine(piece: $0, $1, marksTime: $2) ?? false }
         engine = UpdateEngine(
             optimizer: optimizer, rules: rules, layout: layout, slice: exchange.slice, average: average,
-            keepsGradient: isDelayed)
+            pruning: pruning, keepsGradient: isDelayed)
         averagesInPlace =
             agreesFirst && Self.averagesInPlace(rankCount: communicator.size, subtrees: subtrees.own, isDelayed: isDelayed)
         sliceGradient = AlignedBuffer(
@@ -112,6 +113,11 @@ final class OwnerSynchronizer: Synchronizer {
         } else {
             applied = request
             engine.prepare(step: request.step, learningRate: request.learningRate)
+            if engine.takesWeights(step: request.step) {
+                // All of them, which nobody changes before this rank has passed them backward.
+                try exchange.settle()
+                engine.findThresholds(step: request.step, weights: weights.readOnly)
+            }
         }
         // As the gradients of `applied` are numbered: beginning the step changes sets.
         appliedPlan = applied.map { $0.plan.exchange[exchange.gradientSet] }
@@ -238,7 +244,7 @@ final class OwnerSynchronizer: Synchronizer {
                     continue
                 }
                 blockSquares[index] = sum(index, piece: piece, into: gradient)
-                guard engine.hasPenalties, !isCollecting else { continue }
+                guard engine.changesGradients, !isCollecting else { continue }
                 engine.addPenalties(to: gradient, range: range(index..<index + 1), weights: weights.readOnly)
                 blockSquares[index] = sumOfSquares(gradient.readOnly)
             }

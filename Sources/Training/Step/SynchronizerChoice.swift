@@ -15,14 +15,16 @@ extension TrainingConfiguration {
         case .owner:
             return try OwnerSynchronizer(
                 communicator: communicator, layout: layout, optimizer: optimizer, rules: gradientRules,
-                average: training.average, skipsNonFinite: skipsNonFinite, followsTree: training.summation == .tree,
+                average: training.average, pruning: training.pruning, skipsNonFinite: skipsNonFinite,
+                followsTree: training.summation == .tree,
                 subtrees: subtrees,
                 sumCount: worker.sumCount, layerSumCount: worker.layerSumCount, isDelayed: training.delay > 0,
                 format: training.exchange)
         case .allreduce:
             return AllReduceSynchronizer(
                 communicator: communicator, layout: layout, optimizer: optimizer, rules: gradientRules,
-                average: training.average, skipsNonFinite: skipsNonFinite, subtrees: subtrees, sumCount: worker.sumCount,
+                average: training.average, pruning: training.pruning, skipsNonFinite: skipsNonFinite, subtrees: subtrees,
+                sumCount: worker.sumCount,
                 layerSumCount: worker.layerSumCount)
         case .local(let rules):
             return try LocalSynchronizer(

@@ -16,6 +16,14 @@ final class UpdateEngine {
     let stateNames: [String]
     private let average: WeightAverage?
     private var averageChange = WeightAverage.Change.none
+    private let pruning: Pruning?
+    /// What pruning looks at, by its group, and up to which magnitude the step makes 0 of each.
+    private let pruned: SlotRuns<Int>
+    private let prunedGroups: [[ParameterSlot]]
+    private var thresholds: [Float]
+    private var prunes = false
+    /// The weights of some blocks as they were in front of the step.
+    private let former: AlignedBuffer<Float>
     /// Whether there is a gradient that a later step applies: the last of the states.
     private let keepsGradient: Bool
 
@@ -27,11 +35,17 @@ final class UpdateEngine {
 
     /// - Parameters:
     ///   - average: the average of the weights that is kept, if one is.
+    ///   - pruning: which weights become 0, and stay so.
     ///   - keepsGradient: whether a gradient is kept among the states, `pending_gradient`, that a later step applies.
     init(
         optimizer: OptimizerConfiguration, rules: GradientRules, layout: ParameterLayout, slice: Range<Int>,
-        average: WeightAverage? = nil, keepsGradient: Bool = false
+        average: WeightAverage? = nil, pruning: Pruning? = nil, keepsGradient: Bool = false
     ) {
+        self.pruning = pruning
+        pruned = pruning?.runs(of: layout) ?? SlotRuns(layout, withPadding: false) { _ in nil }
+        prunedGroups = pruning?.groups(of: layout) ?? []
+        thresholds = prunedGroups.map { _ in 0 }
+        former = AlignedBuffer(count: pruning == nil ? 0 : Self.prunedAtOnce)
         self.average = average
         self.keepsGradient = keepsGradient
         self.rules = rules
@@ -81,15 +95,42 @@ final class UpdateEngine {
     func prepare(step: Int, learningRate: Double) {
         rule.prepare(step: step, learningRate: learningRate)
         averageChange = average?.change(step: step) ?? .none
+        prunes = pruning?.keepsZeros(step: step) ?? false
+        // Only what is 0, unless `findThresholds` says otherwise.
+        for index in thresholds.indices { thresholds[index] = 0 }
     }
 
-    /// Whether there are penalties to add.
-    var hasPenalties: Bool { !penalized.isEmpty }
+    /// Whether the step of this number makes 0 of more weights, for which `findThresholds` looks at all of them.
+    func takesWeights(step: Int) -> Bool { pruning?.share(step: step) != nil }
 
-    /// Adds the penalties to the part `range` of the averaged gradient.
+    /// Finds out which weights the step makes 0, from all weights as they are in front of it: behind `prepare`.
+    func findThresholds(step: Int, weights: ParameterView) {
+        guard let share = pruning?.share(step: step) else { return }
+        for (index, slots) in prunedGroups.enumerated() {
+            thresholds[index] = Pruning.threshold(of: slots, share: share, weights: weights)
+        }
+    }
+
+    /// Whether there is anything for `addPenalties` to do.
+    var changesGradients: Bool { !penalized.isEmpty || prunes }
+
+    /// Adds the penalties to the part `range` of the averaged gradient; weights that are or become 0 have none.
     func addPenalties(to gradient: MutableMatrixView, range: Range<Int>, weights: ParameterView) {
         rules.addPenalties(to: gradient, range: range, weights: weights, slots: penalized)
+        guard prunes else { return }
+        clear(gradient, range, where: weights[range])
     }
+
+    /// Makes 0 of the part `range` of a flat buffer wherever pruning takes the weight that was there in front of the step.
+    private func clear(_ numbers: MutableMatrixView, _ range: Range<Int>, where former: MatrixView) {
+        pruned.forEach(in: range) { part, group in
+            let local = part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound
+            Magnitudes.clear(numbers[columns: local], where: former[columns: local], upTo: thresholds[group])
+        }
+    }
+
+    /// Weights that are remembered at once: some blocks, so that they stay near.
+    private static let prunedAtOnce = 8 * ParameterLayout.blockSize
 
     /// Updates the weights of `range`, a part of the slice, and their average, by the averaged gradient, which elementwise clipping
     /// and the norm's factor may change.
@@ -100,11 +141,27 @@ final class UpdateEngine {
         }
         if let normFactor { Updates.scale(gradient, by: normFactor) }
         if case .value(let limit) = rules.clipping { Updates.clip(gradient, to: Float(limit)) }
-        let weights = weights[range]
-        rule.update(range, weights: weights, gradient: gradient.readOnly, states: stateViews(range))
-        if average != nil {
-            averageChange.apply(to: stateView(stateNames.count, range), weights: weights.readOnly)
+        guard prunes else { return step(range, weights: weights[range], gradient: gradient.readOnly) }
+        for first in stride(from: range.lowerBound, to: range.upperBound, by: Self.prunedAtOnce) {
+            let part = first..<min(first + Self.prunedAtOnce, range.upperBound)
+            let new = weights[part]
+            let old = former.matrix(rows: 1, columns: part.count)
+            old.copy(from: new.readOnly)
+            let local = part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound
+            step(part, weights: new, gradient: gradient[columns: local].readOnly, former: old.readOnly)
         }
+    }
+
+    /// - Parameter former: the weights as they were, where some of them are pruned.
+    private func step(
+        _ range: Range<Int>, weights: MutableMatrixView, gradient: MatrixView, former: MatrixView? = nil
+    ) {
+        rule.update(range, weights: weights, gradient: gradient, states: stateViews(range))
+        if let former { clear(weights, range, where: former) }
+        guard average != nil else { return }
+        let kept = stateView(stateNames.count, range)
+        averageChange.apply(to: kept, weights: weights.readOnly)
+        if let former { clear(kept, range, where: former) }
     }
 
     private func stateViews(_ range: Range<Int>) -> StateViews {

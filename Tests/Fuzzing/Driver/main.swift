@@ -34,7 +34,7 @@ var count = Int32(pointers.count - 1)
 var base = names.baseAddress
 let status = LLVMFuzzerRunDriver(&count, &base) { bytes, count in
     guard let target = Job.target, let folder = Job.folder else { return -1 }
-    target.run(Array(UnsafeBufferPointer(start: bytes, count: count)), in: folder)
+    target.run(Array(UnsafeBufferPointer(start: bytes, count: count)), in: folder, oneWay: true)
     return 0
 }
 folder.remove()

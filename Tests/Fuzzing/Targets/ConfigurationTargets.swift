@@ -7,7 +7,7 @@ import Training
 extension FuzzTarget {
     /// What a person writes.
     static let configurations: [FuzzTarget] = [
-        FuzzTarget("yaml") { bytes, folder in
+        FuzzTarget("yaml", largestInput: 1024) { bytes, folder in
             let document = try SettingsDocument(path: folder.write("fuzz.yaml", bytes))
             let configuration = try TrainingConfiguration(document, name: "fuzz")
             // No data are read, which could be any file of the machine: their shape is one of these.
@@ -15,7 +15,7 @@ extension FuzzTarget {
                 (Shape([64]), nil, false), (Shape([1, 28, 28]), nil, false), (Shape([12]), 65, false),
                 (Shape([12, 3]), nil, true)
             ]
-            try forEach(shapes) { samples in
+            try folder.forEach(shapes) { samples in
                 _ = try Network(
                     configuration.model, inputShape: samples.shape, tokenKinds: samples.tokens, hasLengths: samples.hasLengths,
                     carriesState: configuration.training.stateful, loss: configuration.loss, seed: 1)

@@ -9,117 +9,139 @@ import Tokenization
 extension FuzzTarget {
     /// Tables and texts: read by lines.
     static let tables: [FuzzTarget] = [
-        FuzzTarget("csv") { bytes, folder in
+        FuzzTarget("csv", largestInput: 1024) { bytes, folder in
             let path = try folder.write("table.csv", bytes)
-            try readSplits([
-                "format: csv, train: {path: \(path), target: -1}, missing: mean, standardize: true, validation_fraction: 0.3",
-                "format: csv, train: {path: \(path), target: 0, header: false, delimiter: space, comment: '#'}, target_kind: value",
-                "format: csv, train: {path: \(path), target: 0, delimiter: ';', decimal: ',', thousands: '.', weight: 1}"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: csv, train: {path: \(path), target: -1}, missing: mean, standardize: true, validation_fraction: 0.3",
+                    "format: csv, train: {path: \(path), target: 0, header: false, delimiter: space, comment: '#'}, target_kind: value",
+                    "format: csv, train: {path: \(path), target: 0, delimiter: ';', decimal: ',', thousands: '.', weight: 1}"
+                ])
         },
-        FuzzTarget("series") { bytes, folder in
+        FuzzTarget("series", largestInput: 1024) { bytes, folder in
             let path = try folder.write("series.csv", bytes)
-            try readSplits([
-                "format: series, train: {path: \(path), target: -1, time: 0}, window: 3, horizon: 2, standardize: true, "
-                    + "validation_fraction: 0.4",
-                "format: series, train: {path: \(path), target: [2], time: 0, key: 1}, window: 2, stride: 2"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: series, train: {path: \(path), target: -1, time: 0}, window: 3, horizon: 2, standardize: true, "
+                        + "validation_fraction: 0.4",
+                    "format: series, train: {path: \(path), target: [2], time: 0, key: 1}, window: 2, stride: 2"
+                ])
         },
-        FuzzTarget("texts") { bytes, folder in
+        FuzzTarget("texts", largestInput: 1024) { bytes, folder in
             let path = try folder.write("texts.csv", bytes)
-            try readSplits([
-                "format: texts, train: {path: \(path), text: 0, target: 1}, tokens: words, vocabulary: 8",
-                "format: texts, train: {path: \(path), text: 0, target: 1}, tokens: characters, length: 5, validation_fraction: 0.3",
-                "format: texts, train: {path: \(path), text: 1, target: 0}, tokens: bytes"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: texts, train: {path: \(path), text: 0, target: 1}, tokens: words, vocabulary: 8",
+                    "format: texts, train: {path: \(path), text: 0, target: 1}, tokens: characters, length: 5, validation_fraction: 0.3",
+                    "format: texts, train: {path: \(path), text: 1, target: 0}, tokens: bytes"
+                ])
         },
-        FuzzTarget("text") { bytes, folder in
+        FuzzTarget("text", largestInput: 1024) { bytes, folder in
             let path = try folder.write("text.txt", bytes)
-            try readSplits(["format: text, train: {path: \(path)}, context: 4, stride: 3, validation_fraction: 0.3"])
+            try readSplits(folder, ["format: text, train: {path: \(path)}, context: 4, stride: 3, validation_fraction: 0.3"])
         },
-        FuzzTarget("tokenizer", largestInput: 8192) { bytes, folder in
+        FuzzTarget("tokenizer", largestInput: 2048) { bytes, folder in
             let path = try folder.write("tokenizer.json", bytes)
             let text = try folder.write(
                 "text.txt", Array("The a's of <s>  this\u{3000}text: \u{E9}\u{1F600}12\r\n\n ab <|endoftext|>b".utf8))
             let tokenizer = try TokenizerFile.read(path: path)
             var decoder = TokenDecoder(tokenizer)
             for token in 0..<Int32(tokenizer.count) { _ = decoder.add(token) }
-            try readSplits(["format: text, train: {path: \(text)}, tokens: {tokenizer: \(path)}, context: 2"])
+            try readSplits(folder, ["format: text, train: {path: \(text)}, tokens: {tokenizer: \(path)}, context: 2"])
         },
-        FuzzTarget("tokens", largestInput: 8192) { bytes, folder in
+        FuzzTarget("tokens", largestInput: 2048) { bytes, folder in
             let path = try folder.write("tokens.bin", bytes)
-            try readSplits([
-                "format: tokens, train: {path: \(path)}, vocabulary: 300, context: 4, validation_fraction: 0.3",
-                "format: tokens, train: {paths: [\(path), \(path)]}, vocabulary: 300, dtype: uint32, context: 3, stride: 2"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: tokens, train: {path: \(path)}, vocabulary: 300, context: 4, validation_fraction: 0.3",
+                    "format: tokens, train: {paths: [\(path), \(path)]}, vocabulary: 300, dtype: uint32, context: 3, stride: 2"
+                ])
         },
-        FuzzTarget("ucr") { bytes, folder in
+        FuzzTarget("ucr", largestInput: 1024) { bytes, folder in
             let path = try folder.write("series.ts", bytes)
-            try readSplits([
-                "format: ucr, train: {path: \(path)}, standardize: true, validation_fraction: 0.3",
-                "format: ucr, train: {path: \(path)}, length: 3"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: ucr, train: {path: \(path)}, standardize: true, validation_fraction: 0.3",
+                    "format: ucr, train: {path: \(path)}, length: 3"
+                ])
         }
     ]
 
     /// Arrays of numbers, whose header says what follows.
     static let arrays: [FuzzTarget] = [
-        FuzzTarget("idx") { bytes, folder in
+        FuzzTarget("idx", largestInput: 1024) { bytes, folder in
             let path = try folder.write("array.idx", bytes)
             let inputs = try folder.write("inputs.idx", [0, 0, 8, 2, 0, 0, 0, 4, 0, 0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8])
-            try readSplits([
-                "format: idx, train: {inputs: \(path)}, target_kind: input, standardize: true, validation_fraction: 0.3",
-                "format: idx, train: {inputs: \(inputs), targets: \(path)}"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: idx, train: {inputs: \(path)}, target_kind: input, standardize: true, validation_fraction: 0.3",
+                    "format: idx, train: {inputs: \(inputs), targets: \(path)}"
+                ])
         },
-        FuzzTarget("npy") { bytes, folder in
+        FuzzTarget("npy", largestInput: 1024) { bytes, folder in
             let path = try folder.write("array.npy", bytes)
-            try readSplits([
-                "format: npy, train: {inputs: \(path)}, target_kind: input, standardize: true",
-                "format: npy, train: {inputs: \(path)}, target_kind: input, channels_last: true"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: npy, train: {inputs: \(path)}, target_kind: input, standardize: true",
+                    "format: npy, train: {inputs: \(path)}, target_kind: input, channels_last: true"
+                ])
         },
-        FuzzTarget("npz") { bytes, folder in
+        FuzzTarget("npz", largestInput: 2048) { bytes, folder in
             let path = try folder.write("arrays.npz", bytes)
-            try readSplits([
-                "format: npz, path: \(path), validation_fraction: 0.3", "format: npz, path: \(path), target_kind: value"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: npz, path: \(path), validation_fraction: 0.3", "format: npz, path: \(path), target_kind: value"
+                ])
         },
         FuzzTarget("packed", largestInput: 8192) { bytes, folder in
             let path = try folder.write("samples.packed", bytes)
-            try readSplits([
-                "format: packed, train: {path: \(path)}, standardize: true",
-                "format: packed, train: {path: \(path)}, target_kind: input"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: packed, train: {path: \(path)}, standardize: true",
+                    "format: packed, train: {path: \(path)}, target_kind: input"
+                ])
         },
         FuzzTarget("cifar", largestInput: 8192) { bytes, folder in
             let path = try folder.write("batch.bin", bytes)
-            try readSplits([
-                "format: cifar10, train: {path: \(path)}", "format: cifar100, train: {path: \(path)}, coarse: true"
-            ])
+            try readSplits(
+                folder,
+                [
+                    "format: cifar10, train: {path: \(path)}", "format: cifar100, train: {path: \(path)}, coarse: true"
+                ])
         }
     ]
 
     /// Pictures. Their reader tells the two formats apart by content.
     static let images: [FuzzTarget] = ["png", "jpeg"].map { name in
-        FuzzTarget(name) { bytes, folder in
+        FuzzTarget(name, largestInput: 2048) { bytes, folder in
             // A classifier wants two classes.
             let file = try folder.write("images/a/1.\(name)", bytes)
             _ = try folder.write("images/b/2.\(name)", bytes)
             let path = folder.path + "/images"
-            let splits = try readSplits([
-                "format: images, train: {path: \(path)}, channels: 1",
-                "format: images, train: {path: \(path)}, size: [3, 5], crop: true, exif_orientation: true"
-            ])
+            let splits = try readSplits(
+                folder,
+                [
+                    "format: images, train: {path: \(path)}, channels: 1",
+                    "format: images, train: {path: \(path)}, size: [3, 5], crop: true, exif_orientation: true"
+                ])
             if let splits { use(try splits.preprocessing.inputs(from: file)) }
         }
     }
 
     /// Reads the splits of each `data` section and uses them as training and `dtrain data` do. The last that was read.
     @discardableResult
-    private static func readSplits(_ sections: [String]) throws -> DataSplits? {
+    private static func readSplits(_ folder: FuzzFolder, _ sections: [String]) throws -> DataSplits? {
         var last: DataSplits?
-        try forEach(sections) { section in
+        try folder.forEach(sections) { section in
             let splits = try self.sections.configuration(section).load()
             for split in [splits.train, splits.validation] {
                 guard let split else { continue }
@@ -128,8 +150,10 @@ extension FuzzTarget {
                 _ = try split.digest()
                 use(split)
             }
-            let kept = try JSONDecoder().decode(Preprocessing.self, from: JSONEncoder().encode(splits.preprocessing))
-            precondition(kept == splits.preprocessing, "a checkpoint doesn't keep how samples were read")
+            if self.sections.isNew(splits.preprocessing, of: section) {
+                let kept = try JSONDecoder().decode(Preprocessing.self, from: JSONEncoder().encode(splits.preprocessing))
+                precondition(kept == splits.preprocessing, "a checkpoint doesn't keep how samples were read")
+            }
             last = splits
         }
         return last
@@ -173,6 +197,17 @@ extension FuzzTarget {
 /// The `data` sections of targets, which are the same in each attempt.
 private final class ReadConfigurations: Sendable {
     private let read = Mutex<[String: DataConfiguration]>([:])
+    /// What came of each the last time.
+    private let last = Mutex<[String: Preprocessing]>([:])
+
+    /// Whether this isn't what came of the section the last time: of most formats it is, whatever the file.
+    func isNew(_ preprocessing: Preprocessing, of section: String) -> Bool {
+        last.withLock { last in
+            guard last[section] != preprocessing else { return false }
+            last[section] = preprocessing
+            return true
+        }
+    }
 
     func configuration(_ section: String) throws -> DataConfiguration {
         try read.withLock { read in
