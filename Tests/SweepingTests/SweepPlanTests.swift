@@ -36,8 +36,8 @@ struct SweepPlanTests {
             """)
         #expect(plan.trials.count == 12 && plan.trials.map(\.number) == Array(0..<12))
         #expect(plan.trials[0].values == ["sgd", "32", "\"5\""])
-        #expect(plan.trials[1].values == ["sgd", "32", "a, b"])
-        #expect(plan.trials[11].values == ["{adam: {learning_rate: 1.0e-3}}", "128", "a, b"])
+        #expect(plan.trials[1].values == ["sgd", "32", "\"a, b\""])
+        #expect(plan.trials[11].values == ["{adam: {learning_rate: 1.0e-3}}", "128", "\"a, b\""])
         #expect(Set(plan.trials.map(\.values)).count == 12)
         // Read back, they are what they were.
         let document = try SettingsDocument(
