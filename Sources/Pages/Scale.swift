@@ -20,10 +20,12 @@ package struct Scale: Sendable, Equatable {
             high = max(high, number)
         }
         if low > high { (low, high) = (0, 1) }
-        isLogarithmic = prefersLogarithm && low > 0 && high / low > leastRatio
+        // Of smaller numbers a processor that flushes denormals, as training has it, makes zeros, which have no logarithm.
+        let least = Double.leastNormalMagnitude
+        isLogarithmic = prefersLogarithm && low >= least && high / low > leastRatio
         if isLogarithmic {
             let share = (high / low).squareRoot().squareRoot().squareRoot().squareRoot()
-            (self.low, self.high) = (max(low / share, .leastNonzeroMagnitude), min(high * share, .greatestFiniteMagnitude))
+            (self.low, self.high) = (max(low / share, least), min(high * share, .greatestFiniteMagnitude))
             return
         }
         if low == high {

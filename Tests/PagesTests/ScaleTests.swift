@@ -48,4 +48,11 @@ struct ScaleTests {
             (3e9, "3G")
         ])
     func label(_ number: Double, _ text: String) { #expect(Scale.label(number) == text) }
+
+    @Test("numbers that a processor may take for zeros get no logarithmic axis, and the least ones beside them ticks")
+    func denormal() {
+        #expect(!Scale(around: [5e-324, 1], prefersLogarithm: true).isLogarithmic)
+        let least = Scale(around: [.leastNormalMagnitude, .greatestFiniteMagnitude], prefersLogarithm: true)
+        #expect(least.isLogarithmic && least.low >= .leastNormalMagnitude && least.ticks().count > 3)
+    }
 }
